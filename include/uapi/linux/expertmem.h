@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * /dev/expertmem: memory for experts that the kernel takes back.
+ *
+ * Opening the device makes an *expert*. It has one life:
+ *
+ *	idle -> running -> (terminating) -> reclaimed
+ *
+ *   idle		CONFIGURE may be called, once.
+ *   running		a window has been mapped.
+ *   terminating	TERMINATE was called: ALLOC and REALLOC fail with
+ *			ECANCELED, memory stays usable, FREE works.
+ *   reclaimed		every page is back and stays back: RECLAIM was called,
+ *			or the last window was unmapped (munmap, exit, exec,
+ *			any death of the process). Final.
+ *
+ * An expert reaches its memory through two *windows*, large sparse shared
+ * mappings of the device. Each can be mapped once in the expert's life, whole,
+ * at its own device offset, at any length up to the maximum; the length of the
+ * mapping is the size of the window. A window belongs to the process that
+ * mapped it: it is not inherited by fork(), cannot be split, moved, grown or
+ * made executable, and is left out of core dumps.
+ *
+ * Memory exists only in *regions*, made by ALLOC inside a window. Addresses
+ * outside a region fault (SIGSEGV). A region is named by the device offset of
+ * its first byte; its address is
+ *
+ *	window's address + (region's offset - window's offset)
+ *
+ * Pages appear at the first touch, filled with zeros, are charged to the memory
+ * cgroup of the toucher, and may be swapped unless the expert is unswappable.
+ * madvise(MADV_REMOVE) gives pages inside a region back and keeps the region.
+ * Between two regions at least one granule stays unmapped.
+ *
+ * Every structure must have its flags and reserved fields zero where no flag is
+ * documented, or the call fails with EINVAL. Calls may sleep, may be made from
+ * any thread and any process that holds the descriptor, and change nothing when
+ * they fail. Errors common to all of them:
+ *
+ *	EFAULT		the argument is not readable, or not writable where the
+ *			call writes it
+ *	EINVAL		unknown flag or non-zero reserved field
+ *	ENOTTY		unknown ioctl
+ */
+#ifndef _UAPI_LINUX_EXPERTMEM_H
+#define _UAPI_LINUX_EXPERTMEM_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+#define EXPERTMEM_ABI_VERSION	1
+
+/*
+ * Device offsets to pass to mmap(). All three maps must be MAP_SHARED.
+ *
+ *   status	one page, struct expertmem_status; PROT_READ only; any number of
+ *		mappings, in any process, at any time
+ *   small	4 KiB granules; mapped length a multiple of the page size
+ *   huge	2 MiB granules, so that a huge page never reaches past its region;
+ *		mapped length a multiple of the huge granule
+ *
+ * mmap() fails with
+ *	EINVAL		other offset, length zero, too long or not a multiple,
+ *			MAP_PRIVATE, PROT_EXEC, PROT_WRITE on the status page
+ *	EBUSY		the window is or was mapped already
+ *	ESHUTDOWN	the expert was reclaimed
+ *	ENOMEM		no memory for the window's file
+ */
+#define EXPERTMEM_STATUS_OFFSET	0x0ULL
+#define EXPERTMEM_SMALL_OFFSET	0x40000000000ULL
+#define EXPERTMEM_HUGE_OFFSET	0x80000000000ULL
+/* longest window, bytes (4 TiB) */
+#define EXPERTMEM_WINDOW_MAX	0x40000000000ULL
+
+/* The status page: what asks the expert to stop, for the price of one load. */
+struct expertmem_status {
+	__u32 flags;			/* EXPERTMEM_STATUS_* */
+	__u32 reserved[15];
+};
+
+#define EXPERTMEM_STATUS_TERMINATE	(1U << 0)	/* TERMINATE was called */
+#define EXPERTMEM_STATUS_RECLAIMED	(1U << 1)	/* the memory is gone */
+
+/*
+ * GET_INFO - what this module is and what its limits are.
+ *
+ * In any state. Compare @abi first: a greater one only adds.
+ */
+struct expertmem_info {
+	__u32 abi;			/* EXPERTMEM_ABI_VERSION */
+	__u32 features;			/* EXPERTMEM_FEATURE_* */
+	__u32 small_granule;		/* bytes */
+	__u32 huge_granule;		/* bytes */
+	__aligned_u64 window_max;	/* bytes, EXPERTMEM_WINDOW_MAX */
+	__aligned_u64 default_limit;	/* bytes per expert, 0: none */
+	__aligned_u64 total_limit;	/* bytes of all experts, 0: none */
+	__u32 max_experts;		/* open at once, 0: any number */
+	__u32 experts;			/* open now */
+	__aligned_u64 reserved[8];
+};
+
+/* The huge window is backed by huge pages (otherwise by small ones). */
+#define EXPERTMEM_FEATURE_HUGE		(1U << 0)
+#define EXPERTMEM_FEATURE_UNSWAPPABLE	(1U << 1)
+
+/*
+ * CONFIGURE - name and limit an expert. Once, and before any window is mapped, so
+ * that an expert that adopted the descriptor cannot lift what its host has set.
+ *
+ *	EINVAL		@name is not terminated, or holds a control character
+ *	EBUSY		configured already, or a window has been mapped
+ *	ESHUTDOWN	the expert was reclaimed
+ *	EPERM		UNSWAPPABLE without CAP_IPC_LOCK, with a limit that is
+ *			absent or above RLIMIT_MEMLOCK
+ */
+struct expertmem_config {
+	char name[32];			/* NUL-terminated, padded with NUL */
+	__aligned_u64 limit;		/* bytes in regions, 0: default_limit */
+	__u32 flags;			/* EXPERTMEM_CONFIG_* */
+	__u32 reserved;
+};
+
+/* Pages never go to swap: captured traffic does not reach a disk. */
+#define EXPERTMEM_CONFIG_UNSWAPPABLE	(1U << 0)
+
+/*
+ * ALLOC - make a region.
+ *
+ * @size is rounded up to the window's granule; that much is charged. @room is how
+ * far the region is to be able to grow in place, counted from its start: those
+ * addresses are kept free until the region is freed. Without it, a region of 256 KiB
+ * or more (every one in the huge window) is placed in the middle of a largest gap,
+ * so that it can probably grow a lot; smaller ones are packed from the top of the
+ * window. A granule on either side of a region stays unmapped.
+ *
+ *	EINVAL		@size is zero; @room is not zero and below @size
+ *	ENXIO		the window is not mapped
+ *	EDQUOT		the expert's limit would be passed
+ *	ENOSPC		no gap of that size in the window
+ *	ENOMEM		all experts' limit would be passed; out of memory;
+ *			with POPULATE: not every page could be had
+ *	EINTR		with POPULATE: the caller was killed
+ *	ECANCELED	the expert is terminating
+ *	ESHUTDOWN	the expert was reclaimed
+ */
+struct expertmem_alloc {
+	__aligned_u64 size;		/* in: bytes */
+	__aligned_u64 room;		/* in: bytes, 0: no reservation */
+	__aligned_u64 offset;		/* out: the region's device offset */
+	__u32 flags;			/* EXPERTMEM_ALLOC_* */
+	__u32 reserved;
+};
+
+#define EXPERTMEM_ALLOC_HUGE		(1U << 0)	/* in the huge window */
+/* The pages exist on return, or the call fails: no fault fails later. */
+#define EXPERTMEM_ALLOC_POPULATE	(1U << 1)
+
+/*
+ * REALLOC - resize a region where it is.
+ *
+ * A region never moves. Shrinking gives the pages behind the new end back; grown
+ * memory reads as zero.
+ *
+ *	EINVAL		@size is zero
+ *	ENOENT		no region starts at @offset
+ *	EBUSY		another thread is making, resizing or freeing this region
+ *	ENOSPC		another region is in the way: ALLOC, copy, FREE
+ *	EDQUOT, ENOMEM, EINTR, ECANCELED, ESHUTDOWN	as ALLOC
+ */
+struct expertmem_realloc {
+	__aligned_u64 offset;		/* in */
+	__aligned_u64 size;		/* in: bytes, rounded up to granules */
+	__u32 flags;			/* EXPERTMEM_ALLOC_POPULATE or 0 */
+	__u32 reserved;
+};
+
+/*
+ * FREE - give a region back. On return its addresses fault and its pages are
+ * free, but for those that a device or a pipe still holds.
+ *
+ *	ENOENT		no region starts at @offset
+ *	EBUSY		another thread is making, resizing or freeing this region
+ *	ESHUTDOWN	the expert was reclaimed
+ */
+struct expertmem_free {
+	__aligned_u64 offset;		/* in */
+	__u32 flags;			/* 0 */
+	__u32 reserved;
+};
+
+/*
+ * TERMINATE takes no argument (pass 0): the expert is asked to stop. Its status
+ * page says so from now on. No effect on an expert that terminates already or
+ * was reclaimed.
+ */
+
+/*
+ * RECLAIM - take everything back, now, whatever the expert is doing.
+ *
+ * On return every page is free, but for those that a device or a pipe still
+ * holds; a touch of a window faults, other calls fail with ESHUTDOWN. Reclaiming
+ * again succeeds and returns zeros. With EFAULT for the result the memory is back
+ * nevertheless.
+ */
+struct expertmem_reclaim {
+	__aligned_u64 bytes;		/* out: in regions */
+	__aligned_u64 resident;		/* out: of these, in memory */
+	__aligned_u64 regions;		/* out */
+	__u32 flags;			/* in: 0 */
+	__u32 reserved;
+};
+
+/* STAT - the kernel's view of the expert. In any state. */
+struct expertmem_stat {
+	__aligned_u64 id;		/* never reused while loaded */
+	char name[32];
+	__u32 state;			/* EXPERTMEM_STATE_* */
+	__u32 flags;			/* EXPERTMEM_CONFIG_* */
+	__aligned_u64 limit;		/* bytes, 0: none */
+	__aligned_u64 regions;
+	__aligned_u64 committed;	/* bytes in regions */
+	__aligned_u64 resident;		/* bytes in memory; not what is in swap */
+	__aligned_u64 peak;		/* most bytes committed ever */
+	__aligned_u64 refused;		/* ALLOC, REALLOC refused for memory */
+	__aligned_u64 reclaimed;	/* bytes that were in regions when reclaimed */
+	__u32 cause;			/* EXPERTMEM_CAUSE_*, once reclaimed */
+	__u32 reserved0;
+	__aligned_u64 reserved[8];
+};
+
+enum expertmem_state {
+	EXPERTMEM_STATE_IDLE,
+	EXPERTMEM_STATE_RUNNING,
+	EXPERTMEM_STATE_TERMINATING,
+	EXPERTMEM_STATE_RECLAIMED,
+};
+
+enum expertmem_cause {
+	EXPERTMEM_CAUSE_NONE,
+	EXPERTMEM_CAUSE_DETACH,		/* the last window was unmapped */
+	EXPERTMEM_CAUSE_RECLAIM,	/* RECLAIM */
+	EXPERTMEM_CAUSE_RELEASE,	/* the last descriptor was closed */
+};
+
+#define EXPERTMEM_IOC_MAGIC	0xEA
+
+#define EXPERTMEM_IOC_GET_INFO	_IOR(EXPERTMEM_IOC_MAGIC, 0x00, struct expertmem_info)
+#define EXPERTMEM_IOC_CONFIGURE	_IOW(EXPERTMEM_IOC_MAGIC, 0x01, struct expertmem_config)
+#define EXPERTMEM_IOC_ALLOC	_IOWR(EXPERTMEM_IOC_MAGIC, 0x02, struct expertmem_alloc)
+#define EXPERTMEM_IOC_REALLOC	_IOW(EXPERTMEM_IOC_MAGIC, 0x03, struct expertmem_realloc)
+#define EXPERTMEM_IOC_FREE	_IOW(EXPERTMEM_IOC_MAGIC, 0x04, struct expertmem_free)
+#define EXPERTMEM_IOC_TERMINATE	_IO(EXPERTMEM_IOC_MAGIC, 0x05)
+#define EXPERTMEM_IOC_RECLAIM	_IOWR(EXPERTMEM_IOC_MAGIC, 0x06, struct expertmem_reclaim)
+#define EXPERTMEM_IOC_STAT	_IOR(EXPERTMEM_IOC_MAGIC, 0x07, struct expertmem_stat)
+
+#endif /* _UAPI_LINUX_EXPERTMEM_H */
