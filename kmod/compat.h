@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The only place that knows kernel versions. The rest is written for the newest
+ * kernel; what older ones lack or name otherwise is here.
+ */
+#ifndef EXPERTMEM_COMPAT_H
+#define EXPERTMEM_COMPAT_H
+
+#include <linux/fs_context.h>
+#include <linux/mm.h>
+#include <linux/shmem_fs.h>
+#include <linux/string.h>
+#include <linux/version.h>
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+static inline void vm_flags_set(struct vm_area_struct *vma, unsigned long flags)
+{
+	vma->vm_flags |= flags;
+}
+
+static inline void vm_flags_clear(struct vm_area_struct *vma, unsigned long flags)
+{
+	vma->vm_flags &= ~flags;
+}
+#endif
+
+/* The length argument went in 6.18. */
+static inline int compat_parse_fs_string(struct fs_context *fc, const char *key,
+					 const char *value)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 18, 0)
+	return vfs_parse_fs_string(fc, key, value, strlen(value));
+#else
+	return vfs_parse_fs_string(fc, key, value);
+#endif
+}
+
+/* VM_NORESERVE became a bit of vma_flags_t in 7.0. */
+static inline struct file *compat_shmem_file_setup(struct vfsmount *mnt,
+						   const char *name, loff_t size)
+{
+#ifdef mk_vma_flags
+	return shmem_file_setup_with_mnt(mnt, name, size,
+					 mk_vma_flags(VMA_NORESERVE_BIT));
+#else
+	return shmem_file_setup_with_mnt(mnt, name, size, VM_NORESERVE);
+#endif
+}
+
+#endif /* EXPERTMEM_COMPAT_H */

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the files of the module share.
+ *
+ * Lifetimes: the expert lives from open to release of the device file. A mapping
+ * of a window holds a reference to that file, so release sees no mapping. The
+ * shmem file of a window lives from the window's mmap to release.
+ *
+ * Locks, in the order in which they are taken:
+ *
+ *   mm->mmap_lock		held by the mm around mmap, fault, open and close
+ *   expert->lock		state, charges, the region trees' writers, a region's
+ *				fields but for @pages; never held while pages are
+ *				read, truncated or copied to or from user space
+ *   mapping->invalidate_lock	the gate. Shared: around a look at the gate and the
+ *				page that it lets in. Exclusive: to close the gate.
+ *				Once it was closed and the lock dropped, nothing
+ *				adds a page there, and truncation needs no lock.
+ *   folio lock, i_mmap lock	inside the mm
+ *
+ * Work that takes long (populating, truncating) is done with no lock of ours held,
+ * on a region that is marked busy, so that no one else changes it meanwhile. Only
+ * reclaim does not wait for it: it closes the whole window and frees the regions,
+ * and whoever worked on one finds the window gone.
+ */
+#ifndef EXPERTMEM_KMOD_H
+#define EXPERTMEM_KMOD_H
+
+#include <linux/atomic.h>
+#include <linux/maple_tree.h>
+#include <linux/mm_types.h>
+#include <linux/mutex.h>
+#include <uapi/linux/expertmem.h>
+
+struct file;
+struct vfsmount;
+struct vm_area_struct;
+
+/**
+ * enum expertmem_window_state - a window has one life
+ * @WINDOW_UNMAPPED: not mapped yet
+ * @WINDOW_MAPPED: mapped; has regions
+ * @WINDOW_GONE: unmapped or reclaimed; the gate is closed for good
+ */
+enum expertmem_window_state {
+	WINDOW_UNMAPPED,
+	WINDOW_MAPPED,
+	WINDOW_GONE,
+};
+
+/**
+ * struct expertmem_window - one of the two mappings of an expert
+ * @expert: whose it is
+ * @state: enum expertmem_window_state; written under expert->lock, and for
+ *	WINDOW_GONE under the exclusive gate as well
+ * @granule: pages; regions start and end at multiples of it
+ * @first: the device page offset at which the window starts
+ * @pages: how long the window is
+ * @committed: pages in regions; under expert->lock
+ * @nr_regions: under expert->lock
+ * @regions: by device page offset, what is reserved for each region
+ * @file: the shmem file that holds the pages; set once, at mmap
+ * @mm: who mapped it; only compared, and only from vmas that keep it alive
+ * @vmas: how many vmas of @mm show it (two during mremap); under its mmap_lock
+ */
+struct expertmem_window {
+	struct expertmem *expert;
+	enum expertmem_window_state state;
+	unsigned long granule;
+	pgoff_t first;
+	unsigned long pages;
+	unsigned long committed;
+	unsigned long nr_regions;
+	struct maple_tree regions;
+	struct file *file;
+	struct mm_struct *mm;
+	unsigned int vmas;
+};
+
+/**
+ * struct expertmem - one open of the device
+ * @lock: see above
+ * @id: never reused while the module is loaded
+ * @file: the device file; the expert does not hold a reference to it
+ * @state: enum expertmem_state; under @lock
+ * @cause: why it was reclaimed; under @lock
+ * @configured: CONFIGURE has been called
+ * @flags: EXPERTMEM_CONFIG_*
+ * @name: from CONFIGURE
+ * @limit: bytes, 0: none
+ * @peak: the most pages committed; under @lock
+ * @refused: ALLOC and REALLOC that failed for want of memory; under @lock
+ * @reclaimed: bytes that were in regions when reclaimed; under @lock
+ * @status: the status page, mapped read-only by whoever asks
+ * @small: small pages
+ * @huge: huge pages
+ */
+struct expertmem {
+	struct mutex lock;
+	u64 id;
+	struct file *file;
+	enum expertmem_state state;
+	enum expertmem_cause cause;
+	bool configured;
+	u32 flags;
+	char name[sizeof_field(struct expertmem_config, name)];
+	u64 limit;
+	unsigned long peak;
+	u64 refused;
+	u64 reclaimed;
+	struct page *status;
+	struct expertmem_window small;
+	struct expertmem_window huge;
+};
+
+/* main.c */
+extern u64 expertmem_default_limit;
+extern u64 expertmem_total_limit;
+extern unsigned int expertmem_max_experts;
+struct vfsmount *expertmem_mount(const struct expertmem_window *window);
+bool expertmem_has_huge(void);
+
+/* expert.c */
+extern const struct file_operations expertmem_fops;
+void expertmem_set_status(struct expertmem *expert, u32 flags);
+unsigned long expertmem_committed(const struct expertmem *expert);
+
+/* region.c */
+int expertmem_region_alloc(struct expertmem *expert,
+			   struct expertmem_alloc __user *uarg);
+int expertmem_region_realloc(struct expertmem *expert,
+			     struct expertmem_realloc __user *uarg);
+int expertmem_region_free(struct expertmem *expert,
+			  struct expertmem_free __user *uarg);
+bool expertmem_region_gate(struct expertmem_window *window, pgoff_t pgoff,
+			   pgoff_t *first, pgoff_t *last);
+bool expertmem_regions_retire(struct expertmem_window *window);
+void expertmem_regions_destroy(struct expertmem_window *window);
+
+/* window.c */
+void expertmem_window_init(struct expertmem_window *window,
+			   struct expertmem *expert, u64 offset,
+			   unsigned long granule);
+int expertmem_window_mmap(struct expertmem_window *window,
+			  struct vm_area_struct *vma);
+int expertmem_window_populate(struct expertmem_window *window, pgoff_t first,
+			      unsigned long pages);
+void expertmem_window_truncate(struct expertmem_window *window, pgoff_t first,
+			       unsigned long pages);
+unsigned long expertmem_window_resident(const struct expertmem_window *window);
+
+/* reclaim.c */
+void expertmem_reclaim(struct expertmem *expert, struct expertmem_window *only,
+		       enum expertmem_cause cause, struct expertmem_reclaim *result);
+
+#endif /* EXPERTMEM_KMOD_H */

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The expertmem module: parameters, the two private mounts, the device.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/fs.h>
+#include <linux/fs_context.h>
+#include <linux/kernel.h>
+#include <linux/miscdevice.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/mount.h>
+
+#include "compat.h"
+#include "expertmem.h"
+
+u64 expertmem_default_limit;
+u64 expertmem_total_limit;
+unsigned int expertmem_max_experts = 16384;
+
+/* a parameter in bytes, with an optional K, M, G, T */
+static int size_set(const char *val, const struct kernel_param *kp)
+{
+	char *end;
+	u64 size = memparse(val, &end);
+
+	if (end == val || (*end && strcmp(end, "\n")))
+		return -EINVAL;
+	WRITE_ONCE(*(u64 *)kp->arg, size);
+	return 0;
+}
+
+static int size_get(char *buffer, const struct kernel_param *kp)
+{
+	return sysfs_emit(buffer, "%llu\n", READ_ONCE(*(u64 *)kp->arg));
+}
+
+static const struct kernel_param_ops param_ops_size = {
+	.set = size_set,
+	.get = size_get,
+};
+
+#define param_check_size(name, p) __param_check(name, p, u64)
+
+module_param_named(default_limit, expertmem_default_limit, size, 0644);
+MODULE_PARM_DESC(default_limit,
+		 "Bytes that an expert may have in regions unless configured otherwise, 0: no limit (default)");
+module_param_named(total_limit, expertmem_total_limit, size, 0644);
+MODULE_PARM_DESC(total_limit,
+		 "Bytes that all experts together may have in regions, 0: no limit (default: half of the memory)");
+module_param_named(max_experts, expertmem_max_experts, uint, 0644);
+MODULE_PARM_DESC(max_experts,
+		 "Experts that may be open at once, 0: any number (default: 16384)");
+
+static struct vfsmount *small_mount;
+static struct vfsmount *huge_mount;
+
+/*
+ * A mount of our own, so that huge pages are decided here and by no mount option of
+ * the administrator's. Mounts made by the kernel have no size limit.
+ */
+static struct vfsmount *mount_tmpfs(const char *huge)
+{
+	struct file_system_type *type = get_fs_type("tmpfs");
+	struct fs_context *fc;
+	struct vfsmount *mnt;
+	int err;
+
+	if (!type)
+		return ERR_PTR(-ENODEV);
+	fc = fs_context_for_mount(type, SB_KERNMOUNT);
+	module_put(type->owner);
+	if (IS_ERR(fc))
+		return ERR_CAST(fc);
+	err = huge ? compat_parse_fs_string(fc, "huge", huge) : 0;
+	mnt = err ? ERR_PTR(err) : fc_mount(fc);
+	put_fs_context(fc);
+	return mnt;
+}
+
+/* expertmem_mount() - where the file of a window is to live */
+struct vfsmount *expertmem_mount(const struct expertmem_window *window)
+{
+	return huge_mount && window->granule > 1 ? huge_mount : small_mount;
+}
+
+/* expertmem_has_huge() - is the huge window backed by huge pages? */
+bool expertmem_has_huge(void)
+{
+	return huge_mount;
+}
+
+static struct miscdevice device = {
+	.minor	= MISC_DYNAMIC_MINOR,
+	.name	= "expertmem",
+	.fops	= &expertmem_fops,
+	.mode	= 0660,
+};
+
+static int __init expertmem_init(void)
+{
+	int err;
+
+	BUILD_BUG_ON(BITS_PER_LONG < 64);
+
+	/* as tmpfs does; parameters of insmod are set by now */
+	if (!expertmem_total_limit)
+		expertmem_total_limit = (u64)totalram_pages() / 2 << PAGE_SHIFT;
+
+	small_mount = mount_tmpfs(NULL);
+	if (IS_ERR(small_mount))
+		return PTR_ERR(small_mount);
+	huge_mount = mount_tmpfs("always");
+	if (IS_ERR(huge_mount)) {
+		pr_info("no huge pages in tmpfs (%ld), all windows use small ones\n",
+			PTR_ERR(huge_mount));
+		huge_mount = NULL;
+	}
+	err = misc_register(&device);
+	if (err)
+		goto err_mounts;
+	return 0;
+
+err_mounts:
+	kern_unmount(huge_mount);
+	kern_unmount(small_mount);
+	return err;
+}
+
+static void __exit expertmem_exit(void)
+{
+	misc_deregister(&device);
+	kern_unmount(huge_mount);
+	kern_unmount(small_mount);
+}
+
+module_init(expertmem_init);
+module_exit(expertmem_exit);
+
+MODULE_DESCRIPTION("Memory for experts that the kernel takes back");
+MODULE_AUTHOR("The expertmem developers");
+MODULE_VERSION("1.0.0");
+MODULE_LICENSE("GPL");

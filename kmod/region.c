@@ -1,0 +1,591 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Regions: which parts of a window hold memory.
+ *
+ * The tree of a window maps device page offsets to regions. An entry covers what is
+ * reserved for its region (@span pages); the gate lets the expert touch the first
+ * @pages of these. Making, resizing and freeing a region are each
+ *
+ *	lock, look up, mark busy, charge, close the gate (if less will be usable)
+ *	unlock, populate or truncate
+ *	lock, open the gate or give back tree and charge, unmark, unlock
+ */
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/sched.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "expertmem.h"
+#include "trace.h"
+
+/* In the small window, regions from this size on are given room to grow. */
+#define ROOMY_PAGES	(SZ_256K >> PAGE_SHIFT)
+
+#define ALLOC_FLAGS	(EXPERTMEM_ALLOC_HUGE | EXPERTMEM_ALLOC_POPULATE)
+
+/**
+ * enum region_state - who may change a region
+ * @REGION_LIVE: whoever holds expert->lock
+ * @REGION_BUSY: the call that marked it
+ * @REGION_DEAD: nobody; it was freed, but there was no memory to take it out of the
+ *	tree. It holds nothing but addresses, until the window goes.
+ */
+enum region_state {
+	REGION_LIVE,
+	REGION_BUSY,
+	REGION_DEAD,
+};
+
+/**
+ * struct region - a range of a window that holds memory
+ * @first: device page offset; constant
+ * @pages: how many of them may be touched; read without a lock
+ * @charged: pages counted against the limits; at least @pages
+ * @room: pages to keep reserved, as asked for in ALLOC; constant
+ * @span: pages reserved in the tree; at least @charged
+ * @state: enum region_state
+ * @rcu: readers of the gate may still look
+ */
+struct region {
+	pgoff_t first;
+	unsigned long pages;
+	unsigned long charged;
+	unsigned long room;
+	unsigned long span;
+	enum region_state state;
+	struct rcu_head rcu;
+};
+
+/* pages in the regions of all experts */
+static atomic_long_t total_pages;
+
+static int charge(struct expertmem_window *window, unsigned long pages)
+{
+	struct expertmem *expert = window->expert;
+	unsigned long committed = expertmem_committed(expert) + pages;
+	u64 total_limit = READ_ONCE(expertmem_total_limit);
+	unsigned long total;
+
+	lockdep_assert_held(&expert->lock);
+	if (expert->limit && committed > expert->limit >> PAGE_SHIFT)
+		return -EDQUOT;
+
+	total = atomic_long_add_return(pages, &total_pages);
+	if (total_limit && total > total_limit >> PAGE_SHIFT) {
+		atomic_long_sub(pages, &total_pages);
+		return -ENOMEM;
+	}
+	window->committed += pages;
+	expert->peak = max(expert->peak, committed);
+	return 0;
+}
+
+static void uncharge(struct expertmem_window *window, unsigned long pages)
+{
+	lockdep_assert_held(&window->expert->lock);
+	window->committed -= pages;
+	atomic_long_sub(pages, &total_pages);
+}
+
+static unsigned long to_pages(const struct expertmem_window *window, u64 bytes)
+{
+	return round_up(DIV_ROUND_UP_ULL(bytes, PAGE_SIZE), window->granule);
+}
+
+static struct expertmem_window *window_at(struct expertmem *expert, u64 offset)
+{
+	if (offset >= EXPERTMEM_SMALL_OFFSET &&
+	    offset - EXPERTMEM_SMALL_OFFSET < EXPERTMEM_WINDOW_MAX)
+		return &expert->small;
+	if (offset >= EXPERTMEM_HUGE_OFFSET &&
+	    offset - EXPERTMEM_HUGE_OFFSET < EXPERTMEM_WINDOW_MAX)
+		return &expert->huge;
+	return NULL;
+}
+
+/* May regions of @window be made or resized? */
+static int check_usable(const struct expertmem_window *window)
+{
+	lockdep_assert_held(&window->expert->lock);
+	if (window->expert->state == EXPERTMEM_STATE_RECLAIMED ||
+	    window->state == WINDOW_GONE)
+		return -ESHUTDOWN;
+	if (window->expert->state == EXPERTMEM_STATE_TERMINATING)
+		return -ECANCELED;
+	return 0;
+}
+
+/* The region that starts at @offset, marked busy. */
+static struct region *region_take(struct expertmem_window *window, u64 offset)
+{
+	struct region *region;
+
+	lockdep_assert_held(&window->expert->lock);
+	region = mtree_load(&window->regions, offset >> PAGE_SHIFT);
+	if (!region || (u64)region->first << PAGE_SHIFT != offset ||
+	    region->state == REGION_DEAD)
+		return ERR_PTR(-ENOENT);
+	if (region->state == REGION_BUSY)
+		return ERR_PTR(-EBUSY);
+	region->state = REGION_BUSY;
+	return region;
+}
+
+/* After this, nothing behind the first @pages of the region is paged in. */
+static void region_close(struct expertmem_window *window, struct region *region,
+			 unsigned long pages)
+{
+	struct address_space *mapping = window->file->f_mapping;
+
+	filemap_invalidate_lock(mapping);
+	WRITE_ONCE(region->pages, pages);
+	filemap_invalidate_unlock(mapping);
+}
+
+/* Done with a busy region: all that is charged may be touched. */
+static void region_put_back(struct region *region)
+{
+	WRITE_ONCE(region->pages, region->charged);
+	region->state = REGION_LIVE;
+}
+
+/*
+ * Take a busy region of which nothing is left out of the tree, and free it. Where
+ * the tree has no memory for that, the addresses stay reserved.
+ */
+static void region_destroy(struct expertmem_window *window, struct region *region)
+{
+	uncharge(window, region->charged);
+	region->charged = 0;
+	window->nr_regions--;
+	if (mtree_store_range(&window->regions, region->first,
+			      region->first + region->span - 1, NULL, GFP_KERNEL)) {
+		region->state = REGION_DEAD;
+		return;
+	}
+	kfree_rcu(region, rcu);
+}
+
+/* Give back what a busy region has behind its first @pages, but keep its room. */
+static void region_trim(struct expertmem_window *window, struct region *region,
+			unsigned long pages)
+{
+	unsigned long span = max(pages, region->room);
+
+	uncharge(window, region->charged - pages);
+	region->charged = pages;
+	if (span < region->span &&
+	    !mtree_store_range(&window->regions, region->first + span,
+			       region->first + region->span - 1, NULL, GFP_KERNEL))
+		region->span = span;
+}
+
+/* Charge for @pages, and reserve the addresses where it has not got them. */
+static int region_extend(struct expertmem_window *window, struct region *region,
+			 unsigned long pages)
+{
+	unsigned long index = region->first + region->span;
+	pgoff_t end = region->first + pages;
+	int err;
+
+	if (pages > region->span &&
+	    (end + window->granule > window->first + window->pages ||
+	     mt_find(&window->regions, &index, end + window->granule - 1)))
+		return -ENOSPC;
+
+	err = charge(window, pages - region->charged);
+	if (err)
+		return err;
+	if (pages > region->span) {
+		err = mtree_store_range(&window->regions, region->first, end - 1,
+					region, GFP_KERNEL_ACCOUNT);
+		if (err) {
+			uncharge(window, pages - region->charged);
+			return err;
+		}
+		region->span = pages;
+	}
+	region->charged = pages;
+	return 0;
+}
+
+/* The first page of the lowest, or highest, gap of @pages. */
+static int find_gap(struct expertmem_window *window, unsigned long pages,
+		    bool highest, pgoff_t *first)
+{
+	pgoff_t max = window->first + window->pages - 1;
+	MA_STATE(mas, &window->regions, 0, 0);
+	int err;
+
+	if (pages > window->pages)
+		return -ENOSPC;
+
+	mas_lock(&mas);
+	err = highest ? mas_empty_area_rev(&mas, window->first, max, pages) :
+			mas_empty_area(&mas, window->first, max, pages);
+	mas_unlock(&mas);
+	if (err)
+		return -ENOSPC;
+	*first = mas.index;
+	return 0;
+}
+
+/*
+ * Find a place for @region, with a granule unmapped on either side. Large regions go
+ * to the middle of a gap that is at least half as large as the largest, so that with
+ * n of them each has about 1/n of the window to grow into. Small ones are packed from
+ * the top, where they are in no one's way until the window is full.
+ */
+static int find_place(struct expertmem_window *window, const struct region *region,
+		      pgoff_t *first)
+{
+	unsigned long guard = window->granule;
+	unsigned long need = region->span + 2 * guard;
+	bool packed = window->granule == 1 && region->span < ROOMY_PAGES;
+	unsigned long gap;
+	int err;
+
+	if (!packed && !region->room) {
+		for (gap = window->pages / 2; gap > need; gap /= 2) {
+			if (find_gap(window, gap, false, first))
+				continue;
+			*first += min(gap / 2, gap - region->span - guard);
+			*first = round_down(*first, window->granule);
+			return 0;
+		}
+	}
+	err = find_gap(window, need, packed, first);
+	*first += guard;
+	return err;
+}
+
+/* Enter a new, busy region with its gate closed; sets its first page. */
+static int region_insert(struct expertmem_window *window, struct region *region)
+{
+	int err;
+
+	err = check_usable(window);
+	if (err)
+		return err;
+	if (window->state == WINDOW_UNMAPPED)
+		return -ENXIO;
+	err = find_place(window, region, &region->first);
+	if (err)
+		return err;
+	err = charge(window, region->charged);
+	if (err)
+		return err;
+	err = mtree_insert_range(&window->regions, region->first,
+				 region->first + region->span - 1, region,
+				 GFP_KERNEL_ACCOUNT);
+	if (err) {
+		uncharge(window, region->charged);
+		return err;
+	}
+	window->nr_regions++;
+	return 0;
+}
+
+/* The region is published last, when its offset has reached the caller. */
+static int do_alloc(struct expertmem *expert, struct expertmem_alloc *arg,
+		    struct expertmem_alloc __user *uarg)
+{
+	struct expertmem_window *window;
+	struct region *region;
+	unsigned long pages;
+	pgoff_t first;
+	int err;
+
+	if (arg->flags & ~ALLOC_FLAGS || arg->reserved || !arg->size ||
+	    (arg->room && arg->room < arg->size))
+		return -EINVAL;
+	if (arg->size > EXPERTMEM_WINDOW_MAX || arg->room > EXPERTMEM_WINDOW_MAX)
+		return -ENOSPC;
+
+	window = arg->flags & EXPERTMEM_ALLOC_HUGE ? &expert->huge : &expert->small;
+	region = kzalloc(sizeof(*region), GFP_KERNEL_ACCOUNT);
+	if (!region)
+		return -ENOMEM;
+	pages = to_pages(window, arg->size);
+	region->charged = pages;
+	region->room = to_pages(window, arg->room);
+	region->span = max(region->charged, region->room);
+	region->state = REGION_BUSY;
+
+	mutex_lock(&expert->lock);
+	err = region_insert(window, region);
+	if (err)
+		kfree(region);
+	else
+		first = region->first;
+	mutex_unlock(&expert->lock);
+	if (err)
+		return err;
+
+	arg->offset = (u64)first << PAGE_SHIFT;
+	if (arg->flags & EXPERTMEM_ALLOC_POPULATE)
+		err = expertmem_window_populate(window, first, pages);
+	if (!err && put_user(arg->offset, &uarg->offset))
+		err = -EFAULT;
+	if (err)
+		expertmem_window_truncate(window, first, pages);
+
+	mutex_lock(&expert->lock);
+	if (window->state == WINDOW_GONE)
+		err = -ESHUTDOWN;
+	else if (err)
+		region_destroy(window, region);
+	else
+		region_put_back(region);
+	mutex_unlock(&expert->lock);
+	return err;
+}
+
+static int do_realloc(struct expertmem *expert, const struct expertmem_realloc *arg)
+{
+	struct expertmem_window *window;
+	unsigned long old, pages;
+	struct region *region;
+	pgoff_t first;
+	int err;
+
+	if (arg->flags & ~EXPERTMEM_ALLOC_POPULATE || arg->reserved || !arg->size)
+		return -EINVAL;
+	window = window_at(expert, arg->offset);
+	if (!window)
+		return -ENOENT;
+	if (arg->size > EXPERTMEM_WINDOW_MAX)
+		return -ENOSPC;
+	pages = to_pages(window, arg->size);
+
+	mutex_lock(&expert->lock);
+	err = check_usable(window);
+	if (err)
+		goto unlock;
+	region = region_take(window, arg->offset);
+	if (IS_ERR(region)) {
+		err = PTR_ERR(region);
+		goto unlock;
+	}
+	first = region->first;
+	old = region->charged;
+	if (pages < old) {
+		region_close(window, region, pages);
+	} else {
+		err = region_extend(window, region, pages);
+		if (err) {
+			region_put_back(region);
+			goto unlock;
+		}
+	}
+	mutex_unlock(&expert->lock);
+
+	if (pages > old && arg->flags & EXPERTMEM_ALLOC_POPULATE)
+		err = expertmem_window_populate(window, first + old, pages - old);
+	if (pages < old)
+		expertmem_window_truncate(window, first + pages, old - pages);
+	else if (err)
+		expertmem_window_truncate(window, first + old, pages - old);
+
+	mutex_lock(&expert->lock);
+	if (window->state == WINDOW_GONE) {
+		err = -ESHUTDOWN;
+	} else {
+		if (pages < old || err)
+			region_trim(window, region, min(pages, old));
+		region_put_back(region);
+	}
+unlock:
+	mutex_unlock(&expert->lock);
+	return err;
+}
+
+static int do_free(struct expertmem *expert, const struct expertmem_free *arg,
+		   unsigned long *pages)
+{
+	struct expertmem_window *window;
+	struct region *region;
+
+	if (arg->flags || arg->reserved)
+		return -EINVAL;
+	window = window_at(expert, arg->offset);
+	if (!window)
+		return -ENOENT;
+
+	mutex_lock(&expert->lock);
+	if (expert->state == EXPERTMEM_STATE_RECLAIMED || window->state == WINDOW_GONE)
+		region = ERR_PTR(-ESHUTDOWN);
+	else
+		region = region_take(window, arg->offset);
+	if (IS_ERR(region)) {
+		mutex_unlock(&expert->lock);
+		return PTR_ERR(region);
+	}
+	*pages = region->charged;
+	region_close(window, region, 0);
+	mutex_unlock(&expert->lock);
+
+	expertmem_window_truncate(window, arg->offset >> PAGE_SHIFT, *pages);
+
+	mutex_lock(&expert->lock);
+	if (window->state != WINDOW_GONE)
+		region_destroy(window, region);
+	mutex_unlock(&expert->lock);
+	return 0;
+}
+
+/* Count what had to be refused for want of memory. */
+static int count_refused(struct expertmem *expert, int err)
+{
+	if (err == -EDQUOT || err == -ENOMEM) {
+		mutex_lock(&expert->lock);
+		expert->refused++;
+		mutex_unlock(&expert->lock);
+	}
+	return err;
+}
+
+/**
+ * expertmem_region_alloc() - the ALLOC ioctl
+ * @expert: the expert
+ * @uarg: its argument
+ *
+ * Context: process context, may sleep; takes expert->lock.
+ * Return: 0 or a negative errno, as the uAPI header says.
+ */
+int expertmem_region_alloc(struct expertmem *expert,
+			   struct expertmem_alloc __user *uarg)
+{
+	struct expertmem_alloc arg;
+	int err;
+
+	if (copy_from_user(&arg, uarg, sizeof(arg)))
+		return -EFAULT;
+	arg.offset = 0;
+	err = count_refused(expert, do_alloc(expert, &arg, uarg));
+	trace_expertmem_alloc(expert->id, arg.offset, arg.size, arg.flags, err);
+	return err;
+}
+
+/**
+ * expertmem_region_realloc() - the REALLOC ioctl
+ * @expert: the expert
+ * @uarg: its argument
+ *
+ * Context: process context, may sleep; takes expert->lock.
+ * Return: 0 or a negative errno, as the uAPI header says.
+ */
+int expertmem_region_realloc(struct expertmem *expert,
+			     struct expertmem_realloc __user *uarg)
+{
+	struct expertmem_realloc arg;
+	int err;
+
+	if (copy_from_user(&arg, uarg, sizeof(arg)))
+		return -EFAULT;
+	err = count_refused(expert, do_realloc(expert, &arg));
+	trace_expertmem_realloc(expert->id, arg.offset, arg.size, arg.flags, err);
+	return err;
+}
+
+/**
+ * expertmem_region_free() - the FREE ioctl
+ * @expert: the expert
+ * @uarg: its argument
+ *
+ * Context: process context, may sleep; takes expert->lock.
+ * Return: 0 or a negative errno, as the uAPI header says.
+ */
+int expertmem_region_free(struct expertmem *expert,
+			  struct expertmem_free __user *uarg)
+{
+	struct expertmem_free arg;
+	unsigned long pages = 0;
+	int err;
+
+	if (copy_from_user(&arg, uarg, sizeof(arg)))
+		return -EFAULT;
+	err = do_free(expert, &arg, &pages);
+	trace_expertmem_free(expert->id, arg.offset, (u64)pages << PAGE_SHIFT,
+			     arg.flags, err);
+	return err;
+}
+
+/**
+ * expertmem_region_gate() - may this page be touched?
+ * @window: the window
+ * @pgoff: the page, as a device page offset
+ * @first: receives the first page of its region
+ * @last: receives the last page of its region that may be touched
+ *
+ * Context: any; no lock needed, but only with the invalidate_lock held does the
+ *	answer stay true.
+ */
+bool expertmem_region_gate(struct expertmem_window *window, pgoff_t pgoff,
+			   pgoff_t *first, pgoff_t *last)
+{
+	struct region *region;
+	unsigned long pages = 0;
+
+	if (READ_ONCE(window->state) != WINDOW_MAPPED)
+		return false;
+
+	rcu_read_lock();
+	region = mtree_load(&window->regions, pgoff);
+	if (region) {
+		pages = READ_ONCE(region->pages);
+		*first = region->first;
+		*last = region->first + pages - 1;
+	}
+	rcu_read_unlock();
+	return pages && pgoff <= *last;
+}
+
+/**
+ * expertmem_regions_retire() - close the gate of a whole window for good
+ * @window: a window
+ *
+ * Context: expert->lock held; may sleep.
+ * Return: true for the one caller that must now expertmem_regions_destroy() it.
+ */
+bool expertmem_regions_retire(struct expertmem_window *window)
+{
+	struct address_space *mapping;
+
+	lockdep_assert_held(&window->expert->lock);
+	if (window->state != WINDOW_MAPPED) {
+		window->state = WINDOW_GONE;
+		return false;
+	}
+	mapping = window->file->f_mapping;
+	filemap_invalidate_lock(mapping);
+	WRITE_ONCE(window->state, WINDOW_GONE);
+	filemap_invalidate_unlock(mapping);
+	return true;
+}
+
+/**
+ * expertmem_regions_destroy() - free all regions of a retired window
+ * @window: the window, its pages truncated
+ *
+ * Context: no lock held; only the caller of expertmem_regions_retire() that was told
+ *	to. May sleep.
+ */
+void expertmem_regions_destroy(struct expertmem_window *window)
+{
+	unsigned long index = 0;
+	struct region *region;
+
+	mt_for_each(&window->regions, region, index, ULONG_MAX) {
+		kfree_rcu(region, rcu);
+		cond_resched();
+	}
+	mtree_destroy(&window->regions);
+
+	mutex_lock(&window->expert->lock);
+	uncharge(window, window->committed);
+	window->nr_regions = 0;
+	mutex_unlock(&window->expert->lock);
+}

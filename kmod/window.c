@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Windows: how an expert sees its regions. A window is a shared mapping of a private
+ * shmem file; what this file adds is the gate in front of every fault, and what
+ * happens when the mapping is copied or goes away. All else is the mm's.
+ */
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/sched/signal.h>
+#include <linux/shmem_fs.h>
+
+#include "compat.h"
+#include "expertmem.h"
+
+/* May the toucher of @vmf see that page? Sets the bounds of the page's region. */
+static bool gate(const struct vm_fault *vmf, pgoff_t *first, pgoff_t *last)
+{
+	struct expertmem_window *window = vmf->vma->vm_private_data;
+
+	return expertmem_region_gate(window, vmf->pgoff, first, last);
+}
+
+/*
+ * With the invalidate_lock held the gate does not close between the look at it and
+ * the arrival of the page, and truncation, which comes after closing, will find the
+ * page. From then on the folio lock, held until the page is mapped, does the same.
+ */
+static vm_fault_t window_fault(struct vm_fault *vmf)
+{
+	struct address_space *mapping = vmf->vma->vm_file->f_mapping;
+	vm_fault_t ret = VM_FAULT_LOCKED;
+	pgoff_t first, last;
+	struct page *page;
+
+	filemap_invalidate_lock_shared(mapping);
+	for (;;) {
+		if (!gate(vmf, &first, &last)) {
+			ret = VM_FAULT_SIGSEGV;
+			break;
+		}
+		page = shmem_read_mapping_page_gfp(mapping, vmf->pgoff,
+						   mapping_gfp_mask(mapping));
+		if (IS_ERR(page)) {
+			ret = vmf_error(PTR_ERR(page));
+			break;
+		}
+		lock_page(page);
+		if (page_folio(page)->mapping == mapping) {
+			vmf->page = page;
+			break;
+		}
+		/* swapped out before it could be locked */
+		unlock_page(page);
+		put_page(page);
+	}
+	filemap_invalidate_unlock_shared(mapping);
+	return ret;
+}
+
+/* Map the pages around a fault that are there already, within the region. */
+static vm_fault_t window_map_pages(struct vm_fault *vmf, pgoff_t start, pgoff_t end)
+{
+	pgoff_t first, last;
+
+	if (!gate(vmf, &first, &last))
+		return 0;	/* window_fault() will say so */
+	return filemap_map_pages(vmf, max(start, first), min(end, last));
+}
+
+static vm_fault_t orphan_fault(struct vm_fault *vmf)
+{
+	return VM_FAULT_SIGSEGV;
+}
+
+static void orphan_open(struct vm_area_struct *vma)
+{
+	struct expertmem_window *window = vma->vm_private_data;
+
+	get_file(window->expert->file);
+}
+
+static void orphan_close(struct vm_area_struct *vma)
+{
+	struct expertmem_window *window = vma->vm_private_data;
+
+	fput(window->expert->file);
+}
+
+/* A window that came to another process: MADV_DOFORK, then fork. */
+static const struct vm_operations_struct orphan_ops = {
+	.open	= orphan_open,
+	.close	= orphan_close,
+	.fault	= orphan_fault,
+};
+
+static void window_open(struct vm_area_struct *vma)
+{
+	struct expertmem_window *window = vma->vm_private_data;
+
+	get_file(window->expert->file);
+	if (vma->vm_mm == window->mm)
+		window->vmas++;
+	else
+		vma->vm_ops = &orphan_ops;
+}
+
+static void window_close(struct vm_area_struct *vma)
+{
+	struct expertmem_window *window = vma->vm_private_data;
+	struct expertmem *expert = window->expert;
+	struct expertmem_reclaim result;
+
+	if (!--window->vmas)
+		expertmem_reclaim(expert, window, EXPERTMEM_CAUSE_DETACH, &result);
+	fput(expert->file);
+}
+
+/* Windows stay whole, and stay where they are. */
+static int window_may_split(struct vm_area_struct *vma, unsigned long addr)
+{
+	return -EINVAL;
+}
+
+static int window_mremap(struct vm_area_struct *vma)
+{
+	return -EINVAL;
+}
+
+static const struct vm_operations_struct window_ops = {
+	.open		= window_open,
+	.close		= window_close,
+	.may_split	= window_may_split,
+	.mremap		= window_mremap,
+	.fault		= window_fault,
+	.map_pages	= window_map_pages,
+};
+
+/* The file that holds the pages, at the same offsets as the device has them. */
+static struct file *window_file(const struct expertmem_window *window)
+{
+	loff_t size = (loff_t)(window->first + window->pages) << PAGE_SHIFT;
+	struct file *file;
+
+	file = compat_shmem_file_setup(expertmem_mount(window), "expertmem", size);
+	if (IS_ERR(file))
+		return file;
+	/* Only reachable through the device, whose rights are checked there. */
+	file_inode(file)->i_flags |= S_PRIVATE;
+	if (window->expert->flags & EXPERTMEM_CONFIG_UNSWAPPABLE)
+		mapping_set_unevictable(file->f_mapping);
+	return file;
+}
+
+/**
+ * expertmem_window_mmap() - map a window
+ * @window: the window
+ * @vma: a new mapping of the device at the window's offset
+ *
+ * Context: from the device's mmap, mmap_lock held for writing; takes expert->lock.
+ * Return: 0 or a negative errno, as the uAPI header says.
+ */
+int expertmem_window_mmap(struct expertmem_window *window, struct vm_area_struct *vma)
+{
+	struct expertmem *expert = window->expert;
+	struct file *file;
+	int err = 0;
+
+	if (vma->vm_pgoff != window->first || !(vma->vm_flags & VM_SHARED) ||
+	    vma->vm_flags & VM_EXEC || !IS_ALIGNED(vma_pages(vma), window->granule) ||
+	    vma_pages(vma) > EXPERTMEM_WINDOW_MAX >> PAGE_SHIFT)
+		return -EINVAL;
+
+	mutex_lock(&expert->lock);
+	if (expert->state == EXPERTMEM_STATE_RECLAIMED)
+		err = -ESHUTDOWN;
+	else if (window->state != WINDOW_UNMAPPED)
+		err = -EBUSY;
+	if (err)
+		goto unlock;
+
+	window->pages = vma_pages(vma);
+	file = window_file(window);
+	if (IS_ERR(file)) {
+		err = PTR_ERR(file);
+		goto unlock;
+	}
+	window->file = file;
+	window->mm = vma->vm_mm;
+	window->vmas = 1;
+	window->state = WINDOW_MAPPED;
+	if (expert->state == EXPERTMEM_STATE_IDLE)
+		expert->state = EXPERTMEM_STATE_RUNNING;
+
+	get_file(expert->file);
+	vma_set_file(vma, file);
+	vma->vm_private_data = window;
+	vma->vm_ops = &window_ops;
+	/* A core dump would look at every page of terabytes. */
+	vm_flags_set(vma, VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP);
+	vm_flags_clear(vma, VM_MAYEXEC);
+unlock:
+	mutex_unlock(&expert->lock);
+	return err;
+}
+
+/**
+ * expertmem_window_populate() - make pages exist
+ * @window: the window
+ * @first: device page offset
+ * @pages: how many, all of one busy region
+ *
+ * Running out of memory is an error here, not a reason to kill anyone.
+ *
+ * Context: no lock held; may sleep.
+ * Return: 0, -ENOMEM, -EINTR where the caller is being killed, -ESHUTDOWN where the
+ *	window went meanwhile. What was paged in before an error stays.
+ */
+int expertmem_window_populate(struct expertmem_window *window, pgoff_t first,
+			      unsigned long pages)
+{
+	struct address_space *mapping = window->file->f_mapping;
+	gfp_t gfp = mapping_gfp_mask(mapping) | __GFP_RETRY_MAYFAIL | __GFP_NOWARN;
+	pgoff_t index = first;
+	struct folio *folio;
+	struct page *page;
+
+	while (index < first + pages) {
+		if (fatal_signal_pending(current))
+			return -EINTR;
+
+		filemap_invalidate_lock_shared(mapping);
+		if (READ_ONCE(window->state) == WINDOW_GONE)
+			page = ERR_PTR(-ESHUTDOWN);
+		else
+			page = shmem_read_mapping_page_gfp(mapping, index, gfp);
+		filemap_invalidate_unlock_shared(mapping);
+		if (page == ERR_PTR(-ESHUTDOWN))
+			return -ESHUTDOWN;
+		if (IS_ERR(page))
+			return -ENOMEM;
+
+		/* A clean page of a shmem file may be dropped, for it reads as zero. */
+		folio = page_folio(page);
+		folio_mark_dirty(folio);
+		index = folio->index + folio_nr_pages(folio);
+		folio_put(folio);
+		cond_resched();
+	}
+	return 0;
+}
+
+/**
+ * expertmem_window_truncate() - give pages back and unmap them
+ * @window: the window
+ * @first: device page offset
+ * @pages: how many; the gate must be closed for all of them
+ *
+ * Context: mmap_lock may be held, none of the module's locks is; may sleep.
+ */
+void expertmem_window_truncate(struct expertmem_window *window, pgoff_t first,
+			       unsigned long pages)
+{
+	struct address_space *mapping = window->file->f_mapping;
+	pgoff_t last = first + pages - 1;
+	unsigned long index = first;
+
+	/* Freeing what was never touched is common, and cheap. */
+	if (!xa_find(&mapping->i_pages, &index, last, XA_PRESENT))
+		return;
+	unmap_mapping_pages(mapping, first, pages, false);
+	shmem_truncate_range(mapping->host, (loff_t)first << PAGE_SHIFT,
+			     ((loff_t)(last + 1) << PAGE_SHIFT) - 1);
+}
+
+/**
+ * expertmem_window_resident() - what a window has in memory
+ * @window: the window
+ *
+ * Context: expert->lock held.
+ * Return: pages.
+ */
+unsigned long expertmem_window_resident(const struct expertmem_window *window)
+{
+	lockdep_assert_held(&window->expert->lock);
+	return window->file ? READ_ONCE(window->file->f_mapping->nrpages) : 0;
+}
+
+/**
+ * expertmem_window_init() - prepare a window of a new expert
+ * @window: the window, zeroed
+ * @expert: its expert
+ * @offset: its device offset, bytes
+ * @granule: pages
+ */
+void expertmem_window_init(struct expertmem_window *window, struct expertmem *expert,
+			   u64 offset, unsigned long granule)
+{
+	window->expert = expert;
+	window->first = offset >> PAGE_SHIFT;
+	window->granule = granule;
+	mt_init_flags(&window->regions, MT_FLAGS_ALLOC_RANGE | MT_FLAGS_USE_RCU);
+}
