@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Regions from the kernel module. See <linux/expertmem.h> for what each call does.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <linux/expertmem.h>
+
+#include "internal.h"
+
+#define DEVICE "/dev/expertmem"
+
+static const uint64_t window_offset[] = {
+	[EM_SMALL_WINDOW]	= EXPERTMEM_SMALL_OFFSET,
+	[EM_HUGE_WINDOW]	= EXPERTMEM_HUGE_OFFSET,
+};
+
+static uint64_t to_offset(const struct em_expert *expert, const void *region)
+{
+	enum em_window window = em_window_of(expert, region);
+
+	return window_offset[window] +
+	       (uint64_t)((const char *)region - em_window_base(expert, window));
+}
+
+static uint32_t populate(const struct em_expert *expert)
+{
+	return expert->flags & EXPERTMEM_POPULATE ? EXPERTMEM_ALLOC_POPULATE : 0;
+}
+
+static int error_of(int err)
+{
+	switch (err) {
+	case ENOENT:
+	case ENXIO:
+	case ENODEV:
+		return EXPERTMEM_E_NO_MODULE;
+	case EACCES:
+		return EXPERTMEM_E_ACCESS;
+	case EPERM:
+		return EXPERTMEM_E_PERM;
+	case EMFILE:
+	case ENFILE:
+		return EXPERTMEM_E_TOO_MANY;
+	case ENOTTY:
+	case EINVAL:
+	case EBADF:
+		return EXPERTMEM_E_NO_DEVICE;
+	case EBUSY:
+		return EXPERTMEM_E_BUSY;
+	case ESHUTDOWN:
+		return EXPERTMEM_E_RECLAIMED;
+	default:
+		return EXPERTMEM_E_NOMEM;
+	}
+}
+
+static int configure(int fd, const struct expertmem_options *options)
+{
+	struct expertmem_config config = { .limit = options->limit };
+
+	strncpy(config.name, options->name, sizeof(config.name) - 1);
+	if (options->flags & EXPERTMEM_UNSWAPPABLE)
+		config.flags = EXPERTMEM_CONFIG_UNSWAPPABLE;
+	if (ioctl(fd, EXPERTMEM_IOC_CONFIGURE, &config) == 0)
+		return EXPERTMEM_OK;
+	return errno == EINVAL ? EXPERTMEM_E_INVALID : error_of(errno);
+}
+
+static int device_open(struct em_expert *expert, const struct expertmem_options *options,
+		       int adopted)
+{
+	int fd = adopted >= 0 ? adopted : open(DEVICE, O_RDWR | O_CLOEXEC);
+	int error = EXPERTMEM_OK;
+	struct expertmem_info info;
+	void *status;
+
+	if (fd < 0)
+		return error_of(errno);
+	if (ioctl(fd, EXPERTMEM_IOC_GET_INFO, &info))
+		error = error_of(errno);
+	else if (info.abi < EXPERTMEM_ABI_VERSION)
+		error = EXPERTMEM_E_ABI;
+	else if (adopted < 0)
+		error = configure(fd, options);
+	else
+		fcntl(fd, F_SETFD, FD_CLOEXEC);
+	if (error)
+		goto err_fd;
+
+	status = mmap(NULL, EM_PAGE, PROT_READ, MAP_SHARED, fd, EXPERTMEM_STATUS_OFFSET);
+	if (status == MAP_FAILED) {
+		error = error_of(errno);
+		goto err_fd;
+	}
+	expert->fd = fd;
+	expert->status = status;
+	if (adopted >= 0 && em_status(expert) & EXPERTMEM_STATUS_RECLAIMED) {
+		munmap(status, EM_PAGE);
+		return EXPERTMEM_E_RECLAIMED;
+	}
+	return EXPERTMEM_OK;
+
+err_fd:
+	if (adopted < 0)
+		close(fd);
+	return error;
+}
+
+static int device_attach(struct em_expert *expert)
+{
+	enum em_window window;
+
+	for (window = EM_SMALL_WINDOW; window <= EM_HUGE_WINDOW; window++)
+		if (mmap(em_window_base(expert, window), expert->window,
+			 PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, expert->fd,
+			 window_offset[window]) == MAP_FAILED)
+			return error_of(errno);
+	return EXPERTMEM_OK;
+}
+
+static void *device_alloc(struct em_expert *expert, enum em_window window, size_t size,
+			  size_t room)
+{
+	struct expertmem_alloc arg = {
+		.size = size,
+		.room = room,
+		.flags = populate(expert) |
+			 (window == EM_HUGE_WINDOW ? EXPERTMEM_ALLOC_HUGE : 0),
+	};
+
+	if (ioctl(expert->fd, EXPERTMEM_IOC_ALLOC, &arg))
+		return NULL;
+	return em_window_base(expert, window) + (arg.offset - window_offset[window]);
+}
+
+static bool device_resize(struct em_expert *expert, void *region, size_t old, size_t size)
+{
+	struct expertmem_realloc arg = {
+		.offset = to_offset(expert, region),
+		.size = size,
+		.flags = populate(expert),
+	};
+
+	(void)old;
+	return !ioctl(expert->fd, EXPERTMEM_IOC_REALLOC, &arg);
+}
+
+static void device_free(struct em_expert *expert, void *region, size_t size)
+{
+	struct expertmem_free arg = { .offset = to_offset(expert, region) };
+
+	(void)size;
+	ioctl(expert->fd, EXPERTMEM_IOC_FREE, &arg);
+}
+
+static bool device_terminate(struct em_expert *expert)
+{
+	return !ioctl(expert->fd, EXPERTMEM_IOC_TERMINATE, 0);
+}
+
+static bool device_reclaim(struct em_expert *expert, uint64_t *bytes)
+{
+	struct expertmem_reclaim arg = { 0 };
+
+	if (ioctl(expert->fd, EXPERTMEM_IOC_RECLAIM, &arg))
+		return false;
+	*bytes = arg.bytes;
+	return true;
+}
+
+static void device_stats(struct em_expert *expert, struct expertmem_stats *stats)
+{
+	struct expertmem_stat stat;
+
+	if (ioctl(expert->fd, EXPERTMEM_IOC_STAT, &stat))
+		return;
+	stats->id = stat.id;
+	stats->limit = stat.limit;
+	stats->committed = stat.committed;
+	stats->resident = stat.resident;
+	stats->peak_committed = stat.peak;
+	stats->reclaimed = stat.reclaimed;
+}
+
+static void device_close(struct em_expert *expert)
+{
+	munmap((void *)expert->status, EM_PAGE);
+	close(expert->fd);
+}
+
+const struct em_backend em_device = {
+	.id		= EXPERTMEM_BACKEND_DEVICE,
+	.open		= device_open,
+	.attach		= device_attach,
+	.alloc		= device_alloc,
+	.resize		= device_resize,
+	.free		= device_free,
+	.terminate	= device_terminate,
+	.reclaim	= device_reclaim,
+	.stats		= device_stats,
+	.close		= device_close,
+};
