@@ -16,7 +16,7 @@ B	:= build
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all module lib tools selftests deps demo check install uninstall clean help
+.PHONY: all module lib tools selftests test-experts deps demo check install uninstall clean help
 
 all: lib tools selftests module ## build everything
 
@@ -41,7 +41,7 @@ $(KO): Kbuild $(wildcard kmod/*.[ch]) include/uapi/linux/expertmem.h
 	  echo "no kernel headers in '$(KDIR)': install linux-headers-$(or $(KERNELRELEASE),$$(uname -r)), or say KDIR=" >&2; exit 1; }
 	@mkdir -p $(@D)/include/uapi/linux
 	@cp -r Kbuild kmod $(@D)/ && cp include/uapi/linux/expertmem.h $(@D)/include/uapi/linux/
-	$(MAKE) -C $(KDIR) M=$(abspath $(@D)) W=1 $(if $(CHECK),C=2 CHECK="$(CHECK)") modules
+	$(MAKE) -C $(KDIR) M=$(abspath $(@D)) modules
 
 ## The library
 
@@ -77,7 +77,7 @@ tools: $(B)/tools/expertmem $(EXPERTS) ## build the expertmem command and the sa
 
 $(B)/obj/tools/%.o: tools/%.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -DVERSION='"$(VERSION)"' -DEXPERTDIR='"$(expertdir)"' -c $< -o $@
+	$(CC) $(ALL_CFLAGS) -DEXPERTMEM_VERSION='"$(VERSION)"' -DEXPERTDIR='"$(expertdir)"' -c $< -o $@
 
 $(B)/tools/expertmem: $(TOOL_OBJS) $(SO)
 	@mkdir -p $(@D)
@@ -94,7 +94,9 @@ TEST_FLAGS := -isystem $(KSELFTEST_DIR) -Wno-unused-parameter -Wno-missing-proto
 TESTS	:= $(patsubst selftests/%.c,$(B)/selftests/%,$(filter-out selftests/netmon_layout.c,$(wildcard selftests/*.c)))
 TEST_EXPERTS := $(patsubst selftests/experts/%.c,$(B)/selftests/experts/%.so,$(wildcard selftests/experts/*.c))
 
-selftests: $(TESTS) $(TEST_EXPERTS) ## build the tests (run them with "make check")
+test-experts: $(TEST_EXPERTS)
+
+selftests: $(TESTS) test-experts ## build the tests (run them with "make check")
 
 $(B)/kselftest/kselftest_harness.h:
 	selftests/kernel-source $(@D)
@@ -122,6 +124,7 @@ INSTALLED = $(addprefix $(DESTDIR), \
 	$(bindir)/expertmem $(includedir)/Netmon.h $(includedir)/netmon.h $(includedir)/expertmem.h \
 	$(includedir)/linux/expertmem.h $(libdir)/libexpertmem.so $(libdir)/libexpertmem.so.1 \
 	$(libdir)/libexpertmem.so.$(VERSION) $(libdir)/libexpertmem.a $(libdir)/pkgconfig/libexpertmem.pc \
+	$(libdir)/udev/rules.d/60-expertmem.rules $(libdir)/modules-load.d/expertmem.conf \
 	$(patsubst $(B)/experts/%,$(expertdir)/%,$(EXPERTS)))
 
 install: lib tools ## install library, headers and command below PREFIX (the module: see the README)
@@ -135,6 +138,8 @@ install: lib tools ## install library, headers and command below PREFIX (the mod
 	install -m 644 $(B)/lib/libexpertmem.a $(DESTDIR)$(libdir)/
 	sed -e 's|@prefix@|$(PREFIX)|' -e 's|@libdir@|$(libdir)|' -e 's|@includedir@|$(includedir)|' \
 	  -e 's|@version@|$(VERSION)|' libexpertmem/libexpertmem.pc.in > $(DESTDIR)$(libdir)/pkgconfig/libexpertmem.pc
+	install -D -m 644 tools/60-expertmem.rules $(DESTDIR)$(libdir)/udev/rules.d/60-expertmem.rules
+	install -D -m 644 tools/expertmem.modules-load $(DESTDIR)$(libdir)/modules-load.d/expertmem.conf
 	install -m 755 $(EXPERTS) $(DESTDIR)$(expertdir)/
 
 uninstall: ## remove what install has put there

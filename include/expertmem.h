@@ -101,6 +101,7 @@ struct expertmem_options {
  * @resident: bytes in memory; for ANON the same as @committed
  * @peak_committed: the most that @committed has been
  * @reclaimed: bytes in regions that the kernel took back; 0 for ANON
+ * @reserved: zero
  */
 struct expertmem_stats {
 	uint64_t id;

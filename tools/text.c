@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "text.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/*
+ * Digits with an optional fraction, and nothing else that strtod() would take: no
+ * sign, space, exponent, hexadecimal or "inf". Return what follows, or NULL.
+ */
+static const char *parse_number(const char *text, double *value)
+{
+	const char *after = text + strspn(text, "0123456789.");
+	char *end;
+
+	*value = strtod(text, &end);
+	/* an exponent or "0x" makes strtod() read on, a second point makes it stop */
+	return end == after && end != text ? after : NULL;
+}
+
+int parse_size(const char *text, uint64_t *bytes)
+{
+	static const char units[] = "KMGTPE";
+	const char *unit, *rest;
+	double value;
+
+	rest = parse_number(text, &value);
+	if (!rest)
+		return -1;
+	rest += strspn(rest, " ");
+	for (unit = units; *unit; unit++)
+		if (!strncasecmp(rest, unit, 1))
+			break;
+	if (*unit) {
+		for (const char *u = units; u <= unit; u++)
+			value *= 1024;
+		rest++;
+		if (!strncasecmp(rest, "iB", 2))
+			rest += 2;
+	} else if (!strcasecmp(rest, "B")) {
+		rest++;
+	}
+	if (*rest || value >= 0x1p64)
+		return -1;
+	*bytes = value;
+	return 0;
+}
+
+int parse_seconds(const char *text, double *seconds)
+{
+	const char *rest;
+	double value;
+
+	rest = parse_number(text, &value);
+	/* a thousand years; also what a timespec holds with ease */
+	if (!rest || *rest || value > 3.2e10)
+		return -1;
+	*seconds = value;
+	return 0;
+}
+
+const char *size_text(char text[static SIZE_TEXT], uint64_t bytes)
+{
+	static const char units[] = "KMGTPE";
+	double value = bytes / 1024.0;
+	const char *unit = units;
+
+	if (bytes < 1024) {
+		snprintf(text, SIZE_TEXT, "%u B", (unsigned int)bytes);
+		return text;
+	}
+	/* not 1024.0 KiB, which 1023.96 would be printed as */
+	for (; value >= 1023.95; value /= 1024)
+		unit++;
+	snprintf(text, SIZE_TEXT, "%.1f %ciB", value, *unit);
+	return text;
+}
+
+char *plain_text(char *text)
+{
+	for (char *c = text; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = '?';
+	return text;
+}
+
+/* The length of the UTF-8 character that @s starts with, or 0 if it is none. */
+static int utf8_length(const unsigned char *s)
+{
+	/* the smallest second byte tells overlong forms, the largest surrogates */
+	unsigned char low = 0x80, high = 0xbf;
+	int length;
+
+	if (s[0] < 0x80)
+		return 1;
+	if (s[0] < 0xc2 || s[0] > 0xf4)
+		return 0;
+	length = s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
+	if (s[0] == 0xe0)
+		low = 0xa0;
+	else if (s[0] == 0xed)
+		high = 0x9f;
+	else if (s[0] == 0xf0)
+		low = 0x90;
+	else if (s[0] == 0xf4)
+		high = 0x8f;
+	if (s[1] < low || s[1] > high)
+		return 0;
+	for (int i = 2; i < length; i++)
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	return length;
+}
+
+void print_json_string(FILE *out, const char *text)
+{
+	const unsigned char *s = (const unsigned char *)text;
+
+	putc('"', out);
+	while (*s) {
+		int length = utf8_length(s);
+
+		if (!length) {
+			fputs("\\ufffd", out);
+			s++;
+			continue;
+		}
+		if (*s == '"' || *s == '\\')
+			fprintf(out, "\\%c", *s);
+		else if (*s < ' ' || *s == 0x7f)
+			fprintf(out, "\\u%04x", *s);
+		else
+			fwrite(s, 1, length, out);
+		s += length;
+	}
+	putc('"', out);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Reading and writing what people and scripts type and read. */
+#ifndef TEXT_H
+#define TEXT_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+/* Long enough for any size in words. */
+#define SIZE_TEXT 32
+
+/* "4096", "64M", "1.5 GiB": binary units. Return 0, or -1 if that is no size. */
+int parse_size(const char *text, uint64_t *bytes);
+
+/* "2", "0.25". Return 0, or -1 if that is no time. */
+int parse_seconds(const char *text, double *seconds);
+
+/* "512 B", "64.0 MiB". Return @text. */
+const char *size_text(char text[static SIZE_TEXT], uint64_t bytes);
+
+/* Make @text safe for a terminal: control characters become '?'. Return @text. */
+char *plain_text(char *text);
+
+/* A JSON string, quotes included; what is not UTF-8 becomes U+FFFD. */
+void print_json_string(FILE *out, const char *text);
+
+#endif /* TEXT_H */
