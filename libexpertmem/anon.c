@@ -276,6 +276,17 @@ static int anon_open(struct em_expert *expert, const struct expertmem_options *o
 	return EXPERTMEM_OK;
 }
 
+static void anon_close(struct em_expert *expert)
+{
+	enum em_window window;
+
+	for (window = EM_SMALL_WINDOW; window <= EM_HUGE_WINDOW; window++) {
+		if (expert->gaps[window])
+			munmap(expert->gaps[window], gaps_size(expert));
+		expert->gaps[window] = NULL;
+	}
+}
+
 static int anon_attach(struct em_expert *expert)
 {
 	enum em_window window;
@@ -286,7 +297,7 @@ static int anon_attach(struct em_expert *expert)
 					    -1, 0);
 
 		if (gaps == MAP_FAILED)
-			return EXPERTMEM_E_NOMEM;
+			goto err_gaps;
 		expert->gaps[window] = gaps;
 		gaps->capacity = expert->window / (2 * EM_PAGE);
 		gaps->root = new_node(gaps, 0, 0);
@@ -295,12 +306,16 @@ static int anon_attach(struct em_expert *expert)
 	if (mmap(expert->base, expert->window * 2, PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
 		 0) == MAP_FAILED)
-		return EXPERTMEM_E_NOMEM;
+		goto err_gaps;
 	/* Hints: kernels without huge pages do not know them. */
 	madvise(em_window_base(expert, EM_SMALL_WINDOW), expert->window, MADV_NOHUGEPAGE);
 	madvise(em_window_base(expert, EM_HUGE_WINDOW), expert->window, MADV_HUGEPAGE);
 	madvise(expert->base, expert->window * 2, MADV_DONTDUMP);
 	return EXPERTMEM_OK;
+
+err_gaps:
+	anon_close(expert);
+	return EXPERTMEM_E_NOMEM;
 }
 
 static void *anon_alloc(struct em_expert *expert, enum em_window window, size_t size,
@@ -376,15 +391,6 @@ static void anon_stats(struct em_expert *expert, struct expertmem_stats *stats)
 	stats->committed = expert->control->committed;
 	stats->resident = stats->committed;
 	stats->peak_committed = expert->control->peak_committed;
-}
-
-static void anon_close(struct em_expert *expert)
-{
-	enum em_window window;
-
-	for (window = EM_SMALL_WINDOW; window <= EM_HUGE_WINDOW; window++)
-		if (expert->gaps[window])
-			munmap(expert->gaps[window], gaps_size(expert));
 }
 
 const struct em_backend em_anon = {

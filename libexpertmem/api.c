@@ -28,16 +28,29 @@ static struct em_expert *enter(HEXPERTKEY key)
 	return NULL;
 }
 
+/* Why is there no memory? An expert that was asked to stop meanwhile hears that. */
+static DWORD no_memory(const struct em_expert *expert)
+{
+	return em_status(expert) ? NMERR_EXPERT_TERMINATE : NMERR_OUT_OF_MEMORY;
+}
+
 /* May the expert allocate? A reclaimed one may not even look at its heap. */
 static DWORD check(struct em_expert *expert)
 {
 	if (em_status(expert))
 		return NMERR_EXPERT_TERMINATE;
-	return em_attach(expert) ? NMERR_SUCCESS : NMERR_OUT_OF_MEMORY;
+	switch (em_attach(expert)) {
+	case EXPERTMEM_OK:
+		return NMERR_SUCCESS;
+	case EXPERTMEM_E_BUSY:
+		return NMERR_INVALID_EXPERT_HANDLE;
+	default:
+		return no_memory(expert);
+	}
 }
 
-/* What is wrong with @p, which is no live block of the expert of the call? */
-static DWORD bad_pointer(const void *p)
+/* What is wrong with @p, which was no live block of the expert when that looked? */
+static DWORD bad_pointer(const struct em_expert *expert, const void *p)
 {
 	struct em_expert *owner = em_lock_owner_of(p);
 	bool live;
@@ -45,7 +58,7 @@ static DWORD bad_pointer(const void *p)
 
 	if (!owner)
 		return NMERR_INVALID_PARAMETER;
-	live = !(em_status(owner) & EXPERTMEM_STATUS_RECLAIMED) &&
+	live = owner != expert && !(em_status(owner) & EXPERTMEM_STATUS_RECLAIMED) &&
 	       em_heap_size(owner, p, &size);
 	em_unlock(owner);
 	return live ? NMERR_ACCESS_DENIED : NMERR_INVALID_PARAMETER;
@@ -63,7 +76,7 @@ LPVOID WINAPI ExpertAllocMemory(HEXPERTKEY hExpertKey, SIZE_T nBytes, LPDWORD pE
 	if (!error) {
 		block = em_heap_alloc(expert, nBytes);
 		if (!block)
-			error = NMERR_OUT_OF_MEMORY;
+			error = no_memory(expert);
 	}
 	em_unlock(expert);
 	fail(pError, error);
@@ -87,11 +100,11 @@ LPVOID WINAPI ExpertReallocMemory(HEXPERTKEY hExpertKey, LPVOID pOriginalMemory,
 	if (!error) {
 		block = em_heap_realloc(expert, pOriginalMemory, nBytes, &bad);
 		if (!block)
-			error = NMERR_OUT_OF_MEMORY;
+			error = no_memory(expert);
 	}
 	em_unlock(expert);
 	if (bad)
-		error = bad_pointer(pOriginalMemory);
+		error = bad_pointer(expert, pOriginalMemory);
 	fail(pError, error);
 	return block;
 }
@@ -112,7 +125,7 @@ SIZE_T WINAPI ExpertFreeMemory(HEXPERTKEY hExpertKey, LPVOID pMemory)
 		return NMERR_SUCCESS;
 	if (status & EXPERTMEM_STATUS_RECLAIMED || (status && freed))
 		return NMERR_EXPERT_TERMINATE;
-	return freed ? NMERR_SUCCESS : bad_pointer(pMemory);
+	return freed ? NMERR_SUCCESS : bad_pointer(expert, pMemory);
 }
 
 SIZE_T WINAPI ExpertMemorySize(HEXPERTKEY hExpertKey, LPVOID pOriginalMemory)

@@ -50,6 +50,7 @@ static int error_of(int err)
 	case ENOTTY:
 	case EINVAL:
 	case EBADF:
+	case EISDIR:
 		return EXPERTMEM_E_NO_DEVICE;
 	case EBUSY:
 		return EXPERTMEM_E_BUSY;
@@ -80,8 +81,9 @@ static int device_open(struct em_expert *expert, const struct expertmem_options 
 	struct expertmem_info info;
 	void *status;
 
+	/* a container that has the node, but not the permission, says EPERM */
 	if (fd < 0)
-		return error_of(errno);
+		return errno == EPERM ? EXPERTMEM_E_ACCESS : error_of(errno);
 	if (ioctl(fd, EXPERTMEM_IOC_GET_INFO, &info))
 		error = error_of(errno);
 	else if (info.abi < EXPERTMEM_ABI_VERSION)

@@ -119,43 +119,45 @@ static bool reserve(struct em_expert *expert)
 }
 
 /*
- * Make this process the expert's, at its first allocation. False where another one is,
- * or where there are no addresses.
+ * Make this process the expert's, at its first allocation. E_BUSY where another one is,
+ * E_NOMEM where there are no addresses.
  */
-bool em_attach(struct em_expert *expert)
+int em_attach(struct em_expert *expert)
 {
+	int error = EXPERTMEM_E_NOMEM;
 	pid_t nobody = 0;
 
 	if (expert->attached)
-		return true;
+		return EXPERTMEM_OK;
 	if (!__atomic_compare_exchange_n(&expert->control->owner, &nobody, getpid(), false,
 					 __ATOMIC_RELAXED, __ATOMIC_RELAXED))
-		return false;
+		return EXPERTMEM_E_BUSY;
 	if (!reserve(expert))
 		goto err_owner;
-	if (expert->backend->attach(expert))
+	error = expert->backend->attach(expert);
+	if (error)
 		goto err_windows;
 	set_owner(expert, expert - experts + 1);
 	expert->attached = true;
-	return true;
+	return EXPERTMEM_OK;
 
 err_windows:
 	munmap(expert->base, expert->window * 2);
 err_owner:
 	__atomic_store_n(&expert->control->owner, 0, __ATOMIC_RELAXED);
-	return false;
+	return error;
 }
 
-/* End the expert of this slot, here; its lock is held. */
+/* End the expert of this slot, here; its lock is held. A fork in the middle leaves it alone. */
 static void teardown(struct em_expert *expert)
 {
+	expert->open = false;
 	if (expert->attached) {
 		set_owner(expert, 0);
 		munmap(expert->base, expert->window * 2);
 	}
 	expert->backend->close(expert);
 	munmap(expert->control, sizeof(*expert->control));
-	expert->open = false;
 }
 
 static struct em_expert *slot_get(void)
@@ -448,7 +450,7 @@ const char *expertmem_strerror(int error)
 	case EXPERTMEM_OK:
 		return "success";
 	case EXPERTMEM_E_INVALID:
-		return "an argument is not allowed: see <expertmem.h>, and EXPERTMEM_BACKEND in the environment, which may be device, anon or auto";
+		return "an argument is not allowed, or EXPERTMEM_BACKEND in the environment is none of device, anon and auto";
 	case EXPERTMEM_E_KEY:
 		return "the key is not of an open expert";
 	case EXPERTMEM_E_NOMEM:

@@ -127,15 +127,14 @@ static void count(struct em_expert *expert, int blocks, ssize_t bytes)
 		__atomic_store_n(&control->peak_bytes, live, __ATOMIC_RELAXED);
 }
 
-/* Add @more bytes to a region that has @size, or make it with @room to grow. */
+/* Add @more bytes to a region that has @size, or make it with @room to grow, if need be less. */
 static bool grow(struct em_expert *expert, char **region, size_t *size, size_t more,
 		 enum em_window window, size_t room)
 {
-	if (!*region)
-		*region = expert->backend->alloc(expert, window, more, room);
-	else if (*size + more > room ||
-		 !expert->backend->resize(expert, *region, *size, *size + more))
+	if (*region && !expert->backend->resize(expert, *region, *size, *size + more))
 		return false;
+	for (; !*region && room >= more; room /= 2)
+		*region = expert->backend->alloc(expert, window, more, room);
 	if (!*region)
 		return false;
 	*size += more;
@@ -150,6 +149,14 @@ static unsigned int states_order(unsigned int blocks)
 	return size <= STATES_MIN ? 0 : log2_up(size) - log2_up(STATES_MIN);
 }
 
+static bool states_grow(struct em_expert *expert, size_t size)
+{
+	struct em_heap *heap = &expert->heap;
+
+	return grow(expert, &heap->states, &heap->states_size, round_up(size, EM_PAGE),
+		    EM_SMALL_WINDOW, expert->window / 8);
+}
+
 static uint16_t *states_get(struct em_expert *expert, unsigned int blocks)
 {
 	struct em_heap *heap = &expert->heap;
@@ -161,9 +168,7 @@ static uint16_t *states_get(struct em_expert *expert, unsigned int blocks)
 		memcpy(&heap->states_free[order], states, sizeof(states));
 		return memset(states, 0, size);
 	}
-	if (heap->states_size - heap->states_used < size &&
-	    !grow(expert, &heap->states, &heap->states_size, round_up(size, EM_PAGE),
-		  EM_SMALL_WINDOW, expert->window / 8))
+	if (heap->states_size - heap->states_used < size && !states_grow(expert, size))
 		return NULL;
 	states = (uint16_t *)(heap->states + heap->states_used);
 	heap->states_used += size;
@@ -197,21 +202,33 @@ static void list_del(struct em_slab **list, struct em_slab *slab)
 		*list = slab->next;
 }
 
+/* How far a segment is to be able to grow. */
+static size_t segment_room(const struct em_expert *expert)
+{
+	return expert->window / 2;
+}
+
+static bool segment_grow_slabs(struct em_expert *expert, struct em_segment *segment)
+{
+	return grow(expert, (char **)&segment->slabs, &segment->slabs_size, EM_PAGE,
+		    EM_SMALL_WINDOW,
+		    (segment_room(expert) >> SLAB_SHIFT) * sizeof(struct em_slab));
+}
+
 /* Add empty slabs at the end of a segment: one, or a huge page's worth. */
 static bool segment_grow(struct em_expert *expert, enum em_window window)
 {
 	struct em_segment *segment = &expert->heap.segments[window];
-	size_t room = expert->window / 2;
 	size_t old = segment->size >> SLAB_SHIFT;
 	size_t more = window == EM_HUGE_WINDOW ? EM_HUGE : SLAB_SIZE;
 	size_t end = old + (more >> SLAB_SHIFT);
 	size_t i;
 
 	if (end * sizeof(struct em_slab) > segment->slabs_size &&
-	    !grow(expert, (char **)&segment->slabs, &segment->slabs_size, EM_PAGE,
-		  EM_SMALL_WINDOW, (room >> SLAB_SHIFT) * sizeof(struct em_slab)))
+	    !segment_grow_slabs(expert, segment))
 		return false;
-	if (!grow(expert, &segment->base, &segment->size, more, window, room))
+	if (!grow(expert, &segment->base, &segment->size, more, window,
+		  segment_room(expert)))
 		return false;
 	for (i = end; i-- > old; ) {
 		segment->slabs[i].base = segment->base + (i << SLAB_SHIFT);
@@ -227,6 +244,23 @@ static bool heap_grow(struct em_expert *expert)
 	    !(expert->flags & EXPERTMEM_NO_HUGE) && segment_grow(expert, EM_HUGE_WINDOW))
 		return true;
 	return segment_grow(expert, EM_SMALL_WINDOW);
+}
+
+/*
+ * What grows gets its room before the first large block: each of those is put where it
+ * can grow itself, so that soon no wide gap is left. (The huge segment, which costs 2 MiB,
+ * takes what there is, for the small one can replace it.)
+ */
+static bool heap_prepare(struct em_expert *expert)
+{
+	struct em_heap *heap = &expert->heap;
+	struct em_segment *small = &heap->segments[EM_SMALL_WINDOW];
+	struct em_segment *huge = &heap->segments[EM_HUGE_WINDOW];
+
+	return (small->size || segment_grow(expert, EM_SMALL_WINDOW)) &&
+	       (huge->slabs_size || expert->flags & EXPERTMEM_NO_HUGE ||
+		segment_grow_slabs(expert, huge)) &&
+	       (heap->states_size || states_grow(expert, EM_PAGE));
 }
 
 static struct em_slab *slab_get(struct em_expert *expert, unsigned int class)
@@ -358,7 +392,7 @@ static void *large_alloc(struct em_expert *expert, size_t size)
 	struct em_large *large;
 	void *region = NULL;
 
-	if (size > expert->window || !large_reserve(expert))
+	if (size > expert->window || !heap_prepare(expert) || !large_reserve(expert))
 		return NULL;
 	if (huge)
 		region = expert->backend->alloc(expert, EM_HUGE_WINDOW, size, 0);
@@ -373,16 +407,23 @@ static void *large_alloc(struct em_expert *expert, size_t size)
 	return region;
 }
 
+/* A region has a page, also where its block has shrunk to no byte. */
+static size_t region_size(size_t size)
+{
+	return size ? size : 1;
+}
+
 /* Resize a large block in place. */
 static bool large_resize(struct em_expert *expert, struct em_large *large, size_t size)
 {
 	void *region = (void *)large->address;
 	size_t unit = granule(em_window_of(expert, region));
+	size_t old = region_size(large->size), new = region_size(size);
 
 	if (size > expert->window)
 		return false;
-	if (round_up(size, unit) != round_up(large->size, unit) &&
-	    !expert->backend->resize(expert, region, large->size, size))
+	if (round_up(new, unit) != round_up(old, unit) &&
+	    !expert->backend->resize(expert, region, old, new))
 		return false;
 	large->size = size;
 	return true;
@@ -434,7 +475,7 @@ static void release(struct em_expert *expert, const struct block *block)
 		slab_free(heap, block->slab, block->index);
 	} else {
 		expert->backend->free(expert, (void *)block->large->address,
-				      block->large->size);
+				      region_size(block->large->size));
 		large_delete(heap, block->large);
 	}
 }
@@ -481,12 +522,10 @@ void *em_heap_realloc(struct em_expert *expert, void *p, size_t size, bool *bad)
 		p = new;
 		goto resized;
 	}
-	if (size > old)
+	if (size > old || (block.large && !large_resize(expert, block.large, size)))
 		return NULL;
-	if (block.large) {
-		large_resize(expert, block.large, size);
+	if (block.large)
 		goto resized;
-	}
 in_place:
 	block.slab->states[block.index] = size + 1;
 resized:

@@ -138,7 +138,7 @@ static inline uint32_t em_status(const struct em_expert *expert)
 /* expert.c */
 struct em_expert *em_lock(HEXPERTKEY key);
 void em_unlock(struct em_expert *expert);
-bool em_attach(struct em_expert *expert);
+int em_attach(struct em_expert *expert);
 struct em_expert *em_lock_owner_of(const void *p);
 
 /* heap.c; the expert's lock is held */
