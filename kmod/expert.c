@@ -74,9 +74,8 @@ err_count:
 static int expert_release(struct inode *inode, struct file *file)
 {
 	struct expertmem *expert = file->private_data;
-	struct expertmem_reclaim result;
 
-	expertmem_reclaim(expert, NULL, EXPERTMEM_CAUSE_RELEASE, &result);
+	/* The mappings of the windows held the file: they are gone, and with them all. */
 	trace_expertmem_release(expert->id, (u64)expert->peak << PAGE_SHIFT);
 	if (expert->small.file)
 		fput(expert->small.file);

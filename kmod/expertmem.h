@@ -79,7 +79,7 @@ struct expertmem_window {
 
 /**
  * struct expertmem - one open of the device
- * @lock: see above
+ * @lock: see the top of this file
  * @id: never reused while the module is loaded
  * @file: the device file; the expert does not hold a reference to it
  * @state: enum expertmem_state; under @lock
@@ -96,7 +96,7 @@ struct expertmem_window {
  * @huge: huge pages
  */
 struct expertmem {
-	struct mutex lock;
+	struct mutex lock;	/* see the top of this file */
 	u64 id;
 	struct file *file;
 	enum expertmem_state state;

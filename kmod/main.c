@@ -4,6 +4,7 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/ctype.h>
 #include <linux/fs.h>
 #include <linux/fs_context.h>
 #include <linux/kernel.h>
@@ -16,7 +17,7 @@
 #include "expertmem.h"
 
 u64 expertmem_default_limit;
-u64 expertmem_total_limit;
+u64 expertmem_total_limit = U64_MAX;	/* until loading is done: not given */
 unsigned int expertmem_max_experts = 16384;
 
 /* a parameter in bytes, with an optional K, M, G, T */
@@ -25,7 +26,7 @@ static int size_set(const char *val, const struct kernel_param *kp)
 	char *end;
 	u64 size = memparse(val, &end);
 
-	if (end == val || (*end && strcmp(end, "\n")))
+	if (!isdigit(*val) || (*end && strcmp(end, "\n")))
 		return -EINVAL;
 	WRITE_ONCE(*(u64 *)kp->arg, size);
 	return 0;
@@ -104,8 +105,8 @@ static int __init expertmem_init(void)
 
 	BUILD_BUG_ON(BITS_PER_LONG < 64);
 
-	/* as tmpfs does; parameters of insmod are set by now */
-	if (!expertmem_total_limit)
+	/* as tmpfs does */
+	if (expertmem_total_limit == U64_MAX)
 		expertmem_total_limit = (u64)totalram_pages() / 2 << PAGE_SHIFT;
 
 	small_mount = mount_tmpfs(NULL);

@@ -215,8 +215,8 @@ static int region_extend(struct expertmem_window *window, struct region *region,
 static int find_gap(struct expertmem_window *window, unsigned long pages,
 		    bool highest, pgoff_t *first)
 {
-	pgoff_t max = window->first + window->pages - 1;
 	MA_STATE(mas, &window->regions, 0, 0);
+	pgoff_t max = window->first + window->pages - 1;
 	int err;
 
 	if (pages > window->pages)
@@ -373,7 +373,7 @@ static int do_realloc(struct expertmem *expert, const struct expertmem_realloc *
 	old = region->charged;
 	if (pages < old) {
 		region_close(window, region, pages);
-	} else {
+	} else if (pages > old) {
 		err = region_extend(window, region, pages);
 		if (err) {
 			region_put_back(region);
@@ -526,14 +526,13 @@ int expertmem_region_free(struct expertmem *expert,
 bool expertmem_region_gate(struct expertmem_window *window, pgoff_t pgoff,
 			   pgoff_t *first, pgoff_t *last)
 {
-	struct region *region;
+	struct region *region = NULL;
 	unsigned long pages = 0;
 
-	if (READ_ONCE(window->state) != WINDOW_MAPPED)
-		return false;
-
+	/* A window seen as mapped keeps its regions until rcu_read_unlock(). */
 	rcu_read_lock();
-	region = mtree_load(&window->regions, pgoff);
+	if (READ_ONCE(window->state) == WINDOW_MAPPED)
+		region = mtree_load(&window->regions, pgoff);
 	if (region) {
 		pages = READ_ONCE(region->pages);
 		*first = region->first;

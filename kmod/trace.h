@@ -12,14 +12,12 @@
 TRACE_DEFINE_ENUM(EXPERTMEM_CAUSE_NONE);
 TRACE_DEFINE_ENUM(EXPERTMEM_CAUSE_DETACH);
 TRACE_DEFINE_ENUM(EXPERTMEM_CAUSE_RECLAIM);
-TRACE_DEFINE_ENUM(EXPERTMEM_CAUSE_RELEASE);
 
 #define show_cause(cause)					\
 	__print_symbolic(cause,					\
 			 { EXPERTMEM_CAUSE_NONE, "none" },	\
 			 { EXPERTMEM_CAUSE_DETACH, "detach" },	\
-			 { EXPERTMEM_CAUSE_RECLAIM, "reclaim" },	\
-			 { EXPERTMEM_CAUSE_RELEASE, "release" })
+			 { EXPERTMEM_CAUSE_RECLAIM, "reclaim" })
 
 TRACE_EVENT(expertmem_open,
 	TP_PROTO(u64 id),

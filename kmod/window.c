@@ -7,6 +7,7 @@
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
+#include <linux/module.h>
 #include <linux/pagemap.h>
 #include <linux/sched/signal.h>
 #include <linux/shmem_fs.h>
@@ -137,6 +138,21 @@ static const struct vm_operations_struct window_ops = {
 	.map_pages	= window_map_pages,
 };
 
+static long window_fallocate(struct file *file, int mode, loff_t offset, loff_t len)
+{
+	return file_inode(file)->i_fop->fallocate(file, mode, offset, len);
+}
+
+/*
+ * What the mm may ask of a window's file: madvise(MADV_REMOVE) and msync(). There is no
+ * mmap, or remap_file_pages() would map the pages with no gate in front of them.
+ */
+static const struct file_operations window_fops = {
+	.owner		= THIS_MODULE,
+	.fallocate	= window_fallocate,
+	.fsync		= noop_fsync,
+};
+
 /* The file that holds the pages, at the same offsets as the device has them. */
 static struct file *window_file(const struct expertmem_window *window)
 {
@@ -146,6 +162,8 @@ static struct file *window_file(const struct expertmem_window *window)
 	file = compat_shmem_file_setup(expertmem_mount(window), "expertmem", size);
 	if (IS_ERR(file))
 		return file;
+	__module_get(THIS_MODULE);
+	file->f_op = &window_fops;
 	/* Only reachable through the device, whose rights are checked there. */
 	file_inode(file)->i_flags |= S_PRIVATE;
 	if (window->expert->flags & EXPERTMEM_CONFIG_UNSWAPPABLE)

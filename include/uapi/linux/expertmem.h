@@ -152,7 +152,10 @@ struct expertmem_alloc {
 };
 
 #define EXPERTMEM_ALLOC_HUGE		(1U << 0)	/* in the huge window */
-/* The pages exist on return, or the call fails: no fault fails later. */
+/*
+ * The pages exist on return, or the call fails: no fault fails later. With REALLOC,
+ * the pages that are added.
+ */
 #define EXPERTMEM_ALLOC_POPULATE	(1U << 1)
 
 /*
@@ -239,7 +242,6 @@ enum expertmem_cause {
 	EXPERTMEM_CAUSE_NONE,
 	EXPERTMEM_CAUSE_DETACH,		/* the last window was unmapped */
 	EXPERTMEM_CAUSE_RECLAIM,	/* RECLAIM */
-	EXPERTMEM_CAUSE_RELEASE,	/* the last descriptor was closed */
 };
 
 #define EXPERTMEM_IOC_MAGIC	0xEA
