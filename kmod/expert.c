@@ -158,10 +158,9 @@ static int expert_configure(struct expertmem *expert,
 		return -EINVAL;
 	if (!config.limit)
 		config.limit = READ_ONCE(expertmem_default_limit);
-	/* As with mlock(): who may not lock memory without bounds has to name them. */
+	/* Not counted as locked memory, so only for those who may lock any amount. */
 	if (config.flags & EXPERTMEM_CONFIG_UNSWAPPABLE &&
-	    (!config.limit || config.limit > rlimit(RLIMIT_MEMLOCK)) &&
-	    !capable(CAP_IPC_LOCK))
+	    rlimit(RLIMIT_MEMLOCK) != RLIM_INFINITY && !capable(CAP_IPC_LOCK))
 		return -EPERM;
 
 	mutex_lock(&expert->lock);

@@ -58,8 +58,9 @@ static struct vfsmount *small_mount;
 static struct vfsmount *huge_mount;
 
 /*
- * A mount of our own, so that huge pages are decided here and by no mount option of
- * the administrator's. Mounts made by the kernel have no size limit.
+ * A mount of our own, so that huge pages are decided here and by no default of the
+ * system's: one that reached past a small region would open the gate for what is
+ * behind it. Mounts made by the kernel have no size limit.
  */
 static struct vfsmount *mount_tmpfs(const char *huge)
 {
@@ -74,7 +75,7 @@ static struct vfsmount *mount_tmpfs(const char *huge)
 	module_put(type->owner);
 	if (IS_ERR(fc))
 		return ERR_CAST(fc);
-	err = huge ? compat_parse_fs_string(fc, "huge", huge) : 0;
+	err = compat_parse_fs_string(fc, "huge", huge);
 	mnt = err ? ERR_PTR(err) : fc_mount(fc);
 	put_fs_context(fc);
 	return mnt;
@@ -109,7 +110,7 @@ static int __init expertmem_init(void)
 	if (expertmem_total_limit == U64_MAX)
 		expertmem_total_limit = (u64)totalram_pages() / 2 << PAGE_SHIFT;
 
-	small_mount = mount_tmpfs(NULL);
+	small_mount = mount_tmpfs("never");
 	if (IS_ERR(small_mount))
 		return PTR_ERR(small_mount);
 	huge_mount = mount_tmpfs("always");

@@ -78,7 +78,6 @@ static int charge(struct expertmem_window *window, unsigned long pages)
 		return -ENOMEM;
 	}
 	window->committed += pages;
-	expert->peak = max(expert->peak, committed);
 	return 0;
 }
 
@@ -145,8 +144,10 @@ static void region_close(struct expertmem_window *window, struct region *region,
 }
 
 /* Done with a busy region: all that is charged may be touched. */
-static void region_put_back(struct region *region)
+static void region_publish(struct expertmem *expert, struct region *region)
 {
+	lockdep_assert_held(&expert->lock);
+	expert->peak = max(expert->peak, expertmem_committed(expert));
 	WRITE_ONCE(region->pages, region->charged);
 	region->state = REGION_LIVE;
 }
@@ -200,7 +201,7 @@ static int region_extend(struct expertmem_window *window, struct region *region,
 		return err;
 	if (pages > region->span) {
 		err = mtree_store_range(&window->regions, region->first, end - 1,
-					region, GFP_KERNEL_ACCOUNT);
+					region, GFP_KERNEL);
 		if (err) {
 			uncharge(window, pages - region->charged);
 			return err;
@@ -271,6 +272,9 @@ static int region_insert(struct expertmem_window *window, struct region *region)
 		return err;
 	if (window->state == WINDOW_UNMAPPED)
 		return -ENXIO;
+	/* The tree is freed in one go, and its memory is charged to nobody. */
+	if (window->nr_regions >= EXPERTMEM_REGIONS_MAX)
+		return -ENOSPC;
 	err = find_place(window, region, &region->first);
 	if (err)
 		return err;
@@ -279,7 +283,7 @@ static int region_insert(struct expertmem_window *window, struct region *region)
 		return err;
 	err = mtree_insert_range(&window->regions, region->first,
 				 region->first + region->span - 1, region,
-				 GFP_KERNEL_ACCOUNT);
+				 GFP_KERNEL);
 	if (err) {
 		uncharge(window, region->charged);
 		return err;
@@ -338,7 +342,7 @@ static int do_alloc(struct expertmem *expert, struct expertmem_alloc *arg,
 	else if (err)
 		region_destroy(window, region);
 	else
-		region_put_back(region);
+		region_publish(expert, region);
 	mutex_unlock(&expert->lock);
 	return err;
 }
@@ -376,7 +380,7 @@ static int do_realloc(struct expertmem *expert, const struct expertmem_realloc *
 	} else if (pages > old) {
 		err = region_extend(window, region, pages);
 		if (err) {
-			region_put_back(region);
+			region_publish(expert, region);
 			goto unlock;
 		}
 	}
@@ -395,7 +399,7 @@ static int do_realloc(struct expertmem *expert, const struct expertmem_realloc *
 	} else {
 		if (pages < old || err)
 			region_trim(window, region, min(pages, old));
-		region_put_back(region);
+		region_publish(expert, region);
 	}
 unlock:
 	mutex_unlock(&expert->lock);
@@ -522,6 +526,7 @@ int expertmem_region_free(struct expertmem *expert,
  *
  * Context: any; no lock needed, but only with the invalidate_lock held does the
  *	answer stay true.
+ * Return: whether it may.
  */
 bool expertmem_region_gate(struct expertmem_window *window, pgoff_t pgoff,
 			   pgoff_t *first, pgoff_t *last)
@@ -546,8 +551,10 @@ bool expertmem_region_gate(struct expertmem_window *window, pgoff_t pgoff,
  * expertmem_regions_retire() - close the gate of a whole window for good
  * @window: a window
  *
+ * Its regions count no more; their pages are still to be truncated.
+ *
  * Context: expert->lock held; may sleep.
- * Return: true for the one caller that must now expertmem_regions_destroy() it.
+ * Return: true for the one caller that must then expertmem_regions_destroy() it.
  */
 bool expertmem_regions_retire(struct expertmem_window *window)
 {
@@ -562,6 +569,8 @@ bool expertmem_regions_retire(struct expertmem_window *window)
 	filemap_invalidate_lock(mapping);
 	WRITE_ONCE(window->state, WINDOW_GONE);
 	filemap_invalidate_unlock(mapping);
+	uncharge(window, window->committed);
+	window->nr_regions = 0;
 	return true;
 }
 
@@ -582,9 +591,4 @@ void expertmem_regions_destroy(struct expertmem_window *window)
 		cond_resched();
 	}
 	mtree_destroy(&window->regions);
-
-	mutex_lock(&window->expert->lock);
-	uncharge(window, window->committed);
-	window->nr_regions = 0;
-	mutex_unlock(&window->expert->lock);
 }

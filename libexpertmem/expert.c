@@ -186,7 +186,7 @@ static void slot_put(struct em_expert *expert)
 }
 
 /*
- * A fork of an expert has none of its memory. The locks of the child are new: those of
+ * A fork of an expert has none of its memory. The child's experts have new locks: those of
  * the parent may have been held by threads that the child does not have.
  */
 static void fork_prepare(void)
@@ -203,7 +203,7 @@ static void fork_child(void)
 {
 	unsigned int i;
 
-	pthread_mutex_init(&table_lock, NULL);
+	pthread_mutex_unlock(&table_lock);
 	for (i = 0; i < EM_MAX_EXPERTS; i++) {
 		struct em_expert *expert = &experts[i];
 
@@ -466,7 +466,7 @@ const char *expertmem_strerror(int error)
 	case EXPERTMEM_E_TOO_MANY:
 		return "too many experts or open files: close some, or raise the module's max_experts or the limit of open files (ulimit -n)";
 	case EXPERTMEM_E_PERM:
-		return "unswappable memory is not permitted: set a limit within RLIMIT_MEMLOCK (ulimit -l), or get CAP_IPC_LOCK";
+		return "unswappable memory is not permitted: it needs CAP_IPC_LOCK, or an unlimited RLIMIT_MEMLOCK (ulimit -l unlimited)";
 	case EXPERTMEM_E_UNSUPPORTED:
 		return "the backend in use cannot do that: it needs the kernel module";
 	case EXPERTMEM_E_BUSY:

@@ -71,6 +71,8 @@
 #define EXPERTMEM_HUGE_OFFSET	0x80000000000ULL
 /* longest window, bytes (4 TiB) */
 #define EXPERTMEM_WINDOW_MAX	0x40000000000ULL
+/* most regions in a window */
+#define EXPERTMEM_REGIONS_MAX	(1U << 20)
 
 /* The status page: what asks the expert to stop, for the price of one load. */
 struct expertmem_status {
@@ -110,8 +112,8 @@ struct expertmem_info {
  *	EINVAL		@name is not terminated, or holds a control character
  *	EBUSY		configured already, or a window has been mapped
  *	ESHUTDOWN	the expert was reclaimed
- *	EPERM		UNSWAPPABLE without CAP_IPC_LOCK, with a limit that is
- *			absent or above RLIMIT_MEMLOCK
+ *	EPERM		UNSWAPPABLE without CAP_IPC_LOCK or an unlimited
+ *			RLIMIT_MEMLOCK
  */
 struct expertmem_config {
 	char name[32];			/* NUL-terminated, padded with NUL */
@@ -136,7 +138,7 @@ struct expertmem_config {
  *	EINVAL		@size is zero; @room is not zero and below @size
  *	ENXIO		the window is not mapped
  *	EDQUOT		the expert's limit would be passed
- *	ENOSPC		no gap of that size in the window
+ *	ENOSPC		no gap of that size in the window, or REGIONS_MAX reached
  *	ENOMEM		all experts' limit would be passed; out of memory;
  *			with POPULATE: not every page could be had
  *	EINTR		with POPULATE: the caller was killed
