@@ -92,7 +92,8 @@ struct expertmem_options {
  * @id: the kernel's number of the expert; 0 for ANON
  * @backend: DEVICE or ANON
  * @terminating: termination was asked for
- * @reclaimed_now: the memory is gone: reclaimed, or the expert has ended
+ * @reclaimed_now: the memory is gone: it was reclaimed or, for DEVICE, the expert's
+ *	process has ended
  * @live_blocks: blocks not yet freed; stays what it was when the expert ended
  * @live_bytes: bytes asked for in these blocks
  * @peak_bytes: the most that @live_bytes has been

@@ -470,7 +470,7 @@ const char *expertmem_strerror(int error)
 	case EXPERTMEM_E_UNSUPPORTED:
 		return "the backend in use cannot do that: it needs the kernel module";
 	case EXPERTMEM_E_BUSY:
-		return "the expert is in use already";
+		return "the expert is in use by another process: open one of your own";
 	case EXPERTMEM_E_RECLAIMED:
 		return "the expert's memory was reclaimed: open a new expert";
 	default:

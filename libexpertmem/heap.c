@@ -480,9 +480,63 @@ static void release(struct em_expert *expert, const struct block *block)
 	}
 }
 
-static void *get(struct em_expert *expert, size_t size)
+/* Give back the slabs at the end of a segment that are empty. True if there were any. */
+static bool segment_trim(struct em_expert *expert, enum em_window window)
+{
+	struct em_segment *segment = &expert->heap.segments[window];
+	size_t unit = window == EM_HUGE_WINDOW ? EM_HUGE : SLAB_SIZE;
+	size_t end = segment->size >> SLAB_SHIFT, i = end, size;
+
+	while (i && !segment->slabs[i - 1].block)
+		i--;
+	/* A region cannot be resized to nothing. */
+	size = i ? round_up(i << SLAB_SHIFT, unit) : unit;
+	if (size >= segment->size ||
+	    !expert->backend->resize(expert, segment->base, segment->size, size))
+		return false;
+	for (i = size >> SLAB_SHIFT; i < end; i++)
+		list_del(&expert->heap.empty, &segment->slabs[i]);
+	segment->size = size;
+	return true;
+}
+
+/* The same for the whole heap, with the slabs that were kept for the next block. */
+static bool heap_trim(struct em_expert *expert)
+{
+	struct em_heap *heap = &expert->heap;
+	struct em_slab *slab, *next;
+	unsigned int class;
+	bool small, huge;
+
+	for (class = 0; class < EM_CLASSES; class++) {
+		for (slab = heap->partial[class]; slab; slab = next) {
+			next = slab->next;
+			if (!slab->used)
+				slab_put(heap, slab);
+		}
+	}
+	small = segment_trim(expert, EM_SMALL_WINDOW);
+	huge = segment_trim(expert, EM_HUGE_WINDOW);
+	return small || huge;
+}
+
+static void *try_get(struct em_expert *expert, size_t size)
 {
 	return size <= SMALL_MAX ? slab_alloc(expert, size) : large_alloc(expert, size);
+}
+
+static void *get(struct em_expert *expert, size_t size)
+{
+	void *p = try_get(expert, size);
+
+	return p || !heap_trim(expert) ? p : try_get(expert, size);
+}
+
+static bool resize(struct em_expert *expert, struct em_large *large, size_t size)
+{
+	return large_resize(expert, large, size) ||
+	       (size > large->size && heap_trim(expert) &&
+		large_resize(expert, large, size));
 }
 
 /* A new block, or NULL. */
@@ -511,7 +565,7 @@ void *em_heap_realloc(struct em_expert *expert, void *p, size_t size, bool *bad)
 	old = block_size(&block);
 	if (block.slab && size <= SMALL_MAX && class_of(size) == block.slab->class)
 		goto in_place;
-	if (block.large && size > SMALL_MAX && large_resize(expert, block.large, size))
+	if (block.large && size > SMALL_MAX && resize(expert, block.large, size))
 		goto resized;
 
 	new = get(expert, size);

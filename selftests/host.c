@@ -199,7 +199,7 @@ TEST_F(expert, unswappable_memory_needs_the_module_and_a_right)
 	struct expertmem_options options = {
 		.backend = variant->backend, .flags = EXPERTMEM_UNSWAPPABLE,
 	};
-	struct rlimit memlock = { MIB, MIB };
+	struct rlimit memlock = { MIB, RLIM_INFINITY };
 	HEXPERTKEY key;
 
 	if (variant->backend == EXPERTMEM_BACKEND_ANON) {
@@ -215,9 +215,10 @@ TEST_F(expert, unswappable_memory_needs_the_module_and_a_right)
 	ASSERT_EQ(0, setrlimit(RLIMIT_MEMLOCK, &memlock));
 	ASSERT_EQ(0, setresuid(NOBODY, NOBODY, 0));
 	EXPECT_EQ(EXPERTMEM_E_PERM, open_error(&options));
-	options.limit = MIB + 1;
-	EXPECT_EQ(EXPERTMEM_E_PERM, open_error(&options));
 	options.limit = MIB;
+	EXPECT_EQ(EXPERTMEM_E_PERM, open_error(&options));
+	memlock.rlim_cur = RLIM_INFINITY;
+	ASSERT_EQ(0, setrlimit(RLIMIT_MEMLOCK, &memlock));
 	EXPECT_EQ(EXPERTMEM_OK, open_error(&options));
 	ASSERT_EQ(0, setresuid(0, 0, 0));
 	ASSERT_EQ(0, chmod(DEVICE, 0660));

@@ -896,6 +896,35 @@ TEST_F(expert, small_blocks_find_room_whatever_was_there_first)
 	}
 }
 
+TEST_F(expert, small_blocks_that_were_freed_leave_room_for_a_large_one)
+{
+	HEXPERTKEY key = open_expert(variant->backend, 64 * MIB, 0);
+	struct answer answer;
+	void *last = NULL;
+	size_t n = 0;
+
+	for (;;) {
+		answer = alloc(key, 1000);
+		if (!answer.block)
+			break;
+		/* to free them without a table */
+		memcpy(answer.block, &last, sizeof(last));
+		last = answer.block;
+		n++;
+	}
+	EXPECT_EQ(NMERR_OUT_OF_MEMORY, answer.error);
+	EXPECT_LT(60000, n);
+	while (last) {
+		void *block = last;
+
+		memcpy(&last, block, sizeof(last));
+		ASSERT_EQ(NMERR_SUCCESS, ExpertFreeMemory(key, block));
+	}
+	EXPECT_NE(NULL, get(key, 48 * MIB));
+	EXPECT_NE(NULL, get(key, 1000));
+	EXPECT_EQ(EXPERTMEM_OK, expertmem_close(key));
+}
+
 TEST_F(expert, a_limit_too_small_for_anything_is_an_error)
 {
 	HEXPERTKEY key = open_expert(variant->backend, 4096, 0);

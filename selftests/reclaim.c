@@ -5,6 +5,7 @@
  */
 #include <linux/if_xdp.h>
 #include <linux/io_uring.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
 #include <sys/prctl.h>
@@ -33,6 +34,7 @@
  * struct expert - an expert that holds memory
  * @fd: its descriptor
  * @line: to the other side: the expert's end, or the host's
+ * @stuck: a socket of the host's, in which stays what is sent
  * @kin: shared with the host: somebody whom the expert started
  * @small: with a region of HELD bytes at @small_region
  * @huge: with a region of HELD bytes at @huge_region
@@ -40,6 +42,7 @@
 struct expert {
 	int fd;
 	int line;
+	int stuck;
 	volatile pid_t *kin;
 	struct window small;
 	struct window huge;
@@ -972,6 +975,176 @@ TEST_F_TIMEOUT(pinned, pages_are_back_when_their_holder_lets_go, TIMEOUT)
 	EXPECT_FALSE(memory_is_back(&self->of.before, HELD - MEMORY_NOISE, 0));
 	close(fd);
 	check(_metadata, &self->of, EXPERTMEM_CAUSE_RECLAIM);
+}
+
+/*
+ * A connection that delivers no more: what is sent into @line[0] stays in its queue,
+ * behind @ahead bytes, until somebody reads from @line[1]. Delivered over loopback, it
+ * would have been copied.
+ */
+static int tcp_stuck(int line[2], size_t *ahead)
+{
+	static const char zeros[64 * KIB];
+	struct sockaddr_in addr;
+	socklen_t len = sizeof(addr);
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), room = HELD;
+	ssize_t sent = 0;
+
+	line[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (listen(listener, 1) || getsockname(listener, (struct sockaddr *)&addr, &len) ||
+	    connect(line[0], (struct sockaddr *)&addr, len))
+		return -errno;
+	line[1] = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	close(listener);
+	for (*ahead = 0; sent >= 0; *ahead += sent > 0 ? sent : 0)
+		sent = send(line[0], zeros, sizeof(zeros), MSG_DONTWAIT);
+	if (errno != EAGAIN)
+		return -errno;
+	/* and takes HELD bytes more: the kernel doubles it, for what holds them together */
+	return result(setsockopt(line[0], SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room)));
+}
+
+/*
+ * Have io_uring send without a copy; the ring stays open. Returns how many bytes it has
+ * taken, and holds until it notifies.
+ */
+static int send_zc(int socket, void *addr, size_t size)
+{
+	struct io_uring_params params = { };
+	int fd = result(syscall(SYS_io_uring_setup, 1, &params));
+	struct io_uring_sqe *sqe;
+	struct io_uring_cqe *cqe;
+	unsigned char *rings;
+
+	if (fd < 0)
+		return fd;
+	sqe = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, IORING_OFF_SQES);
+	rings = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, IORING_OFF_SQ_RING);
+	if (sqe == MAP_FAILED || rings == MAP_FAILED)
+		return -errno;
+	sqe->opcode = IORING_OP_SEND_ZC;
+	sqe->fd = socket;
+	sqe->addr = (unsigned long)addr;
+	sqe->len = size;
+	__atomic_store_n((__u32 *)(rings + params.sq_off.tail), 1, __ATOMIC_RELEASE);
+	if (syscall(SYS_io_uring_enter, fd, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0) != 1)
+		return -errno;
+	cqe = (struct io_uring_cqe *)(rings + params.cq_off.cqes);
+	return cqe->flags & IORING_CQE_F_MORE ? cqe->res : -EPROTO;
+}
+
+static void does_send(struct expert *expert, void *addr)
+{
+	int sent = send_zc(expert->stuck, addr, HELD);
+
+	say(expert->line, sent == (int)HELD ? 't' : sent == -ENOSYS ? 'n' : 'f');
+	does_nothing(expert);
+}
+
+static void does_send_small(struct expert *expert)
+{
+	does_send(expert, at(&expert->small, expert->small_region));
+}
+
+static void does_send_huge(struct expert *expert)
+{
+	does_send(expert, at(&expert->huge, expert->huge_region));
+}
+
+FIXTURE(sent)
+{
+	FIXTURE_DATA(expert) of;
+	int line[2];
+	size_t ahead;
+};
+
+FIXTURE_VARIANT(sent)
+{
+	void (*what)(struct expert *expert);
+	unsigned char byte;
+};
+
+FIXTURE_VARIANT_ADD(sent, io_uring_small) { .what = does_send_small, .byte = 's' };
+FIXTURE_VARIANT_ADD(sent, io_uring_huge) { .what = does_send_huge, .byte = 'h' };
+
+FIXTURE_SETUP(sent)
+{
+	struct memory held;
+	cpu_set_t cpu;
+	char answer;
+
+	/* what one CPU receives from another may wait there until it is freed */
+	CPU_ZERO(&cpu);
+	CPU_SET(sched_getcpu(), &cpu);
+	ASSERT_EQ(sched_setaffinity(0, sizeof(cpu), &cpu), 0);
+
+	expert_setup(_metadata, &self->of, NULL);
+	ASSERT_EQ(tcp_stuck(self->line, &self->ahead), 0);
+	self->of.expert.stuck = self->line[0];
+	start(_metadata, &self->of, variant->what);
+	held = memory_now();
+	go(_metadata, &self->of);
+	answer = hear(self->of.expert.line);
+	if (answer == 'n')
+		SKIP_TEST("this kernel has no io_uring");
+	ASSERT_EQ(answer, 't');
+	/* a copy would take as much again */
+	ASSERT_TRUE(memory_is_back(&held, HELD / 4, SETTLE));
+}
+
+FIXTURE_TEARDOWN(sent)
+{
+	expert_teardown(_metadata, &self->of, NULL);
+}
+
+/* What is sent is held, and nothing else. What is ahead of it takes more than its size. */
+static void check_held(struct __test_metadata *_metadata, FIXTURE_DATA(sent) *self,
+		       __u32 cause)
+{
+	struct memory held = self->of.before;
+
+	check_stat(_metadata, self->of.expert.fd, cause, TOTAL);
+	held.free -= HELD + 2 * self->ahead;
+	EXPECT_TRUE(memory_is_back(&held, MEMORY_NOISE, SETTLE));
+	EXPECT_FALSE(memory_is_back(&self->of.before, HELD - MEMORY_NOISE, 0));
+}
+
+/* The old bytes arrive. */
+static void receive(struct __test_metadata *_metadata, FIXTURE_DATA(sent) *self,
+		    unsigned char byte)
+{
+	static unsigned char buffer[64 * KIB];
+	size_t i;
+
+	ASSERT_EQ(recv(self->line[1], NULL, self->ahead, MSG_TRUNC | MSG_WAITALL),
+		  self->ahead);
+	for (i = 0; i < HELD; i += sizeof(buffer)) {
+		ASSERT_EQ(recv(self->line[1], buffer, sizeof(buffer), MSG_WAITALL),
+			  sizeof(buffer));
+		ASSERT_TRUE(all_bytes(buffer, sizeof(buffer), byte));
+	}
+	close(self->line[0]);
+	close(self->line[1]);
+}
+
+TEST_F_TIMEOUT(sent, pages_outlive_reclaim_until_they_are_received, TIMEOUT)
+{
+	struct expertmem_reclaim result;
+
+	ASSERT_EQ(expert_reclaim(self->of.expert.fd, &result), 0);
+	check_result(_metadata, &result, TOTAL, 2);
+	check_held(_metadata, self, EXPERTMEM_CAUSE_RECLAIM);
+	receive(_metadata, self, variant->byte);
+	kill_expert(_metadata, &self->of);
+	check(_metadata, &self->of, EXPERTMEM_CAUSE_RECLAIM);
+}
+
+TEST_F_TIMEOUT(sent, pages_outlive_sigkill_until_they_are_received, TIMEOUT)
+{
+	kill_expert(_metadata, &self->of);
+	check_held(_metadata, self, EXPERTMEM_CAUSE_DETACH);
+	receive(_metadata, self, variant->byte);
+	check(_metadata, &self->of, EXPERTMEM_CAUSE_DETACH);
 }
 
 /* One page in the pipe keeps all of its huge page from being free. */
