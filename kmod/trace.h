@@ -19,7 +19,7 @@ TRACE_DEFINE_ENUM(EXPERTMEM_CAUSE_RECLAIM);
 			 { EXPERTMEM_CAUSE_DETACH, "detach" },	\
 			 { EXPERTMEM_CAUSE_RECLAIM, "reclaim" })
 
-TRACE_EVENT(expertmem_open,
+DECLARE_EVENT_CLASS(expertmem_expert,
 	TP_PROTO(u64 id),
 	TP_ARGS(id),
 	TP_STRUCT__entry(
@@ -30,6 +30,14 @@ TRACE_EVENT(expertmem_open,
 	),
 	TP_printk("id=%llu", __entry->id)
 );
+
+DEFINE_EVENT(expertmem_expert, expertmem_open,
+	TP_PROTO(u64 id),
+	TP_ARGS(id));
+
+DEFINE_EVENT(expertmem_expert, expertmem_terminate,
+	TP_PROTO(u64 id),
+	TP_ARGS(id));
 
 TRACE_EVENT(expertmem_configure,
 	TP_PROTO(u64 id, const struct expertmem_config *config, int err),
@@ -84,18 +92,6 @@ DEFINE_EVENT(expertmem_region, expertmem_realloc,
 DEFINE_EVENT(expertmem_region, expertmem_free,
 	TP_PROTO(u64 id, u64 offset, u64 size, u32 flags, int err),
 	TP_ARGS(id, offset, size, flags, err));
-
-TRACE_EVENT(expertmem_terminate,
-	TP_PROTO(u64 id),
-	TP_ARGS(id),
-	TP_STRUCT__entry(
-		__field(u64, id)
-	),
-	TP_fast_assign(
-		__entry->id = id;
-	),
-	TP_printk("id=%llu", __entry->id)
-);
 
 TRACE_EVENT(expertmem_reclaim,
 	TP_PROTO(u64 id, u32 cause, const struct expertmem_reclaim *result),

@@ -988,7 +988,7 @@ static int tcp_stuck(int line[2], size_t *ahead)
 	struct sockaddr_in addr;
 	socklen_t len = sizeof(addr);
 	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), room = HELD;
-	ssize_t sent = 0;
+	ssize_t sent;
 
 	line[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (listen(listener, 1) || getsockname(listener, (struct sockaddr *)&addr, &len) ||
@@ -996,8 +996,9 @@ static int tcp_stuck(int line[2], size_t *ahead)
 		return -errno;
 	line[1] = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 	close(listener);
-	for (*ahead = 0; sent >= 0; *ahead += sent > 0 ? sent : 0)
-		sent = send(line[0], zeros, sizeof(zeros), MSG_DONTWAIT);
+	*ahead = 0;
+	while ((sent = send(line[0], zeros, sizeof(zeros), MSG_DONTWAIT)) > 0)
+		*ahead += sent;
 	if (errno != EAGAIN)
 		return -errno;
 	/* and takes HELD bytes more: the kernel doubles it, for what holds them together */
