@@ -3,7 +3,6 @@
  * libexpertmem: pointers that are no blocks get an error code from every call, and writes
  * that go astray do not reach the heap. Every test runs on both backends.
  */
-
 #include "library_test.h"
 
 static struct crowd crowd;
