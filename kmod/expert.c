@@ -20,7 +20,13 @@
 static atomic64_t last_id;
 static atomic_t nr_experts;
 
-/* expertmem_set_status() - say something on the status page; expert->lock held */
+/**
+ * expertmem_set_status() - say something on the status page
+ * @expert: the expert
+ * @flags: EXPERTMEM_STATUS_*, in addition to what it says already
+ *
+ * Context: expert->lock held.
+ */
 void expertmem_set_status(struct expertmem *expert, u32 flags)
 {
 	struct expertmem_status *status = page_address(expert->status);
@@ -29,7 +35,13 @@ void expertmem_set_status(struct expertmem *expert, u32 flags)
 	WRITE_ONCE(status->flags, status->flags | flags);
 }
 
-/* expertmem_committed() - pages in the regions of both windows; expert->lock held */
+/**
+ * expertmem_committed() - what counts against the expert's limit
+ * @expert: the expert
+ *
+ * Context: expert->lock held.
+ * Return: pages in the regions of both windows.
+ */
 unsigned long expertmem_committed(const struct expertmem *expert)
 {
 	lockdep_assert_held(&expert->lock);

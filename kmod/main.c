@@ -81,13 +81,22 @@ static struct vfsmount *mount_tmpfs(const char *huge)
 	return mnt;
 }
 
-/* expertmem_mount() - where the file of a window is to live */
+/**
+ * expertmem_mount() - where the file of a window is to live
+ * @window: the window
+ *
+ * Return: a mount that stays until the module goes.
+ */
 struct vfsmount *expertmem_mount(const struct expertmem_window *window)
 {
 	return huge_mount && window->granule > 1 ? huge_mount : small_mount;
 }
 
-/* expertmem_has_huge() - is the huge window backed by huge pages? */
+/**
+ * expertmem_has_huge() - is the huge window backed by huge pages?
+ *
+ * Return: whether the kernel has huge pages in tmpfs.
+ */
 bool expertmem_has_huge(void)
 {
 	return huge_mount;
