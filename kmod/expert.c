@@ -65,6 +65,7 @@ static int expert_open(struct inode *inode, struct file *file)
 	if (!expert->status)
 		goto err_expert;
 
+	mutex_init(&expert->reclaim_lock);
 	mutex_init(&expert->lock);
 	expert->id = atomic64_inc_return(&last_id);
 	expert->file = file;
@@ -95,6 +96,7 @@ static int expert_release(struct inode *inode, struct file *file)
 		fput(expert->huge.file);
 	put_page(expert->status);
 	mutex_destroy(&expert->lock);
+	mutex_destroy(&expert->reclaim_lock);
 	kfree(expert);
 	atomic_dec(&nr_experts);
 	return 0;

@@ -9,6 +9,8 @@
  * Locks, in the order in which they are taken:
  *
  *   mm->mmap_lock		held by the mm around mmap, fault, open and close
+ *   expert->reclaim_lock	held all through a reclaim, so that who comes second
+ *				returns when it is done
  *   expert->lock		state, charges, the region trees' writers, a region's
  *				fields but for @pages; never held while pages are
  *				read, truncated or copied to or from user space
@@ -79,6 +81,7 @@ struct expertmem_window {
 
 /**
  * struct expertmem - one open of the device
+ * @reclaim_lock: see the top of this file
  * @lock: see the top of this file
  * @id: never reused while the module is loaded
  * @file: the device file; the expert does not hold a reference to it
@@ -96,7 +99,8 @@ struct expertmem_window {
  * @huge: huge pages
  */
 struct expertmem {
-	struct mutex lock;	/* see the top of this file */
+	struct mutex reclaim_lock;	/* see the top of this file */
+	struct mutex lock;		/* see the top of this file */
 	u64 id;
 	struct file *file;
 	enum expertmem_state state;

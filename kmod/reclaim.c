@@ -33,7 +33,8 @@ static bool window_retire(struct expertmem_window *window,
  *
  * When it returns the pages are free, also where another caller was first.
  *
- * Context: process context; may sleep; mmap_lock may be held; takes expert->lock.
+ * Context: process context; may sleep; mmap_lock may be held; takes
+ *	expert->reclaim_lock and expert->lock.
  */
 void expertmem_reclaim(struct expertmem *expert, struct expertmem_window *only,
 		       enum expertmem_cause cause, struct expertmem_reclaim *result)
@@ -43,6 +44,7 @@ void expertmem_reclaim(struct expertmem *expert, struct expertmem_window *only,
 	int i;
 
 	memset(result, 0, sizeof(*result));
+	mutex_lock(&expert->reclaim_lock);
 	mutex_lock(&expert->lock);
 	for (i = 0; i < ARRAY_SIZE(windows); i++)
 		if (!only || only == windows[i])
@@ -57,13 +59,13 @@ void expertmem_reclaim(struct expertmem *expert, struct expertmem_window *only,
 	mutex_unlock(&expert->lock);
 
 	for (i = 0; i < ARRAY_SIZE(windows); i++) {
-		if ((only && only != windows[i]) || !windows[i]->file)
+		if (!retired[i])
 			continue;
 		expertmem_window_truncate(windows[i], windows[i]->first,
 					  windows[i]->pages);
-		if (retired[i])
-			expertmem_regions_destroy(windows[i]);
+		expertmem_regions_destroy(windows[i]);
 	}
+	mutex_unlock(&expert->reclaim_lock);
 	if (retired[0] || retired[1])
 		trace_expertmem_reclaim(expert->id, cause, result);
 }

@@ -578,8 +578,8 @@ bool expertmem_regions_retire(struct expertmem_window *window)
  * expertmem_regions_destroy() - free all regions of a retired window
  * @window: the window, its pages truncated
  *
- * Context: no lock held; only the caller of expertmem_regions_retire() that was told
- *	to. May sleep.
+ * Context: expert->reclaim_lock held; only the caller of expertmem_regions_retire()
+ *	that was told to. May sleep.
  */
 void expertmem_regions_destroy(struct expertmem_window *window)
 {

@@ -275,7 +275,8 @@ int expertmem_window_populate(struct expertmem_window *window, pgoff_t first,
  * @first: device page offset
  * @pages: how many; the gate must be closed for all of them
  *
- * Context: mmap_lock may be held, none of the module's locks is; may sleep.
+ * Context: mmap_lock and expert->reclaim_lock may be held, expert->lock is not; may
+ *	sleep.
  */
 void expertmem_window_truncate(struct expertmem_window *window, pgoff_t first,
 			       unsigned long pages)
