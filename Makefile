@@ -113,7 +113,7 @@ deps: ## install what is missing of the Debian packages needed
 	@selftests/deps
 
 demo: deps ## analyse traffic in a VM, kill an expert, and see its memory come back (CAPTURE=file)
-	@selftests/demo $(CAPTURE)
+	@selftests/demo $(if $(CAPTURE),"$(CAPTURE)")
 
 check: deps ## run every test
 	@selftests/check
