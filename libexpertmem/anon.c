@@ -225,14 +225,9 @@ static bool gaps_resize(struct em_gaps *gaps, size_t start, size_t old, size_t s
 	return true;
 }
 
-static size_t granule(enum em_window window)
-{
-	return window == EM_HUGE_WINDOW ? EM_HUGE : EM_PAGE;
-}
-
 static size_t rounded(enum em_window window, size_t size)
 {
-	return (size + granule(window) - 1) & ~(granule(window) - 1);
+	return em_round_up(size, em_granule(window));
 }
 
 static bool charge(struct em_expert *expert, size_t size)
@@ -327,7 +322,7 @@ static void *anon_alloc(struct em_expert *expert, enum em_window window, size_t 
 
 	size = rounded(window, size);
 	room = rounded(window, room);
-	start = gaps_insert(gaps, max(size, room), granule(window),
+	start = gaps_insert(gaps, max(size, room), em_granule(window),
 			    !room && (window == EM_HUGE_WINDOW || size >= ROOMY));
 	if (!start)
 		return NULL;
@@ -346,12 +341,12 @@ static bool anon_resize(struct em_expert *expert, void *region, size_t old, size
 
 	old = rounded(window, old);
 	size = rounded(window, size);
-	if (!gaps_resize(gaps, start, old, size, granule(window)))
+	if (!gaps_resize(gaps, start, old, size, em_granule(window)))
 		return false;
 	if (size < old)
 		give_back(expert, (char *)region + size, old - size);
 	else if (!take(expert, (char *)region + old, size - old))
-		return gaps_resize(gaps, start, size, old, granule(window)), false;
+		return gaps_resize(gaps, start, size, old, em_granule(window)), false;
 	return true;
 }
 

@@ -104,16 +104,6 @@ static unsigned int class_of(size_t size)
 	return EM_CLASSES - 1;
 }
 
-static size_t round_up(size_t size, size_t unit)
-{
-	return (size + unit - 1) & ~(unit - 1);
-}
-
-static size_t granule(enum em_window window)
-{
-	return window == EM_HUGE_WINDOW ? EM_HUGE : EM_PAGE;
-}
-
 static void count(struct em_expert *expert, int blocks, ssize_t bytes)
 {
 	struct em_control *control = expert->control;
@@ -153,7 +143,7 @@ static bool states_grow(struct em_expert *expert, size_t size)
 {
 	struct em_heap *heap = &expert->heap;
 
-	return grow(expert, &heap->states, &heap->states_size, round_up(size, EM_PAGE),
+	return grow(expert, &heap->states, &heap->states_size, em_round_up(size, EM_PAGE),
 		    EM_SMALL_WINDOW, expert->window / 8);
 }
 
@@ -388,7 +378,7 @@ static void large_delete(struct em_heap *heap, struct em_large *hole)
 static void *large_alloc(struct em_expert *expert, size_t size)
 {
 	bool huge = !(expert->flags & EXPERTMEM_NO_HUGE) &&
-		    round_up(size, EM_HUGE) - size <= size / 8;
+		    em_round_up(size, EM_HUGE) - size <= size / 8;
 	struct em_large *large;
 	void *region = NULL;
 
@@ -417,12 +407,12 @@ static size_t region_size(size_t size)
 static bool large_resize(struct em_expert *expert, struct em_large *large, size_t size)
 {
 	void *region = (void *)large->address;
-	size_t unit = granule(em_window_of(expert, region));
+	size_t unit = em_granule(em_window_of(expert, region));
 	size_t old = region_size(large->size), new = region_size(size);
 
 	if (size > expert->window)
 		return false;
-	if (round_up(new, unit) != round_up(old, unit) &&
+	if (em_round_up(new, unit) != em_round_up(old, unit) &&
 	    !expert->backend->resize(expert, region, old, new))
 		return false;
 	large->size = size;
@@ -490,7 +480,7 @@ static bool segment_trim(struct em_expert *expert, enum em_window window)
 	while (i && !segment->slabs[i - 1].block)
 		i--;
 	/* A region cannot be resized to nothing. */
-	size = i ? round_up(i << SLAB_SHIFT, unit) : unit;
+	size = i ? em_round_up(i << SLAB_SHIFT, unit) : unit;
 	if (size >= segment->size ||
 	    !expert->backend->resize(expert, segment->base, segment->size, size))
 		return false;

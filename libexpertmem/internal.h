@@ -130,6 +130,18 @@ static inline enum em_window em_window_of(const struct em_expert *expert, const 
 	       EM_HUGE_WINDOW : EM_SMALL_WINDOW;
 }
 
+/* what the addresses and sizes of a window's regions are multiples of */
+static inline size_t em_granule(enum em_window window)
+{
+	return window == EM_HUGE_WINDOW ? EM_HUGE : EM_PAGE;
+}
+
+/* @unit is a power of two */
+static inline size_t em_round_up(size_t size, size_t unit)
+{
+	return (size + unit - 1) & ~(unit - 1);
+}
+
 static inline uint32_t em_status(const struct em_expert *expert)
 {
 	return __atomic_load_n(expert->status, __ATOMIC_RELAXED);
