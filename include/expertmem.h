@@ -229,13 +229,78 @@ int expertmem_progress(HEXPERTKEY key, struct expertmem_progress *progress);
  * expertmem_walk() - visit every live block
  * @key: the key, in the expert's own process
  * @visit: called with each block's address and size asked for; a result other
- *	than 0 ends the walk. It must not call the memory calls with this key.
+ *	than 0 ends the walk. It must not call the memory calls with this key. The
+ *	expert's other threads wait meanwhile.
  * @arg: passed on
  *
  * Return: what @visit returned last (0 if never called), or E_KEY, E_INVALID.
  */
 int expertmem_walk(HEXPERTKEY key, int (*visit)(void *block, size_t size, void *arg),
 		   void *arg);
+
+/**
+ * expertmem_trim() - give memory back that no block needs
+ * @key: the key, in the expert's own process
+ * @bytes: receives by how much the committed bytes shrank; may be NULL
+ *
+ * Also takes in what other threads, and threads that have ended, kept for their next
+ * blocks. The threads of the expert wait meanwhile. Without this call, memory that
+ * stays unused is given back about a second after the last block in it was freed.
+ *
+ * Return: EXPERTMEM_OK, E_KEY.
+ */
+int expertmem_trim(HEXPERTKEY key, uint64_t *bytes);
+
+enum expertmem_finding_kind {
+	/* a call was given what is no live block of the expert; @error says what it answered */
+	EXPERTMEM_BAD_FREE,
+	EXPERTMEM_BAD_REALLOC,
+	EXPERTMEM_BAD_SIZE,
+	/* EXPERTMEM_DEBUG=canary: bytes behind a block that is freed or resized were changed */
+	EXPERTMEM_OVERRUN,
+	/* EXPERTMEM_DEBUG=sites: at close, blocks allocated at @site were still live */
+	EXPERTMEM_LEAK,
+};
+
+/**
+ * struct expertmem_finding - what the library has found wrong with the use of memory
+ * @key: the expert's
+ * @kind: what it is; more may come
+ * @error: NMERR_INVALID_PARAMETER, NMERR_ACCESS_DENIED; for the last two kinds
+ *	NMERR_SUCCESS
+ * @pointer: what was given, or the block; NULL for LEAK
+ * @size: of the block that was overrun; of all blocks that leaked from @site
+ * @blocks: how many leaked from @site; else 0
+ * @site: with EXPERTMEM_DEBUG=sites, the return address of the call that allocated
+ *	the block; else NULL
+ */
+struct expertmem_finding {
+	HEXPERTKEY key;
+	enum expertmem_finding_kind kind;
+	DWORD error;
+	const void *pointer;
+	size_t size;
+	size_t blocks;
+	const void *site;
+};
+
+typedef void (*expertmem_listener)(const struct expertmem_finding *finding, void *arg);
+
+/**
+ * expertmem_listen() - hear of every finding about an expert
+ * @key: the key
+ * @listener: called in the thread whose call found it, with no lock held, before that
+ *	call returns; it may log, count or abort, and may call memory calls. NULL:
+ *	nobody listens
+ * @arg: passed on
+ *
+ * One listener per expert; a second one replaces the first. A thread that finds
+ * something while that happens tells one of the two, but never one with the other's
+ * @arg.
+ *
+ * Return: EXPERTMEM_OK, E_KEY.
+ */
+int expertmem_listen(HEXPERTKEY key, expertmem_listener listener, void *arg);
 
 /**
  * expertmem_strerror() - an error in words, with its remedy

@@ -287,11 +287,9 @@ static int anon_attach(struct em_expert *expert)
 	enum em_window window;
 
 	for (window = EM_SMALL_WINDOW; window <= EM_HUGE_WINDOW; window++) {
-		struct em_gaps *gaps = mmap(NULL, gaps_size(expert), PROT_READ | PROT_WRITE,
-					    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-					    -1, 0);
+		struct em_gaps *gaps = em_map(gaps_size(expert), MAP_PRIVATE);
 
-		if (gaps == MAP_FAILED)
+		if (!gaps)
 			goto err_gaps;
 		expert->gaps[window] = gaps;
 		gaps->capacity = expert->window / (2 * EM_PAGE);
@@ -359,6 +357,11 @@ static void anon_free(struct em_expert *expert, void *region, size_t size)
 		    (char *)region - em_window_base(expert, window));
 }
 
+static void anon_discard(void *start, size_t size)
+{
+	madvise(start, size, MADV_DONTNEED);
+}
+
 static bool anon_terminate(struct em_expert *expert)
 {
 	__atomic_or_fetch(&expert->control->flags, EXPERTMEM_STATUS_TERMINATE,
@@ -395,6 +398,7 @@ const struct em_backend em_anon = {
 	.alloc		= anon_alloc,
 	.resize		= anon_resize,
 	.free		= anon_free,
+	.discard	= anon_discard,
 	.terminate	= anon_terminate,
 	.reclaim	= anon_reclaim,
 	.stats		= anon_stats,

@@ -1,13 +1,22 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * The calls of Netmon.h. Each finds the expert of its key, looks whether it was asked to
- * terminate, and leaves the rest to the heap.
+ * The calls of Netmon.h. Each has up to three ways through:
+ *
+ *   fast	in a section, what belongs to the calling thread: all inline
+ *   section	the rest that needs no lock
+ *   locked	everything, also where the expert is to stop, or is not yet in use
  */
 #include <string.h>
 
 #include <linux/expertmem.h>
 
 #include "internal.h"
+
+#define likely(x)	__builtin_expect(!!(x), 1)
+#define unlikely(x)	__builtin_expect(!!(x), 0)
+
+/* of a call of Netmon.h */
+#define CALLER		__builtin_return_address(0)
 
 static void *fail(LPDWORD error, DWORD code)
 {
@@ -16,11 +25,191 @@ static void *fail(LPDWORD error, DWORD code)
 	return NULL;
 }
 
-/* The expert of this key, locked, unless it lives in another process. */
-static struct em_expert *enter(HEXPERTKEY key)
+/* ------------------------------------------------------------------- bad pointers */
+
+/* Is @p a live block of this expert, which is not the caller's? */
+static bool is_live(struct em_expert *expert, const void *p)
+{
+	struct em_thread *self = em_self;
+	const struct em_slab *slab;
+	uint32_t offset;
+	int live = -1;
+	size_t size;
+
+	if (self->busy == EM_IDLE) {
+		em_enter(self);
+		/* While that gate is open and this is a section, the expert stays. */
+		if (__atomic_load_n(&expert->gate, __ATOMIC_ACQUIRE) &&
+		    !(em_status(expert) & EXPERTMEM_STATUS_RECLAIMED)) {
+			slab = em_slab_at(expert, p, &offset);
+			live = slab ? em_slab_size(slab, offset, &size) :
+				      em_large_peek(expert, p, &size);
+		}
+		em_end(self);
+	}
+	if (live >= 0)
+		return live;
+	em_lock_slot(expert);
+	live = expert->attached && em_owner_of(p) == expert &&
+	       !(em_status(expert) & EXPERTMEM_STATUS_RECLAIMED) &&
+	       em_heap_size(expert, p, &size);
+	em_unlock(expert);
+	return live;
+}
+
+/* What is wrong with @p, which was no live block of the expert of @key? */
+static DWORD bad(HEXPERTKEY key, enum expertmem_finding_kind kind, const void *p)
+{
+	struct em_expert *owner = em_owner_of(p);
+	DWORD error = NMERR_INVALID_PARAMETER;
+
+	if (owner && owner != em_slot_of(key) && is_live(owner, p))
+		error = NMERR_ACCESS_DENIED;
+	if (em_is_heard(key))
+		em_tell(&(struct expertmem_finding){
+			.key = key, .kind = kind, .error = error, .pointer = p,
+		});
+	return error;
+}
+
+/* ------------------------------------------------------------------------ sections */
+
+/* em_begin(), also for a thread that was last in a section of another expert */
+static struct em_expert *begin(HEXPERTKEY key)
+{
+	struct em_expert *expert = em_slot_of(key);
+	struct em_thread *self = em_register();
+	struct em_local *local = NULL;
+
+	if (!self || self->busy != EM_IDLE)
+		return NULL;
+	if (self->expert == expert)
+		return em_begin(self, key);
+	em_enter(self);
+	if (key && __atomic_load_n(&expert->gate, __ATOMIC_ACQUIRE) == key &&
+	    !em_status(expert))
+		local = em_local_of(expert, self);
+	if (local) {
+		self->local = local;
+		__atomic_store_n(&self->expert, expert, __ATOMIC_RELAXED);
+		return expert;
+	}
+	em_end(self);
+	return NULL;
+}
+
+/* Give back the slabs that the call which ends here has made spare. */
+static void release(HEXPERTKEY key)
 {
 	struct em_expert *expert = em_lock(key);
 
+	if (!expert)
+		return;
+	em_local_release(expert, em_local_get(expert));
+	em_unlock(expert);
+}
+
+static void end(HEXPERTKEY key)
+{
+	struct em_thread *self = em_self;
+	bool spare = self->local->spare;
+
+	em_end(self);
+	if (spare)
+		release(key);
+}
+
+static void *alloc_in_section(HEXPERTKEY key, size_t size, size_t alignment)
+{
+	struct em_expert *expert;
+	void *block;
+
+	if (size > EM_SMALL_MAX || alignment > EM_PAGE)
+		return NULL;
+	expert = begin(key);
+	if (!expert)
+		return NULL;
+	block = em_local_alloc(expert, em_self->local, size, em_class_of(size, alignment));
+	end(key);
+	return block;
+}
+
+/* 1: freed, 0: bad, -1: it takes the lock */
+static int free_in_section(HEXPERTKEY key, void *p)
+{
+	struct em_expert *expert = begin(key);
+	struct em_slab *slab;
+	int freed = -1;
+	uint32_t offset;
+	size_t size;
+
+	if (!expert)
+		return -1;
+	slab = em_slab_at(expert, p, &offset);
+	if (!slab) {
+		if (!em_large_peek(expert, p, &size))
+			freed = 0;
+	} else {
+		switch (em_slab_free(expert, em_self->local, slab, offset)) {
+		case EM_FREED:
+			freed = 1;
+			break;
+		case EM_BAD:
+			freed = 0;
+			break;
+		case EM_FOREIGN:
+			break;
+		}
+	}
+	end(key);
+	return freed;
+}
+
+/* The same, with the new block in @p */
+static int realloc_in_section(HEXPERTKEY key, void **p, size_t size)
+{
+	struct em_expert *expert = begin(key);
+	struct em_local *local;
+	struct em_slab *slab;
+	uint32_t offset;
+	int done = -1;
+	size_t old;
+	void *new;
+
+	if (!expert)
+		return -1;
+	local = em_self->local;
+	slab = em_slab_at(expert, *p, &offset);
+	if (!slab) {
+		if (!em_large_peek(expert, *p, &old))
+			done = 0;
+	} else if (!em_slab_size(slab, offset, &old)) {
+		done = 0;
+	} else if (em_slab_resize(expert, local, slab, offset, size, false) == EM_FREED) {
+		done = 1;
+	} else if (size <= EM_SMALL_MAX && em_slab_is_mine(slab, local) &&
+		   (new = em_local_alloc(expert, local, size, em_class_of(size, 1)))) {
+		memcpy(new, *p, old < size ? old : size);
+		done = em_slab_free(expert, local, slab, offset) == EM_FREED;
+		/* Another thread may have freed it meanwhile. */
+		if (!done)
+			em_slab_free(expert, local, em_slab_at(expert, new, &offset), offset);
+		else
+			*p = new;
+	}
+	end(key);
+	return done;
+}
+
+/* -------------------------------------------------------------------------- locked */
+
+/* The expert of this key, locked, unless it lives in another process. */
+static struct em_expert *enter(HEXPERTKEY key)
+{
+	struct em_expert *expert;
+
+	em_register();
+	expert = em_lock(key);
 	if (!expert || expert->attached ||
 	    !__atomic_load_n(&expert->control->owner, __ATOMIC_RELAXED))
 		return expert;
@@ -49,97 +238,274 @@ static DWORD check(struct em_expert *expert)
 	}
 }
 
-/* What is wrong with @p, which was no live block of the expert when that looked? */
-static DWORD bad_pointer(const struct em_expert *expert, const void *p)
+static void *alloc_locked(HEXPERTKEY key, size_t size, size_t alignment, const void *site,
+			  LPDWORD error)
 {
-	struct em_expert *owner = em_lock_owner_of(p);
-	bool live;
-	size_t size;
-
-	if (!owner)
-		return NMERR_INVALID_PARAMETER;
-	live = owner != expert && !(em_status(owner) & EXPERTMEM_STATUS_RECLAIMED) &&
-	       em_heap_size(owner, p, &size);
-	em_unlock(owner);
-	return live ? NMERR_ACCESS_DENIED : NMERR_INVALID_PARAMETER;
-}
-
-LPVOID WINAPI ExpertAllocMemory(HEXPERTKEY hExpertKey, SIZE_T nBytes, LPDWORD pError)
-{
-	struct em_expert *expert = enter(hExpertKey);
-	DWORD error;
+	struct em_expert *expert = enter(key);
 	void *block = NULL;
+	DWORD code;
 
 	if (!expert)
-		return fail(pError, NMERR_INVALID_EXPERT_HANDLE);
-	error = check(expert);
-	if (!error) {
-		block = em_heap_alloc(expert, nBytes);
+		return fail(error, NMERR_INVALID_EXPERT_HANDLE);
+	code = check(expert);
+	if (!code) {
+		block = em_heap_alloc(expert, size, alignment, site);
 		if (!block)
-			error = no_memory(expert);
+			code = no_memory(expert);
 	}
 	em_unlock(expert);
-	fail(pError, error);
+	fail(error, code);
 	return block;
 }
 
-LPVOID WINAPI ExpertReallocMemory(HEXPERTKEY hExpertKey, LPVOID pOriginalMemory, SIZE_T nBytes,
-				  LPDWORD pError)
+static __attribute__((noinline)) void *alloc(HEXPERTKEY key, size_t size, size_t alignment,
+					     const void *site, LPDWORD error)
 {
-	struct em_expert *expert;
-	bool bad = false;
-	void *block = NULL;
-	DWORD error;
+	void *block = alloc_in_section(key, size, alignment);
 
-	if (!pOriginalMemory)
-		return ExpertAllocMemory(hExpertKey, nBytes, pError);
-	expert = enter(hExpertKey);
-	if (!expert)
-		return fail(pError, NMERR_INVALID_EXPERT_HANDLE);
-	error = check(expert);
-	if (!error) {
-		block = em_heap_realloc(expert, pOriginalMemory, nBytes, &bad);
-		if (!block)
-			error = no_memory(expert);
-	}
-	em_unlock(expert);
-	if (bad)
-		error = bad_pointer(expert, pOriginalMemory);
-	fail(pError, error);
+	if (!block)
+		return alloc_locked(key, size, alignment, site, error);
+	fail(error, NMERR_SUCCESS);
 	return block;
 }
 
-SIZE_T WINAPI ExpertFreeMemory(HEXPERTKEY hExpertKey, LPVOID pMemory)
+/* Ends a section: the current slab has no block to give. */
+static __attribute__((noinline)) void *alloc_refill(HEXPERTKEY key, size_t size,
+						    struct em_slab *slab,
+						    const void *site, LPDWORD error)
 {
-	struct em_expert *expert = enter(hExpertKey);
+	slab->avail++;
+	em_end(em_self);
+	return alloc(key, size, 1, site, error);
+}
+
+/* Ends a section: more bytes are live than this thread knew of. */
+static __attribute__((noinline)) void *alloc_peak(void *block, LPDWORD error)
+{
+	em_note_peak(em_self->expert, em_self->local);
+	em_end(em_self);
+	fail(error, NMERR_SUCCESS);
+	return block;
+}
+
+/* Tell what a call has found besides what it answers. */
+static void tell(const struct expertmem_finding *found)
+{
+	if (found->key)
+		em_tell(found);
+}
+
+static void *realloc_locked(HEXPERTKEY key, void *p, size_t size, const void *site,
+			    LPDWORD error)
+{
+	struct expertmem_finding found = { 0 };
+	struct em_expert *expert = enter(key);
+	bool is_bad = false;
+	void *block = NULL;
+	DWORD code;
+
+	if (!expert)
+		return fail(error, NMERR_INVALID_EXPERT_HANDLE);
+	code = check(expert);
+	if (!code) {
+		block = em_heap_realloc(expert, p, size, site, &is_bad, &found);
+		if (!block)
+			code = no_memory(expert);
+	}
+	em_unlock(expert);
+	tell(&found);
+	fail(error, is_bad ? bad(key, EXPERTMEM_BAD_REALLOC, p) : code);
+	return block;
+}
+
+static SIZE_T free_locked(HEXPERTKEY key, void *p)
+{
+	struct em_expert *expert = enter(key);
+	struct expertmem_finding found = { 0 };
 	uint32_t status;
 	bool freed;
 
 	if (!expert)
 		return NMERR_INVALID_EXPERT_HANDLE;
 	status = em_status(expert);
-	freed = pMemory && expert->attached && !(status & EXPERTMEM_STATUS_RECLAIMED) &&
-		em_heap_free(expert, pMemory);
+	freed = p && expert->attached && !(status & EXPERTMEM_STATUS_RECLAIMED) &&
+		em_heap_free(expert, p, &found);
 	em_unlock(expert);
-	if (!pMemory)
+	tell(&found);
+	if (!p)
 		return NMERR_SUCCESS;
 	if (status & EXPERTMEM_STATUS_RECLAIMED || (status && freed))
 		return NMERR_EXPERT_TERMINATE;
-	return freed ? NMERR_SUCCESS : bad_pointer(expert, pMemory);
+	return freed ? NMERR_SUCCESS : bad(key, EXPERTMEM_BAD_FREE, p);
+}
+
+static __attribute__((noinline)) SIZE_T free_slow(HEXPERTKEY key, void *p)
+{
+	int freed = p ? free_in_section(key, p) : -1;
+
+	if (freed < 0)
+		return free_locked(key, p);
+	return freed ? NMERR_SUCCESS : bad(key, EXPERTMEM_BAD_FREE, p);
+}
+
+/* Ends a section: this is no slab whose blocks the thread may free just so. */
+static __attribute__((noinline)) SIZE_T free_foreign(HEXPERTKEY key, void *p)
+{
+	em_end(em_self);
+	return free_slow(key, p);
+}
+
+/* Ends a section: the slab may belong in another list now. */
+static __attribute__((noinline)) SIZE_T free_and_place(HEXPERTKEY key, struct em_slab *slab)
+{
+	em_local_place(em_self->local, slab);
+	end(key);
+	return NMERR_SUCCESS;
+}
+
+static __attribute__((noinline)) SIZE_T free_bad(HEXPERTKEY key, void *p)
+{
+	em_end(em_self);
+	return bad(key, EXPERTMEM_BAD_FREE, p);
+}
+
+/* --------------------------------------------------------------------- the calls */
+
+LPVOID WINAPI ExpertAllocMemory(HEXPERTKEY hExpertKey, SIZE_T nBytes, LPDWORD pError)
+{
+	struct em_thread *self = em_self;
+	struct em_expert *expert;
+	struct em_local *local;
+	struct em_slab *slab;
+	uint16_t *states;
+	unsigned int i;
+	char *block;
+
+	if (unlikely(nBytes > EM_FAST_MAX))
+		return alloc(hExpertKey, nBytes, 1, CALLER, pError);
+	expert = em_begin(self, hExpertKey);
+	if (unlikely(!expert))
+		return alloc(hExpertKey, nBytes, 1, CALLER, pError);
+	local = self->local;
+	slab = local->current[em_class[(nBytes + 15) / 16]];
+	if (unlikely(--slab->avail < 0))
+		return alloc_refill(hExpertKey, nBytes, slab, CALLER, pError);
+	/* pop(), em_count() */
+	states = slab->states;
+	i = slab->head;
+	block = slab->base + i * slab->block;
+	slab->head = em_get_state(states, i) - EM_STATE_FREE;
+	em_set_state(states, i, nBytes + 1);
+	em_add(&local->count->blocks, 1);
+	if (unlikely(em_add(&local->count->bytes, nBytes) > local->mark))
+		return alloc_peak(block, pError);
+	em_end(self);
+	if (pError)
+		*pError = NMERR_SUCCESS;
+	return block;
+}
+
+LPVOID WINAPI ExpertReallocMemory(HEXPERTKEY hExpertKey, LPVOID pOriginalMemory, SIZE_T nBytes,
+				  LPDWORD pError)
+{
+	void *block = pOriginalMemory;
+	int done;
+
+	if (!block)
+		return alloc(hExpertKey, nBytes, 1, CALLER, pError);
+	done = realloc_in_section(hExpertKey, &block, nBytes);
+	if (done < 0)
+		return realloc_locked(hExpertKey, block, nBytes, CALLER, pError);
+	if (!done)
+		return fail(pError, bad(hExpertKey, EXPERTMEM_BAD_REALLOC, block));
+	fail(pError, NMERR_SUCCESS);
+	return block;
+}
+
+SIZE_T WINAPI ExpertFreeMemory(HEXPERTKEY hExpertKey, LPVOID pMemory)
+{
+	struct em_thread *self = em_self;
+	struct em_expert *expert = em_begin(self, hExpertKey);
+	struct em_local *local;
+	struct em_slab *slab;
+	uint32_t i, offset;
+	uint16_t *states;
+	uint16_t state;
+
+	if (unlikely(!expert))
+		return free_slow(hExpertKey, pMemory);
+	local = self->local;
+	slab = em_slab_at(expert, pMemory, &offset);
+	if (unlikely(!slab || __atomic_load_n(&slab->owner, __ATOMIC_RELAXED) !=
+			      (uintptr_t)local))
+		return free_foreign(hExpertKey, pMemory);
+	i = em_block_at(slab, offset);
+	if (unlikely(i >= slab->blocks))
+		return free_bad(hExpertKey, pMemory);
+	states = slab->states;
+	state = em_get_state(states, i);
+	if (unlikely(!em_is_live(state)))
+		return free_bad(hExpertKey, pMemory);
+	/* push(), for a queue that is never empty; em_count() */
+	em_set_state(states, i, EM_STATE_FREE + EM_NO_BLOCK);
+	em_set_state(states, slab->tail, EM_STATE_FREE + i);
+	slab->tail = i;
+	em_add(&local->count->blocks, -1);
+	em_add(&local->count->bytes, 1 - (int64_t)state);
+	if (unlikely(++slab->avail == slab->wake))
+		return free_and_place(hExpertKey, slab);
+	em_end(self);
+	return NMERR_SUCCESS;
 }
 
 SIZE_T WINAPI ExpertMemorySize(HEXPERTKEY hExpertKey, LPVOID pOriginalMemory)
 {
-	struct em_expert *expert = enter(hExpertKey);
+	struct em_expert *expert;
+	const struct em_slab *slab;
+	uint32_t offset;
 	size_t size = 0;
+	int live = -1;
 
+	expert = em_begin(em_self, hExpertKey);
 	if (!expert)
-		return 0;
-	if (expert->attached && !(em_status(expert) & EXPERTMEM_STATUS_RECLAIMED) &&
-	    !em_heap_size(expert, pOriginalMemory, &size))
-		size = 0;
-	em_unlock(expert);
-	return size;
+		expert = begin(hExpertKey);
+	if (expert) {
+		slab = em_slab_at(expert, pOriginalMemory, &offset);
+		live = slab ? em_slab_size(slab, offset, &size) :
+			      em_large_peek(expert, pOriginalMemory, &size);
+		em_end(em_self);
+	}
+	if (live < 0) {
+		expert = enter(hExpertKey);
+		if (!expert)
+			return 0;
+		live = expert->attached &&
+		       !(em_status(expert) & EXPERTMEM_STATUS_RECLAIMED) &&
+		       em_heap_size(expert, pOriginalMemory, &size);
+		em_unlock(expert);
+	}
+	if (live)
+		return size;
+	if (pOriginalMemory)
+		bad(hExpertKey, EXPERTMEM_BAD_SIZE, pOriginalMemory);
+	return 0;
+}
+
+/* As ExpertAllocMemory(); @alignment is a power of two. */
+void *em_alloc_aligned(HEXPERTKEY key, size_t alignment, size_t size, DWORD *error)
+{
+	return alloc(key, size, alignment, CALLER, error);
+}
+
+/* As ExpertAllocMemory(), with all bytes 0. */
+void *em_alloc_zeroed(HEXPERTKEY key, size_t size, DWORD *error)
+{
+	void *block = ExpertAllocMemory(key, size, error);
+
+	/* Large blocks are fresh pages, unless those were filled. */
+	if (block && (size <= EM_SMALL_MAX || em_slot_of(key)->debug))
+		memset(block, 0, size);
+	return block;
 }
 
 DWORD WINAPI ExpertIndicateStatus(HEXPERTKEY hExpertKey, EXPERTSTATUSENUMERATION Status,

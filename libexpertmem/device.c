@@ -161,6 +161,11 @@ static void device_free(struct em_expert *expert, void *region, size_t size)
 	ioctl(expert->fd, EXPERTMEM_IOC_FREE, &arg);
 }
 
+static void device_discard(void *start, size_t size)
+{
+	madvise(start, size, MADV_REMOVE);
+}
+
 static bool device_terminate(struct em_expert *expert)
 {
 	return !ioctl(expert->fd, EXPERTMEM_IOC_TERMINATE, 0);
@@ -203,6 +208,7 @@ const struct em_backend em_device = {
 	.alloc		= device_alloc,
 	.resize		= device_resize,
 	.free		= device_free,
+	.discard	= device_discard,
 	.terminate	= device_terminate,
 	.reclaim	= device_reclaim,
 	.stats		= device_stats,

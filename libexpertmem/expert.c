@@ -6,11 +6,11 @@
  * closed is told apart from the one that has its slot now. Slots and their locks are
  * never freed: a call that comes after closing finds another generation and says so.
  *
- * Locks: table_lock (which slots are taken) and an expert's lock (all
- * else about it). Two experts' locks are never held together, and table_lock is not
- * taken with one held.
+ * Locks: table_lock (which slots are taken) before an expert's lock (all else about it).
+ * Two experts' locks are held together only around fork(), in the order of the table.
  */
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -26,6 +26,8 @@
 /* The nth expert of a process has windows of 1/n of the share, so that all find place. */
 #define WINDOW_MAX	(1UL << 40)
 #define WINDOW_SHARE	(1UL << 42)
+/* what looks for leaks reads all that is mapped */
+#define WINDOW_DEBUG	(1UL << 34)
 
 _Static_assert(EM_MAX_EXPERTS == 1 << INDEX_BITS, "an index must fit into a key");
 
@@ -35,6 +37,10 @@ static uint16_t owners[1UL << (ADDRESS_BITS - EM_WINDOW_SHIFT)];
 static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
 static bool taken[EM_MAX_EXPERTS];
 static unsigned int open_experts;
+const uint32_t em_closed = EXPERTMEM_STATUS_RECLAIMED;
+
+/* The expert is the heap of this program, through the malloc family. */
+bool em_whole_program;
 
 static HEXPERTKEY key_of(const struct em_expert *expert)
 {
@@ -43,41 +49,97 @@ static HEXPERTKEY key_of(const struct em_expert *expert)
 	return (HEXPERTKEY)(expert->generation << INDEX_BITS | index);
 }
 
-/* The open expert of this key with its lock held, or NULL. */
-struct em_expert *em_lock(HEXPERTKEY key)
+/* The only expert that can have this key. */
+struct em_expert *em_slot_of(HEXPERTKEY key)
 {
-	struct em_expert *expert = &experts[(uintptr_t)key & (EM_MAX_EXPERTS - 1)];
+	return &experts[(uintptr_t)key & (EM_MAX_EXPERTS - 1)];
+}
 
+/*
+ * Lock a slot, whoever has it. Where calls may come from signal handlers, signals are
+ * blocked, so that none waits for a lock that its own thread holds.
+ */
+void em_lock_slot(struct em_expert *expert)
+{
+	struct em_thread *self = em_self;
+	sigset_t all, before;
+
+	if (em_whole_program) {
+		sigfillset(&all);
+		pthread_sigmask(SIG_BLOCK, &all, &before);
+	}
+	/* A section that a signal has interrupted goes on when this call has ended. */
+	if (self->index && self->busy == EM_BUSY)
+		__atomic_store_n(&self->busy, EM_PARKED, __ATOMIC_RELEASE);
 	pthread_mutex_lock(&expert->lock);
-	if (expert->open && key_of(expert) == key)
-		return expert;
-	pthread_mutex_unlock(&expert->lock);
-	return NULL;
+	if (em_whole_program)
+		expert->signals = before;
 }
 
 void em_unlock(struct em_expert *expert)
 {
+	struct em_thread *self = em_self;
+	sigset_t before = expert->signals;
+
 	pthread_mutex_unlock(&expert->lock);
+	if (self->index && self->busy == EM_PARKED)
+		__atomic_store_n(&self->busy, EM_BUSY, __ATOMIC_RELAXED);
+	if (em_whole_program)
+		pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-/* The expert in whose windows @p is, with its lock held, or NULL. @p is not read. */
-struct em_expert *em_lock_owner_of(const void *p)
+/* The open expert of this key with its lock held, or NULL. */
+struct em_expert *em_lock(HEXPERTKEY key)
+{
+	struct em_expert *expert = em_slot_of(key);
+
+	em_lock_slot(expert);
+	if (key && expert->key == key)
+		return expert;
+	em_unlock(expert);
+	return NULL;
+}
+
+/* Let others have the lock for a moment. The expert is not closed meanwhile. */
+void em_relock(struct em_expert *expert)
+{
+	expert->pins++;
+	em_unlock(expert);
+	sched_yield();
+	em_lock_slot(expert);
+	expert->pins--;
+}
+
+/*
+ * Let no call into the expert, and wait for those that are there. The lock, which is
+ * held, may be given up meanwhile.
+ */
+void em_stop(struct em_expert *expert)
+{
+	expert->stops++;
+	__atomic_store_n(&expert->gate, 0, __ATOMIC_RELAXED);
+	while (!em_quiesce())
+		em_relock(expert);
+}
+
+/* Undo em_stop(); with the lock held. */
+void em_resume(struct em_expert *expert)
+{
+	if (!--expert->stops && expert->attached &&
+	    !(expert->debug & EM_DEBUG_BLOCKS) && em_has_sections())
+		__atomic_store_n(&expert->gate, expert->key, __ATOMIC_RELEASE);
+}
+
+/* The expert in whose windows @p is, or NULL. @p is not read. */
+struct em_expert *em_owner_of(const void *p)
 {
 	uintptr_t address = (uintptr_t)p;
-	struct em_expert *expert;
 	unsigned int owner;
 
 	if (address >> ADDRESS_BITS)
 		return NULL;
 	owner = __atomic_load_n(&owners[address >> EM_WINDOW_SHIFT], __ATOMIC_RELAXED);
-	if (!owner)
-		return NULL;
-	expert = &experts[owner - 1];
-	pthread_mutex_lock(&expert->lock);
-	if (expert->open && expert->attached)
-		return expert;
-	pthread_mutex_unlock(&expert->lock);
-	return NULL;
+	return owner ? &experts[owner - 1] : NULL;
 }
 
 static void set_owner(const struct em_expert *expert, unsigned int owner)
@@ -93,11 +155,12 @@ static void set_owner(const struct em_expert *expert, unsigned int owner)
 static bool reserve(struct em_expert *expert)
 {
 	size_t window = WINDOW_SHARE / __atomic_load_n(&open_experts, __ATOMIC_RELAXED);
+	size_t most = expert->debug & EM_DEBUG_BLOCKS ? WINDOW_DEBUG : WINDOW_MAX;
 	char *start = MAP_FAILED, *end;
 	size_t size;
 
-	if (window > WINDOW_MAX)
-		window = WINDOW_MAX;
+	if (window > most)
+		window = most;
 	for (window &= ~(EM_WINDOW_MIN - 1); start == MAP_FAILED; window /= 2) {
 		window &= ~(EM_WINDOW_MIN - 1);
 		if (!window)
@@ -115,6 +178,39 @@ static bool reserve(struct em_expert *expert)
 	if (end > expert->base + expert->window * 2)
 		munmap(expert->base + expert->window * 2,
 		       end - (expert->base + expert->window * 2));
+	return true;
+}
+
+/*
+ * Memory of the library itself, or NULL. Much of it is never touched, so it is not to
+ * come in huge pages.
+ */
+void *em_map(size_t size, int sharing)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		       sharing | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (p == MAP_FAILED)
+		return NULL;
+	madvise(p, size, MADV_NOHUGEPAGE);
+	return p;
+}
+
+/* What tells of the huge window, and which local a thread has; not charged. */
+static size_t tables_size(const struct em_expert *expert)
+{
+	return (expert->window >> 21) * sizeof(*expert->map) +
+	       EM_THREADS * sizeof(*expert->heap.local_of);
+}
+
+static bool tables_get(struct em_expert *expert)
+{
+	expert->map = em_map(tables_size(expert), MAP_PRIVATE);
+	if (!expert->map)
+		return false;
+	expert->heap.local_of = (uint16_t *)(expert->map + (expert->window >> 21));
+	expert->huge = em_window_base(expert, EM_HUGE_WINDOW);
+	expert->huge_size = expert->window;
 	return true;
 }
 
@@ -137,10 +233,19 @@ int em_attach(struct em_expert *expert)
 	error = expert->backend->attach(expert);
 	if (error)
 		goto err_windows;
+	error = EXPERTMEM_E_NOMEM;
+	if (!tables_get(expert))
+		goto err_windows;
+	if (!em_debug_attach(expert))
+		goto err_tables;
 	set_owner(expert, expert - experts + 1);
 	expert->attached = true;
+	expert->stops++;
+	em_resume(expert);
 	return EXPERTMEM_OK;
 
+err_tables:
+	munmap(expert->map, tables_size(expert));
 err_windows:
 	munmap(expert->base, expert->window * 2);
 err_owner:
@@ -148,13 +253,15 @@ err_owner:
 	return error;
 }
 
-/* End the expert of this slot, here; its lock is held. A fork in the middle leaves it alone. */
+/* End the expert of this slot, here; its lock is held, and no call is in it. */
 static void teardown(struct em_expert *expert)
 {
-	expert->open = false;
+	expert->key = 0;
+	expert->status = &em_closed;
 	if (expert->attached) {
-		set_owner(expert, 0);
 		munmap(expert->base, expert->window * 2);
+		munmap(expert->map, tables_size(expert));
+		em_debug_detach(expert);
 	}
 	expert->backend->close(expert);
 	munmap(expert->control, sizeof(*expert->control));
@@ -186,16 +293,35 @@ static void slot_put(struct em_expert *expert)
 }
 
 /*
- * A fork of an expert has none of its memory. The child's experts have new locks: those of
- * the parent may have been held by threads that the child does not have.
+ * A fork of an expert has none of its memory, unless the expert is the heap of the whole
+ * program: then the child goes on with a copy. The child's experts have new locks: those
+ * of the parent may have been held by threads that the child does not have.
  */
 static void fork_prepare(void)
 {
+	unsigned int i;
+
 	pthread_mutex_lock(&table_lock);
+	for (i = 0; i < EM_MAX_EXPERTS; i++) {
+		if (!taken[i] || !experts[i].keep)
+			continue;
+		em_lock_slot(&experts[i]);
+		if (experts[i].attached)
+			em_stop(&experts[i]);
+	}
 }
 
 static void fork_parent(void)
 {
+	unsigned int i;
+
+	for (i = EM_MAX_EXPERTS; i--; ) {
+		if (!taken[i] || !experts[i].keep)
+			continue;
+		if (experts[i].attached)
+			em_resume(&experts[i]);
+		em_unlock(&experts[i]);
+	}
 	pthread_mutex_unlock(&table_lock);
 }
 
@@ -203,6 +329,7 @@ static void fork_child(void)
 {
 	unsigned int i;
 
+	em_threads_after_fork();
 	pthread_mutex_unlock(&table_lock);
 	for (i = 0; i < EM_MAX_EXPERTS; i++) {
 		struct em_expert *expert = &experts[i];
@@ -210,9 +337,13 @@ static void fork_child(void)
 		if (!taken[i])
 			continue;
 		pthread_mutex_init(&expert->lock, NULL);
-		if (expert->open && expert->attached)
+		if (expert->key && expert->attached) {
+			__atomic_store_n(&expert->gate, 0, __ATOMIC_RELAXED);
+			set_owner(expert, 0);
+			em_threads_forget(expert);
 			teardown(expert);
-		if (!expert->open)
+		}
+		if (!expert->key)
 			slot_put(expert);
 	}
 }
@@ -226,35 +357,43 @@ __attribute__((constructor)) static void init(void)
 static int open_slot(const struct expertmem_options *options,
 		     const struct em_backend *backend, int fd, HEXPERTKEY *key)
 {
-	struct em_expert *expert = slot_get();
 	struct em_control *control;
+	struct em_expert *expert;
+	unsigned int debug;
 	uint64_t generation;
 	int error;
 
+	if (!em_debug_parse(&debug))
+		return EXPERTMEM_E_INVALID;
+	expert = slot_get();
 	if (!expert)
 		return EXPERTMEM_E_TOO_MANY;
-	control = mmap(NULL, sizeof(*control), PROT_READ | PROT_WRITE,
-		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (control == MAP_FAILED) {
+	control = em_map(sizeof(*control), MAP_SHARED);
+	if (!control) {
 		slot_put(expert);
 		return EXPERTMEM_E_NOMEM;
 	}
 	if (options->startup)
 		control->startup = *options->startup;
 
-	pthread_mutex_lock(&expert->lock);
+	em_lock_slot(expert);
 	generation = expert->generation + 1;
+	memset(&expert->huge, 0, offsetof(struct em_expert, lock) -
+				 offsetof(struct em_expert, huge));
 	memset(&expert->generation, 0,
 	       sizeof(*expert) - offsetof(struct em_expert, generation));
 	expert->generation = generation;
 	expert->backend = backend;
 	expert->flags = options->flags;
+	expert->keep = em_whole_program;
+	expert->debug = debug;
 	expert->control = control;
 	error = backend->open(expert, options, fd);
-	expert->open = !error;
-	if (!error)
-		*key = key_of(expert);
-	pthread_mutex_unlock(&expert->lock);
+	if (error)
+		expert->status = &em_closed;
+	else
+		*key = expert->key = key_of(expert);
+	em_unlock(expert);
 
 	if (error) {
 		munmap(control, sizeof(*control));
@@ -328,10 +467,26 @@ int expertmem_adopt(int fd, HEXPERTKEY *key)
 
 int expertmem_close(HEXPERTKEY key)
 {
-	struct em_expert *expert = em_lock(key);
+	struct em_expert *expert;
 
+	em_register();
+	em_debug_leaks(key);
+	expert = em_lock(key);
+	while (expert && expert->pins) {
+		em_unlock(expert);
+		sched_yield();
+		expert = em_lock(key);
+	}
 	if (!expert)
 		return EXPERTMEM_E_KEY;
+	/* From here on the key is nobody's, also while em_stop() gives the lock up. */
+	expert->key = 0;
+	if (expert->attached)
+		set_owner(expert, 0);
+	em_stop(expert);
+	em_threads_forget(expert);
+	if (expert->attached && !(em_status(expert) & EXPERTMEM_STATUS_RECLAIMED))
+		em_debug_forget(expert);
 	teardown(expert);
 	em_unlock(expert);
 	slot_put(expert);
@@ -377,6 +532,23 @@ int expertmem_reclaim(HEXPERTKEY key, uint64_t *bytes)
 	return done ? EXPERTMEM_OK : EXPERTMEM_E_UNSUPPORTED;
 }
 
+/* Threads go on counting meanwhile, and a block may be freed by another one. */
+static void sum_counts(struct em_control *control, struct expertmem_stats *stats)
+{
+	uint32_t n = __atomic_load_n(&control->nr_counts, __ATOMIC_RELAXED), i;
+	int64_t blocks = 0, bytes = 0;
+
+	for (i = 0; i < n && i < EM_THREADS; i++) {
+		blocks += __atomic_load_n(&control->counts[i].blocks, __ATOMIC_RELAXED);
+		bytes += __atomic_load_n(&control->counts[i].bytes, __ATOMIC_RELAXED);
+	}
+	stats->live_blocks = blocks > 0 ? blocks : 0;
+	stats->live_bytes = bytes > 0 ? bytes : 0;
+	stats->peak_bytes = __atomic_load_n(&control->peak_bytes, __ATOMIC_RELAXED);
+	if (stats->peak_bytes < stats->live_bytes)
+		stats->peak_bytes = stats->live_bytes;
+}
+
 int expertmem_stats(HEXPERTKEY key, struct expertmem_stats *stats)
 {
 	struct em_expert *expert;
@@ -392,13 +564,8 @@ int expertmem_stats(HEXPERTKEY key, struct expertmem_stats *stats)
 		.backend	= expert->backend->id,
 		.terminating	= !!(status & EXPERTMEM_STATUS_TERMINATE),
 		.reclaimed_now	= !!(status & EXPERTMEM_STATUS_RECLAIMED),
-		.live_blocks	= __atomic_load_n(&expert->control->live_blocks,
-						  __ATOMIC_RELAXED),
-		.live_bytes	= __atomic_load_n(&expert->control->live_bytes,
-						  __ATOMIC_RELAXED),
-		.peak_bytes	= __atomic_load_n(&expert->control->peak_bytes,
-						  __ATOMIC_RELAXED),
 	};
+	sum_counts(expert->control, stats);
 	expert->backend->stats(expert, stats);
 	em_unlock(expert);
 	return EXPERTMEM_OK;
@@ -444,13 +611,73 @@ int expertmem_walk(HEXPERTKEY key, int (*visit)(void *block, size_t size, void *
 	return result;
 }
 
+int expertmem_trim(HEXPERTKEY key, uint64_t *bytes)
+{
+	struct expertmem_stats before = { 0 }, after = { 0 };
+	struct em_expert *expert;
+
+	em_register();
+	expert = em_lock(key);
+	if (!expert)
+		return EXPERTMEM_E_KEY;
+	if (expert->attached && !(em_status(expert) & EXPERTMEM_STATUS_RECLAIMED)) {
+		expert->backend->stats(expert, &before);
+		em_heap_trim(expert);
+		expert->backend->stats(expert, &after);
+	}
+	em_unlock(expert);
+	if (bytes)
+		*bytes = before.committed > after.committed ?
+			 before.committed - after.committed : 0;
+	return EXPERTMEM_OK;
+}
+
+int expertmem_listen(HEXPERTKEY key, expertmem_listener listener, void *arg)
+{
+	struct em_expert *expert = em_lock(key);
+
+	if (!expert)
+		return EXPERTMEM_E_KEY;
+	__atomic_store_n(&expert->listener, listener, __ATOMIC_RELAXED);
+	expert->listener_arg = arg;
+	em_unlock(expert);
+	return EXPERTMEM_OK;
+}
+
+/* Is there anybody to tell what is found? */
+bool em_is_heard(HEXPERTKEY key)
+{
+	const struct em_expert *expert = em_slot_of(key);
+
+	return __atomic_load_n(&expert->listener, __ATOMIC_RELAXED) ||
+	       expert->debug & (EM_DEBUG_REPORT | EM_DEBUG_ABORT);
+}
+
+void em_tell(const struct expertmem_finding *finding)
+{
+	struct em_expert *expert = em_lock(finding->key);
+	expertmem_listener listener;
+	unsigned int debug;
+	void *arg;
+
+	if (!expert)
+		return;
+	listener = expert->listener;
+	arg = expert->listener_arg;
+	debug = expert->debug;
+	em_unlock(expert);
+	if (listener)
+		listener(finding, arg);
+	em_debug_tell(finding, debug, listener);
+}
+
 const char *expertmem_strerror(int error)
 {
 	switch (error) {
 	case EXPERTMEM_OK:
 		return "success";
 	case EXPERTMEM_E_INVALID:
-		return "an argument is not allowed, or EXPERTMEM_BACKEND in the environment is none of device, anon and auto";
+		return "an argument is not allowed, or in the environment EXPERTMEM_BACKEND is none of device, anon and auto, or EXPERTMEM_DEBUG has a word other than canary, fill, guard, sites, report, abort and all";
 	case EXPERTMEM_E_KEY:
 		return "the key is not of an open expert";
 	case EXPERTMEM_E_NOMEM:

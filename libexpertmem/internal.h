@@ -2,19 +2,41 @@
 /*
  * What the files of the library share.
  *
- *   api.c	the calls of Netmon.h: keys, termination, codes
+ *   api.c	the calls of Netmon.h: keys, termination, codes, and their fast paths
  *   expert.c	the host's calls: the table of experts, opening, closing, fork
- *   heap.c	blocks: slabs of small ones, a table of large ones
+ *   thread.c	the threads that make calls, and how to wait for them
+ *   heap.c	blocks, with the expert's lock held; trimming, walking
+ *   slab.c	small blocks: chunks of slabs, and what each thread has of them
+ *   large.c	large blocks: regions, and a table of them
+ *   debug.c	EXPERTMEM_DEBUG, valgrind, AddressSanitizer
  *   device.c	regions from the kernel module
  *   anon.c	regions from private memory of the process
  *
+ * How the heap works is at the top of heap.h.
+ *
  * An expert's addresses are one aligned range: the small window, then the huge one.
  * em_owner_of() tells from an address whose it is.
+ *
+ * How calls keep out of each other's way:
+ *
+ *   sections	Most calls take no lock. They set self->busy, see that expert->gate is
+ *		their key, do their work on what belongs to the thread, and clear busy
+ *		again. A section takes no lock, makes no system call and never waits.
+ *   stop	Who must have an expert for itself (to close, trim, walk or fork it)
+ *		takes its lock, closes its gate, and waits until each thread was seen
+ *		outside a section (em_quiesce()). Calls then find the gate closed, and
+ *		wait for the lock.
+ *   lock	What needs more than the thread's own slabs: getting and giving back
+ *		slabs, large blocks, experts in debug mode.
+ *
+ * Setting busy and reading the gate must not change places. The price of that is
+ * paid by who waits, with membarrier(), not by every call.
  */
 #ifndef EM_INTERNAL_H
 #define EM_INTERNAL_H
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -33,9 +55,15 @@
 #define EM_WINDOW_SHIFT	30
 #define EM_WINDOW_MIN	(1UL << EM_WINDOW_SHIFT)
 
-#define EM_CLASSES	33
-
 enum em_window { EM_SMALL_WINDOW, EM_HUGE_WINDOW };
+
+/* Threads that can have slabs of their own at the same time; the others share some. */
+#define EM_THREADS	65536
+
+/* Blocks and bytes that a thread has allocated, less those that it has freed. */
+struct em_count {
+	int64_t blocks, bytes;
+} __attribute__((aligned(64)));
 
 /*
  * What an expert and its hosts share across fork(). The expert can spoil it, so the
@@ -44,12 +72,36 @@ enum em_window { EM_SMALL_WINDOW, EM_HUGE_WINDOW };
 struct em_control {
 	uint32_t flags;			/* EXPERTMEM_STATUS_*, for ANON */
 	pid_t owner;			/* the process that allocates; 0: none yet */
-	uint64_t live_blocks, live_bytes, peak_bytes;
+	uint64_t peak_bytes;
 	uint64_t committed, peak_committed;	/* ANON */
 	uint64_t sequence;		/* odd while progress is written */
 	struct expertmem_progress progress;
 	EXPERTSTARTUPINFO startup;
+	uint32_t nr_counts;
+	struct em_count counts[EM_THREADS];	/* by number of the local */
 };
+
+/**
+ * struct em_thread - a thread that makes calls
+ * @busy: EM_BUSY in a section; EM_PARKED while that is interrupted by a signal whose
+ *	handler makes a call
+ * @expert: whose @local is; may be closed since
+ * @local: what the thread has of @expert
+ * @index: in the table of threads
+ * @tid: the kernel's number of the thread; 0: the record is free
+ *
+ * A record whose thread has ended is taken over by a new one, with all that it had in
+ * every expert.
+ */
+struct em_thread {
+	uint32_t busy;
+	struct em_expert *expert;
+	struct em_local *local;
+	uint32_t index;
+	pid_t tid;
+} __attribute__((aligned(64)));
+
+enum { EM_IDLE, EM_BUSY, EM_PARKED };
 
 struct em_expert;
 
@@ -71,6 +123,10 @@ struct em_backend {
 	/* in place; false where that is not possible */
 	bool (*resize)(struct em_expert *expert, void *region, size_t old, size_t size);
 	void (*free)(struct em_expert *expert, void *region, size_t size);
+	/* give back the pages of a part of a region; they read as zero then */
+	void (*discard)(void *start, size_t size);
+	/* in the child of a fork: get an expert that has what @expert has */
+	bool (*fork)(struct em_expert *expert);
 	/* any process of the expert's; false where that cannot be done */
 	bool (*terminate)(struct em_expert *expert);
 	bool (*reclaim)(struct em_expert *expert, uint64_t *bytes);
@@ -81,43 +137,68 @@ struct em_backend {
 
 extern const struct em_backend em_device, em_anon;
 
-/* where slabs come from: one region of a window that grows in place */
-struct em_segment {
-	char *base;
-	size_t size;			/* bytes that are slabs */
-	struct em_slab *slabs;		/* one each */
-	size_t slabs_size;		/* bytes of that region */
+enum {
+	EM_DEBUG_CANARY		= 1 << 0,
+	EM_DEBUG_FILL		= 1 << 1,
+	EM_DEBUG_GUARD		= 1 << 2,
+	EM_DEBUG_SITES		= 1 << 3,
+	EM_DEBUG_VALGRIND	= 1 << 4,
+	EM_DEBUG_ASAN		= 1 << 5,
+	/* the above look at blocks, so no call may do without the lock */
+	EM_DEBUG_BLOCKS		= (1 << 6) - 1,
+	EM_DEBUG_REPORT		= 1 << 6,
+	EM_DEBUG_ABORT		= 1 << 7,
 };
 
-struct em_heap {
-	struct em_segment segments[2];	/* by enum em_window */
-	struct em_slab *partial[EM_CLASSES];	/* slabs with a free block */
-	struct em_slab *empty;		/* slabs of no class */
-	/* states of the blocks of slabs: a region that grows, recycled by size */
-	char *states;
-	size_t states_used, states_size;
-	uint16_t *states_free[8];
-	/* large blocks: open addressing, by address */
-	struct em_large *large;
-	size_t large_count, large_mask, large_size;
-};
+#include "heap.h"
 
+/**
+ * struct em_expert - a slot of the table of experts; never freed
+ * @gate: the key, while calls may go ahead without the lock; else 0
+ * @status: EXPERTMEM_STATUS_*, read on every call; always points to something
+ * @huge: the huge window
+ * @huge_size: its bytes; 0 until @map is there
+ * @map: for each huge page of it the slabs there, or NULL
+ * @small: the region of small slabs
+ * @small_size: its bytes
+ * @small_slabs: the slabs there
+ *
+ * These tell all about a pointer into a slab; they are read without the lock. The
+ * rest is under it.
+ */
 struct em_expert {
+	HEXPERTKEY gate;
+	const uint32_t *status;
+	char *huge;
+	size_t huge_size;
+	struct em_slab **map;
+	char *small;
+	size_t small_size;
+	struct em_slab *small_slabs;
+
 	pthread_mutex_t lock;
+	sigset_t signals;		/* to be restored with the lock's release */
+	HEXPERTKEY key;			/* 0: not open */
 	uint64_t generation;		/* counts the experts that had this slot */
-	bool open;
 	bool attached;			/* the heap is in this process */
+	bool keep;			/* and in that of a fork */
+	unsigned int stops;		/* how many want the gate closed */
+	unsigned int pins;		/* how many gave the lock up, but will go on */
 	unsigned int flags;		/* EXPERTMEM_NO_HUGE, ... */
+	unsigned int debug;		/* EM_DEBUG_* */
+	unsigned int sampled;		/* blocks, with EM_DEBUG_GUARD */
+	const void **sites;		/* for each 16 bytes, with EM_DEBUG_SITES */
 	uint64_t limit;			/* ANON */
 	int fd;				/* DEVICE */
 	const struct em_backend *backend;
-	const uint32_t *status;		/* EXPERTMEM_STATUS_*, read on every call */
 	struct em_control *control;
 	char *base;
 	size_t window;
 	struct em_gaps *gaps[2];	/* ANON */
 	struct em_heap heap;
-};
+	expertmem_listener listener;
+	void *listener_arg;
+} __attribute__((aligned(64)));
 
 static inline char *em_window_base(const struct em_expert *expert, enum em_window window)
 {
@@ -147,19 +228,105 @@ static inline uint32_t em_status(const struct em_expert *expert)
 	return __atomic_load_n(expert->status, __ATOMIC_RELAXED);
 }
 
+/* The slab that @p points into, and how far; NULL if that is none. */
+static inline struct em_slab *em_slab_at(const struct em_expert *expert, const void *p,
+					 uint32_t *offset)
+{
+	size_t at = (uintptr_t)p - (uintptr_t)expert->huge;
+	struct em_slab *slabs;
+
+	if (at < expert->huge_size) {
+		slabs = __atomic_load_n(&expert->map[at / EM_HUGE], __ATOMIC_ACQUIRE);
+		if (!slabs)
+			return NULL;
+		at %= EM_HUGE;
+	} else {
+		at = (uintptr_t)p - (uintptr_t)expert->small;
+		if (at >= __atomic_load_n(&expert->small_size, __ATOMIC_ACQUIRE))
+			return NULL;
+		slabs = expert->small_slabs;
+	}
+	*offset = at % EM_SLAB_SIZE;
+	return &slabs[at >> EM_SLAB_SHIFT];
+}
+
+/* thread.c */
+extern __thread struct em_thread *em_self __attribute__((tls_model("initial-exec")));
+extern struct em_thread *em_threads;
+struct em_thread *em_register(void);
+bool em_is_dead(struct em_thread *thread);
+bool em_wait_for(const struct em_thread *thread);
+bool em_quiesce(void);
+bool em_has_sections(void);
+void em_threads_forget(struct em_expert *expert);
+void em_threads_after_fork(void);
+
 /* expert.c */
+void *em_map(size_t size, int sharing);
+extern const uint32_t em_closed;	/* the status of experts that are not open */
+extern bool em_whole_program;
 struct em_expert *em_lock(HEXPERTKEY key);
 void em_unlock(struct em_expert *expert);
+void em_relock(struct em_expert *expert);
+void em_stop(struct em_expert *expert);
+void em_resume(struct em_expert *expert);
 int em_attach(struct em_expert *expert);
-struct em_expert *em_lock_owner_of(const void *p);
+struct em_expert *em_slot_of(HEXPERTKEY key);
+struct em_expert *em_owner_of(const void *p);
+void em_lock_slot(struct em_expert *expert);
+bool em_is_heard(HEXPERTKEY key);
+void em_tell(const struct expertmem_finding *finding);
 
-/* heap.c; the expert's lock is held */
-void *em_heap_alloc(struct em_expert *expert, size_t size);
-void *em_heap_realloc(struct em_expert *expert, void *block, size_t size, bool *bad);
-bool em_heap_free(struct em_expert *expert, void *block);
-bool em_heap_size(struct em_expert *expert, const void *block, size_t *size);
-int em_heap_walk(struct em_expert *expert,
-		 int (*visit)(void *block, size_t size, void *arg), void *arg);
+/* debug.c */
+bool em_debug_parse(unsigned int *flags);
+bool em_debug_attach(struct em_expert *expert);
+void em_debug_forget(struct em_expert *expert);
+void em_debug_detach(struct em_expert *expert);
+size_t em_debug_room(const struct em_expert *expert, size_t size);
+bool em_debug_is_guarded(struct em_expert *expert, size_t size, size_t alignment);
+void em_debug_made(struct em_expert *expert, void *p, size_t size, size_t room,
+		   const void *site);
+void em_debug_shrunk(struct em_expert *expert, void *p, size_t old, size_t size, size_t room);
+void em_debug_ends(struct em_expert *expert, void *p, size_t size, size_t room,
+		   struct expertmem_finding *found);
+void em_debug_region(struct em_expert *expert, void *start, size_t size, bool back);
+void em_debug_leaks(HEXPERTKEY key);
+void em_debug_tell(const struct expertmem_finding *finding, unsigned int debug, bool heard);
+
+/* api.c: as ExpertAllocMemory(), for the malloc family */
+void *em_alloc_aligned(HEXPERTKEY key, size_t alignment, size_t size, DWORD *error);
+void *em_alloc_zeroed(HEXPERTKEY key, size_t size, DWORD *error);
+
+static inline void em_enter(struct em_thread *self)
+{
+	__atomic_store_n(&self->busy, EM_BUSY, __ATOMIC_RELAXED);
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);	/* pairs with em_wait_for() */
+}
+
+static inline void em_end(struct em_thread *self)
+{
+	__atomic_store_n(&self->busy, EM_IDLE, __ATOMIC_RELEASE);
+}
+
+/*
+ * A section of calls that take no lock. Returns the expert of the last one, if its key
+ * is this: then it is open, in this process, was not asked to stop, and stays as it is
+ * until em_end(). Else NULL, and no section.
+ */
+static inline struct em_expert *em_begin(struct em_thread *self, HEXPERTKEY key)
+{
+	struct em_expert *expert;
+
+	if (__builtin_expect(self->busy, EM_IDLE) != EM_IDLE)
+		return NULL;
+	em_enter(self);
+	expert = __atomic_load_n(&self->expert, __ATOMIC_RELAXED);
+	if (__builtin_expect(__atomic_load_n(&expert->gate, __ATOMIC_ACQUIRE) == key, true) &&
+	    __builtin_expect(!em_status(expert), true))
+		return expert;
+	em_end(self);
+	return NULL;
+}
 
 #pragma GCC visibility pop
 

@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * EXPERTMEM_DEBUG, valgrind and AddressSanitizer. What looks at single blocks keeps the
+ * expert's gate closed, so that every call takes the lock and comes by here; where
+ * nothing is to be looked at, no call does.
+ */
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#if __has_include(<valgrind/memcheck.h>)
+#include <valgrind/memcheck.h>
+#else
+#define RUNNING_ON_VALGRIND			0
+#define VALGRIND_MALLOCLIKE_BLOCK(p, size, redzone, zeroed)
+#define VALGRIND_FREELIKE_BLOCK(p, redzone)
+#define VALGRIND_RESIZEINPLACE_BLOCK(p, old, size, redzone)
+#define VALGRIND_MAKE_MEM_NOACCESS(p, size)
+#define VALGRIND_MAKE_MEM_DEFINED(p, size)
+#endif
+
+#include "internal.h"
+
+#define FILL_NEW	0xaa
+#define FILL_FREED	0xdd
+
+/* bytes behind each block that nobody may touch */
+#define BEHIND		16
+
+/* one in so many blocks ends at a page that is not there */
+#define GUARD_EVERY	16
+
+/* call sites told apart at close */
+#define SITES_MAX	4096
+
+/* There where the program or the library is built with AddressSanitizer. */
+void __asan_poison_memory_region(const volatile void *start, size_t size)
+	__attribute__((weak, visibility("default")));
+void __asan_unpoison_memory_region(const volatile void *start, size_t size)
+	__attribute__((weak, visibility("default")));
+
+/**
+ * em_debug_parse() - what the environment asks for
+ * @flags: receives EM_DEBUG_*
+ *
+ * Return: false if EXPERTMEM_DEBUG has a word that is not known.
+ */
+bool em_debug_parse(unsigned int *flags)
+{
+	static const struct { const char *word; unsigned int flags; } words[] = {
+		{ "canary", EM_DEBUG_CANARY },
+		{ "fill", EM_DEBUG_FILL },
+		{ "guard", EM_DEBUG_GUARD },
+		{ "sites", EM_DEBUG_SITES },
+		{ "report", EM_DEBUG_REPORT },
+		{ "abort", EM_DEBUG_ABORT },
+		{ "all", EM_DEBUG_CANARY | EM_DEBUG_FILL | EM_DEBUG_GUARD | EM_DEBUG_SITES |
+			 EM_DEBUG_REPORT },
+	};
+	const char *list = secure_getenv("EXPERTMEM_DEBUG");
+	size_t length, i;
+
+	*flags = 0;
+	for (; list && *list; list += length + !!list[length]) {
+		length = strcspn(list, ",");
+		for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+			if (strlen(words[i].word) == length &&
+			    !strncmp(list, words[i].word, length))
+				break;
+		if (length && i == sizeof(words) / sizeof(words[0]))
+			return false;
+		if (length)
+			*flags |= words[i].flags;
+	}
+	/* These see more than canaries do, and mind who looks at freed bytes. */
+	if (RUNNING_ON_VALGRIND)
+		*flags |= EM_DEBUG_VALGRIND;
+	if (__asan_poison_memory_region)
+		*flags |= EM_DEBUG_ASAN;
+	if (*flags & (EM_DEBUG_VALGRIND | EM_DEBUG_ASAN))
+		*flags &= ~(EM_DEBUG_CANARY | EM_DEBUG_FILL);
+	return true;
+}
+
+/* The windows are there: get what debugging needs. */
+bool em_debug_attach(struct em_expert *expert)
+{
+	if (!(expert->debug & EM_DEBUG_SITES))
+		return true;
+	expert->sites = em_map(expert->window * 2 / 16 * sizeof(*expert->sites), MAP_PRIVATE);
+	return expert->sites;
+}
+
+static int unpoison(void *block, size_t size, void *expert)
+{
+	(void)size;
+	em_debug_region(expert, block, em_large_room(em_large_find(expert, block)), true);
+	return 0;
+}
+
+/* The memory is about to be unmapped; others may get the addresses. */
+void em_debug_forget(struct em_expert *expert)
+{
+	size_t i;
+
+	if (!(expert->debug & EM_DEBUG_ASAN))
+		return;
+	em_debug_region(expert, expert->small, expert->small_size, true);
+	for (i = 0; i < expert->huge_size / EM_HUGE; i++)
+		if (expert->map[i])
+			em_debug_region(expert, expert->huge + i * EM_HUGE, EM_HUGE, true);
+	em_large_walk(expert, unpoison, expert);
+}
+
+void em_debug_detach(struct em_expert *expert)
+{
+	if (expert->sites)
+		munmap(expert->sites, expert->window * 2 / 16 * sizeof(*expert->sites));
+	expert->sites = NULL;
+}
+
+/* Bytes to allocate for a block of @size. */
+size_t em_debug_room(const struct em_expert *expert, size_t size)
+{
+	return expert->debug & (EM_DEBUG_CANARY | EM_DEBUG_VALGRIND | EM_DEBUG_ASAN) ?
+	       size + BEHIND : size;
+}
+
+/* Is the next block one of those that end at the end of a page? (Large ones nearly do.) */
+bool em_debug_is_guarded(struct em_expert *expert, size_t size, size_t alignment)
+{
+	return expert->debug & EM_DEBUG_GUARD && size < EM_PAGE && alignment <= 16 &&
+	       ++expert->sampled % GUARD_EVERY == 0;
+}
+
+static unsigned char canary(const unsigned char *p)
+{
+	return 0xc5 ^ (uintptr_t)p;
+}
+
+static void set_canary(unsigned char *p, const unsigned char *end)
+{
+	for (; p < end; p++)
+		*p = canary(p);
+}
+
+static bool is_overrun(const unsigned char *p, const unsigned char *end)
+{
+	while (p < end && *p == canary(p))
+		p++;
+	return p < end;
+}
+
+static const void **site_of(const struct em_expert *expert, const void *p)
+{
+	return &expert->sites[(size_t)((const char *)p - expert->base) / 16];
+}
+
+/**
+ * em_debug_made() - a block has come to be
+ * @expert: the expert
+ * @p: the block
+ * @size: its bytes
+ * @room: bytes that it may take with its canary
+ * @site: who asked for it
+ */
+void em_debug_made(struct em_expert *expert, void *p, size_t size, size_t room,
+		   const void *site)
+{
+	if (expert->debug & EM_DEBUG_FILL)
+		memset(p, FILL_NEW, size);
+	if (expert->debug & EM_DEBUG_CANARY)
+		set_canary((unsigned char *)p + size, (unsigned char *)p + room);
+	if (expert->sites)
+		*site_of(expert, p) = site;
+	if (expert->debug & EM_DEBUG_VALGRIND)
+		VALGRIND_MALLOCLIKE_BLOCK(p, size, BEHIND, 0);
+	if (expert->debug & EM_DEBUG_ASAN)
+		__asan_unpoison_memory_region(p, size);
+}
+
+/* A block has shrunk from @old bytes, where it is. */
+void em_debug_shrunk(struct em_expert *expert, void *p, size_t old, size_t size, size_t room)
+{
+	if (expert->debug & EM_DEBUG_CANARY)
+		set_canary((unsigned char *)p + size, (unsigned char *)p + room);
+	if (expert->debug & EM_DEBUG_VALGRIND)
+		VALGRIND_RESIZEINPLACE_BLOCK(p, old, size, BEHIND);
+	if (expert->debug & EM_DEBUG_ASAN)
+		__asan_poison_memory_region((char *)p + size, old - size);
+	(void)old;
+}
+
+/* A block is about to be freed. @found: receives what is wrong with it. */
+void em_debug_ends(struct em_expert *expert, void *p, size_t size, size_t room,
+		   struct expertmem_finding *found)
+{
+	unsigned char *end = (unsigned char *)p + size;
+
+	if (expert->debug & EM_DEBUG_CANARY && is_overrun(end, (unsigned char *)p + room))
+		*found = (struct expertmem_finding){
+			.key = expert->key, .kind = EXPERTMEM_OVERRUN, .pointer = p,
+			.size = size, .site = expert->sites ? *site_of(expert, p) : NULL,
+		};
+	if (expert->debug & EM_DEBUG_FILL)
+		memset(p, FILL_FREED, size);
+	if (expert->debug & EM_DEBUG_VALGRIND)
+		VALGRIND_FREELIKE_BLOCK(p, BEHIND);
+	if (expert->debug & EM_DEBUG_ASAN)
+		__asan_poison_memory_region(p, size);
+}
+
+/* Memory is about to be used for blocks, or (@back) no longer. */
+void em_debug_region(struct em_expert *expert, void *start, size_t size, bool back)
+{
+	if (expert->debug & EM_DEBUG_VALGRIND) {
+		if (back)
+			VALGRIND_MAKE_MEM_DEFINED(start, size);
+		else
+			VALGRIND_MAKE_MEM_NOACCESS(start, size);
+	}
+	if (expert->debug & EM_DEBUG_ASAN)
+		(back ? __asan_unpoison_memory_region : __asan_poison_memory_region)(start, size);
+}
+
+/* ------------------------------------------------------------------------- findings */
+
+struct leaks {
+	const struct em_expert *expert;
+	struct expertmem_finding *sites;	/* open addressing, by site */
+	size_t used;
+};
+
+static int count_leak(void *block, size_t size, void *arg)
+{
+	struct leaks *leaks = arg;
+	const void *site = *site_of(leaks->expert, block);
+	size_t i = (uintptr_t)site * 0x9e3779b97f4a7c15 >> 40;
+
+	while (leaks->sites[i %= SITES_MAX].blocks && leaks->sites[i].site != site)
+		i++;
+	if (!leaks->sites[i].blocks) {
+		if (leaks->used == SITES_MAX - 1)
+			return 1;
+		leaks->used++;
+	}
+	leaks->sites[i].site = site;
+	leaks->sites[i].blocks++;
+	leaks->sites[i].size += size;
+	return 0;
+}
+
+/* Tell who allocated what is still live. */
+void em_debug_leaks(HEXPERTKEY key)
+{
+	struct em_expert *expert = em_slot_of(key);
+	struct leaks leaks = { .expert = expert };
+	size_t bytes = SITES_MAX * sizeof(*leaks.sites), i;
+
+	if (!(expert->debug & EM_DEBUG_SITES))
+		return;
+	leaks.sites = em_map(bytes, MAP_PRIVATE);
+	if (!leaks.sites)
+		return;
+	expertmem_walk(key, count_leak, &leaks);
+	for (i = 0; i < SITES_MAX; i++) {
+		if (!leaks.sites[i].blocks)
+			continue;
+		leaks.sites[i].key = key;
+		leaks.sites[i].kind = EXPERTMEM_LEAK;
+		em_tell(&leaks.sites[i]);
+	}
+	munmap(leaks.sites, bytes);
+}
+
+/* "libfoo.so(parse+0x1f)"; what addr2line takes */
+static const char *place(const void *site, char text[static 256])
+{
+	Dl_info info;
+
+	if (!site || !dladdr(site, &info) || !info.dli_fname)
+		snprintf(text, 256, "%p", site);
+	else if (info.dli_sname)
+		snprintf(text, 256, "%s(%s+%#tx)", info.dli_fname, info.dli_sname,
+			 (const char *)site - (const char *)info.dli_saddr);
+	else
+		snprintf(text, 256, "%s(+%#tx)", info.dli_fname,
+			 (const char *)site - (const char *)info.dli_fbase);
+	return text;
+}
+
+static void print(const struct expertmem_finding *f)
+{
+	static const char *const calls[] = {
+		[EXPERTMEM_BAD_FREE]	= "freed",
+		[EXPERTMEM_BAD_REALLOC]	= "resized",
+		[EXPERTMEM_BAD_SIZE]	= "asked for its size",
+	};
+	const char *whose = f->error == NMERR_ACCESS_DENIED ?
+			    "a live block of another expert" : "no live block of this expert";
+	char text[256], line[512];
+
+	switch (f->kind) {
+	case EXPERTMEM_BAD_FREE:
+	case EXPERTMEM_BAD_REALLOC:
+	case EXPERTMEM_BAD_SIZE:
+		snprintf(line, sizeof(line), "%p was %s, but is %s", f->pointer,
+			 calls[f->kind], whose);
+		break;
+	case EXPERTMEM_OVERRUN:
+		snprintf(line, sizeof(line), "bytes behind the %zu of block %p, from %s, were written",
+			 f->size, f->pointer, place(f->site, text));
+		break;
+	case EXPERTMEM_LEAK:
+		snprintf(line, sizeof(line), "%zu bytes in %zu blocks from %s were not freed",
+			 f->size, f->blocks, place(f->site, text));
+		break;
+	}
+	dprintf(STDERR_FILENO, "expertmem: %s\n", line);
+}
+
+/* What else is done with a finding. */
+void em_debug_tell(const struct expertmem_finding *finding, unsigned int debug, bool heard)
+{
+	if (debug & EM_DEBUG_REPORT && !heard)
+		print(finding);
+	if (debug & EM_DEBUG_ABORT) {
+		if (!heard && !(debug & EM_DEBUG_REPORT))
+			print(finding);
+		abort();
+	}
+}

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Large blocks: each is a region, found by its address in a hash table. The table is
+ * written with the expert's lock held; calls in a section look into it as well, and turn
+ * to the lock where it was written meanwhile.
+ */
+#include "internal.h"
+
+/* A large block; @address 0: this place of the table is free. */
+struct em_large {
+	uintptr_t address;
+	size_t size;
+	size_t room;		/* the same, and what debug mode keeps behind */
+	char *region;		/* starts before @address where that is aligned */
+};
+
+/*
+ * Open addressing: at most half of the places are taken. A table is replaced by one of
+ * twice the size behind it. The old one stays, for calls may still look there.
+ */
+struct em_large_table {
+	size_t mask;
+	struct em_large places[];
+};
+
+static size_t table_size(size_t places)
+{
+	return sizeof(struct em_large_table) + places * sizeof(struct em_large);
+}
+
+static struct em_large *place_of(struct em_large_table *table, uintptr_t address)
+{
+	size_t i = (address >> 4) * 0x9e3779b97f4a7c15 >> 20;
+
+	for (;; i++) {
+		struct em_large *large = &table->places[i & table->mask];
+		uintptr_t found = __atomic_load_n(&large->address, __ATOMIC_RELAXED);
+
+		if (found == address || !found)
+			return large;
+	}
+}
+
+static void set(struct em_large *large, const struct em_large *to)
+{
+	__atomic_store_n(&large->address, to->address, __ATOMIC_RELAXED);
+	__atomic_store_n(&large->size, to->size, __ATOMIC_RELAXED);
+	large->room = to->room;
+	large->region = to->region;
+}
+
+static void write_begin(struct em_heap *heap)
+{
+	__atomic_store_n(&heap->large_version, heap->large_version + 1, __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+}
+
+static void write_end(struct em_heap *heap)
+{
+	__atomic_store_n(&heap->large_version, heap->large_version + 1, __ATOMIC_RELEASE);
+}
+
+/* Make place for one more. */
+static bool reserve(struct em_expert *expert)
+{
+	struct em_heap *heap = &expert->heap;
+	struct em_large_table *old = heap->large, *table;
+	size_t places = old ? (old->mask + 1) * 2 : 128, i;
+
+	if (old && heap->nr_large < (old->mask + 1) / 2)
+		return true;
+	if (!em_array_grow(expert, &heap->tables, table_size(places)))
+		return false;
+	table = (struct em_large_table *)(heap->tables.base + heap->tables.used);
+	heap->tables.used += table_size(places);
+	table->mask = places - 1;
+	for (i = 0; old && i <= old->mask; i++)
+		if (old->places[i].address)
+			*place_of(table, old->places[i].address) = old->places[i];
+	__atomic_store_n(&heap->large, table, __ATOMIC_RELEASE);
+	return true;
+}
+
+/* The live block that starts at @p, or NULL. */
+struct em_large *em_large_find(const struct em_expert *expert, const void *p)
+{
+	struct em_large *large;
+
+	if (!expert->heap.large || !p)
+		return NULL;
+	large = place_of(expert->heap.large, (uintptr_t)p);
+	return large->address ? large : NULL;
+}
+
+/* In a section: 1 if a live block starts at @p, 0 if not, -1: look with the lock held. */
+int em_large_peek(const struct em_expert *expert, const void *p, size_t *size)
+{
+	const struct em_heap *heap = &expert->heap;
+	uint32_t version = __atomic_load_n(&heap->large_version, __ATOMIC_ACQUIRE);
+	struct em_large_table *table = __atomic_load_n(&heap->large, __ATOMIC_ACQUIRE);
+	const struct em_large *large;
+	bool found;
+
+	if (!table || !p)
+		return 0;
+	if (version & 1)
+		return -1;
+	large = place_of(table, (uintptr_t)p);
+	found = __atomic_load_n(&large->address, __ATOMIC_RELAXED);
+	*size = __atomic_load_n(&large->size, __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	return __atomic_load_n(&heap->large_version, __ATOMIC_RELAXED) == version ? found : -1;
+}
+
+size_t em_large_size(const struct em_large *large)
+{
+	return large->size;
+}
+
+/* With what canaries may take. */
+size_t em_large_room(const struct em_large *large)
+{
+	return large->room;
+}
+
+/* Bytes of the region; it has a page, also where the block has shrunk to no byte. */
+static size_t region_size(const struct em_large *large)
+{
+	return large->address - (uintptr_t)large->region + (large->room ? large->room : 1);
+}
+
+/* Huge pages where rounding up to them costs at most an eighth. */
+static char *get_region(struct em_expert *expert, size_t size)
+{
+	char *region = NULL;
+
+	if (!(expert->flags & EXPERTMEM_NO_HUGE) &&
+	    em_round_up(size, EM_HUGE) - size <= size / 8)
+		region = expert->backend->alloc(expert, EM_HUGE_WINDOW, size, 0);
+	return region ? region : expert->backend->alloc(expert, EM_SMALL_WINDOW, size, 0);
+}
+
+static void *insert(struct em_expert *expert, const struct em_large *large)
+{
+	struct em_heap *heap = &expert->heap;
+
+	write_begin(heap);
+	set(place_of(heap->large, large->address), large);
+	write_end(heap);
+	heap->nr_large++;
+	em_debug_region(expert, large->region, region_size(large), false);
+	return (void *)large->address;
+}
+
+/**
+ * em_large_alloc() - a block that is a region
+ * @expert: the expert
+ * @size: bytes
+ * @room: at least @size
+ * @alignment: a power of two
+ *
+ * Return: the block, whose bytes are 0, or NULL.
+ */
+void *em_large_alloc(struct em_expert *expert, size_t size, size_t room, size_t alignment)
+{
+	size_t more = alignment > EM_PAGE ? alignment - EM_PAGE : 0;
+	struct em_large large = { .size = size, .room = room };
+
+	if (size > expert->window || more > expert->window / 2 || !reserve(expert))
+		return NULL;
+	large.region = get_region(expert, (room ? room : 1) + more);
+	if (!large.region)
+		return NULL;
+	large.address = em_round_up((uintptr_t)large.region, alignment);
+	return insert(expert, &large);
+}
+
+/* A block that ends, but for its alignment, where its region does. */
+void *em_large_alloc_guarded(struct em_expert *expert, size_t size)
+{
+	size_t room = em_round_up(size, 16);
+	struct em_large large = { .size = size, .room = room };
+
+	if (size > expert->window || !reserve(expert))
+		return NULL;
+	large.region = expert->backend->alloc(expert, EM_SMALL_WINDOW, room ? room : 1, 0);
+	if (!large.region)
+		return NULL;
+	large.address = (uintptr_t)large.region + em_round_up(room ? room : 1, EM_PAGE) - room;
+	/* A block of size 0 would be where the region has ended. */
+	if (!room)
+		large.address -= 16;
+	return insert(expert, &large);
+}
+
+/* Resize a block where it is. One that shrinks always can be. */
+bool em_large_resize(struct em_expert *expert, struct em_large *large, size_t size)
+{
+	size_t unit = em_granule(em_window_of(expert, large->region));
+	struct em_large new = *large;
+	size_t from, to;
+
+	if (size > expert->window)
+		return false;
+	new.size = size;
+	new.room = size;
+	from = em_round_up(region_size(large), unit);
+	to = em_round_up(region_size(&new), unit);
+	if (from != to && !expert->backend->resize(expert, large->region, from, to))
+		return false;
+	write_begin(&expert->heap);
+	set(large, &new);
+	write_end(&expert->heap);
+	return true;
+}
+
+/* Free a block. Returns its size. */
+size_t em_large_free(struct em_expert *expert, struct em_large *hole)
+{
+	static const struct em_large none;
+	struct em_heap *heap = &expert->heap;
+	struct em_large *large = hole, moved, freed = *hole;
+
+	write_begin(heap);
+	set(hole, &none);
+	/* Those behind it that it kept from their place move up. */
+	for (;;) {
+		if (++large > &heap->large->places[heap->large->mask])
+			large = heap->large->places;
+		if (!large->address)
+			break;
+		moved = *large;
+		set(large, &none);
+		set(place_of(heap->large, moved.address), &moved);
+	}
+	write_end(heap);
+	heap->nr_large--;
+	em_debug_region(expert, freed.region, region_size(&freed), true);
+	expert->backend->free(expert, freed.region, region_size(&freed));
+	return freed.size;
+}
+
+/* Forget the tables, if nothing is in them; the expert is stopped. */
+void em_large_trim(struct em_expert *expert)
+{
+	struct em_heap *heap = &expert->heap;
+
+	if (heap->nr_large || !heap->large || !em_array_clear(expert, &heap->tables))
+		return;
+	heap->large = NULL;
+}
+
+int em_large_walk(struct em_expert *expert,
+		  int (*visit)(void *block, size_t size, void *arg), void *arg)
+{
+	struct em_large_table *table = expert->heap.large;
+	int result = 0;
+	size_t i;
+
+	for (i = 0; table && i <= table->mask && !result; i++)
+		if (table->places[i].address)
+			result = visit((void *)table->places[i].address,
+				       table->places[i].size, arg);
+	return result;
+}

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * The threads that make calls, and how to wait for them.
+ *
+ * A thread gets a record with its first call and keeps it. Nobody is told when it ends;
+ * the kernel is asked whether a thread with its number still exists. A record without a
+ * thread goes, with all the slabs that belong to it, to the next thread that needs one;
+ * if none comes, em_slabs_tidy() takes what it has.
+ */
+#include <errno.h>
+#include <linux/membarrier.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+/* Records looked at for one whose thread has ended, before a new one is used. */
+#define PROBES	8
+
+/* an expert that is never open, and the thread of those that have no record */
+static struct em_expert nobody_expert = { .status = &em_closed };
+static struct em_thread nobody = { .busy = EM_BUSY, .expert = &nobody_expert };
+
+__thread struct em_thread *em_self = &nobody;
+struct em_thread *em_threads;
+
+/* records that have been used; the first one belongs to no thread */
+static uint32_t nr_threads = 1;
+static uint32_t probe;
+static pid_t process;
+static bool has_membarrier;
+
+/* The table of threads, and what is asked once in a process. */
+static bool init(void)
+{
+	struct em_thread *none = NULL, *table = em_map(EM_THREADS * sizeof(*table), MAP_PRIVATE);
+
+	if (!table)
+		return false;
+	process = getpid();
+	has_membarrier = !syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED,
+				  0, 0);
+	if (!__atomic_compare_exchange_n(&em_threads, &none, table, false, __ATOMIC_RELEASE,
+					 __ATOMIC_RELAXED))
+		munmap(table, EM_THREADS * sizeof(*table));
+	return true;
+}
+
+static pid_t current_tid(void)
+{
+	return syscall(SYS_gettid);
+}
+
+/* Has the thread of this record ended? */
+bool em_is_dead(struct em_thread *thread)
+{
+	pid_t tid = __atomic_load_n(&thread->tid, __ATOMIC_RELAXED);
+
+	return !tid || (syscall(SYS_tgkill, process, tid, 0) && errno == ESRCH);
+}
+
+/* Take over a record whose thread has ended. */
+static bool take_over(struct em_thread *thread, pid_t tid)
+{
+	pid_t old = __atomic_load_n(&thread->tid, __ATOMIC_RELAXED);
+
+	/* Where the number is the caller's own, its last user has ended. */
+	return (old == tid || em_is_dead(thread)) &&
+	       __atomic_compare_exchange_n(&thread->tid, &old, tid, false, __ATOMIC_ACQ_REL,
+					   __ATOMIC_RELAXED);
+}
+
+/* The record of the calling thread, which may be new; NULL if there are no more. */
+struct em_thread *em_register(void)
+{
+	uint32_t used = __atomic_load_n(&nr_threads, __ATOMIC_RELAXED), i, n;
+	int saved = errno;
+	pid_t tid;
+
+	if (em_self != &nobody)
+		return em_self;
+	if (!__atomic_load_n(&em_threads, __ATOMIC_ACQUIRE) && !init())
+		return NULL;
+	tid = current_tid();
+	for (n = 0; n < PROBES && n < used - 1; n++) {
+		i = 1 + __atomic_fetch_add(&probe, 1, __ATOMIC_RELAXED) % (used - 1);
+		if (take_over(&em_threads[i], tid))
+			goto found;
+	}
+	do {
+		i = used;
+		if (i == EM_THREADS)
+			return NULL;
+	} while (!__atomic_compare_exchange_n(&nr_threads, &used, i + 1, false,
+					      __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
+	__atomic_store_n(&em_threads[i].tid, tid, __ATOMIC_RELAXED);
+found:
+	em_threads[i].index = i;
+	em_threads[i].expert = &nobody_expert;
+	em_threads[i].busy = EM_IDLE;
+	em_self = &em_threads[i];
+	errno = saved;
+	return em_self;
+}
+
+/* Every section that begins from now on sees what the caller has written before. */
+static void barrier(void)
+{
+	/* Pairs with the CAS in em_register(): who is not counted yet sees it as well. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&nr_threads, __ATOMIC_RELAXED) > 2 || em_self == &nobody)
+		syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+}
+
+static bool wait_for(const struct em_thread *thread)
+{
+	unsigned int spins = 0;
+
+	while (thread != em_self) {
+		switch (__atomic_load_n(&thread->busy, __ATOMIC_ACQUIRE)) {
+		case EM_IDLE:
+			return true;
+		case EM_PARKED:
+			/* Two signal handlers must not wait for each other. */
+			return em_self->busy == EM_PARKED;
+		}
+		if (++spins % 128 == 0)
+			sched_yield();
+	}
+	return true;
+}
+
+/**
+ * em_wait_for() - wait until a thread has left the section that it may be in
+ * @thread: the thread
+ *
+ * Return: false if that was interrupted by a signal whose handler may be waiting for a
+ * lock: give up yours (em_relock()), and try again.
+ */
+bool em_wait_for(const struct em_thread *thread)
+{
+	barrier();
+	return wait_for(thread);
+}
+
+/* The same for all threads but the caller. */
+bool em_quiesce(void)
+{
+	uint32_t i, n;
+
+	barrier();
+	n = __atomic_load_n(&nr_threads, __ATOMIC_ACQUIRE);
+	for (i = 1; i < n; i++)
+		if (!wait_for(&em_threads[i]))
+			return false;
+	return true;
+}
+
+/* May calls do without the lock? Not without a way to wait for them. */
+bool em_has_sections(void)
+{
+	return em_register() && has_membarrier;
+}
+
+/* An expert was closed: no thread knows a local of it any more. */
+void em_threads_forget(struct em_expert *expert)
+{
+	uint32_t i, n = __atomic_load_n(&nr_threads, __ATOMIC_ACQUIRE);
+
+	for (i = 1; i < n; i++) {
+		struct em_expert *known = expert;
+
+		__atomic_compare_exchange_n(&em_threads[i].expert, &known, &nobody_expert,
+					    false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+	}
+}
+
+/* Only the thread that called fork() lives on in the child. */
+void em_threads_after_fork(void)
+{
+	uint32_t i;
+
+	process = getpid();
+	for (i = 1; i < nr_threads; i++) {
+		em_threads[i].tid = 0;
+		if (&em_threads[i] != em_self)
+			em_threads[i].busy = EM_IDLE;
+	}
+	if (em_self != &nobody)
+		em_self->tid = current_tid();
+	if (has_membarrier)
+		syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
+}
