@@ -311,6 +311,13 @@ err_gaps:
 	return EXPERTMEM_E_NOMEM;
 }
 
+/* Private memory is the child's already. */
+static int anon_fork(struct em_expert *expert)
+{
+	(void)expert;
+	return EXPERTMEM_OK;
+}
+
 static void *anon_alloc(struct em_expert *expert, enum em_window window, size_t size,
 			size_t room)
 {
@@ -399,6 +406,7 @@ const struct em_backend em_anon = {
 	.resize		= anon_resize,
 	.free		= anon_free,
 	.discard	= anon_discard,
+	.fork		= anon_fork,
 	.terminate	= anon_terminate,
 	.reclaim	= anon_reclaim,
 	.stats		= anon_stats,

@@ -126,6 +126,33 @@ static int device_attach(struct em_expert *expert)
 	return EXPERTMEM_OK;
 }
 
+/* Nothing else may be mapped before the windows are: they are a hole in the child. */
+static int device_fork(struct em_expert *expert)
+{
+	struct expertmem_copy copy = { .fd = expert->fd };
+	struct expertmem_stat stat;
+	struct expertmem_config config;
+	int error, fd;
+
+	if (ioctl(expert->fd, EXPERTMEM_IOC_STAT, &stat))
+		return EXPERTMEM_E_NO_DEVICE;
+	config = (struct expertmem_config){ .limit = stat.limit, .flags = stat.flags };
+	memcpy(config.name, stat.name, sizeof(config.name));
+	fd = open(DEVICE, O_RDWR | O_CLOEXEC);
+	if (fd < 0 || ioctl(fd, EXPERTMEM_IOC_CONFIGURE, &config))
+		return error_of(errno);
+	expert->fd = fd;
+	error = device_attach(expert);
+	if (error)
+		return error;
+	if (ioctl(fd, EXPERTMEM_IOC_COPY, &copy) ||
+	    mmap((void *)expert->status, EM_PAGE, PROT_READ, MAP_SHARED | MAP_FIXED, fd,
+		 EXPERTMEM_STATUS_OFFSET) == MAP_FAILED)
+		return error_of(errno);
+	close(copy.fd);
+	return EXPERTMEM_OK;
+}
+
 static void *device_alloc(struct em_expert *expert, enum em_window window, size_t size,
 			  size_t room)
 {
@@ -209,6 +236,7 @@ const struct em_backend em_device = {
 	.resize		= device_resize,
 	.free		= device_free,
 	.discard	= device_discard,
+	.fork		= device_fork,
 	.terminate	= device_terminate,
 	.reclaim	= device_reclaim,
 	.stats		= device_stats,

@@ -1,357 +1,14 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/*
- * The host's calls: the table of experts of this process.
- *
- * A key is an index into the table and the generation of that slot, so a key that was
- * closed is told apart from the one that has its slot now. Slots and their locks are
- * never freed: a call that comes after closing finds another generation and says so.
- *
- * Locks: table_lock (which slots are taken) before an expert's lock (all else about it).
- * Two experts' locks are held together only around fork(), in the order of the table.
- */
+/* The host's calls. */
 #include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include <linux/expertmem.h>
 
 #include "internal.h"
-
-#define INDEX_BITS	12
-#define ADDRESS_BITS	47
-
-/* The nth expert of a process has windows of 1/n of the share, so that all find place. */
-#define WINDOW_MAX	(1UL << 40)
-#define WINDOW_SHARE	(1UL << 42)
-/* what looks for leaks reads all that is mapped */
-#define WINDOW_DEBUG	(1UL << 34)
-
-_Static_assert(EM_MAX_EXPERTS == 1 << INDEX_BITS, "an index must fit into a key");
-
-static struct em_expert experts[EM_MAX_EXPERTS];
-/* for every EM_WINDOW_MIN of addresses: 0, or 1 + the index of the expert there */
-static uint16_t owners[1UL << (ADDRESS_BITS - EM_WINDOW_SHIFT)];
-static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
-static bool taken[EM_MAX_EXPERTS];
-static unsigned int open_experts;
-const uint32_t em_closed = EXPERTMEM_STATUS_RECLAIMED;
-
-/* The expert is the heap of this program, through the malloc family. */
-bool em_whole_program;
-
-static HEXPERTKEY key_of(const struct em_expert *expert)
-{
-	uintptr_t index = expert - experts;
-
-	return (HEXPERTKEY)(expert->generation << INDEX_BITS | index);
-}
-
-/* The only expert that can have this key. */
-struct em_expert *em_slot_of(HEXPERTKEY key)
-{
-	return &experts[(uintptr_t)key & (EM_MAX_EXPERTS - 1)];
-}
-
-/*
- * Lock a slot, whoever has it. Where calls may come from signal handlers, signals are
- * blocked, so that none waits for a lock that its own thread holds.
- */
-void em_lock_slot(struct em_expert *expert)
-{
-	struct em_thread *self = em_self;
-	sigset_t all, before;
-
-	if (em_whole_program) {
-		sigfillset(&all);
-		pthread_sigmask(SIG_BLOCK, &all, &before);
-	}
-	/* A section that a signal has interrupted goes on when this call has ended. */
-	if (self->index && self->busy == EM_BUSY)
-		__atomic_store_n(&self->busy, EM_PARKED, __ATOMIC_RELEASE);
-	pthread_mutex_lock(&expert->lock);
-	if (em_whole_program)
-		expert->signals = before;
-}
-
-void em_unlock(struct em_expert *expert)
-{
-	struct em_thread *self = em_self;
-	sigset_t before = expert->signals;
-
-	pthread_mutex_unlock(&expert->lock);
-	if (self->index && self->busy == EM_PARKED)
-		__atomic_store_n(&self->busy, EM_BUSY, __ATOMIC_RELAXED);
-	if (em_whole_program)
-		pthread_sigmask(SIG_SETMASK, &before, NULL);
-}
-
-/* The open expert of this key with its lock held, or NULL. */
-struct em_expert *em_lock(HEXPERTKEY key)
-{
-	struct em_expert *expert = em_slot_of(key);
-
-	em_lock_slot(expert);
-	if (key && expert->key == key)
-		return expert;
-	em_unlock(expert);
-	return NULL;
-}
-
-/* Let others have the lock for a moment. The expert is not closed meanwhile. */
-void em_relock(struct em_expert *expert)
-{
-	expert->pins++;
-	em_unlock(expert);
-	sched_yield();
-	em_lock_slot(expert);
-	expert->pins--;
-}
-
-/*
- * Let no call into the expert, and wait for those that are there. The lock, which is
- * held, may be given up meanwhile.
- */
-void em_stop(struct em_expert *expert)
-{
-	expert->stops++;
-	__atomic_store_n(&expert->gate, 0, __ATOMIC_RELAXED);
-	while (!em_quiesce())
-		em_relock(expert);
-}
-
-/* Undo em_stop(); with the lock held. */
-void em_resume(struct em_expert *expert)
-{
-	if (!--expert->stops && expert->attached &&
-	    !(expert->debug & EM_DEBUG_BLOCKS) && em_has_sections())
-		__atomic_store_n(&expert->gate, expert->key, __ATOMIC_RELEASE);
-}
-
-/* The expert in whose windows @p is, or NULL. @p is not read. */
-struct em_expert *em_owner_of(const void *p)
-{
-	uintptr_t address = (uintptr_t)p;
-	unsigned int owner;
-
-	if (address >> ADDRESS_BITS)
-		return NULL;
-	owner = __atomic_load_n(&owners[address >> EM_WINDOW_SHIFT], __ATOMIC_RELAXED);
-	return owner ? &experts[owner - 1] : NULL;
-}
-
-static void set_owner(const struct em_expert *expert, unsigned int owner)
-{
-	size_t i = (uintptr_t)expert->base >> EM_WINDOW_SHIFT;
-	size_t end = i + (expert->window * 2 >> EM_WINDOW_SHIFT);
-
-	for (; i < end; i++)
-		__atomic_store_n(&owners[i], owner, __ATOMIC_RELAXED);
-}
-
-/* Addresses for both windows, aligned, with nothing there yet. */
-static bool reserve(struct em_expert *expert)
-{
-	size_t window = WINDOW_SHARE / __atomic_load_n(&open_experts, __ATOMIC_RELAXED);
-	size_t most = expert->debug & EM_DEBUG_BLOCKS ? WINDOW_DEBUG : WINDOW_MAX;
-	char *start = MAP_FAILED, *end;
-	size_t size;
-
-	if (window > most)
-		window = most;
-	for (window &= ~(EM_WINDOW_MIN - 1); start == MAP_FAILED; window /= 2) {
-		window &= ~(EM_WINDOW_MIN - 1);
-		if (!window)
-			return false;
-		size = window * 2 + EM_WINDOW_MIN;
-		start = mmap(NULL, size, PROT_NONE,
-			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-		expert->window = window;
-	}
-	end = start + size;
-	expert->base = (char *)(((uintptr_t)start + EM_WINDOW_MIN - 1) &
-				~(EM_WINDOW_MIN - 1));
-	if (expert->base > start)
-		munmap(start, expert->base - start);
-	if (end > expert->base + expert->window * 2)
-		munmap(expert->base + expert->window * 2,
-		       end - (expert->base + expert->window * 2));
-	return true;
-}
-
-/*
- * Memory of the library itself, or NULL. Much of it is never touched, so it is not to
- * come in huge pages.
- */
-void *em_map(size_t size, int sharing)
-{
-	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
-		       sharing | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	if (p == MAP_FAILED)
-		return NULL;
-	madvise(p, size, MADV_NOHUGEPAGE);
-	return p;
-}
-
-/* What tells of the huge window, and which local a thread has; not charged. */
-static size_t tables_size(const struct em_expert *expert)
-{
-	return (expert->window >> 21) * sizeof(*expert->map) +
-	       EM_THREADS * sizeof(*expert->heap.local_of);
-}
-
-static bool tables_get(struct em_expert *expert)
-{
-	expert->map = em_map(tables_size(expert), MAP_PRIVATE);
-	if (!expert->map)
-		return false;
-	expert->heap.local_of = (uint16_t *)(expert->map + (expert->window >> 21));
-	expert->huge = em_window_base(expert, EM_HUGE_WINDOW);
-	expert->huge_size = expert->window;
-	return true;
-}
-
-/*
- * Make this process the expert's, at its first allocation. E_BUSY where another one is,
- * E_NOMEM where there are no addresses.
- */
-int em_attach(struct em_expert *expert)
-{
-	int error = EXPERTMEM_E_NOMEM;
-	pid_t nobody = 0;
-
-	if (expert->attached)
-		return EXPERTMEM_OK;
-	if (!__atomic_compare_exchange_n(&expert->control->owner, &nobody, getpid(), false,
-					 __ATOMIC_RELAXED, __ATOMIC_RELAXED))
-		return EXPERTMEM_E_BUSY;
-	if (!reserve(expert))
-		goto err_owner;
-	error = expert->backend->attach(expert);
-	if (error)
-		goto err_windows;
-	error = EXPERTMEM_E_NOMEM;
-	if (!tables_get(expert))
-		goto err_windows;
-	if (!em_debug_attach(expert))
-		goto err_tables;
-	set_owner(expert, expert - experts + 1);
-	expert->attached = true;
-	expert->stops++;
-	em_resume(expert);
-	return EXPERTMEM_OK;
-
-err_tables:
-	munmap(expert->map, tables_size(expert));
-err_windows:
-	munmap(expert->base, expert->window * 2);
-err_owner:
-	__atomic_store_n(&expert->control->owner, 0, __ATOMIC_RELAXED);
-	return error;
-}
-
-/* End the expert of this slot, here; its lock is held, and no call is in it. */
-static void teardown(struct em_expert *expert)
-{
-	expert->key = 0;
-	expert->status = &em_closed;
-	if (expert->attached) {
-		munmap(expert->base, expert->window * 2);
-		munmap(expert->map, tables_size(expert));
-		em_debug_detach(expert);
-	}
-	expert->backend->close(expert);
-	munmap(expert->control, sizeof(*expert->control));
-}
-
-static struct em_expert *slot_get(void)
-{
-	struct em_expert *expert = NULL;
-	unsigned int i;
-
-	pthread_mutex_lock(&table_lock);
-	for (i = 0; i < EM_MAX_EXPERTS && !expert; i++)
-		if (!taken[i])
-			expert = &experts[i];
-	if (expert) {
-		taken[expert - experts] = true;
-		__atomic_add_fetch(&open_experts, 1, __ATOMIC_RELAXED);
-	}
-	pthread_mutex_unlock(&table_lock);
-	return expert;
-}
-
-static void slot_put(struct em_expert *expert)
-{
-	pthread_mutex_lock(&table_lock);
-	taken[expert - experts] = false;
-	__atomic_sub_fetch(&open_experts, 1, __ATOMIC_RELAXED);
-	pthread_mutex_unlock(&table_lock);
-}
-
-/*
- * A fork of an expert has none of its memory, unless the expert is the heap of the whole
- * program: then the child goes on with a copy. The child's experts have new locks: those
- * of the parent may have been held by threads that the child does not have.
- */
-static void fork_prepare(void)
-{
-	unsigned int i;
-
-	pthread_mutex_lock(&table_lock);
-	for (i = 0; i < EM_MAX_EXPERTS; i++) {
-		if (!taken[i] || !experts[i].keep)
-			continue;
-		em_lock_slot(&experts[i]);
-		if (experts[i].attached)
-			em_stop(&experts[i]);
-	}
-}
-
-static void fork_parent(void)
-{
-	unsigned int i;
-
-	for (i = EM_MAX_EXPERTS; i--; ) {
-		if (!taken[i] || !experts[i].keep)
-			continue;
-		if (experts[i].attached)
-			em_resume(&experts[i]);
-		em_unlock(&experts[i]);
-	}
-	pthread_mutex_unlock(&table_lock);
-}
-
-static void fork_child(void)
-{
-	unsigned int i;
-
-	em_threads_after_fork();
-	pthread_mutex_unlock(&table_lock);
-	for (i = 0; i < EM_MAX_EXPERTS; i++) {
-		struct em_expert *expert = &experts[i];
-
-		if (!taken[i])
-			continue;
-		pthread_mutex_init(&expert->lock, NULL);
-		if (expert->key && expert->attached) {
-			__atomic_store_n(&expert->gate, 0, __ATOMIC_RELAXED);
-			set_owner(expert, 0);
-			em_threads_forget(expert);
-			teardown(expert);
-		}
-		if (!expert->key)
-			slot_put(expert);
-	}
-}
-
-__attribute__((constructor)) static void init(void)
-{
-	pthread_atfork(fork_prepare, fork_parent, fork_child);
-}
 
 /* Make an expert in a free slot; @fd: a descriptor to adopt, or -1 */
 static int open_slot(const struct expertmem_options *options,
@@ -365,12 +22,12 @@ static int open_slot(const struct expertmem_options *options,
 
 	if (!em_debug_parse(&debug))
 		return EXPERTMEM_E_INVALID;
-	expert = slot_get();
+	expert = em_slot_get();
 	if (!expert)
 		return EXPERTMEM_E_TOO_MANY;
 	control = em_map(sizeof(*control), MAP_SHARED);
 	if (!control) {
-		slot_put(expert);
+		em_slot_put(expert);
 		return EXPERTMEM_E_NOMEM;
 	}
 	if (options->startup)
@@ -392,12 +49,12 @@ static int open_slot(const struct expertmem_options *options,
 	if (error)
 		expert->status = &em_closed;
 	else
-		*key = expert->key = key_of(expert);
+		*key = expert->key = em_key_of(expert);
 	em_unlock(expert);
 
 	if (error) {
 		munmap(control, sizeof(*control));
-		slot_put(expert);
+		em_slot_put(expert);
 	}
 	return error;
 }
@@ -482,14 +139,14 @@ int expertmem_close(HEXPERTKEY key)
 	/* From here on the key is nobody's, also while em_stop() gives the lock up. */
 	expert->key = 0;
 	if (expert->attached)
-		set_owner(expert, 0);
+		em_set_owner(expert, 0);
 	em_stop(expert);
 	em_threads_forget(expert);
 	if (expert->attached && !(em_status(expert) & EXPERTMEM_STATUS_RECLAIMED))
 		em_debug_forget(expert);
-	teardown(expert);
+	em_teardown(expert);
 	em_unlock(expert);
-	slot_put(expert);
+	em_slot_put(expert);
 	return EXPERTMEM_OK;
 }
 

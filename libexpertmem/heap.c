@@ -86,6 +86,7 @@ static void make_room(struct em_expert *expert, struct em_local *local)
 	em_slabs_trim(expert);
 	em_large_trim(expert);
 	em_resume(expert);
+	expert->heap.nr_trimmed = expert->heap.nr_put;
 }
 
 /* How many bytes there are for a live block. */
@@ -259,7 +260,7 @@ void *em_heap_realloc(struct em_expert *expert, void *p, size_t size, const void
 /* Give back all that no block needs. */
 void em_heap_trim(struct em_expert *expert)
 {
-	make_room(expert, em_local_get(expert));
+	make_room(expert, em_self->index ? em_local_of(expert, em_self) : NULL);
 }
 
 int em_heap_walk(struct em_expert *expert,

@@ -156,6 +156,8 @@ struct em_heap {
 	unsigned int nr_empty;		/* of these, with all slabs in the pool */
 	unsigned int nr_slabs;		/* with a class */
 	size_t tidy_at;			/* chunks at which to look what threads keep */
+	/* slabs pooled so far; of these, at the last look by idle.c, and at the last trim */
+	uint64_t nr_put, nr_seen, nr_trimmed;
 	struct em_array small;		/* the slabs of small chunks */
 	struct em_array small_slabs;	/* what is known of them */
 	struct em_array huge_slabs;	/* the same of huge chunks, a page each */

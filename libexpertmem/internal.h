@@ -3,7 +3,9 @@
  * What the files of the library share.
  *
  *   api.c	the calls of Netmon.h: keys, termination, codes, and their fast paths
- *   expert.c	the host's calls: the table of experts, opening, closing, fork
+ *   expert.c	the host's calls
+ *   table.c	the table of experts: keys, locks, addresses, fork
+ *   idle.c	a thread that trims experts which do nothing
  *   thread.c	the threads that make calls, and how to wait for them
  *   heap.c	blocks, with the expert's lock held; trimming, walking
  *   slab.c	small blocks: chunks of slabs, and what each thread has of them
@@ -125,8 +127,11 @@ struct em_backend {
 	void (*free)(struct em_expert *expert, void *region, size_t size);
 	/* give back the pages of a part of a region; they read as zero then */
 	void (*discard)(void *start, size_t size);
-	/* in the child of a fork: get an expert that has what @expert has */
-	bool (*fork)(struct em_expert *expert);
+	/*
+	 * In the child of a fork, while the parent waits: go on with what the parent has,
+	 * at the same addresses; enum expertmem_error
+	 */
+	int (*fork)(struct em_expert *expert);
 	/* any process of the expert's; false where that cannot be done */
 	bool (*terminate)(struct em_expert *expert);
 	bool (*reclaim)(struct em_expert *expert, uint64_t *bytes);
@@ -261,7 +266,11 @@ bool em_has_sections(void);
 void em_threads_forget(struct em_expert *expert);
 void em_threads_after_fork(void);
 
-/* expert.c */
+/* idle.c */
+void em_idle_start(void);
+void em_idle_after_fork(void);
+
+/* table.c */
 void *em_map(size_t size, int sharing);
 extern const uint32_t em_closed;	/* the status of experts that are not open */
 extern bool em_whole_program;
@@ -272,8 +281,16 @@ void em_stop(struct em_expert *expert);
 void em_resume(struct em_expert *expert);
 int em_attach(struct em_expert *expert);
 struct em_expert *em_slot_of(HEXPERTKEY key);
+struct em_expert *em_slot_get(void);
+void em_slot_put(struct em_expert *expert);
+HEXPERTKEY em_key_of(const struct em_expert *expert);
+void em_set_owner(const struct em_expert *expert, unsigned int owner);
+void em_teardown(struct em_expert *expert);
+bool em_trim_idle(void);
 struct em_expert *em_owner_of(const void *p);
 void em_lock_slot(struct em_expert *expert);
+
+/* expert.c */
 bool em_is_heard(HEXPERTKEY key);
 void em_tell(const struct expertmem_finding *finding);
 

@@ -629,6 +629,7 @@ static void slab_put(struct em_expert *expert, struct em_slab *slab)
 	__atomic_store_n(&slab->blocks, 0, __ATOMIC_RELAXED);
 	slab->clean = false;
 	heap->nr_slabs--;
+	heap->nr_put++;
 	if (!shared) {
 		states_put(heap, slab->states, EM_SLAB_SIZE / slab->block);
 		pool_put(expert, slab);

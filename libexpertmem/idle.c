@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * An expert that does nothing gives back what it keeps for its next blocks. A thread looks
+ * after all experts of the process. It is there only while there is something to give
+ * back, so most processes hardly ever have it.
+ */
+#include <limits.h>
+#include <time.h>
+
+#include "internal.h"
+
+#define STACK	(256L << 10)
+
+static bool running;
+
+static bool set_running(void)
+{
+	return !__atomic_exchange_n(&running, true, __ATOMIC_ACQ_REL);
+}
+
+static void *idle(void *arg)
+{
+	const struct timespec second = { .tv_sec = 1 };
+
+	do {
+		do
+			nanosleep(&second, NULL);
+		while (em_trim_idle());
+		__atomic_store_n(&running, false, __ATOMIC_RELEASE);
+		/* Whoever found it running until now relied on it. */
+	} while (em_trim_idle() && set_running());
+	return arg;
+}
+
+/* Slabs were pooled: have somebody look whether they are used again. */
+void em_idle_start(void)
+{
+	pthread_attr_t attr;
+	sigset_t all, before;
+	pthread_t thread;
+
+	if (__atomic_load_n(&running, __ATOMIC_RELAXED) || !set_running())
+		return;
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &before);
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attr, STACK > PTHREAD_STACK_MIN ? STACK : PTHREAD_STACK_MIN);
+	/* Without the thread, memory is given back when it is short, or asked for. */
+	if (pthread_create(&thread, &attr, idle, NULL))
+		__atomic_store_n(&running, false, __ATOMIC_RELEASE);
+	pthread_attr_destroy(&attr);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+void em_idle_after_fork(void)
+{
+	running = false;
+}
