@@ -83,19 +83,17 @@ static struct em_expert *begin(HEXPERTKEY key)
 
 	if (!self || self->busy != EM_IDLE)
 		return NULL;
-	if (self->expert == expert)
-		return em_begin(self, key);
 	em_enter(self);
 	if (key && __atomic_load_n(&expert->gate, __ATOMIC_ACQUIRE) == key &&
 	    !em_status(expert))
 		local = em_local_of(expert, self);
-	if (local) {
-		self->local = local;
-		__atomic_store_n(&self->expert, expert, __ATOMIC_RELAXED);
-		return expert;
+	if (!local) {
+		em_end(self);
+		return NULL;
 	}
-	em_end(self);
-	return NULL;
+	self->local = local;
+	__atomic_store_n(&self->expert, expert, __ATOMIC_RELAXED);
+	return expert;
 }
 
 /* Give back the slabs that the call which ends here has made spare. */
@@ -111,10 +109,9 @@ static void release(HEXPERTKEY key)
 
 static void end(HEXPERTKEY key)
 {
-	struct em_thread *self = em_self;
-	bool spare = self->local->spare;
+	bool spare = em_self->local->spare;
 
-	em_end(self);
+	em_end(em_self);
 	if (spare)
 		release(key);
 }
@@ -271,18 +268,17 @@ static __attribute__((noinline)) void *alloc(HEXPERTKEY key, size_t size, size_t
 
 /* Ends a section: the current slab has no block to give. */
 static __attribute__((noinline)) void *alloc_refill(HEXPERTKEY key, size_t size,
-						    struct em_slab *slab,
 						    const void *site, LPDWORD error)
 {
-	slab->avail++;
 	em_end(em_self);
 	return alloc(key, size, 1, site, error);
 }
 
 /* Ends a section: more bytes are live than this thread knew of. */
-static __attribute__((noinline)) void *alloc_peak(void *block, LPDWORD error)
+static __attribute__((noinline)) void *alloc_peak(struct em_expert *expert, void *block,
+						  LPDWORD error)
 {
-	em_note_peak(em_self->expert, em_self->local);
+	em_note_peak(expert, em_self->local);
 	em_end(em_self);
 	fail(error, NMERR_SUCCESS);
 	return block;
@@ -375,10 +371,10 @@ LPVOID WINAPI ExpertAllocMemory(HEXPERTKEY hExpertKey, SIZE_T nBytes, LPDWORD pE
 {
 	struct em_thread *self = em_self;
 	struct em_expert *expert;
+	struct em_count *count;
 	struct em_local *local;
 	struct em_slab *slab;
-	uint16_t *states;
-	unsigned int i;
+	uint32_t head, i;
 	char *block;
 
 	if (unlikely(nBytes > EM_FAST_MAX))
@@ -388,17 +384,18 @@ LPVOID WINAPI ExpertAllocMemory(HEXPERTKEY hExpertKey, SIZE_T nBytes, LPDWORD pE
 		return alloc(hExpertKey, nBytes, 1, CALLER, pError);
 	local = self->local;
 	slab = local->current[em_class[(nBytes + 15) / 16]];
-	if (unlikely(--slab->avail < 0))
-		return alloc_refill(hExpertKey, nBytes, slab, CALLER, pError);
+	head = slab->head;
+	if (unlikely(head == slab->stop))
+		return alloc_refill(hExpertKey, nBytes, CALLER, pError);
 	/* pop(), em_count() */
-	states = slab->states;
-	i = slab->head;
-	block = slab->base + i * slab->block;
-	slab->head = em_get_state(states, i) - EM_STATE_FREE;
-	em_set_state(states, i, nBytes + 1);
-	em_add(&local->count->blocks, 1);
-	if (unlikely(em_add(&local->count->bytes, nBytes) > local->mark))
-		return alloc_peak(block, pError);
+	slab->head = head + 1;
+	i = slab->queue[head & slab->mask];
+	em_set_state(slab->states, i, nBytes + 1);
+	block = slab->base + (size_t)i * slab->block;
+	count = local->count;
+	em_add(&count->blocks, 1);
+	if (unlikely(em_add(&count->left, -(int64_t)nBytes) < 0))
+		return alloc_peak(expert, block, pError);
 	em_end(self);
 	if (pError)
 		*pError = NMERR_SUCCESS;
@@ -426,33 +423,33 @@ SIZE_T WINAPI ExpertFreeMemory(HEXPERTKEY hExpertKey, LPVOID pMemory)
 {
 	struct em_thread *self = em_self;
 	struct em_expert *expert = em_begin(self, hExpertKey);
+	uint32_t i, offset, stop;
+	struct em_count *count;
 	struct em_local *local;
 	struct em_slab *slab;
-	uint32_t i, offset;
-	uint16_t *states;
 	uint16_t state;
 
 	if (unlikely(!expert))
 		return free_slow(hExpertKey, pMemory);
 	local = self->local;
-	slab = em_slab_at(expert, pMemory, &offset);
+	slab = em_slab_of(expert, pMemory, &offset);
 	if (unlikely(!slab || __atomic_load_n(&slab->owner, __ATOMIC_RELAXED) !=
 			      (uintptr_t)local))
 		return free_foreign(hExpertKey, pMemory);
-	i = em_block_at(slab, offset);
-	if (unlikely(i >= slab->blocks))
+	if (unlikely(!em_block_at(slab, offset, &i)))
 		return free_bad(hExpertKey, pMemory);
-	states = slab->states;
-	state = em_get_state(states, i);
+	state = em_get_state(slab->states, i);
 	if (unlikely(!em_is_live(state)))
 		return free_bad(hExpertKey, pMemory);
-	/* push(), for a queue that is never empty; em_count() */
-	em_set_state(states, i, EM_STATE_FREE + EM_NO_BLOCK);
-	em_set_state(states, slab->tail, EM_STATE_FREE + i);
-	slab->tail = i;
-	em_add(&local->count->blocks, -1);
-	em_add(&local->count->bytes, 1 - (int64_t)state);
-	if (unlikely(++slab->avail == slab->wake))
+	/* push(), em_count() */
+	em_set_state(slab->states, i, EM_STATE_FREE);
+	stop = slab->stop;
+	slab->queue[(stop + slab->reserve) & slab->mask] = i;
+	slab->stop = ++stop;
+	count = local->count;
+	em_add(&count->blocks, -1);
+	em_add(&count->left, (int64_t)state - 1);
+	if (unlikely(stop == slab->wake))
 		return free_and_place(hExpertKey, slab);
 	em_end(self);
 	return NMERR_SUCCESS;
@@ -467,9 +464,7 @@ SIZE_T WINAPI ExpertMemorySize(HEXPERTKEY hExpertKey, LPVOID pOriginalMemory)
 	int live = -1;
 
 	expert = em_begin(em_self, hExpertKey);
-	if (!expert)
-		expert = begin(hExpertKey);
-	if (expert) {
+	if (expert || (expert = begin(hExpertKey))) {
 		slab = em_slab_at(expert, pOriginalMemory, &offset);
 		live = slab ? em_slab_size(slab, offset, &size) :
 			      em_large_peek(expert, pOriginalMemory, &size);

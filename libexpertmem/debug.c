@@ -13,12 +13,11 @@
 #if __has_include(<valgrind/memcheck.h>)
 #include <valgrind/memcheck.h>
 #else
-#define RUNNING_ON_VALGRIND			0
 #define VALGRIND_MALLOCLIKE_BLOCK(p, size, redzone, zeroed)
 #define VALGRIND_FREELIKE_BLOCK(p, redzone)
 #define VALGRIND_RESIZEINPLACE_BLOCK(p, old, size, redzone)
-#define VALGRIND_MAKE_MEM_NOACCESS(p, size)
-#define VALGRIND_MAKE_MEM_DEFINED(p, size)
+#define VALGRIND_MAKE_MEM_NOACCESS(p, size)	0
+#define VALGRIND_MAKE_MEM_DEFINED(p, size)	0
 #endif
 
 #include "internal.h"
@@ -75,7 +74,7 @@ bool em_debug_parse(unsigned int *flags)
 			*flags |= words[i].flags;
 	}
 	/* These see more than canaries do, and mind who looks at freed bytes. */
-	if (RUNNING_ON_VALGRIND)
+	if (VALGRIND_MAKE_MEM_DEFINED(flags, sizeof(*flags)))	/* memcheck, of its tools */
 		*flags |= EM_DEBUG_VALGRIND;
 	if (__asan_poison_memory_region)
 		*flags |= EM_DEBUG_ASAN;
@@ -107,10 +106,10 @@ void em_debug_forget(struct em_expert *expert)
 
 	if (!(expert->debug & EM_DEBUG_ASAN))
 		return;
-	em_debug_region(expert, expert->small, expert->small_size, true);
-	for (i = 0; i < expert->huge_size / EM_HUGE; i++)
-		if (expert->map[i])
-			em_debug_region(expert, expert->huge + i * EM_HUGE, EM_HUGE, true);
+	em_debug_region(expert, expert->heap.small.base, expert->heap.small.used, true);
+	for (i = expert->heap.huge_first; i < expert->heap.huge_end; i++)
+		if (expert->slabs[i].base)
+			em_debug_region(expert, expert->slabs[i].base, EM_SLAB_SIZE, true);
 	em_large_walk(expert, unpoison, expert);
 }
 
@@ -217,9 +216,9 @@ void em_debug_region(struct em_expert *expert, void *start, size_t size, bool ba
 {
 	if (expert->debug & EM_DEBUG_VALGRIND) {
 		if (back)
-			VALGRIND_MAKE_MEM_DEFINED(start, size);
+			(void)VALGRIND_MAKE_MEM_DEFINED(start, size);
 		else
-			VALGRIND_MAKE_MEM_NOACCESS(start, size);
+			(void)VALGRIND_MAKE_MEM_NOACCESS(start, size);
 	}
 	if (expert->debug & EM_DEBUG_ASAN)
 		(back ? __asan_unpoison_memory_region : __asan_poison_memory_region)(start, size);

@@ -35,8 +35,8 @@ static int open_slot(const struct expertmem_options *options,
 
 	em_lock_slot(expert);
 	generation = expert->generation + 1;
-	memset(&expert->huge, 0, offsetof(struct em_expert, lock) -
-				 offsetof(struct em_expert, huge));
+	memset(&expert->base, 0, offsetof(struct em_expert, lock) -
+				 offsetof(struct em_expert, base));
 	memset(&expert->generation, 0,
 	       sizeof(*expert) - offsetof(struct em_expert, generation));
 	expert->generation = generation;
@@ -193,12 +193,11 @@ int expertmem_reclaim(HEXPERTKEY key, uint64_t *bytes)
 static void sum_counts(struct em_control *control, struct expertmem_stats *stats)
 {
 	uint32_t n = __atomic_load_n(&control->nr_counts, __ATOMIC_RELAXED), i;
-	int64_t blocks = 0, bytes = 0;
+	unsigned int threads;
+	int64_t blocks = 0, bytes = em_live_bytes(control, &threads);
 
-	for (i = 0; i < n && i < EM_THREADS; i++) {
+	for (i = 0; i < n && i < EM_THREADS; i++)
 		blocks += __atomic_load_n(&control->counts[i].blocks, __ATOMIC_RELAXED);
-		bytes += __atomic_load_n(&control->counts[i].bytes, __ATOMIC_RELAXED);
-	}
 	stats->live_blocks = blocks > 0 ? blocks : 0;
 	stats->live_bytes = bytes > 0 ? bytes : 0;
 	stats->peak_bytes = __atomic_load_n(&control->peak_bytes, __ATOMIC_RELAXED);

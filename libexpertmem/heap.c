@@ -52,13 +52,11 @@ bool em_heap_prepare(struct em_expert *expert)
 	struct em_heap *heap = &expert->heap;
 	size_t window = expert->window;
 
-	/* what half a window of slabs takes */
-	return array_init(expert, &heap->small, EM_SLAB_SIZE, window / 2) &&
-	       array_init(expert, &heap->small_slabs, EM_PAGE, window / 2 / EM_CHUNK_SIZE * EM_PAGE) &&
-	       array_init(expert, &heap->huge_slabs, EM_PAGE, window / 2 / EM_CHUNK_SIZE * EM_PAGE) &&
+	return array_init(expert, &heap->small, EM_PAGE, window / 2) &&
 	       array_init(expert, &heap->states, EM_PAGE, window / 8) &&
 	       array_init(expert, &heap->tables, EM_PAGE, window / 64) &&
-	       array_init(expert, &heap->locals, EM_PAGE, EM_THREADS * sizeof(struct em_local));
+	       array_init(expert, &heap->locals, EM_PAGE,
+			  EM_THREADS * sizeof(struct em_local));
 }
 
 static void *try_alloc(struct em_expert *expert, struct em_local *local, size_t size,
@@ -83,7 +81,7 @@ static void make_room(struct em_expert *expert, struct em_local *local)
 {
 	em_stop(expert);
 	em_slabs_tidy(expert, local);
-	em_slabs_trim(expert);
+	em_pool_trim(expert);
 	em_large_trim(expert);
 	em_resume(expert);
 	expert->heap.nr_trimmed = expert->heap.nr_put;

@@ -13,18 +13,19 @@
  *		long as no other thread has freed a block there, the owner frees without
  *		atomic operations, too; then the slab becomes *shared* for good.
  *
- * Nothing about a block is kept in or beside it. Slabs, states, locals and the table of
- * large blocks are in regions of their own, so no write through a block, before it,
- * behind it or after its end reaches what the heap knows.
+ * Nothing about a block is kept in or beside it. States, locals and the table of large
+ * blocks are in regions of their own, what is known of slabs is in memory outside the
+ * windows, so no write through a block, before it, behind it or after its end reaches
+ * what the heap knows.
  *
  * So a pointer is checked in a handful of steps, whatever it is: its distance from the
- * start of the window gives the slab, its distance in there the number of the block by a
+ * start of the windows gives the slab, its distance in there the number of the block by a
  * multiplication, and the block's state says whether it is live. The address itself is
  * never read.
  *
- * Free blocks of a slab are a queue, linked through their states: the one that is used
- * next was freed longest ago, and some always wait (@reserve), so that a block that is
- * freed twice is most probably still known to be free.
+ * Free blocks of a slab are a queue: the one that is used next was freed longest ago, and
+ * some always wait (@reserve), so that a block that is freed twice is most probably still
+ * known to be free.
  */
 #ifndef EM_HEAP_H
 #define EM_HEAP_H
@@ -36,24 +37,23 @@
 #define EM_SMALL_MAX	32768UL
 #define EM_CLASSES	33
 
-/* Up to here, slabs have so many blocks that their queue is never empty. */
+/* Up to here, the class of a size comes from a table. */
 #define EM_FAST_MAX	4096UL
 
 /*
- * The state of a block: 0 not used yet, size + 1 live, else free. FREE + the number of
- * the next one in the queue; REMOTE + that of the one that another thread freed before.
+ * The state of a block: size + 1 if live; 0 not used yet, or in the queue; REMOTE + the
+ * number of the block that another thread has freed before.
  */
 #define EM_BLOCKS_MAX	4096U
 #define EM_NO_BLOCK	EM_BLOCKS_MAX
-#define EM_STATE_FREE	(EM_SMALL_MAX + 2)
-#define EM_STATE_REMOTE	(EM_STATE_FREE + EM_BLOCKS_MAX + 1)
+#define EM_STATE_FREE	0
+#define EM_STATE_REMOTE	(EM_SMALL_MAX + 2)
 #define EM_STATE_CLAIMED UINT16_MAX
 
 /* in em_slab.owner, which else is the address of a local */
 #define EM_SHARED	1UL	/* every free is atomic */
-#define EM_BIG		2UL	/* the queue may be empty */
-#define EM_SHARING	4UL	/* about to become shared: not without the lock */
-#define EM_OWNER_FLAGS	7UL
+#define EM_SHARING	2UL	/* about to become shared: not without the lock */
+#define EM_OWNER_FLAGS	3UL
 
 enum em_where {
 	EM_POOL,	/* of no class; in the mask of its chunk, or in limbo */
@@ -65,80 +65,77 @@ enum em_where {
 
 /**
  * struct em_slab - 64 KiB of blocks of one class
- * @owner: the local, and EM_SHARED, EM_BIG; 0 while the slab has no class
- * @states: one for each block
- * @inverse: of the odd factor of @block, modulo 2^32
- * @blocks: how many; 0 while the slab has no class
- * @shift: log2 of the other factor
- * @class: index of the class
- * @head: the first free block, or EM_NO_BLOCK
- * @tail: the last one
- * @avail: how many are free, less those that are to wait
- * @wake: at this @avail the slab belongs in another list
+ * @owner: the local, and EM_SHARED or EM_SHARING; 0 while the slab has no class
+ * @states: one for each block, and a 0 behind
+ * @inverse: 2^32 / @block, rounded up; 0 while the slab has no class
  * @block: bytes of a block
- * @base: the first byte
- * @fresh: blocks from here on have not been used, and are not in the queue
+ * @base: the first byte; NULL where there is no slab
+ * @queue: numbers of free blocks
+ * @mask: of what counts places in the queue; one less than a power of two
+ * @head: the place of the block that is used next
+ * @stop: the place of the first one that is to wait
+ * @reserve: how many are to wait: from there on places are free
+ * @wake: at this @stop the slab belongs in another list
+ * @class: index of the class
  * @where: enum em_where
  * @clean: in the pool, and without pages
+ * @blocks: how many
+ * @fresh: those from here on have not been used, and are not in the queue
  * @next: in the list of @where
  * @prev: the same; the first one's is the last
  * @remote: the block that another thread freed last, or EM_NO_BLOCK
  * @pending: next in the owner's list of slabs that have such blocks
  * @chunk: only in the first slab of a chunk
  *
- * What is before @head is read by every thread in a section; @remote and @pending are
+ * What is before @base is read by every thread in a section; @remote and @pending are
  * written by every thread; the rest is the owner's.
  */
 struct em_slab {
 	uintptr_t owner;
 	uint16_t *states;
 	uint32_t inverse;
-	uint16_t blocks;
-	uint8_t shift;
-	uint8_t class;
-
-	uint16_t head;
-	uint16_t tail;
-	int32_t avail;
-	int32_t wake;
 	uint32_t block;
 	char *base;
-	uint16_t fresh;
-	uint8_t where;
-	bool clean;
+	uint16_t *queue;
+	uint32_t mask;
+	uint32_t head;
+	uint32_t stop;
+	uint32_t reserve;
+	uint32_t wake;
 
-	/* another cache line: other threads write here */
+	/* another cache line, for other threads write here */
 	uint32_t remote __attribute__((aligned(64)));
+	uint16_t blocks;
+	uint16_t fresh;
 	struct em_slab *pending;
 	struct em_slab *next, *prev;
+	uint8_t class;
+	uint8_t where;
+	bool clean;
 	struct {
-		struct em_slab *next, *prev;	/* in heap.chunks */
 		uint32_t pool;			/* a bit for each slab in the pool */
+		struct em_slab *next, *prev;	/* in heap.chunks */
 	} chunk;
 } __attribute__((aligned(128)));
 
 /**
  * struct em_local - what a thread has of an expert
- * @current: by class; @none where there is none
+ * @current: by class; em_no_slab where there is none
  * @count: of blocks and bytes, in what is shared with the host
- * @mark: when more bytes are live than this, look whether that is a new peak
  * @partial: by class
  * @spare: all free; to be given back to the pool
  * @thread: index of the thread; 0: the local that is used with the lock held
  * @revoked: by class, how many slabs became shared, up to some
  * @pending: slabs where other threads have freed blocks
- * @none: a slab without blocks
  */
 struct em_local {
 	struct em_slab *current[EM_CLASSES];
 	struct em_count *count;
-	int64_t mark;
 	struct em_slab *partial[EM_CLASSES];
 	struct em_slab *spare;
 	uint32_t thread;
 	uint8_t revoked[EM_CLASSES];
 	struct em_slab *pending __attribute__((aligned(64)));
-	struct em_slab none;
 } __attribute__((aligned(64)));
 
 /* A region that grows in place, used from its start. */
@@ -158,15 +155,13 @@ struct em_heap {
 	size_t tidy_at;			/* chunks at which to look what threads keep */
 	/* slabs pooled so far; of these, at the last look by idle.c, and at the last trim */
 	uint64_t nr_put, nr_seen, nr_trimmed;
-	struct em_array small;		/* the slabs of small chunks */
-	struct em_array small_slabs;	/* what is known of them */
-	struct em_array huge_slabs;	/* the same of huge chunks, a page each */
-	struct em_slab *free_pages;	/* of huge_slabs */
+	struct em_array small;		/* where small slabs are */
+	size_t huge_first, huge_end;	/* between these slabs are those of huge chunks */
 	struct em_array locals;
 	unsigned int nr_locals;
 	uint16_t *local_of;		/* by index of the thread; 0: none */
-	struct em_array states;
-	uint16_t *free_states[8];	/* by log2 of size */
+	struct em_array states;		/* and queues */
+	uint16_t *free_states[EM_CLASSES];
 	struct em_array tables;		/* of large blocks */
 	struct em_large_table *large;
 	uint32_t large_version;		/* odd while the table is written */
@@ -177,8 +172,10 @@ struct em_heap {
 enum em_freed { EM_FREED, EM_BAD, EM_FOREIGN };
 
 /* slab.c */
-
+extern struct em_slab em_no_slab;
 extern const uint8_t em_class[EM_FAST_MAX / 16 + 1];
+extern const uint16_t em_class_size[EM_CLASSES];
+int64_t em_live_bytes(const struct em_control *control, unsigned int *threads);
 void em_note_peak(struct em_expert *expert, struct em_local *local);
 void em_count(struct em_expert *expert, struct em_local *local, int blocks, int64_t bytes);
 struct em_local *em_local_of(const struct em_expert *expert, const struct em_thread *thread);
@@ -198,9 +195,14 @@ bool em_slab_size(const struct em_slab *slab, uint32_t offset, size_t *size);
 bool em_slab_is_mine(const struct em_slab *slab, const struct em_local *local);
 void em_slab_share(struct em_expert *expert, struct em_slab *slab);
 void em_slabs_tidy(struct em_expert *expert, struct em_local *heir);
-void em_slabs_trim(struct em_expert *expert);
 int em_slabs_walk(struct em_expert *expert,
 		  int (*visit)(void *block, size_t size, void *arg), void *arg);
+
+/* pool.c */
+struct em_slab *em_slab_get(struct em_expert *expert, unsigned int class);
+void em_slab_put(struct em_expert *expert, struct em_slab *slab);
+bool em_pool_recycle(struct em_expert *expert);
+void em_pool_trim(struct em_expert *expert);
 
 /* large.c */
 struct em_large *em_large_find(const struct em_expert *expert, const void *p);
@@ -229,13 +231,17 @@ void em_heap_trim(struct em_expert *expert);
 int em_heap_walk(struct em_expert *expert,
 		 int (*visit)(void *block, size_t size, void *arg), void *arg);
 
-/* The number of the block that starts at @offset; not below slab->blocks if none does. */
-static inline uint32_t em_block_at(const struct em_slab *slab, uint32_t offset)
+/*
+ * The number of the block that starts @offset into a slab. False if none does: exact
+ * quotients are those whose fraction is too small to be another one's.
+ */
+static inline bool em_block_at(const struct em_slab *slab, uint32_t offset, uint32_t *i)
 {
-	uint32_t i = offset * slab->inverse;
+	uint32_t inverse = __atomic_load_n(&slab->inverse, __ATOMIC_RELAXED);
+	uint64_t quotient = (uint64_t)offset * inverse;
 
-	/* an exact quotient is small; anything else is not */
-	return i >> slab->shift | i << (32 - slab->shift);
+	*i = quotient >> 32;
+	return (uint32_t)quotient < inverse;
 }
 
 static inline uint16_t em_get_state(const uint16_t *states, unsigned int i)

@@ -8,7 +8,8 @@
  *   idle.c	a thread that trims experts which do nothing
  *   thread.c	the threads that make calls, and how to wait for them
  *   heap.c	blocks, with the expert's lock held; trimming, walking
- *   slab.c	small blocks: chunks of slabs, and what each thread has of them
+ *   slab.c	small blocks: slabs, and what each thread has of them
+ *   pool.c	slabs of no class, and the chunks that they are in
  *   large.c	large blocks: regions, and a table of them
  *   debug.c	EXPERTMEM_DEBUG, valgrind, AddressSanitizer
  *   device.c	regions from the kernel module
@@ -21,9 +22,10 @@
  *
  * How calls keep out of each other's way:
  *
- *   sections	Most calls take no lock. They set self->busy, see that expert->gate is
- *		their key, do their work on what belongs to the thread, and clear busy
- *		again. A section takes no lock, makes no system call and never waits.
+ *   sections	Most calls take no lock. They set self->busy, see that the gate of the
+ *		expert has their key, do their work on what belongs to the thread, and
+ *		clear busy again. A section takes no lock, makes no system call and
+ *		never waits.
  *   stop	Who must have an expert for itself (to close, trim, walk or fork it)
  *		takes its lock, closes its gate, and waits until each thread was seen
  *		outside a section (em_quiesce()). Calls then find the gate closed, and
@@ -62,9 +64,12 @@ enum em_window { EM_SMALL_WINDOW, EM_HUGE_WINDOW };
 /* Threads that can have slabs of their own at the same time; the others share some. */
 #define EM_THREADS	65536
 
-/* Blocks and bytes that a thread has allocated, less those that it has freed. */
+/*
+ * What a thread has allocated, less what it has freed: @blocks, and @mark - @left bytes.
+ * When @left falls below 0 that may be a new peak.
+ */
 struct em_count {
-	int64_t blocks, bytes;
+	int64_t blocks, mark, left;
 } __attribute__((aligned(64)));
 
 /*
@@ -87,8 +92,8 @@ struct em_control {
  * struct em_thread - a thread that makes calls
  * @busy: EM_BUSY in a section; EM_PARKED while that is interrupted by a signal whose
  *	handler makes a call
- * @expert: whose @local is; may be closed since
- * @local: what the thread has of @expert
+ * @expert: the last one whose section it was in; may be closed since
+ * @local: what the thread has of that expert
  * @index: in the table of threads
  * @tid: the kernel's number of the thread; 0: the record is free
  *
@@ -161,12 +166,9 @@ enum {
  * struct em_expert - a slot of the table of experts; never freed
  * @gate: the key, while calls may go ahead without the lock; else 0
  * @status: EXPERTMEM_STATUS_*, read on every call; always points to something
- * @huge: the huge window
- * @huge_size: its bytes; 0 until @map is there
- * @map: for each huge page of it the slabs there, or NULL
- * @small: the region of small slabs
- * @small_size: its bytes
- * @small_slabs: the slabs there
+ * @base: of the windows, first the small one, then the huge one
+ * @span: bytes of both; 0 while they are not there
+ * @slabs: one for each EM_SLAB_SIZE of them, whether or not blocks are there
  *
  * These tell all about a pointer into a slab; they are read without the lock. The
  * rest is under it.
@@ -174,12 +176,9 @@ enum {
 struct em_expert {
 	HEXPERTKEY gate;
 	const uint32_t *status;
-	char *huge;
-	size_t huge_size;
-	struct em_slab **map;
-	char *small;
-	size_t small_size;
-	struct em_slab *small_slabs;
+	char *base;
+	size_t span;
+	struct em_slab *slabs;
 
 	pthread_mutex_t lock;
 	sigset_t signals;		/* to be restored with the lock's release */
@@ -197,8 +196,7 @@ struct em_expert {
 	int fd;				/* DEVICE */
 	const struct em_backend *backend;
 	struct em_control *control;
-	char *base;
-	size_t window;
+	size_t window;			/* bytes of one */
 	struct em_gaps *gaps[2];	/* ANON */
 	struct em_heap heap;
 	expertmem_listener listener;
@@ -233,26 +231,28 @@ static inline uint32_t em_status(const struct em_expert *expert)
 	return __atomic_load_n(expert->status, __ATOMIC_RELAXED);
 }
 
-/* The slab that @p points into, and how far; NULL if that is none. */
+/*
+ * What is known of the part of the windows that @p points into, and how far into it.
+ * NULL: not in the windows.
+ */
+static inline struct em_slab *em_slab_of(const struct em_expert *expert, const void *p,
+					 uint32_t *offset)
+{
+	size_t at = (uintptr_t)p - (uintptr_t)expert->base;
+
+	if (__builtin_expect(at >= expert->span, false))
+		return NULL;
+	*offset = at % EM_SLAB_SIZE;
+	return &expert->slabs[at / EM_SLAB_SIZE];
+}
+
+/* The slab that @p points into; NULL also where large blocks may be. */
 static inline struct em_slab *em_slab_at(const struct em_expert *expert, const void *p,
 					 uint32_t *offset)
 {
-	size_t at = (uintptr_t)p - (uintptr_t)expert->huge;
-	struct em_slab *slabs;
+	struct em_slab *slab = em_slab_of(expert, p, offset);
 
-	if (at < expert->huge_size) {
-		slabs = __atomic_load_n(&expert->map[at / EM_HUGE], __ATOMIC_ACQUIRE);
-		if (!slabs)
-			return NULL;
-		at %= EM_HUGE;
-	} else {
-		at = (uintptr_t)p - (uintptr_t)expert->small;
-		if (at >= __atomic_load_n(&expert->small_size, __ATOMIC_ACQUIRE))
-			return NULL;
-		slabs = expert->small_slabs;
-	}
-	*offset = at % EM_SLAB_SIZE;
-	return &slabs[at >> EM_SLAB_SHIFT];
+	return slab && __atomic_load_n(&slab->base, __ATOMIC_ACQUIRE) ? slab : NULL;
 }
 
 /* thread.c */

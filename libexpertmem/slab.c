@@ -1,28 +1,19 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Small blocks: chunks of slabs, and what each thread has of them. See heap.h.
+ * Small blocks: slabs, and what each thread has of them. See heap.h.
  *
- * em_local_*() and em_slab_free() are called in a section or with the expert's lock
- * held, and only for a local of the calling thread (with the lock held also for local 0);
- * the rest with the lock held.
+ * em_local_*() and em_slab_*() are called in a section, or with the expert's lock held,
+ * and only for a local of the calling thread; local 0 is for who holds the lock.
  */
 #include <string.h>
 
 #include "internal.h"
 
-#define STATES_MIN	64UL
-
-/* small chunks that are filled before huge ones are taken */
-#define SMALL_SEGMENT	(4UL << 20)
-
-/* so many slabs that are to be reused wait for one em_quiesce() */
-#define LIMBO_MAX	32
-
-/* as often slabs of a class are made shared; then they are so from the start */
+/* So often slabs of a class become shared; then they are so from the start. */
 #define REVOKED_MAX	4
 
 /* From a page on, classes are whole pages: such blocks are page aligned. */
-static const uint16_t class_size[EM_CLASSES] = {
+const uint16_t em_class_size[EM_CLASSES] = {
 	16, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768,
 	896, 1024, 1280, 1536, 1792, 2048, 2560, 3072, 3584, 4096, 8192, 12288, 16384, 20480,
 	32768,
@@ -40,6 +31,9 @@ const uint8_t em_class[EM_FAST_MAX / 16 + 1] = {
 	C16(20), C16(21), C16(22), C16(23), C32(24), C32(25), C32(26), C32(27),
 };
 
+/* the current slab of a class that has none; never written */
+struct em_slab em_no_slab = { .where = EM_CURRENT };
+
 /* of @size up to EM_SMALL_MAX */
 static unsigned int class_of(size_t size)
 {
@@ -55,35 +49,27 @@ unsigned int em_class_of(size_t size, size_t alignment)
 {
 	unsigned int class = class_of(size);
 
-	while (class_size[class] & (alignment - 1))
+	while (em_class_size[class] & (alignment - 1))
 		class++;
 	return class;
 }
 
-/* Blocks that always wait in the queue. */
-static unsigned int reserve(const struct em_slab *slab)
+/* How many free blocks may be used. */
+static int avail(const struct em_slab *slab)
 {
-	return slab->block <= EM_FAST_MAX ? slab->blocks / 16 : 0;
+	return (int)(slab->stop - slab->head);
 }
 
-/* @avail of a slab whose blocks are all free */
+/* The same for a slab that has no live block. */
 static int all_free(const struct em_slab *slab)
 {
-	return (int)slab->fresh - (int)reserve(slab);
+	return (int)(slab->fresh - slab->reserve);
 }
 
 static struct em_local *owner_of(uintptr_t owner)
 {
 	return (struct em_local *)(owner & ~EM_OWNER_FLAGS);
 }
-
-static struct em_slab *chunk_of(struct em_slab *slab)
-{
-	return (struct em_slab *)((uintptr_t)slab & ~(EM_PAGE - 1));
-}
-
-_Static_assert(sizeof(struct em_slab) * EM_CHUNK_SLABS == EM_PAGE,
-	       "the slabs of a chunk are a page");
 
 /* Lists: @prev of the first is the last, @next of the last is NULL. */
 static void list_add(struct em_slab **list, struct em_slab *slab)
@@ -117,21 +103,15 @@ static void list_del(struct em_slab **list, struct em_slab *slab)
 
 static void push(struct em_slab *slab, unsigned int i)
 {
-	em_set_state(slab->states, i, EM_STATE_FREE + EM_NO_BLOCK);
-	if (slab->head == EM_NO_BLOCK)
-		slab->head = i;
-	else
-		em_set_state(slab->states, slab->tail, EM_STATE_FREE + i);
-	slab->tail = i;
-	slab->avail++;
+	em_set_state(slab->states, i, EM_STATE_FREE);
+	slab->queue[(slab->stop + slab->reserve) & slab->mask] = i;
+	slab->stop++;
 }
 
 static void *pop(struct em_slab *slab, size_t size)
 {
-	unsigned int i = slab->head;
+	unsigned int i = slab->queue[slab->head++ & slab->mask];
 
-	slab->avail--;
-	slab->head = em_get_state(slab->states, i) - EM_STATE_FREE;
 	em_set_state(slab->states, i, size + 1);
 	return slab->base + (size_t)i * slab->block;
 }
@@ -142,7 +122,7 @@ static void extend(struct em_slab *slab)
 	unsigned int more = EM_PAGE > slab->block ? EM_PAGE / slab->block : 1;
 
 	if (!slab->fresh)
-		more += reserve(slab);
+		more += slab->reserve;
 	while (more-- && slab->fresh < slab->blocks)
 		push(slab, slab->fresh++);
 }
@@ -168,12 +148,12 @@ static void collect(struct em_slab *slab)
  */
 void em_local_place(struct em_local *local, struct em_slab *slab)
 {
-	if (slab->where == EM_FULL && slab->avail >= slab->wake) {
+	if (slab->where == EM_FULL && (int)(slab->stop - slab->wake) >= 0) {
 		slab->where = EM_PARTIAL;
-		slab->wake = all_free(slab);
+		slab->wake = slab->head + all_free(slab);
 		list_add(&local->partial[slab->class], slab);
 	}
-	if (slab->where == EM_PARTIAL && slab->avail == all_free(slab) &&
+	if (slab->where == EM_PARTIAL && avail(slab) == all_free(slab) &&
 	    local->partial[slab->class]->next) {
 		list_del(&local->partial[slab->class], slab);
 		slab->where = EM_SPARE;
@@ -197,18 +177,17 @@ static void collect_all(struct em_local *local)
 static void set_current(struct em_local *local, unsigned int class, struct em_slab *slab)
 {
 	slab->where = EM_CURRENT;
-	slab->wake = INT32_MAX;
+	slab->wake = slab->stop - 1;	/* as good as never, and harmless */
 	local->current[class] = slab;
 }
 
 static void retire(struct em_local *local, struct em_slab *slab)
 {
-	if (slab == &local->none)
+	if (slab == &em_no_slab)
 		return;
-	local->current[slab->class] = &local->none;
+	local->current[slab->class] = &em_no_slab;
 	slab->where = EM_FULL;
-	slab->wake = slab->blocks / 16 ? slab->blocks / 16 : 1;
-	em_local_place(local, slab);
+	slab->wake = slab->head + (slab->blocks / 16 ? slab->blocks / 16 : 1);
 }
 
 /* A current slab that has a free block, without asking for more slabs, or NULL. */
@@ -217,7 +196,7 @@ static struct em_slab *refill(struct em_local *local, unsigned int class)
 	struct em_slab *slab = local->current[class];
 
 	for (;;) {
-		if (slab->avail > 0)
+		if (avail(slab))
 			return slab;
 		if (slab->fresh < slab->blocks) {
 			extend(slab);
@@ -240,8 +219,26 @@ static struct em_slab *refill(struct em_local *local, unsigned int class)
 void em_count(struct em_expert *expert, struct em_local *local, int blocks, int64_t bytes)
 {
 	em_add(&local->count->blocks, blocks);
-	if (em_add(&local->count->bytes, bytes) > local->mark)
+	if (em_add(&local->count->left, -bytes) < 0)
 		em_note_peak(expert, local);
+}
+
+/* The bytes that all threads have. Never more than there were at some moment. */
+int64_t em_live_bytes(const struct em_control *control, unsigned int *threads)
+{
+	unsigned int n = __atomic_load_n(&control->nr_counts, __ATOMIC_RELAXED), i;
+	int64_t bytes = 0;
+
+	*threads = 0;
+	for (i = 0; i < n && i < EM_THREADS; i++) {
+		const struct em_count *count = &control->counts[i];
+		int64_t mark = __atomic_load_n(&count->mark, __ATOMIC_ACQUIRE);
+		int64_t left = __atomic_load_n(&count->left, __ATOMIC_RELAXED);
+
+		bytes += mark - left;
+		*threads += mark != left;
+	}
+	return bytes;
 }
 
 /**
@@ -255,23 +252,22 @@ void em_count(struct em_expert *expert, struct em_local *local, int blocks, int6
 void em_note_peak(struct em_expert *expert, struct em_local *local)
 {
 	struct em_control *control = expert->control;
-	unsigned int n = __atomic_load_n(&control->nr_counts, __ATOMIC_RELAXED), used = 0, i;
 	uint64_t peak = __atomic_load_n(&control->peak_bytes, __ATOMIC_RELAXED);
-	int64_t live = 0, slack = 0;
+	struct em_count *count = local->count;
+	int64_t bytes, slack = 0;
+	unsigned int threads;
 
-	for (i = 0; i < n; i++) {
-		int64_t bytes = __atomic_load_n(&control->counts[i].bytes, __ATOMIC_RELAXED);
-
-		live += bytes;
-		used += bytes != 0;
-	}
-	if (used > 1)
+	bytes = em_live_bytes(control, &threads);
+	if (threads > 1)
 		slack = 4096;
-	if (live > (int64_t)peak)
-		__atomic_store_n(&control->peak_bytes, live, __ATOMIC_RELAXED);
-	else if (used)
-		slack += ((int64_t)peak - live) / used;
-	local->mark = local->count->bytes + slack;
+	if (bytes > (int64_t)peak)
+		__atomic_store_n(&control->peak_bytes, bytes, __ATOMIC_RELAXED);
+	else if (threads)
+		slack += ((int64_t)peak - bytes) / threads;
+	/* Who reads in between finds too little, not too much. */
+	bytes = count->mark - count->left;
+	__atomic_store_n(&count->left, slack, __ATOMIC_RELAXED);
+	__atomic_store_n(&count->mark, bytes + slack, __ATOMIC_RELEASE);
 }
 
 /* A block of this class, or NULL: that needs another slab. */
@@ -303,14 +299,16 @@ static void push_remote(struct em_slab *slab, struct em_local *owner, unsigned i
 		;
 }
 
-/* The owner's flags, and the state of the block at @offset; 0 if none starts there. */
+/* Whose slab this is, and the state of the block at @offset; 0 if none starts there. */
 static uint16_t look(const struct em_slab *slab, uint32_t offset, uintptr_t *owner,
-		     unsigned int *i)
+		     uint32_t *i)
 {
+	const uint16_t *states;
+
 	/* Before all else: what the slab is does not change while a shared one is seen. */
 	*owner = __atomic_load_n(&slab->owner, __ATOMIC_ACQUIRE);
-	*i = em_block_at(slab, offset);
-	return *i < slab->blocks ? em_get_state(slab->states, *i) : 0;
+	states = __atomic_load_n(&slab->states, __ATOMIC_RELAXED);
+	return em_block_at(slab, offset, i) ? em_get_state(states, *i) : 0;
 }
 
 /**
@@ -326,7 +324,7 @@ enum em_freed em_slab_free(struct em_expert *expert, struct em_local *local,
 			   struct em_slab *slab, uint32_t offset)
 {
 	uintptr_t owner;
-	unsigned int i;
+	uint32_t i;
 	uint16_t state = look(slab, offset, &owner, &i);
 
 	if (!em_is_live(state))
@@ -341,7 +339,7 @@ enum em_freed em_slab_free(struct em_expert *expert, struct em_local *local,
 	} else if (owner_of(owner) != local || owner & EM_SHARING) {
 		return EM_FOREIGN;
 	}
-	em_count(expert, local, -1, -(int64_t)(state - 1));
+	em_count(expert, local, -1, 1 - (int64_t)state);
 	if (owner_of(owner) == local) {
 		push(slab, i);
 		em_local_place(local, slab);
@@ -356,7 +354,7 @@ enum em_freed em_slab_resize(struct em_expert *expert, struct em_local *local,
 			     struct em_slab *slab, uint32_t offset, size_t size, bool stay)
 {
 	uintptr_t owner;
-	unsigned int i;
+	uint32_t i;
 	uint16_t state = look(slab, offset, &owner, &i);
 
 	if (!em_is_live(state) ||
@@ -388,317 +386,20 @@ bool em_slab_is_mine(const struct em_slab *slab, const struct em_local *local)
 bool em_slab_size(const struct em_slab *slab, uint32_t offset, size_t *size)
 {
 	uintptr_t owner;
-	unsigned int i;
+	uint32_t i;
 	uint16_t state = look(slab, offset, &owner, &i);
 
 	*size = state - 1U;
 	return em_is_live(state);
 }
 
-/* -------------------------------------------------------------------------- pool */
-
-static unsigned int states_order(unsigned int blocks)
+/* The local of a thread in a section, or NULL. */
+struct em_local *em_local_of(const struct em_expert *expert, const struct em_thread *thread)
 {
-	unsigned int order = 0;
+	uint16_t number = __atomic_load_n(&expert->heap.local_of[thread->index],
+					  __ATOMIC_ACQUIRE);
 
-	while (STATES_MIN << order < blocks * sizeof(uint16_t))
-		order++;
-	return order;
-}
-
-/* States of @blocks blocks, all 0. */
-static uint16_t *states_get(struct em_expert *expert, unsigned int blocks)
-{
-	struct em_heap *heap = &expert->heap;
-	unsigned int order = states_order(blocks);
-	size_t size = STATES_MIN << order;
-	uint16_t *states = heap->free_states[order];
-
-	if (states) {
-		memcpy(&heap->free_states[order], states, sizeof(states));
-		return memset(states, 0, size);
-	}
-	if (!em_array_grow(expert, &heap->states, size))
-		return NULL;
-	states = (uint16_t *)(heap->states.base + heap->states.used);
-	heap->states.used += size;
-	return states;
-}
-
-static void states_put(struct em_heap *heap, uint16_t *states, unsigned int blocks)
-{
-	unsigned int order = states_order(blocks);
-
-	memcpy(states, &heap->free_states[order], sizeof(states));
-	heap->free_states[order] = states;
-}
-
-static bool is_huge(const struct em_expert *expert, const struct em_slab *chunk)
-{
-	return (size_t)(chunk->base - expert->huge) < expert->huge_size;
-}
-
-/* The list of chunks: the first one's @prev is the last. */
-static void chunk_add(struct em_heap *heap, struct em_slab *chunk, bool first)
-{
-	struct em_slab *head = heap->chunks;
-
-	chunk->chunk.next = NULL;
-	chunk->chunk.prev = chunk;
-	heap->chunks = chunk;
-	if (!head)
-		return;
-	chunk->chunk.prev = head->chunk.prev;
-	if (first) {
-		chunk->chunk.next = head;
-	} else {
-		head->chunk.prev->chunk.next = chunk;
-		heap->chunks = head;
-	}
-	head->chunk.prev = chunk;
-}
-
-static void chunk_del(struct em_heap *heap, struct em_slab *chunk)
-{
-	if (chunk->chunk.next)
-		chunk->chunk.next->chunk.prev = chunk->chunk.prev;
-	else
-		heap->chunks->chunk.prev = chunk->chunk.prev;
-	if (heap->chunks == chunk)
-		heap->chunks = chunk->chunk.next;
-	else
-		chunk->chunk.prev->chunk.next = chunk->chunk.next;
-}
-
-static bool is_empty(const struct em_slab *chunk)
-{
-	return !~chunk->chunk.pool;
-}
-
-/* Give back a huge chunk, all of whose slabs are in the pool. */
-static void chunk_free(struct em_expert *expert, struct em_slab *chunk)
-{
-	struct em_heap *heap = &expert->heap;
-	char *base = chunk->base;
-
-	em_debug_region(expert, base, EM_HUGE, true);
-	__atomic_store_n(&expert->map[(base - expert->huge) / EM_HUGE], NULL,
-			 __ATOMIC_RELAXED);
-	chunk_del(heap, chunk);
-	heap->nr_empty--;
-	heap->nr_chunks--;
-	/* The page stays: calls may still look there. */
-	chunk->next = heap->free_pages;
-	heap->free_pages = chunk;
-	expert->backend->free(expert, base, EM_HUGE);
-}
-
-/*
- * Enter a slab that no call can know any more. What is empty comes last in the list, so
- * that it can be given back; a few empty chunks are kept.
- */
-static void pool_put(struct em_expert *expert, struct em_slab *slab)
-{
-	struct em_heap *heap = &expert->heap;
-	struct em_slab *chunk = chunk_of(slab);
-
-	if (!chunk->chunk.pool)
-		chunk_add(heap, chunk, true);
-	chunk->chunk.pool |= 1U << (slab - chunk);
-	slab->where = EM_POOL;
-	if (!is_empty(chunk) || !is_huge(expert, chunk))
-		return;
-	chunk_del(heap, chunk);
-	chunk_add(heap, chunk, false);
-	if (++heap->nr_empty > 1 + heap->nr_chunks / 8)
-		chunk_free(expert, chunk);
-}
-
-static struct em_slab *pool_get(struct em_expert *expert)
-{
-	struct em_heap *heap = &expert->heap;
-	struct em_slab *chunk = heap->chunks, *slab;
-
-	if (!chunk)
-		return NULL;
-	if (is_empty(chunk) && is_huge(expert, chunk))
-		heap->nr_empty--;
-	slab = chunk + __builtin_ctz(chunk->chunk.pool);
-	chunk->chunk.pool &= chunk->chunk.pool - 1;
-	if (!chunk->chunk.pool)
-		chunk_del(heap, chunk);
-	return slab;
-}
-
-static void chunk_init(struct em_slab *slab, char *base, unsigned int n)
-{
-	for (; n--; slab++, base += EM_SLAB_SIZE) {
-		slab->base = base;
-		slab->remote = EM_NO_BLOCK;
-		slab->clean = true;
-	}
-}
-
-static bool grow_small(struct em_expert *expert)
-{
-	struct em_heap *heap = &expert->heap;
-	struct em_array *slabs = &heap->small_slabs;
-	size_t n = expert->small_size / EM_SLAB_SIZE;
-	struct em_slab *slab;
-
-	if (n % EM_CHUNK_SLABS == 0) {
-		slabs->used = n / EM_CHUNK_SLABS * EM_PAGE;
-		if (!em_array_grow(expert, slabs, EM_PAGE))
-			return false;
-		expert->small_slabs = (struct em_slab *)slabs->base;
-	}
-	slab = &expert->small_slabs[n];
-	if (!em_array_grow(expert, &heap->small, EM_SLAB_SIZE))
-		return false;
-	heap->small.used += EM_SLAB_SIZE;
-	expert->small = heap->small.base;
-	slabs->used = (n / EM_CHUNK_SLABS + 1) * EM_PAGE;
-	chunk_init(slab, expert->small + n * EM_SLAB_SIZE, 1);
-	pool_put(expert, slab);
-	__atomic_store_n(&expert->small_size, (n + 1) * EM_SLAB_SIZE, __ATOMIC_RELEASE);
-	return true;
-}
-
-static bool grow_huge(struct em_expert *expert)
-{
-	struct em_heap *heap = &expert->heap;
-	struct em_array *pages = &heap->huge_slabs;
-	struct em_slab *chunk = heap->free_pages;
-	char *base;
-
-	if (!chunk) {
-		if (!em_array_grow(expert, pages, EM_PAGE))
-			return false;
-		chunk = (struct em_slab *)(pages->base + pages->used);
-	}
-	base = expert->backend->alloc(expert, EM_HUGE_WINDOW, EM_HUGE, EM_HUGE);
-	if (!base)
-		return false;
-	if (heap->free_pages)
-		heap->free_pages = chunk->next;
-	else
-		pages->used += EM_PAGE;
-	chunk_init(chunk, base, EM_CHUNK_SLABS);
-	chunk->chunk.pool = UINT32_MAX;
-	chunk_add(heap, chunk, true);
-	heap->nr_chunks++;
-	heap->nr_empty++;
-	__atomic_store_n(&expert->map[(base - expert->huge) / EM_HUGE], chunk,
-			 __ATOMIC_RELEASE);
-	return true;
-}
-
-/* More slabs: huge pages as soon as they pay, but rather small ones than none. */
-static bool grow(struct em_expert *expert)
-{
-	if (expert->small_size >= SMALL_SEGMENT && !(expert->flags & EXPERTMEM_NO_HUGE) &&
-	    grow_huge(expert))
-		return true;
-	return grow_small(expert);
-}
-
-/* The slabs in limbo were shared: calls under way may still take them for what they were. */
-static bool empty_limbo(struct em_expert *expert)
-{
-	struct em_heap *heap = &expert->heap;
-	struct em_slab *slab;
-
-	if (!heap->limbo || em_self->busy != EM_IDLE || !em_quiesce())
-		return false;
-	while ((slab = heap->limbo)) {
-		heap->limbo = slab->next;
-		states_put(heap, slab->states, EM_SLAB_SIZE / slab->block);
-		pool_put(expert, slab);
-	}
-	heap->nr_limbo = 0;
-	return true;
-}
-
-/* Take its class from a slab whose blocks are all free. */
-static void slab_put(struct em_expert *expert, struct em_slab *slab)
-{
-	struct em_heap *heap = &expert->heap;
-	bool shared = slab->owner & EM_SHARED;
-
-	__atomic_store_n(&slab->owner, 0, __ATOMIC_RELAXED);
-	__atomic_store_n(&slab->blocks, 0, __ATOMIC_RELAXED);
-	slab->clean = false;
-	heap->nr_slabs--;
-	heap->nr_put++;
-	if (!shared) {
-		states_put(heap, slab->states, EM_SLAB_SIZE / slab->block);
-		pool_put(expert, slab);
-		return;
-	}
-	slab->where = EM_POOL;
-	slab->next = heap->limbo;
-	heap->limbo = slab;
-	if (++heap->nr_limbo >= LIMBO_MAX)
-		empty_limbo(expert);
-}
-
-/* The multiplier that divides by an odd number, where nothing remains. */
-static uint32_t inverse_of(uint32_t odd)
-{
-	uint32_t x = odd;	/* right in 3 bits; each step doubles them */
-
-	while (odd * x != 1)
-		x *= 2 - odd * x;
-	return x;
-}
-
-/* A slab of @class from the pool, current in @local, or NULL. */
-static struct em_slab *slab_get(struct em_expert *expert, struct em_local *local,
-				unsigned int class)
-{
-	struct em_heap *heap = &expert->heap;
-	unsigned int blocks = EM_SLAB_SIZE / class_size[class];
-	uint16_t *states = states_get(expert, blocks);
-	struct em_slab *slab;
-	uintptr_t owner = (uintptr_t)local;
-
-	if (!states)
-		return NULL;
-	slab = pool_get(expert);
-	if (!slab && empty_limbo(expert))
-		slab = pool_get(expert);
-	if (!slab && heap->nr_locals > 2 && heap->nr_chunks >= heap->tidy_at) {
-		heap->tidy_at = heap->nr_chunks * 3 / 2 + 8;
-		em_stop(expert);
-		em_slabs_tidy(expert, local);
-		em_resume(expert);
-		slab = pool_get(expert);
-	}
-	if (!slab && grow(expert))
-		slab = pool_get(expert);
-	if (!slab) {
-		states_put(heap, states, blocks);
-		return NULL;
-	}
-	heap->nr_slabs++;
-	slab->block = class_size[class];
-	slab->class = class;
-	slab->head = EM_NO_BLOCK;
-	slab->fresh = 0;
-	__atomic_store_n(&slab->states, states, __ATOMIC_RELAXED);
-	__atomic_store_n(&slab->shift, __builtin_ctz(slab->block), __ATOMIC_RELAXED);
-	__atomic_store_n(&slab->inverse, inverse_of(slab->block >> slab->shift),
-			 __ATOMIC_RELAXED);
-	__atomic_store_n(&slab->blocks, blocks, __ATOMIC_RELAXED);
-	slab->avail = -(int32_t)reserve(slab);
-	set_current(local, class, slab);
-	em_debug_region(expert, slab->base, EM_SLAB_SIZE, false);
-	if (!local->thread || local->revoked[class] >= REVOKED_MAX)
-		owner |= EM_SHARED;
-	if (slab->block > EM_FAST_MAX)
-		owner |= EM_BIG;
-	__atomic_store_n(&slab->owner, owner, __ATOMIC_RELEASE);
-	return slab;
+	return number ? (struct em_local *)expert->heap.locals.base + number : NULL;
 }
 
 /* ------------------------------------------------------- with the expert's lock held */
@@ -710,50 +411,50 @@ void em_local_release(struct em_expert *expert, struct em_local *local)
 
 	while ((slab = local->spare)) {
 		local->spare = slab->next;
-		slab_put(expert, slab);
+		em_slab_put(expert, slab);
 	}
 }
 
-/* The local of the calling thread, made where there is none yet; local 0 without one. */
+static struct em_local *local_new(struct em_expert *expert, uint32_t thread)
+{
+	struct em_heap *heap = &expert->heap;
+	struct em_local *local;
+	unsigned int class;
+
+	if (heap->nr_locals == EM_THREADS ||
+	    !em_array_grow(expert, &heap->locals, sizeof(*local)))
+		return NULL;
+	local = (struct em_local *)(heap->locals.base + heap->locals.used);
+	heap->locals.used += sizeof(*local);
+	for (class = 0; class < EM_CLASSES; class++)
+		local->current[class] = &em_no_slab;
+	local->count = &expert->control->counts[heap->nr_locals];
+	local->thread = thread;
+	__atomic_store_n(&expert->control->nr_counts, heap->nr_locals + 1, __ATOMIC_RELAXED);
+	if (thread)
+		__atomic_store_n(&heap->local_of[thread], heap->nr_locals, __ATOMIC_RELEASE);
+	heap->nr_locals++;
+	return local;
+}
+
+/*
+ * The local of the calling thread, made where there is none yet; local 0 for calls from
+ * signal handlers, in debug mode, and where there are too many threads.
+ */
 struct em_local *em_local_get(struct em_expert *expert)
 {
 	struct em_heap *heap = &expert->heap;
 	struct em_thread *self = em_self;
-	bool own = self->busy == EM_IDLE && !(expert->debug & EM_DEBUG_BLOCKS);
-	uint16_t number = own ? heap->local_of[self->index] : 0;
-	struct em_local *locals = (struct em_local *)heap->locals.base, *local;
-	unsigned int class;
+	struct em_local *local = NULL;
 
-	if (number || (!own && heap->nr_locals))
-		return &locals[number];
-	if (heap->nr_locals == EM_THREADS ||
-	    (!heap->nr_locals && !em_heap_prepare(expert)) ||
-	    !em_array_grow(expert, &heap->locals,
-			   sizeof(*local) * (own && !heap->nr_locals ? 2 : 1)))
-		return heap->nr_locals ? locals : NULL;
-	locals = (struct em_local *)heap->locals.base;
-	do {
-		number = heap->nr_locals++;
-		local = &locals[number];
-		heap->locals.used += sizeof(*local);
-		for (class = 0; class < EM_CLASSES; class++)
-			local->current[class] = &local->none;
-		local->count = &expert->control->counts[number];
-		local->thread = number ? self->index : 0;
-		__atomic_store_n(&expert->control->nr_counts, number + 1, __ATOMIC_RELAXED);
-	} while (own && !number);
-	if (number)
-		__atomic_store_n(&heap->local_of[self->index], number, __ATOMIC_RELEASE);
-	return local;
-}
-
-/* The local of a thread in a section, or NULL. */
-struct em_local *em_local_of(const struct em_expert *expert, const struct em_thread *thread)
-{
-	uint16_t number = __atomic_load_n(&expert->heap.local_of[thread->index],
-					  __ATOMIC_ACQUIRE);
-
-	return number ? (struct em_local *)expert->heap.locals.base + number : NULL;
+	if (!heap->nr_locals && (!em_heap_prepare(expert) || !local_new(expert, 0)))
+		return NULL;
+	if (self->index && self->busy == EM_IDLE && !(expert->debug & EM_DEBUG_BLOCKS)) {
+		local = em_local_of(expert, self);
+		if (!local)
+			local = local_new(expert, self->index);
+	}
+	return local ? local : (struct em_local *)heap->locals.base;
 }
 
 /*
@@ -780,13 +481,31 @@ void em_slab_share(struct em_expert *expert, struct em_slab *slab)
 	}
 }
 
+/* A slab of @class from the pool, current in @local. */
+static bool get_slab(struct em_expert *expert, struct em_local *local, unsigned int class)
+{
+	struct em_slab *slab = em_slab_get(expert, class);
+	uintptr_t owner = (uintptr_t)local;
+
+	if (!slab)
+		return false;
+	/* While the pool was looked into, this thread may have inherited one. */
+	retire(local, local->current[class]);
+	extend(slab);
+	set_current(local, class, slab);
+	if (!local->thread || local->revoked[class] >= REVOKED_MAX)
+		owner |= EM_SHARED;
+	__atomic_store_n(&slab->owner, owner, __ATOMIC_RELEASE);
+	return true;
+}
+
 /* A block, from a new slab if need be, or NULL. */
 void *em_slab_alloc(struct em_expert *expert, struct em_local *local, size_t size,
 		    unsigned int class)
 {
 	void *p = em_local_alloc(expert, local, size, class);
 
-	if (p || !slab_get(expert, local, class))
+	if (p || !get_slab(expert, local, class))
 		return p;
 	return em_local_alloc(expert, local, size, class);
 }
@@ -802,17 +521,17 @@ static void tidy(struct em_expert *expert, struct em_local *local, struct em_loc
 	collect_all(local);
 	for (class = 0; class < EM_CLASSES; class++) {
 		slab = local->current[class];
-		if (slab != &local->none && (heir || slab->avail == all_free(slab))) {
-			local->current[class] = &local->none;
+		if (slab != &em_no_slab && (heir || avail(slab) == all_free(slab))) {
+			local->current[class] = &em_no_slab;
 			slab->where = EM_PARTIAL;
-			slab->wake = all_free(slab);
+			slab->wake = slab->head + all_free(slab);
 			list_add(&local->partial[class], slab);
 		}
 		for (slab = local->partial[class]; slab; slab = next) {
 			next = slab->next;
-			if (slab->avail == all_free(slab)) {
+			if (avail(slab) == all_free(slab)) {
 				list_del(&local->partial[class], slab);
-				slab_put(expert, slab);
+				em_slab_put(expert, slab);
 			} else if (heir) {
 				list_del(&local->partial[class], slab);
 				slab->owner = (uintptr_t)heir | (slab->owner & EM_OWNER_FLAGS);
@@ -840,72 +559,13 @@ void em_slabs_tidy(struct em_expert *expert, struct em_local *heir)
 
 		tidy(expert, &locals[i], inherit ? heir : NULL);
 	}
-	empty_limbo(expert);
-}
-
-/* Give the small slabs at the end that are in the pool back, but the first. */
-static void shrink_small(struct em_expert *expert)
-{
-	size_t old = expert->small_size / EM_SLAB_SIZE, n = old;
-
-	while (n > 1) {
-		struct em_slab *slab = &expert->small_slabs[n - 1], *chunk = chunk_of(slab);
-
-		if (!(chunk->chunk.pool & 1U << (slab - chunk)))
-			break;
-		n--;
-	}
-	em_debug_region(expert, expert->small + n * EM_SLAB_SIZE, (old - n) * EM_SLAB_SIZE, true);
-	if (n == old || !expert->backend->resize(expert, expert->small, old * EM_SLAB_SIZE,
-						 n * EM_SLAB_SIZE))
-		return;
-	expert->heap.small.used = n * EM_SLAB_SIZE;
-	expert->heap.small.size = n * EM_SLAB_SIZE;
-	__atomic_store_n(&expert->small_size, n * EM_SLAB_SIZE, __ATOMIC_RELAXED);
-	while (old-- > n) {
-		struct em_slab *slab = &expert->small_slabs[old], *chunk = chunk_of(slab);
-
-		chunk->chunk.pool &= ~(1U << (slab - chunk));
-		if (!chunk->chunk.pool)
-			chunk_del(&expert->heap, chunk);
-	}
-}
-
-/**
- * em_slabs_trim() - give the pool back
- * @expert: the expert, stopped and tidied
- *
- * Empty chunks go as a whole; of others, the pages of slabs that are in the pool.
- */
-void em_slabs_trim(struct em_expert *expert)
-{
-	struct em_heap *heap = &expert->heap;
-	struct em_slab *chunk, *next;
-	unsigned int i;
-
-	shrink_small(expert);
-	for (chunk = heap->chunks; chunk; chunk = next) {
-		next = chunk->chunk.next;
-		if (is_empty(chunk) && is_huge(expert, chunk)) {
-			chunk_free(expert, chunk);
-			continue;
-		}
-		for (i = 0; i < EM_CHUNK_SLABS; i++) {
-			if (!(chunk->chunk.pool & 1U << i) || chunk[i].clean ||
-			    expert->flags & EXPERTMEM_POPULATE)
-				continue;
-			expert->backend->discard(chunk[i].base, EM_SLAB_SIZE);
-			chunk[i].clean = true;
-		}
-	}
-	if (!heap->nr_slabs && !heap->limbo && em_array_clear(expert, &heap->states))
-		memset(heap->free_states, 0, sizeof(heap->free_states));
+	em_pool_recycle(expert);
 }
 
 static int walk(const struct em_slab *slab,
 		int (*visit)(void *block, size_t size, void *arg), void *arg)
 {
-	unsigned int i, n = slab->blocks ? slab->fresh : 0;
+	unsigned int i, n = slab->inverse ? slab->fresh : 0;
 	int result = 0;
 
 	for (i = 0; i < n && !result; i++)
@@ -918,13 +578,14 @@ static int walk(const struct em_slab *slab,
 int em_slabs_walk(struct em_expert *expert,
 		  int (*visit)(void *block, size_t size, void *arg), void *arg)
 {
-	const struct em_slab *slabs = (const struct em_slab *)expert->heap.huge_slabs.base;
-	size_t n = expert->heap.huge_slabs.used / sizeof(*slabs), i;
+	const struct em_heap *heap = &expert->heap;
+	size_t i = (heap->small.base - expert->base) / EM_SLAB_SIZE;
+	size_t end = i + heap->small.used / EM_SLAB_SIZE + 1;
 	int result = 0;
 
-	for (i = 0; i < expert->small_size / EM_SLAB_SIZE && !result; i++)
-		result = walk(&expert->small_slabs[i], visit, arg);
-	for (i = 0; i < n && !result; i++)
-		result = walk(&slabs[i], visit, arg);
+	for (; i < end && !result; i++)
+		result = walk(&expert->slabs[i], visit, arg);
+	for (i = heap->huge_first; i < heap->huge_end && !result; i++)
+		result = walk(&expert->slabs[i], visit, arg);
 	return result;
 }

@@ -229,21 +229,20 @@ void *em_map(size_t size, int sharing)
 	return p;
 }
 
-/* What tells of the huge window, and which local a thread has; not charged. */
+/* What is known of slabs, and which local a thread has. Not charged: it is little. */
 static size_t tables_size(const struct em_expert *expert)
 {
-	return (expert->window >> 21) * sizeof(*expert->map) +
+	return expert->window * 2 / EM_SLAB_SIZE * sizeof(*expert->slabs) +
 	       EM_THREADS * sizeof(*expert->heap.local_of);
 }
 
 static bool tables_get(struct em_expert *expert)
 {
-	expert->map = em_map(tables_size(expert), MAP_PRIVATE);
-	if (!expert->map)
+	expert->slabs = em_map(tables_size(expert), MAP_PRIVATE);
+	if (!expert->slabs)
 		return false;
-	expert->heap.local_of = (uint16_t *)(expert->map + (expert->window >> 21));
-	expert->huge = em_window_base(expert, EM_HUGE_WINDOW);
-	expert->huge_size = expert->window;
+	expert->heap.local_of = (uint16_t *)&expert->slabs[expert->window * 2 / EM_SLAB_SIZE];
+	expert->span = expert->window * 2;
 	return true;
 }
 
@@ -278,7 +277,7 @@ int em_attach(struct em_expert *expert)
 	return EXPERTMEM_OK;
 
 err_tables:
-	munmap(expert->map, tables_size(expert));
+	munmap(expert->slabs, tables_size(expert));
 err_windows:
 	munmap(expert->base, expert->window * 2);
 err_owner:
@@ -293,7 +292,7 @@ void em_teardown(struct em_expert *expert)
 	expert->status = &em_closed;
 	if (expert->attached) {
 		munmap(expert->base, expert->window * 2);
-		munmap(expert->map, tables_size(expert));
+		munmap(expert->slabs, tables_size(expert));
 		em_debug_detach(expert);
 	}
 	expert->backend->close(expert);

@@ -20,8 +20,8 @@
 #define PROBES	8
 
 /* an expert that is never open, and the thread of those that have no record */
-static struct em_expert nobody_expert = { .status = &em_closed };
-static struct em_thread nobody = { .busy = EM_BUSY, .expert = &nobody_expert };
+static struct em_expert nobodys = { .status = &em_closed };
+static struct em_thread nobody = { .busy = EM_BUSY, .expert = &nobodys };
 
 __thread struct em_thread *em_self = &nobody;
 struct em_thread *em_threads;
@@ -98,7 +98,7 @@ struct em_thread *em_register(void)
 	__atomic_store_n(&em_threads[i].tid, tid, __ATOMIC_RELAXED);
 found:
 	em_threads[i].index = i;
-	em_threads[i].expert = &nobody_expert;
+	em_threads[i].expert = &nobodys;
 	em_threads[i].busy = EM_IDLE;
 	em_self = &em_threads[i];
 	errno = saved;
@@ -172,7 +172,7 @@ void em_threads_forget(struct em_expert *expert)
 	for (i = 1; i < n; i++) {
 		struct em_expert *known = expert;
 
-		__atomic_compare_exchange_n(&em_threads[i].expert, &known, &nobody_expert,
+		__atomic_compare_exchange_n(&em_threads[i].expert, &known, &nobodys,
 					    false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 	}
 }

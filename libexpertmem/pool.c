@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Slabs of no class, and the chunks that they are in. The expert's lock is held. */
+#include <string.h>
+
+#include "internal.h"
+
+/* small slabs that are used before huge chunks are */
+#define SMALL_SEGMENT	(4UL << 20)
+
+/* so many slabs that are to be used again wait for one em_quiesce() */
+#define LIMBO_MAX	32
+
+_Static_assert(sizeof(struct em_slab) * EM_CHUNK_SLABS == EM_PAGE,
+	       "what is known of a chunk's slabs is a page");
+
+static struct em_slab *chunk_of(struct em_slab *slab)
+{
+	return (struct em_slab *)((uintptr_t)slab & ~(EM_PAGE - 1));
+}
+
+static bool is_huge(const struct em_expert *expert, const struct em_slab *chunk)
+{
+	return (size_t)(chunk->base - expert->base) - expert->window < expert->window;
+}
+
+static bool is_empty(const struct em_slab *chunk)
+{
+	return !~chunk->chunk.pool;
+}
+
+static bool is_pooled(struct em_slab *slab)
+{
+	return chunk_of(slab)->chunk.pool & 1U << (slab - chunk_of(slab));
+}
+
+/* Chunks with slabs in the pool: the first one's @prev is the last. */
+static void chunk_add(struct em_heap *heap, struct em_slab *chunk, bool first)
+{
+	struct em_slab *head = heap->chunks;
+
+	chunk->chunk.next = NULL;
+	chunk->chunk.prev = chunk;
+	heap->chunks = chunk;
+	if (!head)
+		return;
+	chunk->chunk.prev = head->chunk.prev;
+	if (first) {
+		chunk->chunk.next = head;
+	} else {
+		head->chunk.prev->chunk.next = chunk;
+		heap->chunks = head;
+	}
+	head->chunk.prev = chunk;
+}
+
+static void chunk_del(struct em_heap *heap, struct em_slab *chunk)
+{
+	if (chunk->chunk.next)
+		chunk->chunk.next->chunk.prev = chunk->chunk.prev;
+	else
+		heap->chunks->chunk.prev = chunk->chunk.prev;
+	if (heap->chunks == chunk)
+		heap->chunks = chunk->chunk.next;
+	else
+		chunk->chunk.prev->chunk.next = chunk->chunk.next;
+}
+
+static void slab_init(struct em_slab *slab, char *base)
+{
+	slab->remote = EM_NO_BLOCK;
+	slab->clean = true;
+	__atomic_store_n(&slab->base, base, __ATOMIC_RELEASE);
+}
+
+/* Give back a huge chunk, all of whose slabs are in the pool. */
+static void chunk_free(struct em_expert *expert, struct em_slab *chunk)
+{
+	struct em_heap *heap = &expert->heap;
+	char *base = chunk->base;
+	unsigned int i;
+
+	/* A large block may be there next. */
+	for (i = 0; i < EM_CHUNK_SLABS; i++)
+		__atomic_store_n(&chunk[i].base, NULL, __ATOMIC_RELAXED);
+	chunk_del(heap, chunk);
+	chunk->chunk.pool = 0;
+	heap->nr_empty--;
+	heap->nr_chunks--;
+	em_debug_region(expert, base, EM_CHUNK_SIZE, true);
+	expert->backend->free(expert, base, EM_CHUNK_SIZE);
+}
+
+/*
+ * Enter a slab that no call can know any more. What is empty comes last in the list, so
+ * that it can be given back; a few empty chunks are kept.
+ */
+static void pool_put(struct em_expert *expert, struct em_slab *slab)
+{
+	struct em_heap *heap = &expert->heap;
+	struct em_slab *chunk = chunk_of(slab);
+
+	if (!chunk->chunk.pool)
+		chunk_add(heap, chunk, true);
+	chunk->chunk.pool |= 1U << (slab - chunk);
+	slab->where = EM_POOL;
+	if (!is_empty(chunk) || !is_huge(expert, chunk))
+		return;
+	chunk_del(heap, chunk);
+	chunk_add(heap, chunk, false);
+	if (++heap->nr_empty > 1 + heap->nr_chunks / 8)
+		chunk_free(expert, chunk);
+}
+
+static void unpool(struct em_heap *heap, struct em_slab *slab)
+{
+	struct em_slab *chunk = chunk_of(slab);
+
+	chunk->chunk.pool &= ~(1U << (slab - chunk));
+	if (!chunk->chunk.pool)
+		chunk_del(heap, chunk);
+}
+
+static struct em_slab *pool_get(struct em_expert *expert)
+{
+	struct em_slab *chunk = expert->heap.chunks, *slab;
+
+	if (!chunk)
+		return NULL;
+	if (is_empty(chunk) && is_huge(expert, chunk))
+		expert->heap.nr_empty--;
+	slab = chunk + __builtin_ctz(chunk->chunk.pool);
+	unpool(&expert->heap, slab);
+	return slab;
+}
+
+static bool grow_small(struct em_expert *expert)
+{
+	struct em_array *small = &expert->heap.small;
+	char *base = (char *)em_round_up((uintptr_t)small->base + small->used, EM_SLAB_SIZE);
+	size_t more = base + EM_SLAB_SIZE - (small->base + small->used);
+	struct em_slab *slab = &expert->slabs[(base - expert->base) / EM_SLAB_SIZE];
+
+	if (!em_array_grow(expert, small, more))
+		return false;
+	small->used += more;
+	slab_init(slab, base);
+	pool_put(expert, slab);
+	return true;
+}
+
+static bool grow_huge(struct em_expert *expert)
+{
+	struct em_heap *heap = &expert->heap;
+	char *base = expert->backend->alloc(expert, EM_HUGE_WINDOW, EM_CHUNK_SIZE,
+					    EM_CHUNK_SIZE);
+	size_t first = (base - expert->base) / EM_SLAB_SIZE, i;
+	struct em_slab *chunk = &expert->slabs[first];
+
+	if (!base)
+		return false;
+	for (i = 0; i < EM_CHUNK_SLABS; i++)
+		slab_init(&chunk[i], base + i * EM_SLAB_SIZE);
+	chunk->chunk.pool = UINT32_MAX;
+	chunk_add(heap, chunk, true);
+	heap->nr_chunks++;
+	heap->nr_empty++;
+	if (!heap->huge_end || first < heap->huge_first)
+		heap->huge_first = first;
+	if (first + EM_CHUNK_SLABS > heap->huge_end)
+		heap->huge_end = first + EM_CHUNK_SLABS;
+	return true;
+}
+
+/* More slabs: huge pages as soon as they pay, but rather small ones than none. */
+static bool grow(struct em_expert *expert)
+{
+	if (expert->heap.small.used >= SMALL_SEGMENT &&
+	    !(expert->flags & EXPERTMEM_NO_HUGE) && grow_huge(expert))
+		return true;
+	return grow_small(expert);
+}
+
+/* ------------------------------------------------------------------ slabs of a class */
+
+/* States, one more of them than blocks, and the queue. */
+static size_t states_size(unsigned int class)
+{
+	unsigned int blocks = EM_SLAB_SIZE / em_class_size[class], places = 2;
+
+	while (places < blocks)
+		places *= 2;
+	return em_round_up((blocks + 1 + places) * sizeof(uint16_t), 64);
+}
+
+/* All 0. */
+static uint16_t *states_get(struct em_expert *expert, unsigned int class)
+{
+	struct em_heap *heap = &expert->heap;
+	uint16_t *states = heap->free_states[class];
+	size_t size = states_size(class);
+
+	if (states) {
+		memcpy(&heap->free_states[class], states, sizeof(states));
+		return memset(states, 0, size);
+	}
+	if (!em_array_grow(expert, &heap->states, size))
+		return NULL;
+	states = (uint16_t *)(heap->states.base + heap->states.used);
+	heap->states.used += size;
+	return states;
+}
+
+static void states_put(struct em_heap *heap, uint16_t *states, unsigned int class)
+{
+	memcpy(states, &heap->free_states[class], sizeof(states));
+	heap->free_states[class] = states;
+}
+
+/* The slabs in limbo were shared: calls under way may still take them for what they were. */
+bool em_pool_recycle(struct em_expert *expert)
+{
+	struct em_heap *heap = &expert->heap;
+	struct em_slab *slab;
+
+	if (!heap->limbo || em_self->busy == EM_PARKED || !em_quiesce())
+		return false;
+	while ((slab = heap->limbo)) {
+		heap->limbo = slab->next;
+		states_put(heap, slab->states, slab->class);
+		pool_put(expert, slab);
+	}
+	heap->nr_limbo = 0;
+	return true;
+}
+
+/* Take its class from a slab whose blocks are all free. */
+void em_slab_put(struct em_expert *expert, struct em_slab *slab)
+{
+	struct em_heap *heap = &expert->heap;
+	bool shared = slab->owner & EM_SHARED;
+
+	__atomic_store_n(&slab->owner, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&slab->inverse, 0, __ATOMIC_RELAXED);
+	slab->clean = false;
+	heap->nr_slabs--;
+	heap->nr_put++;
+	if (!shared) {
+		states_put(heap, slab->states, slab->class);
+		pool_put(expert, slab);
+		return;
+	}
+	slab->where = EM_POOL;
+	slab->next = heap->limbo;
+	heap->limbo = slab;
+	if (++heap->nr_limbo >= LIMBO_MAX)
+		em_pool_recycle(expert);
+}
+
+/* Look what threads keep before the heap grows by half, so that nothing is stranded. */
+static bool tidy(struct em_expert *expert)
+{
+	struct em_heap *heap = &expert->heap;
+
+	if (heap->nr_locals <= 2 || heap->nr_chunks < heap->tidy_at)
+		return false;
+	heap->tidy_at = heap->nr_chunks * 3 / 2 + 8;
+	em_stop(expert);
+	em_slabs_tidy(expert, em_local_get(expert));
+	em_resume(expert);
+	return heap->chunks;
+}
+
+/* A slab of @class, without an owner, or NULL. */
+struct em_slab *em_slab_get(struct em_expert *expert, unsigned int class)
+{
+	struct em_heap *heap = &expert->heap;
+	struct em_slab *slab;
+	uint16_t *states;
+
+	if (!heap->chunks && !em_pool_recycle(expert) && !tidy(expert) && !grow(expert))
+		return NULL;
+	states = states_get(expert, class);
+	if (!states)
+		return NULL;
+	slab = pool_get(expert);
+	heap->nr_slabs++;
+	slab->class = class;
+	slab->block = em_class_size[class];
+	slab->blocks = EM_SLAB_SIZE / slab->block;
+	slab->fresh = 0;
+	slab->reserve = slab->block <= EM_FAST_MAX ? slab->blocks / 16 : 0;
+	slab->queue = states + slab->blocks + 1;
+	slab->mask = 1;
+	while (slab->mask + 1 < slab->blocks)
+		slab->mask = slab->mask * 2 + 1;
+	slab->head = 0;
+	slab->stop = -slab->reserve;
+	__atomic_store_n(&slab->states, states, __ATOMIC_RELAXED);
+	__atomic_store_n(&slab->inverse, UINT32_MAX / slab->block + 1, __ATOMIC_RELAXED);
+	em_debug_region(expert, slab->base, EM_SLAB_SIZE, false);
+	return slab;
+}
+
+/* ------------------------------------------------------------ with the expert stopped */
+
+/* Give the small slabs at the end that are in the pool back, but the first. */
+static void shrink_small(struct em_expert *expert)
+{
+	struct em_array *small = &expert->heap.small;
+	char *first = (char *)em_round_up((uintptr_t)small->base, EM_SLAB_SIZE);
+	size_t used = small->used;
+	struct em_slab *slab;
+	uint32_t offset;
+
+	while (small->base + used > first + EM_SLAB_SIZE) {
+		slab = em_slab_at(expert, small->base + used - EM_SLAB_SIZE, &offset);
+		if (!is_pooled(slab))
+			break;
+		used -= EM_SLAB_SIZE;
+	}
+	if (used == small->used)
+		return;
+	em_debug_region(expert, small->base + used, small->used - used, true);
+	if (!expert->backend->resize(expert, small->base, small->size, used))
+		return;
+	while (small->used > used) {
+		small->used -= EM_SLAB_SIZE;
+		slab = em_slab_at(expert, small->base + small->used, &offset);
+		unpool(&expert->heap, slab);
+		slab->clean = true;
+	}
+	small->size = used;
+}
+
+/**
+ * em_pool_trim() - give the pool back
+ * @expert: the expert, stopped and tidied
+ *
+ * Empty chunks go as a whole; of others, the pages of slabs that are in the pool.
+ */
+void em_pool_trim(struct em_expert *expert)
+{
+	struct em_heap *heap = &expert->heap;
+	struct em_slab *chunk, *next;
+	unsigned int i;
+
+	shrink_small(expert);
+	for (chunk = heap->chunks; chunk; chunk = next) {
+		next = chunk->chunk.next;
+		if (is_empty(chunk) && is_huge(expert, chunk)) {
+			chunk_free(expert, chunk);
+			continue;
+		}
+		for (i = 0; i < EM_CHUNK_SLABS; i++) {
+			if (!is_pooled(&chunk[i]) || chunk[i].clean ||
+			    expert->flags & EXPERTMEM_POPULATE)
+				continue;
+			expert->backend->discard(chunk[i].base, EM_SLAB_SIZE);
+			chunk[i].clean = true;
+		}
+	}
+	if (!heap->nr_slabs && !heap->limbo && em_array_clear(expert, &heap->states))
+		memset(heap->free_states, 0, sizeof(heap->free_states));
+}
