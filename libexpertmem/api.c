@@ -109,11 +109,15 @@ static void release(HEXPERTKEY key)
 
 static void end(HEXPERTKEY key)
 {
-	bool spare = em_self->local->spare;
+	struct em_local *local = em_self->local;
+	bool spare = local->spare, passed = local->passed;
 
+	local->passed = false;
 	em_end(em_self);
 	if (spare)
 		release(key);
+	else if (passed && !em_whole_program)
+		em_idle_start();
 }
 
 static void *alloc_in_section(HEXPERTKEY key, size_t size, size_t alignment)
@@ -169,6 +173,7 @@ static int realloc_in_section(HEXPERTKEY key, void **p, size_t size)
 	struct em_local *local;
 	struct em_slab *slab;
 	uint32_t offset;
+	struct em_slab *other;
 	int done = -1;
 	size_t old;
 	void *new;
@@ -188,11 +193,12 @@ static int realloc_in_section(HEXPERTKEY key, void **p, size_t size)
 		   (new = em_local_alloc(expert, local, size, em_class_of(size, 1)))) {
 		memcpy(new, *p, old < size ? old : size);
 		done = em_slab_free(expert, local, slab, offset) == EM_FREED;
-		/* Another thread may have freed it meanwhile. */
-		if (!done)
-			em_slab_free(expert, local, em_slab_at(expert, new, &offset), offset);
-		else
+		if (done) {
 			*p = new;
+		} else {	/* Another thread has freed it meanwhile. */
+			other = em_slab_at(expert, new, &offset);
+			em_slab_free(expert, local, other, offset);
+		}
 	}
 	end(key);
 	return done;

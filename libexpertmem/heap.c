@@ -59,6 +59,11 @@ bool em_heap_prepare(struct em_expert *expert)
 			  EM_THREADS * sizeof(struct em_local));
 }
 
+static bool is_small(size_t room, size_t alignment)
+{
+	return room <= EM_SMALL_MAX && alignment <= EM_PAGE;
+}
+
 static void *try_alloc(struct em_expert *expert, struct em_local *local, size_t size,
 		       size_t alignment)
 {
@@ -67,7 +72,7 @@ static void *try_alloc(struct em_expert *expert, struct em_local *local, size_t 
 
 	if (em_debug_is_guarded(expert, size, alignment))
 		p = em_large_alloc_guarded(expert, size);
-	else if (room <= EM_SMALL_MAX && alignment <= EM_PAGE)
+	else if (is_small(room, alignment))
 		return em_slab_alloc(expert, local, size, em_class_of(room, alignment));
 	else
 		p = em_large_alloc(expert, size, room, alignment);
@@ -84,7 +89,7 @@ static void make_room(struct em_expert *expert, struct em_local *local)
 	em_pool_trim(expert);
 	em_large_trim(expert);
 	em_resume(expert);
-	expert->heap.nr_trimmed = expert->heap.nr_put;
+	expert->heap.nr_trimmed = __atomic_load_n(&expert->heap.nr_put, __ATOMIC_RELAXED);
 }
 
 /* How many bytes there are for a live block. */
@@ -100,6 +105,7 @@ static size_t room_of(const struct em_expert *expert, const void *p)
 void *em_heap_alloc(struct em_expert *expert, size_t size, size_t alignment, const void *site)
 {
 	struct em_local *local = em_local_get(expert);
+	size_t room = em_debug_room(expert, size);
 	void *p;
 
 	if (!local || size > expert->window)
@@ -109,6 +115,8 @@ void *em_heap_alloc(struct em_expert *expert, size_t size, size_t alignment, con
 		make_room(expert, local);
 		p = try_alloc(expert, local, size, alignment);
 	}
+	if (!p && is_small(room, alignment))
+		p = em_slab_scrape(expert, local, size, em_class_of(room, alignment));
 	if (p && expert->debug & EM_DEBUG_BLOCKS)
 		em_debug_made(expert, p, size, room_of(expert, p), site);
 	return p;

@@ -125,6 +125,7 @@ struct em_slab {
  * @partial: by class
  * @spare: all free; to be given back to the pool
  * @thread: index of the thread; 0: the local that is used with the lock held
+ * @passed: a block was freed whose owner may be asleep: look after it later
  * @revoked: by class, how many slabs became shared, up to some
  * @pending: slabs where other threads have freed blocks
  */
@@ -134,6 +135,7 @@ struct em_local {
 	struct em_slab *partial[EM_CLASSES];
 	struct em_slab *spare;
 	uint32_t thread;
+	bool passed;
 	uint8_t revoked[EM_CLASSES];
 	struct em_slab *pending __attribute__((aligned(64)));
 } __attribute__((aligned(64)));
@@ -153,7 +155,7 @@ struct em_heap {
 	unsigned int nr_empty;		/* of these, with all slabs in the pool */
 	unsigned int nr_slabs;		/* with a class */
 	size_t tidy_at;			/* chunks at which to look what threads keep */
-	/* slabs pooled so far; of these, at the last look by idle.c, and at the last trim */
+	/* slabs pooled or left to others so far; at the last look by idle.c; at the last trim */
 	uint64_t nr_put, nr_seen, nr_trimmed;
 	struct em_array small;		/* where small slabs are */
 	size_t huge_first, huge_end;	/* between these slabs are those of huge chunks */
@@ -185,6 +187,8 @@ void *em_local_alloc(struct em_expert *expert, struct em_local *local, size_t si
 		     unsigned int class);
 void em_local_place(struct em_local *local, struct em_slab *slab);
 void em_local_release(struct em_expert *expert, struct em_local *local);
+void *em_slab_scrape(struct em_expert *expert, struct em_local *local, size_t size,
+		     unsigned int class);
 void *em_slab_alloc(struct em_expert *expert, struct em_local *local, size_t size,
 		    unsigned int class);
 enum em_freed em_slab_free(struct em_expert *expert, struct em_local *local,

@@ -96,6 +96,7 @@ struct em_control {
  * @local: what the thread has of that expert
  * @index: in the table of threads
  * @tid: the kernel's number of the thread; 0: the record is free
+ * @calls: that took a lock, up to some
  *
  * A record whose thread has ended is taken over by a new one, with all that it had in
  * every expert.
@@ -106,6 +107,7 @@ struct em_thread {
 	struct em_local *local;
 	uint32_t index;
 	pid_t tid;
+	uint32_t calls;
 } __attribute__((aligned(64)));
 
 enum { EM_IDLE, EM_BUSY, EM_PARKED };

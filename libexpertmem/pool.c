@@ -243,7 +243,7 @@ void em_slab_put(struct em_expert *expert, struct em_slab *slab)
 	__atomic_store_n(&slab->inverse, 0, __ATOMIC_RELAXED);
 	slab->clean = false;
 	heap->nr_slabs--;
-	heap->nr_put++;
+	__atomic_fetch_add(&heap->nr_put, 1, __ATOMIC_RELAXED);
 	if (!shared) {
 		states_put(heap, slab->states, slab->class);
 		pool_put(expert, slab);

@@ -12,6 +12,10 @@
 /* So often slabs of a class become shared; then they are so from the start. */
 #define REVOKED_MAX	4
 
+/* From so many locals on, a thread gets one after so many calls that take the lock. */
+#define LOCALS_MANY	16
+#define CALLS_FEW	64
+
 /* From a page on, classes are whole pages: such blocks are page aligned. */
 const uint16_t em_class_size[EM_CLASSES] = {
 	16, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768,
@@ -130,7 +134,7 @@ static void extend(struct em_slab *slab)
 /* Enter what other threads have freed. */
 static void collect(struct em_slab *slab)
 {
-	unsigned int i = __atomic_exchange_n(&slab->remote, EM_NO_BLOCK, __ATOMIC_ACQUIRE);
+	unsigned int i = __atomic_exchange_n(&slab->remote, EM_NO_BLOCK, __ATOMIC_ACQ_REL);
 
 	while (i != EM_NO_BLOCK) {
 		unsigned int next = em_get_state(slab->states, i) - EM_STATE_REMOTE;
@@ -283,20 +287,25 @@ void *em_local_alloc(struct em_expert *expert, struct em_local *local, size_t si
 }
 
 /* A block of another thread's slab goes into the queue when that thread needs it. */
-static void push_remote(struct em_slab *slab, struct em_local *owner, unsigned int i)
+static void push_remote(struct em_expert *expert, struct em_local *local, struct em_slab *slab,
+			struct em_local *owner, unsigned int i)
 {
+	struct em_slab *pending;
 	uint32_t head = __atomic_load_n(&slab->remote, __ATOMIC_RELAXED);
 
 	do
 		em_set_state(slab->states, i, EM_STATE_REMOTE + head);
 	while (!__atomic_compare_exchange_n(&slab->remote, &head, i, true,
-					    __ATOMIC_RELEASE, __ATOMIC_RELAXED));
+					    __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
 	if (head != EM_NO_BLOCK)
 		return;
-	slab->pending = __atomic_load_n(&owner->pending, __ATOMIC_RELAXED);
-	while (!__atomic_compare_exchange_n(&owner->pending, &slab->pending, slab, true,
-					    __ATOMIC_RELEASE, __ATOMIC_RELAXED))
-		;
+	pending = __atomic_load_n(&owner->pending, __ATOMIC_RELAXED);
+	do
+		slab->pending = pending;
+	while (!__atomic_compare_exchange_n(&owner->pending, &pending, slab, true,
+					    __ATOMIC_RELEASE, __ATOMIC_RELAXED));
+	__atomic_fetch_add(&expert->heap.nr_put, 1, __ATOMIC_RELAXED);
+	local->passed = true;
 }
 
 /* Whose slab this is, and the state of the block at @offset; 0 if none starts there. */
@@ -344,7 +353,7 @@ enum em_freed em_slab_free(struct em_expert *expert, struct em_local *local,
 		push(slab, i);
 		em_local_place(local, slab);
 	} else {
-		push_remote(slab, owner_of(owner), i);
+		push_remote(expert, local, slab, owner_of(owner), i);
 	}
 	return EM_FREED;
 }
@@ -439,7 +448,8 @@ static struct em_local *local_new(struct em_expert *expert, uint32_t thread)
 
 /*
  * The local of the calling thread, made where there is none yet; local 0 for calls from
- * signal handlers, in debug mode, and where there are too many threads.
+ * signal handlers, in debug mode, where there are too many threads, and where many have
+ * one already, for the first calls of a thread: perhaps it makes no more.
  */
 struct em_local *em_local_get(struct em_expert *expert)
 {
@@ -451,7 +461,7 @@ struct em_local *em_local_get(struct em_expert *expert)
 		return NULL;
 	if (self->index && self->busy == EM_IDLE && !(expert->debug & EM_DEBUG_BLOCKS)) {
 		local = em_local_of(expert, self);
-		if (!local)
+		if (!local && (heap->nr_locals < LOCALS_MANY || ++self->calls > CALLS_FEW))
 			local = local_new(expert, self->index);
 	}
 	return local ? local : (struct em_local *)heap->locals.base;
@@ -508,6 +518,38 @@ void *em_slab_alloc(struct em_expert *expert, struct em_local *local, size_t siz
 	if (p || !get_slab(expert, local, class))
 		return p;
 	return em_local_alloc(expert, local, size, class);
+}
+
+/* Memory is short: use blocks of this local that are to wait, or too few to be listed. */
+static bool scrape(struct em_local *local, unsigned int class, struct em_slab *slab, size_t n)
+{
+	bool found = false;
+
+	for (; n--; slab++) {
+		if (owner_of(slab->owner) != local || slab->class != class)
+			continue;
+		collect(slab);
+		slab->stop += slab->reserve;
+		slab->reserve = 0;
+		slab->wake = slab->where == EM_CURRENT ? slab->stop - 1 :
+			     slab->head + (slab->where == EM_FULL ? 1 : all_free(slab));
+		em_local_place(local, slab);
+		found |= avail(slab);
+	}
+	return found;
+}
+
+void *em_slab_scrape(struct em_expert *expert, struct em_local *local, size_t size,
+		     unsigned int class)
+{
+	struct em_heap *heap = &expert->heap;
+	size_t small = (heap->small.base - expert->base) / EM_SLAB_SIZE;
+	bool found = scrape(local, class, &expert->slabs[small],
+			    heap->small.used / EM_SLAB_SIZE + 1);
+
+	found |= scrape(local, class, &expert->slabs[heap->huge_first],
+			heap->huge_end - heap->huge_first);
+	return found ? em_local_alloc(expert, local, size, class) : NULL;
 }
 
 /* ------------------------------------------------------------ with the expert stopped */

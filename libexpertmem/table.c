@@ -83,7 +83,8 @@ void em_unlock(struct em_expert *expert)
 	struct em_thread *self = em_self;
 	sigset_t before = expert->signals;
 
-	bool idle = expert->heap.nr_put != expert->heap.nr_seen && !em_whole_program;
+	bool idle = __atomic_load_n(&expert->heap.nr_put, __ATOMIC_RELAXED) !=
+		    expert->heap.nr_seen && !em_whole_program;
 
 	pthread_mutex_unlock(&expert->lock);
 	if (self->index && self->busy == EM_PARKED)
@@ -99,6 +100,7 @@ bool em_trim_idle(void)
 {
 	bool more = false;
 	unsigned int i;
+	uint64_t put;
 
 	for (i = 0; i < EM_MAX_EXPERTS; i++) {
 		struct em_expert *expert = &experts[i];
@@ -107,15 +109,15 @@ bool em_trim_idle(void)
 		if (!__atomic_load_n(&taken[i], __ATOMIC_RELAXED))
 			continue;
 		em_lock_slot(expert);
-		if (!expert->key || !expert->attached || heap->nr_put == heap->nr_trimmed ||
-		    em_status(expert) & EXPERTMEM_STATUS_RECLAIMED) {
-			heap->nr_seen = heap->nr_put;
-		} else if (heap->nr_seen != heap->nr_put) {
-			heap->nr_seen = heap->nr_put;
-			more = true;
-		} else {
-			em_heap_trim(expert);
+		put = __atomic_load_n(&heap->nr_put, __ATOMIC_RELAXED);
+		if (expert->key && expert->attached && put != heap->nr_trimmed &&
+		    !(em_status(expert) & EXPERTMEM_STATUS_RECLAIMED)) {
+			if (heap->nr_seen == put)
+				em_heap_trim(expert);
+			else
+				more = true;
 		}
+		heap->nr_seen = put;
 		em_unlock(expert);
 	}
 	return more;
@@ -312,7 +314,7 @@ struct em_expert *em_slot_get(void)
 		if (!taken[i])
 			expert = &experts[i];
 	if (expert) {
-		taken[expert - experts] = true;
+		__atomic_store_n(&taken[expert - experts], true, __ATOMIC_RELAXED);
 		__atomic_add_fetch(&open_experts, 1, __ATOMIC_RELAXED);
 	}
 	pthread_mutex_unlock(&table_lock);
@@ -322,7 +324,7 @@ struct em_expert *em_slot_get(void)
 void em_slot_put(struct em_expert *expert)
 {
 	pthread_mutex_lock(&table_lock);
-	taken[expert - experts] = false;
+	__atomic_store_n(&taken[expert - experts], false, __ATOMIC_RELAXED);
 	__atomic_sub_fetch(&open_experts, 1, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&table_lock);
 }

@@ -31,21 +31,15 @@ static uint32_t nr_threads = 1;
 static uint32_t probe;
 static pid_t process;
 static bool has_membarrier;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 /* The table of threads, and what is asked once in a process. */
-static bool init(void)
+static void init(void)
 {
-	struct em_thread *none = NULL, *table = em_map(EM_THREADS * sizeof(*table), MAP_PRIVATE);
-
-	if (!table)
-		return false;
 	process = getpid();
 	has_membarrier = !syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED,
 				  0, 0);
-	if (!__atomic_compare_exchange_n(&em_threads, &none, table, false, __ATOMIC_RELEASE,
-					 __ATOMIC_RELAXED))
-		munmap(table, EM_THREADS * sizeof(*table));
-	return true;
+	em_threads = em_map(EM_THREADS * sizeof(*em_threads), MAP_PRIVATE);
 }
 
 static pid_t current_tid(void)
@@ -81,7 +75,8 @@ struct em_thread *em_register(void)
 
 	if (em_self != &nobody)
 		return em_self;
-	if (!__atomic_load_n(&em_threads, __ATOMIC_ACQUIRE) && !init())
+	pthread_once(&once, init);
+	if (!em_threads)
 		return NULL;
 	tid = current_tid();
 	for (n = 0; n < PROBES && n < used - 1; n++) {
@@ -95,11 +90,14 @@ struct em_thread *em_register(void)
 			return NULL;
 	} while (!__atomic_compare_exchange_n(&nr_threads, &used, i + 1, false,
 					      __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
-	__atomic_store_n(&em_threads[i].tid, tid, __ATOMIC_RELAXED);
 found:
+	/* What the last user did in its sections was before this. */
+	__atomic_load_n(&em_threads[i].busy, __ATOMIC_ACQUIRE);
+	__atomic_store_n(&em_threads[i].busy, EM_IDLE, __ATOMIC_RELAXED);
+	__atomic_store_n(&em_threads[i].expert, &nobodys, __ATOMIC_RELAXED);
 	em_threads[i].index = i;
-	em_threads[i].expert = &nobodys;
-	em_threads[i].busy = EM_IDLE;
+	em_threads[i].calls = 0;
+	__atomic_store_n(&em_threads[i].tid, tid, __ATOMIC_RELEASE);
 	em_self = &em_threads[i];
 	errno = saved;
 	return em_self;
