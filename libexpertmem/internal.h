@@ -308,6 +308,7 @@ void em_debug_made(struct em_expert *expert, void *p, size_t size, size_t room,
 void em_debug_shrunk(struct em_expert *expert, void *p, size_t old, size_t size, size_t room);
 void em_debug_ends(struct em_expert *expert, void *p, size_t size, size_t room,
 		   struct expertmem_finding *found);
+void em_debug_guard(struct em_expert *expert, void *page, bool guard);
 void em_debug_region(struct em_expert *expert, void *start, size_t size, bool back);
 void em_debug_leaks(HEXPERTKEY key);
 void em_debug_tell(const struct expertmem_finding *finding, unsigned int debug, bool heard);

@@ -190,6 +190,7 @@ void *em_large_alloc_guarded(struct em_expert *expert, size_t size)
 	/* A block of size 0 would be where the region has ended. */
 	if (!room)
 		large.address -= 16;
+	em_debug_guard(expert, large.region + em_round_up(region_size(&large), EM_PAGE), true);
 	return insert(expert, &large);
 }
 
@@ -208,6 +209,8 @@ bool em_large_resize(struct em_expert *expert, struct em_large *large, size_t si
 	to = em_round_up(region_size(&new), unit);
 	if (from != to && !expert->backend->resize(expert, large->region, from, to))
 		return false;
+	if (large->address % EM_PAGE)
+		em_debug_guard(expert, large->region + from, false);
 	write_begin(&expert->heap);
 	set(large, &new);
 	write_end(&expert->heap);
@@ -236,6 +239,9 @@ size_t em_large_free(struct em_expert *expert, struct em_large *hole)
 	write_end(heap);
 	heap->nr_large--;
 	em_debug_region(expert, freed.region, region_size(&freed), true);
+	if (freed.address % EM_PAGE)
+		em_debug_guard(expert, freed.region + em_round_up(region_size(&freed), EM_PAGE),
+			       false);
 	expert->backend->free(expert, freed.region, region_size(&freed));
 	return freed.size;
 }
