@@ -15,6 +15,9 @@
 /* regions from this size on are placed where they can grow, as the module does */
 #define ROOMY	(256UL << 10)
 
+/* regions of the small window that have grown to this size have huge pages inside */
+#define LARGE	(2 * EM_HUGE)
+
 /**
  * struct node - a region and the gap behind it
  * @start: offset in the window
@@ -338,6 +341,16 @@ static void *anon_alloc(struct em_expert *expert, enum em_window window, size_t 
 	return NULL;
 }
 
+/* What grows large in the small window gets huge pages inside nevertheless. */
+static void advise(struct em_expert *expert, char *region, size_t size, int advice)
+{
+	char *start = (char *)em_round_up((uintptr_t)region, EM_HUGE);
+
+	if (size >= LARGE && em_window_of(expert, region) == EM_SMALL_WINDOW &&
+	    !(expert->flags & EXPERTMEM_NO_HUGE))
+		madvise(start, (region + size - start) & ~(EM_HUGE - 1), advice);
+}
+
 static bool anon_resize(struct em_expert *expert, void *region, size_t old, size_t size)
 {
 	enum em_window window = em_window_of(expert, region);
@@ -352,6 +365,8 @@ static bool anon_resize(struct em_expert *expert, void *region, size_t old, size
 		give_back(expert, (char *)region + size, old - size);
 	else if (!take(expert, (char *)region + old, size - old))
 		return gaps_resize(gaps, start, size, old, em_granule(window)), false;
+	if (size / EM_HUGE > old / EM_HUGE)
+		advise(expert, region, size, MADV_HUGEPAGE);
 	return true;
 }
 
@@ -360,6 +375,7 @@ static void anon_free(struct em_expert *expert, void *region, size_t size)
 	enum em_window window = em_window_of(expert, region);
 
 	give_back(expert, region, rounded(window, size));
+	advise(expert, region, rounded(window, size), MADV_NOHUGEPAGE);
 	gaps_remove(expert->gaps[window],
 		    (char *)region - em_window_base(expert, window));
 }

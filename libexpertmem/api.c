@@ -75,7 +75,7 @@ static DWORD bad(HEXPERTKEY key, enum expertmem_finding_kind kind, const void *p
 /* ------------------------------------------------------------------------ sections */
 
 /* em_begin(), also for a thread that was last in a section of another expert */
-static struct em_expert *begin(HEXPERTKEY key)
+static __attribute__((noinline)) struct em_expert *begin(HEXPERTKEY key)
 {
 	struct em_expert *expert = em_slot_of(key);
 	struct em_thread *self = em_register();
@@ -94,6 +94,13 @@ static struct em_expert *begin(HEXPERTKEY key)
 	self->local = local;
 	__atomic_store_n(&self->expert, expert, __ATOMIC_RELAXED);
 	return expert;
+}
+
+static inline struct em_expert *begin_any(HEXPERTKEY key)
+{
+	struct em_expert *expert = em_begin(em_self, key);
+
+	return likely(expert) ? expert : begin(key);
 }
 
 /* Give back the slabs that the call which ends here has made spare. */
@@ -127,7 +134,7 @@ static void *alloc_in_section(HEXPERTKEY key, size_t size, size_t alignment)
 
 	if (size > EM_SMALL_MAX || alignment > EM_PAGE)
 		return NULL;
-	expert = begin(key);
+	expert = begin_any(key);
 	if (!expert)
 		return NULL;
 	block = em_local_alloc(expert, em_self->local, size, em_class_of(size, alignment));
@@ -138,7 +145,7 @@ static void *alloc_in_section(HEXPERTKEY key, size_t size, size_t alignment)
 /* 1: freed, 0: bad, -1: it takes the lock */
 static int free_in_section(HEXPERTKEY key, void *p)
 {
-	struct em_expert *expert = begin(key);
+	struct em_expert *expert = begin_any(key);
 	struct em_slab *slab;
 	int freed = -1;
 	uint32_t offset;
@@ -169,7 +176,7 @@ static int free_in_section(HEXPERTKEY key, void *p)
 /* The same, with the new block in @p */
 static int realloc_in_section(HEXPERTKEY key, void **p, size_t size)
 {
-	struct em_expert *expert = begin(key);
+	struct em_expert *expert = begin_any(key);
 	struct em_local *local;
 	struct em_slab *slab;
 	uint32_t offset;
@@ -368,6 +375,8 @@ static __attribute__((noinline)) SIZE_T free_and_place(HEXPERTKEY key, struct em
 static __attribute__((noinline)) SIZE_T free_bad(HEXPERTKEY key, void *p)
 {
 	em_end(em_self);
+	if (!p)
+		return NMERR_SUCCESS;
 	return bad(key, EXPERTMEM_BAD_FREE, p);
 }
 
@@ -439,8 +448,9 @@ SIZE_T WINAPI ExpertFreeMemory(HEXPERTKEY hExpertKey, LPVOID pMemory)
 		return free_slow(hExpertKey, pMemory);
 	local = self->local;
 	slab = em_slab_of(expert, pMemory, &offset);
-	if (unlikely(!slab || __atomic_load_n(&slab->owner, __ATOMIC_RELAXED) !=
-			      (uintptr_t)local))
+	if (unlikely(!slab))
+		return free_bad(hExpertKey, pMemory);
+	if (unlikely(__atomic_load_n(&slab->owner, __ATOMIC_RELAXED) != (uintptr_t)local))
 		return free_foreign(hExpertKey, pMemory);
 	if (unlikely(!em_block_at(slab, offset, &i)))
 		return free_bad(hExpertKey, pMemory);
@@ -469,8 +479,8 @@ SIZE_T WINAPI ExpertMemorySize(HEXPERTKEY hExpertKey, LPVOID pOriginalMemory)
 	size_t size = 0;
 	int live = -1;
 
-	expert = em_begin(em_self, hExpertKey);
-	if (expert || (expert = begin(hExpertKey))) {
+	expert = begin_any(hExpertKey);
+	if (expert) {
 		slab = em_slab_at(expert, pOriginalMemory, &offset);
 		live = slab ? em_slab_size(slab, offset, &size) :
 			      em_large_peek(expert, pOriginalMemory, &size);

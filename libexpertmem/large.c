@@ -10,7 +10,7 @@
 struct em_large {
 	uintptr_t address;
 	size_t size;
-	size_t room;		/* the same, and what debug mode keeps behind */
+	size_t room;		/* the same, and what is kept behind */
 	char *region;		/* starts before @address where that is aligned */
 };
 
@@ -22,6 +22,10 @@ struct em_large_table {
 	size_t mask;
 	struct em_large places[];
 };
+
+/* A block that grows gets this part of its size more, and at most so many bytes. */
+#define GROW_PART	16
+#define GROW_MAX	(1UL << 20)
 
 static size_t table_size(size_t places)
 {
@@ -194,17 +198,14 @@ void *em_large_alloc_guarded(struct em_expert *expert, size_t size)
 	return insert(expert, &large);
 }
 
-/* Resize a block where it is. One that shrinks always can be. */
-bool em_large_resize(struct em_expert *expert, struct em_large *large, size_t size)
+static bool resize(struct em_expert *expert, struct em_large *large, size_t size, size_t room)
 {
 	size_t unit = em_granule(em_window_of(expert, large->region));
 	struct em_large new = *large;
 	size_t from, to;
 
-	if (size > expert->window)
-		return false;
 	new.size = size;
-	new.room = size;
+	new.room = room;
 	from = em_round_up(region_size(large), unit);
 	to = em_round_up(region_size(&new), unit);
 	if (from != to && !expert->backend->resize(expert, large->region, from, to))
@@ -215,6 +216,22 @@ bool em_large_resize(struct em_expert *expert, struct em_large *large, size_t si
 	set(large, &new);
 	write_end(&expert->heap);
 	return true;
+}
+
+/*
+ * Resize a block where it is. One that shrinks always can be. One that grows will
+ * probably do so again: where it can have it, it gets a little more.
+ */
+bool em_large_resize(struct em_expert *expert, struct em_large *large, size_t size)
+{
+	size_t more = size / GROW_PART < GROW_MAX ? size / GROW_PART : GROW_MAX;
+
+	if (size > expert->window)
+		return false;
+	if (size > large->size && size <= large->room)
+		return resize(expert, large, size, large->room);
+	return (size > large->size && resize(expert, large, size, size + more)) ||
+	       resize(expert, large, size, size);
 }
 
 /* Free a block. Returns its size. */

@@ -5,7 +5,7 @@
 #include "internal.h"
 
 /* small slabs that are used before huge chunks are */
-#define SMALL_SEGMENT	(4UL << 20)
+#define SMALL_SEGMENT	(2UL << 20)
 
 /* so many slabs that are to be used again wait for one em_quiesce() */
 #define LIMBO_MAX	32
