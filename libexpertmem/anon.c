@@ -314,6 +314,13 @@ err_gaps:
 	return EXPERTMEM_E_NOMEM;
 }
 
+/* What is in no region is there to be touched, too, but for these. */
+static void anon_guard(struct em_expert *expert, void *page, bool guard)
+{
+	(void)expert;
+	mprotect(page, EM_PAGE, guard ? PROT_NONE : PROT_READ | PROT_WRITE);
+}
+
 /* Private memory is the child's already. */
 static int anon_fork(struct em_expert *expert)
 {
@@ -422,6 +429,7 @@ const struct em_backend em_anon = {
 	.resize		= anon_resize,
 	.free		= anon_free,
 	.discard	= anon_discard,
+	.guard		= anon_guard,
 	.fork		= anon_fork,
 	.terminate	= anon_terminate,
 	.reclaim	= anon_reclaim,

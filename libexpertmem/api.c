@@ -190,7 +190,7 @@ static int realloc_in_section(HEXPERTKEY key, void **p, size_t size)
 	local = em_self->local;
 	slab = em_slab_at(expert, *p, &offset);
 	if (!slab) {
-		if (!em_large_peek(expert, *p, &old))
+		if (!em_is_in(expert, *p) || !em_large_peek(expert, *p, &old))
 			done = 0;
 	} else if (!em_slab_size(slab, offset, &old)) {
 		done = 0;
@@ -483,7 +483,8 @@ SIZE_T WINAPI ExpertMemorySize(HEXPERTKEY hExpertKey, LPVOID pOriginalMemory)
 	if (expert) {
 		slab = em_slab_at(expert, pOriginalMemory, &offset);
 		live = slab ? em_slab_size(slab, offset, &size) :
-			      em_large_peek(expert, pOriginalMemory, &size);
+		       em_is_in(expert, pOriginalMemory) ?
+		       em_large_peek(expert, pOriginalMemory, &size) : 0;
 		em_end(em_self);
 	}
 	if (live < 0) {

@@ -134,13 +134,6 @@ bool em_debug_is_guarded(struct em_expert *expert, size_t size, size_t alignment
 	       ++expert->sampled % GUARD_EVERY == 0;
 }
 
-/* The page behind a region: always free, but with ANON there to be touched. */
-void em_debug_guard(struct em_expert *expert, void *page, bool guard)
-{
-	if (expert->debug & EM_DEBUG_GUARD && expert->backend->id == EXPERTMEM_BACKEND_ANON)
-		mprotect(page, EM_PAGE, guard ? PROT_NONE : PROT_READ | PROT_WRITE);
-}
-
 static unsigned char canary(const unsigned char *p)
 {
 	return 0xc5 ^ (uintptr_t)p;

@@ -126,6 +126,12 @@ static int device_attach(struct em_expert *expert)
 	return EXPERTMEM_OK;
 }
 
+/* What is in no region always faults. */
+static void device_guard(struct em_expert *expert, void *page, bool guard)
+{
+	(void)expert, (void)page, (void)guard;
+}
+
 /* Nothing else may be mapped before the windows are: they are a hole in the child. */
 static int device_fork(struct em_expert *expert)
 {
@@ -236,6 +242,7 @@ const struct em_backend em_device = {
 	.resize		= device_resize,
 	.free		= device_free,
 	.discard	= device_discard,
+	.guard		= device_guard,
 	.fork		= device_fork,
 	.terminate	= device_terminate,
 	.reclaim	= device_reclaim,

@@ -300,15 +300,6 @@ int expertmem_listen(HEXPERTKEY key, expertmem_listener listener, void *arg)
 	return EXPERTMEM_OK;
 }
 
-/* Is there anybody to tell what is found? */
-bool em_is_heard(HEXPERTKEY key)
-{
-	const struct em_expert *expert = em_slot_of(key);
-
-	return __atomic_load_n(&expert->listener, __ATOMIC_RELAXED) ||
-	       expert->debug & (EM_DEBUG_REPORT | EM_DEBUG_ABORT);
-}
-
 void em_tell(const struct expertmem_finding *finding)
 {
 	struct em_expert *expert = em_lock(finding->key);

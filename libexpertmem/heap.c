@@ -31,12 +31,22 @@ bool em_array_clear(struct em_expert *expert, struct em_array *array)
 	return true;
 }
 
-/* Get an array its region, and the addresses that it may grow into. */
+/*
+ * Get an array its region, and the addresses that it may grow into. Nothing is mapped
+ * before and behind these, so that no overrun comes in.
+ */
 static bool array_init(struct em_expert *expert, struct em_array *array, size_t size,
 		       size_t room)
 {
-	for (; !array->base && room >= size; room /= 2)
+	for (; !array->base && room >= size; room /= 2) {
 		array->base = expert->backend->alloc(expert, EM_SMALL_WINDOW, size, room);
+		if (!array->base)
+			continue;
+		room = em_round_up(room, EM_PAGE);
+		expert->backend->guard(expert, array->base - EM_PAGE, true);
+		expert->backend->guard(expert, array->base + room, true);
+		break;
+	}
 	if (!array->base)
 		return false;
 	array->size = size;

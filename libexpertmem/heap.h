@@ -195,7 +195,6 @@ enum em_freed em_slab_free(struct em_expert *expert, struct em_local *local,
 			   struct em_slab *slab, uint32_t offset);
 enum em_freed em_slab_resize(struct em_expert *expert, struct em_local *local,
 			     struct em_slab *slab, uint32_t offset, size_t size, bool stay);
-bool em_slab_size(const struct em_slab *slab, uint32_t offset, size_t *size);
 bool em_slab_is_mine(const struct em_slab *slab, const struct em_local *local);
 void em_slab_share(struct em_expert *expert, struct em_slab *slab);
 void em_slabs_tidy(struct em_expert *expert, struct em_local *heir);
@@ -271,6 +270,29 @@ static inline int64_t em_add(int64_t *counter, int64_t n)
 static inline bool em_is_live(uint16_t state)
 {
 	return (uint16_t)(state - 1) <= EM_SMALL_MAX;
+}
+
+/* Whose slab this is, and the state of the block at @offset; 0 if none starts there. */
+static inline uint16_t em_slab_look(const struct em_slab *slab, uint32_t offset,
+				    uintptr_t *owner, uint32_t *i)
+{
+	const uint16_t *states;
+
+	/* Before all else: what the slab is does not change while a shared one is seen. */
+	*owner = __atomic_load_n(&slab->owner, __ATOMIC_ACQUIRE);
+	states = __atomic_load_n(&slab->states, __ATOMIC_RELAXED);
+	return em_block_at(slab, offset, i) ? em_get_state(states, *i) : 0;
+}
+
+/* Is a live block there, and how large? In a section or with the lock held. */
+static inline bool em_slab_size(const struct em_slab *slab, uint32_t offset, size_t *size)
+{
+	uintptr_t owner;
+	uint32_t i;
+	uint16_t state = em_slab_look(slab, offset, &owner, &i);
+
+	*size = state - 1U;
+	return em_is_live(state);
 }
 
 #endif /* EM_HEAP_H */

@@ -57,6 +57,7 @@
 
 /* windows are multiples of this, and start at one */
 #define EM_WINDOW_SHIFT	30
+#define EM_ADDRESS_BITS	47
 #define EM_WINDOW_MIN	(1UL << EM_WINDOW_SHIFT)
 
 enum em_window { EM_SMALL_WINDOW, EM_HUGE_WINDOW };
@@ -134,6 +135,8 @@ struct em_backend {
 	void (*free)(struct em_expert *expert, void *region, size_t size);
 	/* give back the pages of a part of a region; they read as zero then */
 	void (*discard)(void *start, size_t size);
+	/* make sure that the page, which is in no region, faults (@guard), or need not */
+	void (*guard)(struct em_expert *expert, void *page, bool guard);
 	/*
 	 * In the child of a fork, while the parent waits: go on with what the parent has,
 	 * at the same addresses; enum expertmem_error
@@ -205,6 +208,37 @@ struct em_expert {
 	void *listener_arg;
 } __attribute__((aligned(64)));
 
+/* table.c; by index, and for every EM_WINDOW_MIN of addresses 0 or 1 + the index */
+extern struct em_expert em_experts[EM_MAX_EXPERTS];
+extern uint16_t em_owners[1UL << (EM_ADDRESS_BITS - EM_WINDOW_SHIFT)];
+
+/* The only expert that can have this key. */
+static inline struct em_expert *em_slot_of(HEXPERTKEY key)
+{
+	return &em_experts[(uintptr_t)key & (EM_MAX_EXPERTS - 1)];
+}
+
+/* The expert in whose windows @p is, or NULL. @p is not read. */
+static inline struct em_expert *em_owner_of(const void *p)
+{
+	uintptr_t address = (uintptr_t)p;
+	unsigned int owner;
+
+	if (address >> EM_ADDRESS_BITS)
+		return NULL;
+	owner = __atomic_load_n(&em_owners[address >> EM_WINDOW_SHIFT], __ATOMIC_RELAXED);
+	return owner ? &em_experts[owner - 1] : NULL;
+}
+
+/* Is there anybody to tell what is found? */
+static inline bool em_is_heard(HEXPERTKEY key)
+{
+	const struct em_expert *expert = em_slot_of(key);
+
+	return __atomic_load_n(&expert->listener, __ATOMIC_RELAXED) ||
+	       expert->debug & (EM_DEBUG_REPORT | EM_DEBUG_ABORT);
+}
+
 static inline char *em_window_base(const struct em_expert *expert, enum em_window window)
 {
 	return expert->base + (window == EM_HUGE_WINDOW ? expert->window : 0);
@@ -231,6 +265,11 @@ static inline size_t em_round_up(size_t size, size_t unit)
 static inline uint32_t em_status(const struct em_expert *expert)
 {
 	return __atomic_load_n(expert->status, __ATOMIC_RELAXED);
+}
+
+static inline bool em_is_in(const struct em_expert *expert, const void *p)
+{
+	return (uintptr_t)p - (uintptr_t)expert->base < expert->span;
 }
 
 /*
@@ -282,18 +321,15 @@ void em_relock(struct em_expert *expert);
 void em_stop(struct em_expert *expert);
 void em_resume(struct em_expert *expert);
 int em_attach(struct em_expert *expert);
-struct em_expert *em_slot_of(HEXPERTKEY key);
 struct em_expert *em_slot_get(void);
 void em_slot_put(struct em_expert *expert);
 HEXPERTKEY em_key_of(const struct em_expert *expert);
 void em_set_owner(const struct em_expert *expert, unsigned int owner);
 void em_teardown(struct em_expert *expert);
 bool em_trim_idle(void);
-struct em_expert *em_owner_of(const void *p);
 void em_lock_slot(struct em_expert *expert);
 
 /* expert.c */
-bool em_is_heard(HEXPERTKEY key);
 void em_tell(const struct expertmem_finding *finding);
 
 /* debug.c */
@@ -308,7 +344,6 @@ void em_debug_made(struct em_expert *expert, void *p, size_t size, size_t room,
 void em_debug_shrunk(struct em_expert *expert, void *p, size_t old, size_t size, size_t room);
 void em_debug_ends(struct em_expert *expert, void *p, size_t size, size_t room,
 		   struct expertmem_finding *found);
-void em_debug_guard(struct em_expert *expert, void *page, bool guard);
 void em_debug_region(struct em_expert *expert, void *start, size_t size, bool back);
 void em_debug_leaks(HEXPERTKEY key);
 void em_debug_tell(const struct expertmem_finding *finding, unsigned int debug, bool heard);

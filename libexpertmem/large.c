@@ -194,7 +194,8 @@ void *em_large_alloc_guarded(struct em_expert *expert, size_t size)
 	/* A block of size 0 would be where the region has ended. */
 	if (!room)
 		large.address -= 16;
-	em_debug_guard(expert, large.region + em_round_up(region_size(&large), EM_PAGE), true);
+	expert->backend->guard(expert, large.region + em_round_up(region_size(&large), EM_PAGE),
+			       true);
 	return insert(expert, &large);
 }
 
@@ -211,7 +212,7 @@ static bool resize(struct em_expert *expert, struct em_large *large, size_t size
 	if (from != to && !expert->backend->resize(expert, large->region, from, to))
 		return false;
 	if (large->address % EM_PAGE)
-		em_debug_guard(expert, large->region + from, false);
+		expert->backend->guard(expert, large->region + from, false);
 	write_begin(&expert->heap);
 	set(large, &new);
 	write_end(&expert->heap);
@@ -257,8 +258,8 @@ size_t em_large_free(struct em_expert *expert, struct em_large *hole)
 	heap->nr_large--;
 	em_debug_region(expert, freed.region, region_size(&freed), true);
 	if (freed.address % EM_PAGE)
-		em_debug_guard(expert, freed.region + em_round_up(region_size(&freed), EM_PAGE),
-			       false);
+		expert->backend->guard(expert, freed.region +
+				       em_round_up(region_size(&freed), EM_PAGE), false);
 	expert->backend->free(expert, freed.region, region_size(&freed));
 	return freed.size;
 }

@@ -308,18 +308,6 @@ static void push_remote(struct em_expert *expert, struct em_local *local, struct
 	local->passed = true;
 }
 
-/* Whose slab this is, and the state of the block at @offset; 0 if none starts there. */
-static uint16_t look(const struct em_slab *slab, uint32_t offset, uintptr_t *owner,
-		     uint32_t *i)
-{
-	const uint16_t *states;
-
-	/* Before all else: what the slab is does not change while a shared one is seen. */
-	*owner = __atomic_load_n(&slab->owner, __ATOMIC_ACQUIRE);
-	states = __atomic_load_n(&slab->states, __ATOMIC_RELAXED);
-	return em_block_at(slab, offset, i) ? em_get_state(states, *i) : 0;
-}
-
 /**
  * em_slab_free() - free a small block
  * @expert: the expert
@@ -334,7 +322,7 @@ enum em_freed em_slab_free(struct em_expert *expert, struct em_local *local,
 {
 	uintptr_t owner;
 	uint32_t i;
-	uint16_t state = look(slab, offset, &owner, &i);
+	uint16_t state = em_slab_look(slab, offset, &owner, &i);
 
 	if (!em_is_live(state))
 		return EM_BAD;
@@ -364,7 +352,7 @@ enum em_freed em_slab_resize(struct em_expert *expert, struct em_local *local,
 {
 	uintptr_t owner;
 	uint32_t i;
-	uint16_t state = look(slab, offset, &owner, &i);
+	uint16_t state = em_slab_look(slab, offset, &owner, &i);
 
 	if (!em_is_live(state) ||
 	    (stay ? size > slab->block : size > EM_SMALL_MAX || class_of(size) != slab->class))
@@ -389,17 +377,6 @@ bool em_slab_is_mine(const struct em_slab *slab, const struct em_local *local)
 	uintptr_t owner = __atomic_load_n(&slab->owner, __ATOMIC_RELAXED);
 
 	return owner & EM_SHARED || (owner_of(owner) == local && !(owner & EM_SHARING));
-}
-
-/* Is a live block there, and how large? In a section or with the lock held. */
-bool em_slab_size(const struct em_slab *slab, uint32_t offset, size_t *size)
-{
-	uintptr_t owner;
-	uint32_t i;
-	uint16_t state = look(slab, offset, &owner, &i);
-
-	*size = state - 1U;
-	return em_is_live(state);
 }
 
 /* The local of a thread in a section, or NULL. */

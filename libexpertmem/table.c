@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * The table of experts of this process: keys, locks, addresses, fork.
+ * The table of em_experts of this process: keys, locks, addresses, fork.
  *
  * A key is an index into the table and the generation of that slot, so a key that was
  * closed is told apart from the one that has its slot now. Slots and their locks are
@@ -23,7 +23,6 @@
 #include "internal.h"
 
 #define INDEX_BITS	12
-#define ADDRESS_BITS	47
 
 /* The nth expert of a process has windows of 1/n of the share, so that all find place. */
 #define WINDOW_MAX	(1UL << 40)
@@ -33,9 +32,9 @@
 
 _Static_assert(EM_MAX_EXPERTS == 1 << INDEX_BITS, "an index must fit into a key");
 
-static struct em_expert experts[EM_MAX_EXPERTS];
+struct em_expert em_experts[EM_MAX_EXPERTS];
 /* for every EM_WINDOW_MIN of addresses: 0, or 1 + the index of the expert there */
-static uint16_t owners[1UL << (ADDRESS_BITS - EM_WINDOW_SHIFT)];
+uint16_t em_owners[1UL << (EM_ADDRESS_BITS - EM_WINDOW_SHIFT)];
 static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
 static bool taken[EM_MAX_EXPERTS];
 static unsigned int open_experts;
@@ -46,15 +45,9 @@ bool em_whole_program;
 
 HEXPERTKEY em_key_of(const struct em_expert *expert)
 {
-	uintptr_t index = expert - experts;
+	uintptr_t index = expert - em_experts;
 
 	return (HEXPERTKEY)(expert->generation << INDEX_BITS | index);
-}
-
-/* The only expert that can have this key. */
-struct em_expert *em_slot_of(HEXPERTKEY key)
-{
-	return &experts[(uintptr_t)key & (EM_MAX_EXPERTS - 1)];
 }
 
 /*
@@ -103,7 +96,7 @@ bool em_trim_idle(void)
 	uint64_t put;
 
 	for (i = 0; i < EM_MAX_EXPERTS; i++) {
-		struct em_expert *expert = &experts[i];
+		struct em_expert *expert = &em_experts[i];
 		struct em_heap *heap = &expert->heap;
 
 		if (!__atomic_load_n(&taken[i], __ATOMIC_RELAXED))
@@ -165,25 +158,13 @@ void em_resume(struct em_expert *expert)
 		__atomic_store_n(&expert->gate, expert->key, __ATOMIC_RELEASE);
 }
 
-/* The expert in whose windows @p is, or NULL. @p is not read. */
-struct em_expert *em_owner_of(const void *p)
-{
-	uintptr_t address = (uintptr_t)p;
-	unsigned int owner;
-
-	if (address >> ADDRESS_BITS)
-		return NULL;
-	owner = __atomic_load_n(&owners[address >> EM_WINDOW_SHIFT], __ATOMIC_RELAXED);
-	return owner ? &experts[owner - 1] : NULL;
-}
-
 void em_set_owner(const struct em_expert *expert, unsigned int owner)
 {
 	size_t i = (uintptr_t)expert->base >> EM_WINDOW_SHIFT;
 	size_t end = i + (expert->window * 2 >> EM_WINDOW_SHIFT);
 
 	for (; i < end; i++)
-		__atomic_store_n(&owners[i], owner, __ATOMIC_RELAXED);
+		__atomic_store_n(&em_owners[i], owner, __ATOMIC_RELAXED);
 }
 
 /* Addresses for both windows, aligned, with nothing there yet. */
@@ -272,7 +253,7 @@ int em_attach(struct em_expert *expert)
 		goto err_windows;
 	if (!em_debug_attach(expert))
 		goto err_tables;
-	em_set_owner(expert, expert - experts + 1);
+	em_set_owner(expert, expert - em_experts + 1);
 	expert->attached = true;
 	expert->stops++;
 	em_resume(expert);
@@ -307,14 +288,14 @@ struct em_expert *em_slot_get(void)
 	unsigned int i;
 
 	/* Most of the table is never touched. */
-	madvise((void *)em_round_up((uintptr_t)experts, EM_PAGE), sizeof(experts) - EM_PAGE,
+	madvise((void *)em_round_up((uintptr_t)em_experts, EM_PAGE), sizeof(em_experts) - EM_PAGE,
 		MADV_NOHUGEPAGE);
 	pthread_mutex_lock(&table_lock);
 	for (i = 0; i < EM_MAX_EXPERTS && !expert; i++)
 		if (!taken[i])
-			expert = &experts[i];
+			expert = &em_experts[i];
 	if (expert) {
-		__atomic_store_n(&taken[expert - experts], true, __ATOMIC_RELAXED);
+		__atomic_store_n(&taken[expert - em_experts], true, __ATOMIC_RELAXED);
 		__atomic_add_fetch(&open_experts, 1, __ATOMIC_RELAXED);
 	}
 	pthread_mutex_unlock(&table_lock);
@@ -324,7 +305,7 @@ struct em_expert *em_slot_get(void)
 void em_slot_put(struct em_expert *expert)
 {
 	pthread_mutex_lock(&table_lock);
-	__atomic_store_n(&taken[expert - experts], false, __ATOMIC_RELAXED);
+	__atomic_store_n(&taken[expert - em_experts], false, __ATOMIC_RELAXED);
 	__atomic_sub_fetch(&open_experts, 1, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&table_lock);
 }
@@ -332,25 +313,25 @@ void em_slot_put(struct em_expert *expert)
 /*
  * A fork of an expert has none of its memory, unless the expert is the heap of the whole
  * program: then the child goes on with a copy, and the parent waits until it has that.
- * The child's experts have new locks: those of the parent may have been held by threads
+ * The child's em_experts have new locks: those of the parent may have been held by threads
  * that the child does not have.
  */
 static int copied[2] = { -1, -1 };	/* closed in the child when it has its copy */
 
-/* Lock and stop the experts that the child is to have. */
+/* Lock and stop the em_experts that the child is to have. */
 static void fork_prepare(void)
 {
 	unsigned int i;
 
 	pthread_mutex_lock(&table_lock);
 	for (i = 0; i < EM_MAX_EXPERTS; i++) {
-		if (!taken[i] || !experts[i].keep)
+		if (!taken[i] || !em_experts[i].keep)
 			continue;
-		em_lock_slot(&experts[i]);
-		if (!experts[i].attached)
+		em_lock_slot(&em_experts[i]);
+		if (!em_experts[i].attached)
 			continue;
-		em_stop(&experts[i]);
-		if (experts[i].backend->id == EXPERTMEM_BACKEND_DEVICE && copied[0] < 0 &&
+		em_stop(&em_experts[i]);
+		if (em_experts[i].backend->id == EXPERTMEM_BACKEND_DEVICE && copied[0] < 0 &&
 		    pipe2(copied, O_CLOEXEC))
 			copied[0] = -1;
 	}
@@ -369,11 +350,11 @@ static void fork_parent(void)
 		copied[0] = -1;
 	}
 	for (i = EM_MAX_EXPERTS; i--; ) {
-		if (!taken[i] || !experts[i].keep)
+		if (!taken[i] || !em_experts[i].keep)
 			continue;
-		if (experts[i].attached)
-			em_resume(&experts[i]);
-		em_unlock(&experts[i]);
+		if (em_experts[i].attached)
+			em_resume(&em_experts[i]);
+		em_unlock(&em_experts[i]);
 	}
 	pthread_mutex_unlock(&table_lock);
 }
@@ -420,7 +401,7 @@ static void fork_child(void)
 	em_threads_after_fork();
 	em_idle_after_fork();
 	for (i = EM_MAX_EXPERTS; i--; ) {
-		struct em_expert *expert = &experts[i];
+		struct em_expert *expert = &em_experts[i];
 
 		if (!taken[i])
 			continue;
@@ -444,8 +425,8 @@ static void fork_child(void)
 	}
 	pthread_mutex_init(&table_lock, NULL);
 	for (i = 0; i < EM_MAX_EXPERTS; i++)
-		if (taken[i] && !experts[i].key)
-			em_slot_put(&experts[i]);
+		if (taken[i] && !em_experts[i].key)
+			em_slot_put(&em_experts[i]);
 }
 
 __attribute__((constructor)) static void init(void)
