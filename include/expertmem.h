@@ -145,8 +145,8 @@ struct expertmem_progress {
  * may not be opened, or is too old, is an error, so that nobody loses the kernel's
  * promise unawares. At most 4,096 experts are open in one process.
  *
- * Return: EXPERTMEM_OK, E_INVALID (name, flags, reserved, backend, or an unknown
- * EXPERTMEM_BACKEND in the environment), E_NO_MODULE, E_ACCESS, E_ABI, E_NO_DEVICE,
+ * Return: EXPERTMEM_OK, E_INVALID (name, flags, reserved, backend, or an unknown word in
+ * EXPERTMEM_BACKEND or EXPERTMEM_DEBUG in the environment), E_NO_MODULE, E_ACCESS, E_ABI, E_NO_DEVICE,
  * E_TOO_MANY, E_PERM, E_NOMEM, E_UNSUPPORTED (UNSWAPPABLE on ANON).
  */
 int expertmem_open(const struct expertmem_options *options, HEXPERTKEY *key);
@@ -160,8 +160,9 @@ int expertmem_open(const struct expertmem_options *options, HEXPERTKEY *key);
  * Name, limit and flags are what its host configured. Progress and counts of blocks
  * are not seen by that host.
  *
- * Return: EXPERTMEM_OK, E_INVALID, E_NO_DEVICE, E_ABI, E_TOO_MANY, E_NOMEM,
- * E_RECLAIMED.
+ * Return: EXPERTMEM_OK, E_INVALID (also for an unknown word in EXPERTMEM_DEBUG),
+ * E_NO_DEVICE, E_ACCESS (it is not open for reading and writing), E_ABI, E_TOO_MANY,
+ * E_NOMEM, E_RECLAIMED.
  */
 int expertmem_adopt(int fd, HEXPERTKEY *key);
 
@@ -245,7 +246,8 @@ int expertmem_walk(HEXPERTKEY key, int (*visit)(void *block, size_t size, void *
  *
  * Also takes in what other threads, and threads that have ended, kept for their next
  * blocks. The threads of the expert wait meanwhile. Without this call, memory that
- * stays unused is given back about a second after the last block in it was freed.
+ * stays unused is given back a second or two after the last block in it was freed (not
+ * where the expert is the heap of a whole program: there no thread is started for that).
  *
  * Return: EXPERTMEM_OK, E_KEY.
  */
