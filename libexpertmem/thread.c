@@ -159,7 +159,8 @@ bool em_quiesce(void)
 /* May calls do without the lock? Not without a way to wait for them. */
 bool em_has_sections(void)
 {
-	return em_register() && has_membarrier;
+	pthread_once(&once, init);
+	return em_threads && has_membarrier;
 }
 
 /* An expert was closed: no thread knows a local of it any more. */
