@@ -230,8 +230,8 @@ int expertmem_progress(HEXPERTKEY key, struct expertmem_progress *progress);
  * expertmem_walk() - visit every live block
  * @key: the key, in the expert's own process
  * @visit: called with each block's address and size asked for; a result other
- *	than 0 ends the walk. It must not call the memory calls with this key. The
- *	expert's other threads wait meanwhile.
+ *	than 0 ends the walk. It must make no call of this library. The expert's other
+ *	threads wait meanwhile.
  * @arg: passed on
  *
  * Return: what @visit returned last (0 if never called), or E_KEY, E_INVALID.

@@ -289,6 +289,7 @@ static int anon_attach(struct em_expert *expert)
 {
 	enum em_window window;
 
+	anon_close(expert);	/* what an attempt that failed has left */
 	for (window = EM_SMALL_WINDOW; window <= EM_HUGE_WINDOW; window++) {
 		struct em_gaps *gaps = em_map(gaps_size(expert), MAP_PRIVATE);
 

@@ -173,6 +173,24 @@ static int free_in_section(HEXPERTKEY key, void *p)
 	return freed;
 }
 
+/* The same, by whatever it takes; true: freed */
+static bool free_quietly(HEXPERTKEY key, void *p)
+{
+	int freed = free_in_section(key, p);
+	struct expertmem_finding none;
+	struct em_expert *expert;
+
+	if (freed >= 0)
+		return freed;
+	expert = em_lock(key);
+	if (!expert)
+		return false;
+	freed = !(em_status(expert) & EXPERTMEM_STATUS_RECLAIMED) &&
+		em_heap_free(expert, p, &none);
+	em_unlock(expert);
+	return freed;
+}
+
 /* The same, with the new block in @p */
 static int realloc_in_section(HEXPERTKEY key, void **p, size_t size)
 {
@@ -180,7 +198,6 @@ static int realloc_in_section(HEXPERTKEY key, void **p, size_t size)
 	struct em_local *local;
 	struct em_slab *slab;
 	uint32_t offset;
-	struct em_slab *other;
 	int done = -1;
 	size_t old;
 	void *new;
@@ -199,13 +216,14 @@ static int realloc_in_section(HEXPERTKEY key, void **p, size_t size)
 	} else if (size <= EM_SMALL_MAX && em_slab_is_mine(slab, local) &&
 		   (new = em_local_alloc(expert, local, size, em_class_of(size, 1)))) {
 		memcpy(new, *p, old < size ? old : size);
-		done = em_slab_free(expert, local, slab, offset) == EM_FREED;
-		if (done) {
+		end(key);
+		if (free_quietly(key, *p)) {
 			*p = new;
-		} else {	/* Another thread has freed it meanwhile. */
-			other = em_slab_at(expert, new, &offset);
-			em_slab_free(expert, local, other, offset);
+			return 1;
 		}
+		/* Another thread has freed it meanwhile, or closed the expert. */
+		free_quietly(key, new);
+		return -1;
 	}
 	end(key);
 	return done;

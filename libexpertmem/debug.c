@@ -34,6 +34,9 @@
 /* call sites told apart at close */
 #define SITES_MAX	4096
 
+/* regions of large blocks that are poisoned; later ones are not */
+#define POISONED_MAX	65536
+
 /* There where the program or the library is built with AddressSanitizer. */
 void __asan_poison_memory_region(const volatile void *start, size_t size)
 	__attribute__((weak, visibility("default")));
@@ -86,38 +89,43 @@ bool em_debug_parse(unsigned int *flags)
 /* The windows are there: get what debugging needs. */
 bool em_debug_attach(struct em_expert *expert)
 {
+	if (expert->debug & EM_DEBUG_VALGRIND)
+		(void)VALGRIND_MAKE_MEM_NOACCESS(expert->base, expert->window * 2);
+	if (expert->debug & EM_DEBUG_ASAN) {
+		expert->poisoned = em_map(POISONED_MAX * sizeof(*expert->poisoned), MAP_PRIVATE);
+		if (!expert->poisoned)
+			return false;
+	}
 	if (!(expert->debug & EM_DEBUG_SITES))
 		return true;
 	expert->sites = em_map(expert->window * 2 / 16 * sizeof(*expert->sites), MAP_PRIVATE);
 	return expert->sites;
 }
 
-static int unpoison(void *block, size_t size, void *expert)
-{
-	(void)size;
-	em_debug_region(expert, block, em_large_room(em_large_find(expert, block)), true);
-	return 0;
-}
-
 /* The memory is about to be unmapped; others may get the addresses. */
 void em_debug_forget(struct em_expert *expert)
 {
+	const struct em_heap *heap = &expert->heap;
 	size_t i;
 
 	if (!(expert->debug & EM_DEBUG_ASAN))
 		return;
-	em_debug_region(expert, expert->heap.small.base, expert->heap.small.used, true);
-	for (i = expert->heap.huge_first; i < expert->heap.huge_end; i++)
-		if (expert->slabs[i].base)
-			em_debug_region(expert, expert->slabs[i].base, EM_SLAB_SIZE, true);
-	em_large_walk(expert, unpoison, expert);
+	__asan_unpoison_memory_region(heap->small.base, heap->small.used);
+	__asan_unpoison_memory_region(expert->base + heap->huge_first * EM_SLAB_SIZE,
+				      (heap->huge_end - heap->huge_first) * EM_SLAB_SIZE);
+	for (i = 0; i < expert->nr_poisoned; i++)
+		__asan_unpoison_memory_region(expert->poisoned[i].start,
+					      expert->poisoned[i].size);
 }
 
 void em_debug_detach(struct em_expert *expert)
 {
 	if (expert->sites)
 		munmap(expert->sites, expert->window * 2 / 16 * sizeof(*expert->sites));
+	if (expert->poisoned)
+		munmap(expert->poisoned, POISONED_MAX * sizeof(*expert->poisoned));
 	expert->sites = NULL;
+	expert->poisoned = NULL;
 }
 
 /* Bytes to allocate for a block of @size. */
@@ -211,17 +219,32 @@ void em_debug_ends(struct em_expert *expert, void *p, size_t size, size_t room,
 		__asan_poison_memory_region(p, size);
 }
 
-/* Memory is about to be used for blocks, or (@back) no longer. */
-void em_debug_region(struct em_expert *expert, void *start, size_t size, bool back)
+/* The heap's own data comes to be there. */
+void em_debug_own(struct em_expert *expert, void *start, size_t size)
 {
-	if (expert->debug & EM_DEBUG_VALGRIND) {
-		if (back)
-			(void)VALGRIND_MAKE_MEM_DEFINED(start, size);
-		else
-			(void)VALGRIND_MAKE_MEM_NOACCESS(start, size);
-	}
+	if (expert->debug & EM_DEBUG_VALGRIND)
+		(void)VALGRIND_MAKE_MEM_DEFINED(start, size);
+}
+
+/* A slab gets a class: nobody may touch it but where blocks are. */
+void em_debug_slab(struct em_expert *expert, void *start)
+{
+	if (expert->debug & EM_DEBUG_VALGRIND)
+		(void)VALGRIND_MAKE_MEM_NOACCESS(start, EM_SLAB_SIZE);
 	if (expert->debug & EM_DEBUG_ASAN)
-		(back ? __asan_unpoison_memory_region : __asan_poison_memory_region)(start, size);
+		__asan_poison_memory_region(start, EM_SLAB_SIZE);
+}
+
+/* The same for a region that is to hold a large block; what is before it is nobody's. */
+void em_debug_region(struct em_expert *expert, char *start, size_t size)
+{
+	if (expert->debug & EM_DEBUG_VALGRIND)
+		(void)VALGRIND_MAKE_MEM_NOACCESS(start, size);
+	if (!(expert->debug & EM_DEBUG_ASAN) || expert->nr_poisoned == POISONED_MAX)
+		return;
+	__asan_poison_memory_region(start - BEHIND, size + BEHIND);
+	expert->poisoned[expert->nr_poisoned].start = start - BEHIND;
+	expert->poisoned[expert->nr_poisoned++].size = size + BEHIND;
 }
 
 /* ------------------------------------------------------------------------- findings */

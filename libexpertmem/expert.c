@@ -182,7 +182,10 @@ int expertmem_reclaim(HEXPERTKEY key, uint64_t *bytes)
 
 	if (!expert)
 		return EXPERTMEM_E_KEY;
+	/* No call is to find its heap gone in the middle. */
+	em_stop(expert);
 	done = expert->backend->reclaim(expert, &given);
+	em_resume(expert);
 	em_unlock(expert);
 	if (bytes && done)
 		*bytes = given;

@@ -15,6 +15,7 @@ bool em_array_grow(struct em_expert *expert, struct em_array *array, size_t more
 		return true;
 	if (!expert->backend->resize(expert, array->base, array->size, size))
 		return false;
+	em_debug_own(expert, array->base + array->size, size - array->size);
 	array->size = size;
 	return true;
 }
@@ -49,6 +50,7 @@ static bool array_init(struct em_expert *expert, struct em_array *array, size_t 
 	}
 	if (!array->base)
 		return false;
+	em_debug_own(expert, array->base, size);
 	array->size = size;
 	return true;
 }
@@ -94,6 +96,9 @@ static void *try_alloc(struct em_expert *expert, struct em_local *local, size_t 
 /* Memory is short: what do threads keep, and what is in the pool? */
 static void make_room(struct em_expert *expert, struct em_local *local)
 {
+	/* In a signal's handler, not under the hands of the call that it interrupts. */
+	if (em_self->busy == EM_PARKED)
+		return;
 	em_stop(expert);
 	em_slabs_tidy(expert, local);
 	em_pool_trim(expert);
@@ -212,8 +217,11 @@ static bool resize_small(struct em_expert *expert, struct em_local *local, void 
 static bool resize_large(struct em_expert *expert, struct em_local *local, void *p, size_t size)
 {
 	struct em_large *large = em_large_find(expert, p);
-	size_t old = em_large_size(large);
+	size_t old;
 
+	if (!large)
+		return false;
+	old = em_large_size(large);
 	if (!em_large_resize(expert, large, size)) {
 		if (size <= old)
 			return false;
@@ -276,6 +284,8 @@ void *em_heap_realloc(struct em_expert *expert, void *p, size_t size, const void
 /* Give back all that no block needs. */
 void em_heap_trim(struct em_expert *expert)
 {
+	if (!expert->heap.nr_locals)
+		return;
 	make_room(expert, em_self->index ? em_local_of(expert, em_self) : NULL);
 }
 
@@ -284,6 +294,8 @@ int em_heap_walk(struct em_expert *expert,
 {
 	int result;
 
+	if (!expert->heap.nr_locals)
+		return 0;
 	em_stop(expert);
 	result = em_slabs_walk(expert, visit, arg);
 	if (!result)

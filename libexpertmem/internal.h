@@ -170,7 +170,8 @@ enum {
 /**
  * struct em_expert - a slot of the table of experts; never freed
  * @gate: the key, while calls may go ahead without the lock; else 0
- * @status: EXPERTMEM_STATUS_*, read on every call; always points to something
+ * @ready: 0 while, besides, the expert is not asked to stop; not 0 while @gate is closed,
+ *	which might be somebody's idea of a key
  * @base: of the windows, first the small one, then the huge one
  * @span: bytes of both; 0 while they are not there
  * @slabs: one for each EM_SLAB_SIZE of them, whether or not blocks are there
@@ -180,7 +181,7 @@ enum {
  */
 struct em_expert {
 	HEXPERTKEY gate;
-	const uint32_t *status;
+	const uint32_t *ready;
 	char *base;
 	size_t span;
 	struct em_slab *slabs;
@@ -188,6 +189,7 @@ struct em_expert {
 	pthread_mutex_t lock;
 	sigset_t signals;		/* to be restored with the lock's release */
 	HEXPERTKEY key;			/* 0: not open */
+	const uint32_t *status;		/* EXPERTMEM_STATUS_*, always points to something */
 	uint64_t generation;		/* counts the experts that had this slot */
 	bool attached;			/* the heap is in this process */
 	bool keep;			/* and in that of a fork */
@@ -197,6 +199,11 @@ struct em_expert {
 	unsigned int debug;		/* EM_DEBUG_* */
 	unsigned int sampled;		/* blocks, with EM_DEBUG_GUARD */
 	const void **sites;		/* for each 16 bytes, with EM_DEBUG_SITES */
+	struct {
+		void *start;
+		size_t size;
+	} *poisoned;			/* with EM_DEBUG_ASAN */
+	size_t nr_poisoned;
 	uint64_t limit;			/* ANON */
 	int fd;				/* DEVICE */
 	const struct em_backend *backend;
@@ -300,7 +307,7 @@ static inline struct em_slab *em_slab_at(const struct em_expert *expert, const v
 extern __thread struct em_thread *em_self __attribute__((tls_model("initial-exec")));
 extern struct em_thread *em_threads;
 struct em_thread *em_register(void);
-bool em_is_dead(struct em_thread *thread);
+bool em_is_dead(const struct em_thread *thread);
 bool em_wait_for(const struct em_thread *thread);
 bool em_quiesce(void);
 bool em_has_sections(void);
@@ -344,7 +351,9 @@ void em_debug_made(struct em_expert *expert, void *p, size_t size, size_t room,
 void em_debug_shrunk(struct em_expert *expert, void *p, size_t old, size_t size, size_t room);
 void em_debug_ends(struct em_expert *expert, void *p, size_t size, size_t room,
 		   struct expertmem_finding *found);
-void em_debug_region(struct em_expert *expert, void *start, size_t size, bool back);
+void em_debug_own(struct em_expert *expert, void *start, size_t size);
+void em_debug_slab(struct em_expert *expert, void *start);
+void em_debug_region(struct em_expert *expert, char *start, size_t size);
 void em_debug_leaks(HEXPERTKEY key);
 void em_debug_tell(const struct expertmem_finding *finding, unsigned int debug, bool heard);
 
@@ -377,7 +386,8 @@ static inline struct em_expert *em_begin(struct em_thread *self, HEXPERTKEY key)
 	em_enter(self);
 	expert = __atomic_load_n(&self->expert, __ATOMIC_RELAXED);
 	if (__builtin_expect(__atomic_load_n(&expert->gate, __ATOMIC_ACQUIRE) == key, true) &&
-	    __builtin_expect(!em_status(expert), true))
+	    __builtin_expect(!__atomic_load_n(__atomic_load_n(&expert->ready, __ATOMIC_RELAXED),
+					      __ATOMIC_RELAXED), true))
 		return expert;
 	em_end(self);
 	return NULL;

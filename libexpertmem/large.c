@@ -152,7 +152,7 @@ static void *insert(struct em_expert *expert, const struct em_large *large)
 	set(place_of(heap->large, large->address), large);
 	write_end(heap);
 	heap->nr_large++;
-	em_debug_region(expert, large->region, region_size(large), false);
+	em_debug_region(expert, large->region, region_size(large));
 	return (void *)large->address;
 }
 
@@ -256,7 +256,6 @@ size_t em_large_free(struct em_expert *expert, struct em_large *hole)
 	}
 	write_end(heap);
 	heap->nr_large--;
-	em_debug_region(expert, freed.region, region_size(&freed), true);
 	if (freed.address % EM_PAGE)
 		expert->backend->guard(expert, freed.region +
 				       em_round_up(region_size(&freed), EM_PAGE), false);

@@ -86,7 +86,6 @@ static void chunk_free(struct em_expert *expert, struct em_slab *chunk)
 	chunk->chunk.pool = 0;
 	heap->nr_empty--;
 	heap->nr_chunks--;
-	em_debug_region(expert, base, EM_CHUNK_SIZE, true);
 	expert->backend->free(expert, base, EM_CHUNK_SIZE);
 }
 
@@ -203,7 +202,8 @@ static uint16_t *states_get(struct em_expert *expert, unsigned int class)
 		memcpy(&heap->free_states[class], states, sizeof(states));
 		return memset(states, 0, size);
 	}
-	if (!em_array_grow(expert, &heap->states, size))
+	/* A call that looks at a slab in the moment when it gets them may look behind. */
+	if (!em_array_grow(expert, &heap->states, size + EM_BLOCKS_MAX * sizeof(*states)))
 		return NULL;
 	states = (uint16_t *)(heap->states.base + heap->states.used);
 	heap->states.used += size;
@@ -261,7 +261,8 @@ static bool tidy(struct em_expert *expert)
 {
 	struct em_heap *heap = &expert->heap;
 
-	if (heap->nr_locals <= 2 || heap->nr_chunks < heap->tidy_at)
+	if (heap->nr_locals <= 2 || heap->nr_chunks < heap->tidy_at ||
+	    em_self->busy == EM_PARKED)
 		return false;
 	heap->tidy_at = heap->nr_chunks * 3 / 2 + 8;
 	em_stop(expert);
@@ -297,7 +298,7 @@ struct em_slab *em_slab_get(struct em_expert *expert, unsigned int class)
 	slab->stop = -slab->reserve;
 	__atomic_store_n(&slab->states, states, __ATOMIC_RELAXED);
 	__atomic_store_n(&slab->inverse, UINT32_MAX / slab->block + 1, __ATOMIC_RELAXED);
-	em_debug_region(expert, slab->base, EM_SLAB_SIZE, false);
+	em_debug_slab(expert, slab->base);
 	return slab;
 }
 
@@ -320,7 +321,6 @@ static void shrink_small(struct em_expert *expert)
 	}
 	if (used == small->used)
 		return;
-	em_debug_region(expert, small->base + used, small->used - used, true);
 	if (!expert->backend->resize(expert, small->base, small->size, used))
 		return;
 	while (small->used > used) {

@@ -264,9 +264,11 @@ void em_note_peak(struct em_expert *expert, struct em_local *local)
 	bytes = em_live_bytes(control, &threads);
 	if (threads > 1)
 		slack = 4096;
-	if (bytes > (int64_t)peak)
-		__atomic_store_n(&control->peak_bytes, bytes, __ATOMIC_RELAXED);
-	else if (threads)
+	while (bytes > (int64_t)peak &&
+	       !__atomic_compare_exchange_n(&control->peak_bytes, &peak, bytes, true,
+					    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
+	if (bytes < (int64_t)peak && threads)
 		slack += ((int64_t)peak - bytes) / threads;
 	/* Who reads in between finds too little, not too much. */
 	bytes = count->mark - count->left;
@@ -505,7 +507,6 @@ static bool scrape(struct em_local *local, unsigned int class, struct em_slab *s
 	for (; n--; slab++) {
 		if (owner_of(slab->owner) != local || slab->class != class)
 			continue;
-		collect(slab);
 		slab->stop += slab->reserve;
 		slab->reserve = 0;
 		slab->wake = slab->where == EM_CURRENT ? slab->stop - 1 :
@@ -521,9 +522,11 @@ void *em_slab_scrape(struct em_expert *expert, struct em_local *local, size_t si
 {
 	struct em_heap *heap = &expert->heap;
 	size_t small = (heap->small.base - expert->base) / EM_SLAB_SIZE;
-	bool found = scrape(local, class, &expert->slabs[small],
-			    heap->small.used / EM_SLAB_SIZE + 1);
+	bool found;
 
+	collect_all(local);
+	found = scrape(local, class, &expert->slabs[small],
+		       heap->small.used / EM_SLAB_SIZE + 1);
 	found |= scrape(local, class, &expert->slabs[heap->huge_first],
 			heap->huge_end - heap->huge_first);
 	return found ? em_local_alloc(expert, local, size, class) : NULL;

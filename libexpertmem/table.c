@@ -145,6 +145,7 @@ void em_relock(struct em_expert *expert)
 void em_stop(struct em_expert *expert)
 {
 	expert->stops++;
+	__atomic_store_n(&expert->ready, &em_closed, __ATOMIC_RELAXED);
 	__atomic_store_n(&expert->gate, 0, __ATOMIC_RELAXED);
 	while (!em_quiesce())
 		em_relock(expert);
@@ -154,8 +155,10 @@ void em_stop(struct em_expert *expert)
 void em_resume(struct em_expert *expert)
 {
 	if (!--expert->stops && expert->attached &&
-	    !(expert->debug & EM_DEBUG_BLOCKS) && em_has_sections())
+	    !(expert->debug & EM_DEBUG_BLOCKS) && em_has_sections()) {
+		__atomic_store_n(&expert->ready, expert->status, __ATOMIC_RELAXED);
 		__atomic_store_n(&expert->gate, expert->key, __ATOMIC_RELEASE);
+	}
 }
 
 void em_set_owner(const struct em_expert *expert, unsigned int owner)
@@ -272,13 +275,15 @@ err_owner:
 void em_teardown(struct em_expert *expert)
 {
 	expert->key = 0;
-	expert->status = &em_closed;
 	if (expert->attached) {
 		munmap(expert->base, expert->window * 2);
 		munmap(expert->slabs, tables_size(expert));
 		em_debug_detach(expert);
 	}
+	expert->attached = false;
+	expert->heap.nr_seen = expert->heap.nr_put;
 	expert->backend->close(expert);
+	expert->status = &em_closed;
 	munmap(expert->control, sizeof(*expert->control));
 }
 
@@ -317,6 +322,7 @@ void em_slot_put(struct em_expert *expert)
  * that the child does not have.
  */
 static int copied[2] = { -1, -1 };	/* closed in the child when it has its copy */
+static bool held[EM_MAX_EXPERTS];	/* locked, and the child is to have them */
 
 /* Lock and stop the em_experts that the child is to have. */
 static void fork_prepare(void)
@@ -325,7 +331,8 @@ static void fork_prepare(void)
 
 	pthread_mutex_lock(&table_lock);
 	for (i = 0; i < EM_MAX_EXPERTS; i++) {
-		if (!taken[i] || !em_experts[i].keep)
+		held[i] = taken[i] && em_experts[i].keep;
+		if (!held[i])
 			continue;
 		em_lock_slot(&em_experts[i]);
 		if (!em_experts[i].attached)
@@ -350,7 +357,7 @@ static void fork_parent(void)
 		copied[0] = -1;
 	}
 	for (i = EM_MAX_EXPERTS; i--; ) {
-		if (!taken[i] || !em_experts[i].keep)
+		if (!held[i])
 			continue;
 		if (em_experts[i].attached)
 			em_resume(&em_experts[i]);
@@ -389,6 +396,9 @@ static void inherit(struct em_expert *expert)
 				expertmem_strerror(error));
 			_exit(127);
 		}
+		/* Threads that wanted it stopped are not here. */
+		expert->stops = 1;
+		expert->pins = 0;
 		em_resume(expert);
 	}
 	em_unlock(expert);
@@ -406,12 +416,13 @@ static void fork_child(void)
 		if (!taken[i])
 			continue;
 		pthread_mutex_init(&expert->lock, NULL);
-		if (expert->keep) {
+		if (held[i]) {
 			pthread_mutex_lock(&expert->lock);
 			inherit(expert);
 			continue;
 		}
 		if (expert->key && expert->attached) {
+			__atomic_store_n(&expert->ready, &em_closed, __ATOMIC_RELAXED);
 			__atomic_store_n(&expert->gate, 0, __ATOMIC_RELAXED);
 			em_set_owner(expert, 0);
 			em_threads_forget(expert);

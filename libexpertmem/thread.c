@@ -20,7 +20,7 @@
 #define PROBES	8
 
 /* an expert that is never open, and the thread of those that have no record */
-static struct em_expert nobodys = { .status = &em_closed };
+static struct em_expert nobodys = { .ready = &em_closed, .status = &em_closed };
 static struct em_thread nobody = { .busy = EM_BUSY, .expert = &nobodys };
 
 __thread struct em_thread *em_self = &nobody;
@@ -48,7 +48,7 @@ static pid_t current_tid(void)
 }
 
 /* Has the thread of this record ended? */
-bool em_is_dead(struct em_thread *thread)
+bool em_is_dead(const struct em_thread *thread)
 {
 	pid_t tid = __atomic_load_n(&thread->tid, __ATOMIC_RELAXED);
 
@@ -84,12 +84,13 @@ struct em_thread *em_register(void)
 		if (take_over(&em_threads[i], tid))
 			goto found;
 	}
-	do {
-		i = used;
+	do {	/* another thread may find the new record as well */
+		i = __atomic_load_n(&nr_threads, __ATOMIC_RELAXED);
 		if (i == EM_THREADS)
 			return NULL;
-	} while (!__atomic_compare_exchange_n(&nr_threads, &used, i + 1, false,
-					      __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
+	} while (!__atomic_compare_exchange_n(&nr_threads, &i, i + 1, false,
+					      __ATOMIC_ACQ_REL, __ATOMIC_RELAXED) ||
+		 !take_over(&em_threads[i], tid));
 found:
 	/* What the last user did in its sections was before this. */
 	__atomic_load_n(&em_threads[i].busy, __ATOMIC_ACQUIRE);
@@ -124,8 +125,12 @@ static bool wait_for(const struct em_thread *thread)
 			/* Two signal handlers must not wait for each other. */
 			return em_self->busy == EM_PARKED;
 		}
-		if (++spins % 128 == 0)
-			sched_yield();
+		if (++spins % 128)
+			continue;
+		/* A signal's handler may have ended it in the middle. */
+		if (em_is_dead(thread))
+			return true;
+		sched_yield();
 	}
 	return true;
 }
