@@ -8,6 +8,7 @@ libdir	?= $(PREFIX)/lib
 bindir	?= $(PREFIX)/bin
 includedir ?= $(PREFIX)/include
 expertdir ?= $(libdir)/expertmem
+mandir	?= $(PREFIX)/share/man
 
 CFLAGS	?= -O2 -g
 WARN	:= -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wpointer-arith -Wshadow -Werror
@@ -16,7 +17,7 @@ B	:= build
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all module lib tools selftests test-experts deps demo check install uninstall clean help
+.PHONY: all module lib tools selftests test-experts sanitizers asan tsan deps demo check bench install uninstall clean help
 
 all: lib tools selftests module ## build everything
 
@@ -45,21 +46,31 @@ $(KO): Kbuild $(wildcard kmod/*.[ch]) include/uapi/linux/expertmem.h
 
 ## The library
 
-LIB_OBJS := $(patsubst libexpertmem/%.c,$(B)/obj/lib/%.o,$(wildcard libexpertmem/*.c))
+OBJS	:= $(patsubst libexpertmem/%.c,$(B)/obj/lib/%.o,$(wildcard libexpertmem/*.c))
+LIB_OBJS := $(filter-out %/malloc.o,$(OBJS))
 SO	:= $(B)/lib/libexpertmem.so
+PRELOAD	:= $(B)/lib/libexpertmem-malloc.so
 
-lib: $(SO) $(B)/lib/libexpertmem.a ## build libexpertmem
+lib: $(SO) $(B)/lib/libexpertmem.a $(PRELOAD) ## build libexpertmem, and the malloc to preload
+
+# a compiler that knows malloc() would make it call itself; what new calls may throw
+$(B)/obj/lib/malloc.o: ALL_CFLAGS += -fno-builtin -fexceptions
 
 $(B)/obj/lib/%.o: libexpertmem/%.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -fPIC -pthread -c $< -o $@
 
 $(SO): $(LIB_OBJS) libexpertmem/libexpertmem.map
+$(PRELOAD): $(OBJS) libexpertmem/malloc.map
+# before all others, so that its handlers of fork() come first in a child
+$(PRELOAD): LINK := -Wl,-z,initfirst
+$(PRELOAD): LDLIBS := -ldl
+$(SO) $(PRELOAD):
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -shared -pthread -Wl,-soname,libexpertmem.so.1 -Wl,-z,defs \
-	  -Wl,--version-script=libexpertmem/libexpertmem.map $(LIB_OBJS) -o $@.$(VERSION)
-	ln -sf libexpertmem.so.$(VERSION) $@.1
-	ln -sf libexpertmem.so.1 $@
+	$(CC) $(CFLAGS) $(LDFLAGS) -shared -pthread -Wl,-soname,$(@F).1 -Wl,-z,defs -Wl,-z,nodelete \
+	  $(LINK) -Wl,--version-script=$(filter %.map,$^) $(filter %.o,$^) $(LDLIBS) -o $@.$(VERSION)
+	ln -sf $(@F).$(VERSION) $@.1
+	ln -sf $(@F).1 $@
 
 $(B)/lib/libexpertmem.a: $(LIB_OBJS)
 	@mkdir -p $(@D)
@@ -93,10 +104,12 @@ KSELFTEST_DIR ?= $(B)/kselftest
 TEST_FLAGS := -isystem $(KSELFTEST_DIR) -Wno-unused-parameter -Wno-missing-prototypes -pthread
 TESTS	:= $(patsubst selftests/%.c,$(B)/selftests/%,$(filter-out selftests/netmon_layout.c,$(wildcard selftests/*.c)))
 TEST_EXPERTS := $(patsubst selftests/experts/%.c,$(B)/selftests/experts/%.so,$(wildcard selftests/experts/*.c))
+TEST_PROGRAMS := $(B)/selftests/programs/exceptions $(B)/selftests/programs/plugin.so \
+	$(B)/selftests/programs/atfork.so $(B)/selftests/programs/slab.i
 
 test-experts: $(TEST_EXPERTS)
 
-selftests: $(TESTS) test-experts ## build the tests (run them with "make check")
+selftests: $(TESTS) test-experts $(TEST_PROGRAMS) ## build the tests (run them with "make check")
 
 $(B)/kselftest/kselftest_harness.h:
 	selftests/kernel-source $(@D)
@@ -109,6 +122,43 @@ $(B)/selftests/experts/%.so: selftests/experts/%.c $(SO)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -fPIC -shared $(LDFLAGS) $< -L$(B)/lib -lexpertmem -o $@
 
+CXXFLAGS ?= -O2 -g
+CXX_BUILD = $(CXX) -std=gnu++17 -Wall -Wextra -Wshadow -Werror $(CXXFLAGS) -MMD -MP -pthread $(LDFLAGS)
+
+$(B)/selftests/programs/%.so: selftests/programs/%.cc
+	@mkdir -p $(@D)
+	$(CXX_BUILD) -fPIC -shared $< -o $@
+
+$(B)/selftests/programs/%: selftests/programs/%.cc
+	@mkdir -p $(@D)
+	$(CXX_BUILD) $< -o $@
+
+$(B)/selftests/programs/%.so: selftests/programs/%.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -fPIC -shared -pthread $(LDFLAGS) $< -o $@
+
+# to be compiled where there are no headers
+$(B)/selftests/programs/%.i: libexpertmem/%.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -E -P $< -o $@
+
+## The library's tests once more, watched by the compiler's run-time checks
+
+WATCHED	:= pointers threads safety findings stray model heap contend churn debug
+
+asan_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all
+tsan_FLAGS := -fsanitize=thread,undefined -fno-sanitize-recover=undefined -Wno-tsan
+
+sanitizers: asan tsan $(B)/asan/misuse ## build the library and its tests with ASan, UBSan and TSan
+
+asan tsan: $(KSELFTEST_DIR)/kselftest_harness.h
+	$(MAKE) B=$(B)/$@ KSELFTEST_DIR=$(KSELFTEST_DIR) CFLAGS='-O1 -g $($@_FLAGS)' lib $(WATCHED:%=$(B)/$@/selftests/%)
+
+# only the program, as its author would: the library is the one that is installed
+$(B)/asan/misuse: selftests/misuse.c $(SO)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -fsanitize=address $(LDFLAGS) $< $(LINK_LIB) -o $@
+
 deps: ## install what is missing of the Debian packages needed
 	@selftests/deps
 
@@ -118,38 +168,79 @@ demo: deps ## analyse traffic in a VM, kill an expert, and see its memory come b
 check: deps ## run every test
 	@selftests/check
 
+## Measuring: one program for each allocator that is compared
+
+BENCH_jemalloc	= -ljemalloc
+BENCH_mimalloc	= -lmimalloc
+BENCH_talloc	= -ltalloc
+BENCH_apr	= $(shell pkg-config --cflags --libs apr-1)
+BENCH_wmem	= -I/usr/include/wireshark $(shell pkg-config --cflags glib-2.0) -lwsutil
+BENCH_expert	= $(LINK_LIB)
+
+MEASURES := $(patsubst %,$(B)/bench/measure-%,expert malloc jemalloc mimalloc talloc apr wmem none)
+
+$(MEASURES): $(B)/bench/measure-%: selftests/bench/measure.c $(SO)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -fno-builtin -pthread -DAPI_$* $(LDFLAGS) $< $(BENCH_$*) -o $@
+
+$(B)/bench/bad: selftests/bench/bad.c $(SO)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $< $(LINK_LIB) -o $@
+
+$(B)/obj/bench/%.o: selftests/bench/%.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -fno-builtin -pthread -c $< -o $@
+
+$(B)/bench/workload: $(B)/obj/bench/workload.o $(B)/obj/bench/workloads.o $(B)/obj/bench/cfrac.o
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -pthread $^ -o $@
+
+bench: ## measure the library's heap beside other allocators (ONLY=pair,churn PEERS=glibc ROUNDS=n)
+	-@selftests/deps --bench
+	@selftests/bench/run --build $(B) $(if $(ONLY),--only $(ONLY)) \
+	  $(if $(PEERS),--peers "$(PEERS)") $(if $(ROUNDS),--rounds $(ROUNDS))
+
 ## Installing
+
+PAGES	:= $(wildcard Documentation/man/man*/*)
 
 INSTALLED = $(addprefix $(DESTDIR), \
 	$(bindir)/expertmem $(includedir)/Netmon.h $(includedir)/netmon.h $(includedir)/expertmem.h \
 	$(includedir)/linux/expertmem.h $(libdir)/libexpertmem.so $(libdir)/libexpertmem.so.1 \
 	$(libdir)/libexpertmem.so.$(VERSION) $(libdir)/libexpertmem.a $(libdir)/pkgconfig/libexpertmem.pc \
+	$(libdir)/libexpertmem-malloc.so $(libdir)/libexpertmem-malloc.so.1 \
+	$(libdir)/libexpertmem-malloc.so.$(VERSION) \
 	$(libdir)/udev/rules.d/60-expertmem.rules $(libdir)/modules-load.d/expertmem.conf \
-	$(patsubst $(B)/experts/%,$(expertdir)/%,$(EXPERTS)))
+	$(patsubst $(B)/experts/%,$(expertdir)/%,$(EXPERTS)) \
+	$(patsubst Documentation/man/%,$(mandir)/%,$(PAGES)))
 
 install: lib tools ## install library, headers and command below PREFIX (the module: see the README)
 	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir)/pkgconfig $(DESTDIR)$(includedir)/linux $(DESTDIR)$(expertdir)
 	install -m 755 $(B)/tools/expertmem $(DESTDIR)$(bindir)/
 	install -m 644 include/Netmon.h include/netmon.h include/expertmem.h $(DESTDIR)$(includedir)/
 	install -m 644 include/uapi/linux/expertmem.h $(DESTDIR)$(includedir)/linux/
-	install -m 755 $(SO).$(VERSION) $(DESTDIR)$(libdir)/
-	ln -sf libexpertmem.so.$(VERSION) $(DESTDIR)$(libdir)/libexpertmem.so.1
-	ln -sf libexpertmem.so.1 $(DESTDIR)$(libdir)/libexpertmem.so
+	install -m 755 $(SO).$(VERSION) $(PRELOAD).$(VERSION) $(DESTDIR)$(libdir)/
+	for so in libexpertmem.so libexpertmem-malloc.so; do \
+	  ln -sf $$so.$(VERSION) $(DESTDIR)$(libdir)/$$so.1; ln -sf $$so.1 $(DESTDIR)$(libdir)/$$so; \
+	done
 	install -m 644 $(B)/lib/libexpertmem.a $(DESTDIR)$(libdir)/
 	sed -e 's|@prefix@|$(PREFIX)|' -e 's|@libdir@|$(libdir)|' -e 's|@includedir@|$(includedir)|' \
 	  -e 's|@version@|$(VERSION)|' libexpertmem/libexpertmem.pc.in > $(DESTDIR)$(libdir)/pkgconfig/libexpertmem.pc
 	install -D -m 644 tools/60-expertmem.rules $(DESTDIR)$(libdir)/udev/rules.d/60-expertmem.rules
 	install -D -m 644 tools/expertmem.modules-load $(DESTDIR)$(libdir)/modules-load.d/expertmem.conf
 	install -m 755 $(EXPERTS) $(DESTDIR)$(expertdir)/
+	for n in 1 3 7; do \
+	  install -D -m 644 -t $(DESTDIR)$(mandir)/man$$n Documentation/man/man$$n/* || exit; \
+	done
 
 uninstall: ## remove what install has put there
 	rm -f $(INSTALLED)
 	-rmdir --ignore-fail-on-non-empty $(DESTDIR)$(expertdir)
 
 clean: ## remove what was built, but for downloads
-	rm -rf $(B)/obj $(B)/lib $(B)/tools $(B)/experts $(B)/selftests $(B)/module
+	rm -rf $(B)/obj $(B)/lib $(B)/tools $(B)/experts $(B)/selftests $(B)/module $(B)/bench
 
 help: ## this text
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
 
--include $(wildcard $(B)/obj/*/*.d $(B)/experts/*.d $(B)/selftests/*.d $(B)/selftests/experts/*.d)
+-include $(wildcard $(B)/obj/*/*.d $(B)/experts/*.d $(B)/selftests/*.d $(B)/selftests/*/*.d $(B)/bench/*.d $(B)/asan/*.d)

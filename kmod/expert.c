@@ -265,6 +265,8 @@ static long expert_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return expert_reclaim(expert, uarg);
 	case EXPERTMEM_IOC_STAT:
 		return expert_stat(expert, uarg);
+	case EXPERTMEM_IOC_COPY:
+		return expertmem_copy(expert, uarg);
 	default:
 		return -ENOTTY;
 	}

@@ -20,6 +20,8 @@
  *				adds a page there, and truncation needs no lock.
  *   folio lock, i_mmap lock	inside the mm
  *
+ * COPY works on two experts, and holds a lock of only one at a time.
+ *
  * Work that takes long (populating, truncating) is done with no lock of ours held,
  * on a region that is marked busy, so that no one else changes it meanwhile. Only
  * reclaim does not wait for it: it closes the whole window and frees the regions,
@@ -80,6 +82,39 @@ struct expertmem_window {
 };
 
 /**
+ * enum expertmem_region_state - who may change a region
+ * @REGION_LIVE: whoever holds expert->lock
+ * @REGION_BUSY: the call that marked it
+ * @REGION_DEAD: nobody; it was freed, but there was no memory to take it out of the
+ *	tree. It holds nothing but addresses, until the window goes.
+ */
+enum expertmem_region_state {
+	REGION_LIVE,
+	REGION_BUSY,
+	REGION_DEAD,
+};
+
+/**
+ * struct expertmem_region - a range of a window that holds memory
+ * @first: device page offset; constant
+ * @pages: how many of them may be touched; read without a lock
+ * @charged: pages counted against the limits; at least @pages
+ * @room: pages to keep reserved, as asked for in ALLOC; constant
+ * @span: pages reserved in the tree; at least @charged
+ * @state: enum expertmem_region_state
+ * @rcu: readers of the gate may still look
+ */
+struct expertmem_region {
+	pgoff_t first;
+	unsigned long pages;
+	unsigned long charged;
+	unsigned long room;
+	unsigned long span;
+	enum expertmem_region_state state;
+	struct rcu_head rcu;
+};
+
+/**
  * struct expertmem - one open of the device
  * @reclaim_lock: see the top of this file
  * @lock: see the top of this file
@@ -92,7 +127,7 @@ struct expertmem_window {
  * @name: from CONFIGURE
  * @limit: bytes, 0: none
  * @peak: the most pages committed; under @lock
- * @refused: ALLOC and REALLOC that failed for want of memory; under @lock
+ * @refused: ALLOC, REALLOC and COPY that failed for want of memory; under @lock
  * @reclaimed: bytes that were in regions when reclaimed; under @lock
  * @status: the status page, mapped read-only by whoever asks
  * @small: small pages
@@ -136,6 +171,12 @@ int expertmem_region_realloc(struct expertmem *expert,
 			     struct expertmem_realloc __user *uarg);
 int expertmem_region_free(struct expertmem *expert,
 			  struct expertmem_free __user *uarg);
+int expertmem_region_insert(struct expertmem_window *window,
+			    struct expertmem_region *region);
+void expertmem_region_publish(struct expertmem *expert, struct expertmem_region *region);
+void expertmem_region_destroy(struct expertmem_window *window,
+			      struct expertmem_region *region);
+int expertmem_count_refused(struct expertmem *expert, int err);
 bool expertmem_region_gate(struct expertmem_window *window, pgoff_t pgoff,
 			   pgoff_t *first, pgoff_t *last);
 bool expertmem_regions_retire(struct expertmem_window *window);
@@ -149,9 +190,14 @@ int expertmem_window_mmap(struct expertmem_window *window,
 			  struct vm_area_struct *vma);
 int expertmem_window_populate(struct expertmem_window *window, pgoff_t first,
 			      unsigned long pages);
+int expertmem_window_copy(struct expertmem_window *to, struct expertmem_window *from,
+			  pgoff_t first, unsigned long pages, unsigned long *copied);
 void expertmem_window_truncate(struct expertmem_window *window, pgoff_t first,
 			       unsigned long pages);
 unsigned long expertmem_window_resident(const struct expertmem_window *window);
+
+/* copy.c */
+int expertmem_copy(struct expertmem *expert, struct expertmem_copy __user *uarg);
 
 /* reclaim.c */
 void expertmem_reclaim(struct expertmem *expert, struct expertmem_window *only,

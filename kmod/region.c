@@ -25,39 +25,6 @@
 
 #define ALLOC_FLAGS	(EXPERTMEM_ALLOC_HUGE | EXPERTMEM_ALLOC_POPULATE)
 
-/**
- * enum region_state - who may change a region
- * @REGION_LIVE: whoever holds expert->lock
- * @REGION_BUSY: the call that marked it
- * @REGION_DEAD: nobody; it was freed, but there was no memory to take it out of the
- *	tree. It holds nothing but addresses, until the window goes.
- */
-enum region_state {
-	REGION_LIVE,
-	REGION_BUSY,
-	REGION_DEAD,
-};
-
-/**
- * struct region - a range of a window that holds memory
- * @first: device page offset; constant
- * @pages: how many of them may be touched; read without a lock
- * @charged: pages counted against the limits; at least @pages
- * @room: pages to keep reserved, as asked for in ALLOC; constant
- * @span: pages reserved in the tree; at least @charged
- * @state: enum region_state
- * @rcu: readers of the gate may still look
- */
-struct region {
-	pgoff_t first;
-	unsigned long pages;
-	unsigned long charged;
-	unsigned long room;
-	unsigned long span;
-	enum region_state state;
-	struct rcu_head rcu;
-};
-
 /* pages in the regions of all experts */
 static atomic_long_t total_pages;
 
@@ -117,9 +84,9 @@ static int check_usable(const struct expertmem_window *window)
 }
 
 /* The region that starts at @offset, marked busy. */
-static struct region *region_take(struct expertmem_window *window, u64 offset)
+static struct expertmem_region *region_take(struct expertmem_window *window, u64 offset)
 {
-	struct region *region;
+	struct expertmem_region *region;
 
 	lockdep_assert_held(&window->expert->lock);
 	region = mtree_load(&window->regions, offset >> PAGE_SHIFT);
@@ -133,7 +100,7 @@ static struct region *region_take(struct expertmem_window *window, u64 offset)
 }
 
 /* After this, nothing behind the first @pages of the region is paged in. */
-static void region_close(struct expertmem_window *window, struct region *region,
+static void region_close(struct expertmem_window *window, struct expertmem_region *region,
 			 unsigned long pages)
 {
 	struct address_space *mapping = window->file->f_mapping;
@@ -143,8 +110,14 @@ static void region_close(struct expertmem_window *window, struct region *region,
 	filemap_invalidate_unlock(mapping);
 }
 
-/* Done with a busy region: all that is charged may be touched. */
-static void region_publish(struct expertmem *expert, struct region *region)
+/**
+ * expertmem_region_publish() - done with a busy region
+ * @expert: the expert
+ * @region: the region; all that it is charged for may be touched from now on
+ *
+ * Context: expert->lock held.
+ */
+void expertmem_region_publish(struct expertmem *expert, struct expertmem_region *region)
 {
 	lockdep_assert_held(&expert->lock);
 	expert->peak = max(expert->peak, expertmem_committed(expert));
@@ -152,11 +125,17 @@ static void region_publish(struct expertmem *expert, struct region *region)
 	region->state = REGION_LIVE;
 }
 
-/*
- * Take a busy region of which nothing is left out of the tree, and free it. Where
- * the tree has no memory for that, the addresses stay reserved.
+/**
+ * expertmem_region_destroy() - take a busy region out of the tree, and free it
+ * @window: its window, which is not gone
+ * @region: the region, its pages truncated
+ *
+ * Where the tree has no memory for that, the addresses stay reserved.
+ *
+ * Context: expert->lock held; may sleep.
  */
-static void region_destroy(struct expertmem_window *window, struct region *region)
+void expertmem_region_destroy(struct expertmem_window *window,
+			      struct expertmem_region *region)
 {
 	uncharge(window, region->charged);
 	region->charged = 0;
@@ -170,7 +149,7 @@ static void region_destroy(struct expertmem_window *window, struct region *regio
 }
 
 /* Give back what a busy region has behind its first @pages, but keep its room. */
-static void region_trim(struct expertmem_window *window, struct region *region,
+static void region_trim(struct expertmem_window *window, struct expertmem_region *region,
 			unsigned long pages)
 {
 	unsigned long span = max(pages, region->room);
@@ -184,7 +163,7 @@ static void region_trim(struct expertmem_window *window, struct region *region,
 }
 
 /* Charge for @pages, and reserve the addresses where it has not got them. */
-static int region_extend(struct expertmem_window *window, struct region *region,
+static int region_extend(struct expertmem_window *window, struct expertmem_region *region,
 			 unsigned long pages)
 {
 	unsigned long index = region->first + region->span;
@@ -239,8 +218,8 @@ static int find_gap(struct expertmem_window *window, unsigned long pages,
  * n of them each has about 1/n of the window to grow into. Small ones are packed from
  * the top, where they are in no one's way until the window is full.
  */
-static int find_place(struct expertmem_window *window, const struct region *region,
-		      pgoff_t *first)
+static int find_place(struct expertmem_window *window,
+		      const struct expertmem_region *region, pgoff_t *first)
 {
 	unsigned long guard = window->granule;
 	unsigned long need = region->span + 2 * guard;
@@ -262,8 +241,29 @@ static int find_place(struct expertmem_window *window, const struct region *regi
 	return err;
 }
 
-/* Enter a new, busy region with its gate closed; sets its first page. */
-static int region_insert(struct expertmem_window *window, struct region *region)
+/* Is the place that @region is to have free, and a granule on either side of it? */
+static int check_place(struct expertmem_window *window,
+		       const struct expertmem_region *region)
+{
+	unsigned long index = region->first - window->granule;
+	pgoff_t end = region->first + region->span + window->granule;
+
+	if (end > window->first + window->pages)
+		return -ENOSPC;
+	return mt_find(&window->regions, &index, end - 1) ? -EBUSY : 0;
+}
+
+/**
+ * expertmem_region_insert() - enter a new, busy region with its gate closed
+ * @window: the window
+ * @region: the region; its first page is where it has to be, or 0 and set here
+ *
+ * Context: expert->lock held; may sleep.
+ * Return: 0, or what the uAPI header says of ALLOC; -EBUSY where another region is in
+ *	the way.
+ */
+int expertmem_region_insert(struct expertmem_window *window,
+			    struct expertmem_region *region)
 {
 	int err;
 
@@ -275,7 +275,8 @@ static int region_insert(struct expertmem_window *window, struct region *region)
 	/* The tree is freed in one go, and its memory is charged to nobody. */
 	if (window->nr_regions >= EXPERTMEM_REGIONS_MAX)
 		return -ENOSPC;
-	err = find_place(window, region, &region->first);
+	err = region->first ? check_place(window, region) :
+			      find_place(window, region, &region->first);
 	if (err)
 		return err;
 	err = charge(window, region->charged);
@@ -297,7 +298,7 @@ static int do_alloc(struct expertmem *expert, struct expertmem_alloc *arg,
 		    struct expertmem_alloc __user *uarg)
 {
 	struct expertmem_window *window;
-	struct region *region;
+	struct expertmem_region *region;
 	unsigned long pages;
 	pgoff_t first;
 	int err;
@@ -319,7 +320,7 @@ static int do_alloc(struct expertmem *expert, struct expertmem_alloc *arg,
 	region->state = REGION_BUSY;
 
 	mutex_lock(&expert->lock);
-	err = region_insert(window, region);
+	err = expertmem_region_insert(window, region);
 	if (err)
 		kfree(region);
 	else
@@ -340,9 +341,9 @@ static int do_alloc(struct expertmem *expert, struct expertmem_alloc *arg,
 	if (window->state == WINDOW_GONE)
 		err = -ESHUTDOWN;
 	else if (err)
-		region_destroy(window, region);
+		expertmem_region_destroy(window, region);
 	else
-		region_publish(expert, region);
+		expertmem_region_publish(expert, region);
 	mutex_unlock(&expert->lock);
 	return err;
 }
@@ -351,7 +352,7 @@ static int do_realloc(struct expertmem *expert, const struct expertmem_realloc *
 {
 	struct expertmem_window *window;
 	unsigned long old, pages;
-	struct region *region;
+	struct expertmem_region *region;
 	pgoff_t first;
 	int err;
 
@@ -380,7 +381,7 @@ static int do_realloc(struct expertmem *expert, const struct expertmem_realloc *
 	} else if (pages > old) {
 		err = region_extend(window, region, pages);
 		if (err) {
-			region_publish(expert, region);
+			expertmem_region_publish(expert, region);
 			goto unlock;
 		}
 	}
@@ -399,7 +400,7 @@ static int do_realloc(struct expertmem *expert, const struct expertmem_realloc *
 	} else {
 		if (pages < old || err)
 			region_trim(window, region, min(pages, old));
-		region_publish(expert, region);
+		expertmem_region_publish(expert, region);
 	}
 unlock:
 	mutex_unlock(&expert->lock);
@@ -410,7 +411,7 @@ static int do_free(struct expertmem *expert, const struct expertmem_free *arg,
 		   unsigned long *pages)
 {
 	struct expertmem_window *window;
-	struct region *region;
+	struct expertmem_region *region;
 
 	if (arg->flags || arg->reserved)
 		return -EINVAL;
@@ -435,13 +436,20 @@ static int do_free(struct expertmem *expert, const struct expertmem_free *arg,
 
 	mutex_lock(&expert->lock);
 	if (window->state != WINDOW_GONE)
-		region_destroy(window, region);
+		expertmem_region_destroy(window, region);
 	mutex_unlock(&expert->lock);
 	return 0;
 }
 
-/* Count what had to be refused for want of memory. */
-static int count_refused(struct expertmem *expert, int err)
+/**
+ * expertmem_count_refused() - count what had to be refused for want of memory
+ * @expert: the expert
+ * @err: what a call that charges is to return
+ *
+ * Context: takes expert->lock.
+ * Return: @err.
+ */
+int expertmem_count_refused(struct expertmem *expert, int err)
 {
 	if (err == -EDQUOT || err == -ENOMEM) {
 		mutex_lock(&expert->lock);
@@ -468,7 +476,7 @@ int expertmem_region_alloc(struct expertmem *expert,
 	if (copy_from_user(&arg, uarg, sizeof(arg)))
 		return -EFAULT;
 	arg.offset = 0;
-	err = count_refused(expert, do_alloc(expert, &arg, uarg));
+	err = expertmem_count_refused(expert, do_alloc(expert, &arg, uarg));
 	trace_expertmem_alloc(expert->id, arg.offset, arg.size, arg.flags, err);
 	return err;
 }
@@ -489,7 +497,7 @@ int expertmem_region_realloc(struct expertmem *expert,
 
 	if (copy_from_user(&arg, uarg, sizeof(arg)))
 		return -EFAULT;
-	err = count_refused(expert, do_realloc(expert, &arg));
+	err = expertmem_count_refused(expert, do_realloc(expert, &arg));
 	trace_expertmem_realloc(expert->id, arg.offset, arg.size, arg.flags, err);
 	return err;
 }
@@ -531,7 +539,7 @@ int expertmem_region_free(struct expertmem *expert,
 bool expertmem_region_gate(struct expertmem_window *window, pgoff_t pgoff,
 			   pgoff_t *first, pgoff_t *last)
 {
-	struct region *region = NULL;
+	struct expertmem_region *region = NULL;
 	unsigned long pages = 0;
 
 	/* A window seen as mapped keeps its regions until rcu_read_unlock(). */
@@ -584,7 +592,7 @@ bool expertmem_regions_retire(struct expertmem_window *window)
 void expertmem_regions_destroy(struct expertmem_window *window)
 {
 	unsigned long index = 0;
-	struct region *region;
+	struct expertmem_region *region;
 
 	mt_for_each(&window->regions, region, index, ULONG_MAX) {
 		kfree_rcu(region, rcu);

@@ -93,6 +93,27 @@ DEFINE_EVENT(expertmem_region, expertmem_free,
 	TP_PROTO(u64 id, u64 offset, u64 size, u32 flags, int err),
 	TP_ARGS(id, offset, size, flags, err));
 
+TRACE_EVENT(expertmem_copy,
+	TP_PROTO(u64 id, u64 from, u64 regions, u64 bytes, int err),
+	TP_ARGS(id, from, regions, bytes, err),
+	TP_STRUCT__entry(
+		__field(u64, id)
+		__field(u64, from)
+		__field(u64, regions)
+		__field(u64, bytes)
+		__field(int, err)
+	),
+	TP_fast_assign(
+		__entry->id = id;
+		__entry->from = from;
+		__entry->regions = regions;
+		__entry->bytes = bytes;
+		__entry->err = err;
+	),
+	TP_printk("id=%llu from=%llu regions=%llu bytes=%llu err=%d", __entry->id,
+		  __entry->from, __entry->regions, __entry->bytes, __entry->err)
+);
+
 TRACE_EVENT(expertmem_reclaim,
 	TP_PROTO(u64 id, u32 cause, const struct expertmem_reclaim *result),
 	TP_ARGS(id, cause, result),

@@ -6,6 +6,7 @@
  */
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/pagemap.h>
@@ -24,6 +25,27 @@ static bool gate(const struct vm_fault *vmf, pgoff_t *first, pgoff_t *last)
 }
 
 /*
+ * The page at @index, made where there is none, and locked; else an error. Called with
+ * the invalidate_lock held.
+ */
+static struct page *locked_page(struct address_space *mapping, pgoff_t index, gfp_t gfp)
+{
+	struct page *page;
+
+	for (;;) {
+		page = shmem_read_mapping_page_gfp(mapping, index, gfp);
+		if (IS_ERR(page))
+			return page;
+		lock_page(page);
+		if (page_folio(page)->mapping == mapping)
+			return page;
+		/* swapped out before it could be locked */
+		unlock_page(page);
+		put_page(page);
+	}
+}
+
+/*
  * With the invalidate_lock held the gate does not close between the look at it and
  * the arrival of the page, and truncation, which comes after closing, will find the
  * page. From then on the folio lock, held until the page is mapped, does the same.
@@ -36,26 +58,16 @@ static vm_fault_t window_fault(struct vm_fault *vmf)
 	struct page *page;
 
 	filemap_invalidate_lock_shared(mapping);
-	for (;;) {
-		if (!gate(vmf, &first, &last)) {
-			ret = VM_FAULT_SIGSEGV;
-			break;
-		}
-		page = shmem_read_mapping_page_gfp(mapping, vmf->pgoff,
-						   mapping_gfp_mask(mapping));
-		if (IS_ERR(page)) {
-			ret = vmf_error(PTR_ERR(page));
-			break;
-		}
-		lock_page(page);
-		if (page_folio(page)->mapping == mapping) {
-			vmf->page = page;
-			break;
-		}
-		/* swapped out before it could be locked */
-		unlock_page(page);
-		put_page(page);
+	if (!gate(vmf, &first, &last)) {
+		ret = VM_FAULT_SIGSEGV;
+		goto unlock;
 	}
+	page = locked_page(mapping, vmf->pgoff, mapping_gfp_mask(mapping));
+	if (IS_ERR(page))
+		ret = vmf_error(PTR_ERR(page));
+	else
+		vmf->page = page;
+unlock:
 	filemap_invalidate_unlock_shared(mapping);
 	return ret;
 }
@@ -223,13 +235,54 @@ unlock:
 	return err;
 }
 
+/* Running out of memory in a call is an error, not a reason to kill anyone. */
+static gfp_t call_gfp(struct address_space *mapping)
+{
+	return mapping_gfp_mask(mapping) | __GFP_RETRY_MAYFAIL | __GFP_NOWARN;
+}
+
+/* Have the page at @index, in a busy region: locked, or the error for the caller. */
+static struct page *make_page(struct expertmem_window *window, pgoff_t index)
+{
+	struct address_space *mapping = window->file->f_mapping;
+	struct page *page;
+
+	if (fatal_signal_pending(current))
+		return ERR_PTR(-EINTR);
+
+	filemap_invalidate_lock_shared(mapping);
+	if (READ_ONCE(window->state) == WINDOW_GONE) {
+		page = ERR_PTR(-ESHUTDOWN);
+	} else {
+		page = locked_page(mapping, index, call_gfp(mapping));
+		if (IS_ERR(page))
+			page = ERR_PTR(-ENOMEM);
+	}
+	filemap_invalidate_unlock_shared(mapping);
+	return page;
+}
+
+/* A clean page of a shmem file may be dropped, for it reads as zero. */
+static void keep_page(struct page *page)
+{
+	folio_mark_dirty(page_folio(page));
+	unlock_page(page);
+	put_page(page);
+}
+
+/* How many pages its folio, to which there is a reference, has from that page on. */
+static unsigned long pages_from(struct page *page)
+{
+	struct folio *folio = page_folio(page);
+
+	return folio_nr_pages(folio) - folio_page_idx(folio, page);
+}
+
 /**
  * expertmem_window_populate() - make pages exist
  * @window: the window
  * @first: device page offset
  * @pages: how many, all of one busy region
- *
- * Running out of memory is an error here, not a reason to kill anyone.
  *
  * Context: no lock held; may sleep.
  * Return: 0, -ENOMEM, -EINTR where the caller is being killed, -ESHUTDOWN where the
@@ -238,32 +291,101 @@ unlock:
 int expertmem_window_populate(struct expertmem_window *window, pgoff_t first,
 			      unsigned long pages)
 {
-	struct address_space *mapping = window->file->f_mapping;
-	gfp_t gfp = mapping_gfp_mask(mapping) | __GFP_RETRY_MAYFAIL | __GFP_NOWARN;
 	pgoff_t index = first;
-	struct folio *folio;
 	struct page *page;
 
 	while (index < first + pages) {
-		if (fatal_signal_pending(current))
-			return -EINTR;
-
-		filemap_invalidate_lock_shared(mapping);
-		if (READ_ONCE(window->state) == WINDOW_GONE)
-			page = ERR_PTR(-ESHUTDOWN);
-		else
-			page = shmem_read_mapping_page_gfp(mapping, index, gfp);
-		filemap_invalidate_unlock_shared(mapping);
-		if (page == ERR_PTR(-ESHUTDOWN))
-			return -ESHUTDOWN;
+		page = make_page(window, index);
 		if (IS_ERR(page))
-			return -ENOMEM;
+			return PTR_ERR(page);
+		index += pages_from(page);
+		keep_page(page);
+		cond_resched();
+	}
+	return 0;
+}
 
-		/* A clean page of a shmem file may be dropped, for it reads as zero. */
-		folio = page_folio(page);
-		folio_mark_dirty(folio);
-		index = folio->index + folio_nr_pages(folio);
-		folio_put(folio);
+/*
+ * The next page that is there, in memory or in swap, from @index to @last; sets @index.
+ * NULL: none is left, or the region there has gone. A page that madvise() removes
+ * between the two looks comes back, filled with zeros: as if it were touched.
+ */
+static struct page *next_page(struct expertmem_window *window, unsigned long *index,
+			      pgoff_t last)
+{
+	struct address_space *mapping = window->file->f_mapping;
+	struct page *page = NULL;
+	pgoff_t first, end;
+
+	filemap_invalidate_lock_shared(mapping);
+	if (READ_ONCE(window->state) == WINDOW_GONE) {
+		page = ERR_PTR(-ESHUTDOWN);
+	} else if (xa_find(&mapping->i_pages, index, last, XA_PRESENT) &&
+		   expertmem_region_gate(window, *index, &first, &end)) {
+		page = shmem_read_mapping_page_gfp(mapping, *index, call_gfp(mapping));
+		if (IS_ERR(page) && page != ERR_PTR(-ENOMEM))
+			page = ERR_PTR(-EIO);
+	}
+	filemap_invalidate_unlock_shared(mapping);
+	return page;
+}
+
+/* A page that is known to be bad is not read: that is fatal to more than the caller. */
+static int copy_pages(struct page *to, struct page *from, unsigned long pages)
+{
+	struct folio *dst = page_folio(to), *src = page_folio(from);
+	unsigned long d = folio_page_idx(dst, to), s = folio_page_idx(src, from);
+
+	for (; pages; pages--) {
+		to = folio_page(dst, d++);
+		from = folio_page(src, s++);
+		if (PageHWPoison(from))
+			return -EIO;
+		flush_dcache_page(from);
+		copy_highpage(to, from);
+		flush_dcache_page(to);
+	}
+	return 0;
+}
+
+/**
+ * expertmem_window_copy() - copy what is there of a region of another window
+ * @to: the window
+ * @from: the other window; its region may be freed meanwhile
+ * @first: device page offset, in both
+ * @pages: how many, all of one busy region in @to
+ * @copied: increased by how many pages were copied
+ *
+ * Context: no lock held; may sleep.
+ * Return: 0; as expertmem_window_populate(), of either window; -EIO where a page cannot
+ *	be read. What was copied before an error stays.
+ */
+int expertmem_window_copy(struct expertmem_window *to, struct expertmem_window *from,
+			  pgoff_t first, unsigned long pages, unsigned long *copied)
+{
+	pgoff_t last = first + pages - 1;
+	unsigned long index = first;
+	struct page *page, *source;
+	unsigned long n;
+	int err;
+
+	while (index <= last) {
+		source = next_page(from, &index, last);
+		if (IS_ERR_OR_NULL(source))
+			return PTR_ERR_OR_ZERO(source);
+		page = make_page(to, index);
+		if (IS_ERR(page)) {
+			put_page(source);
+			return PTR_ERR(page);
+		}
+		n = min3(pages_from(source), pages_from(page), last - index + 1);
+		err = copy_pages(page, source, n);
+		keep_page(page);
+		put_page(source);
+		if (err)
+			return err;
+		*copied += n;
+		index += n;
 		cond_resched();
 	}
 	return 0;

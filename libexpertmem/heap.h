@@ -279,16 +279,19 @@ static inline uint16_t em_slab_look(const struct em_slab *slab, uint32_t offset,
 	const uint16_t *states;
 	uint16_t state;
 
-	/* Before all else: what the slab is does not change while a shared one is seen. */
-	*owner = __atomic_load_n(&slab->owner, __ATOMIC_ACQUIRE);
-	states = __atomic_load_n(&slab->states, __ATOMIC_ACQUIRE);
-	if (!em_block_at(slab, offset, i))
-		return 0;
-	state = em_get_state(states, *i);
-	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	/* An exclusive slab of another thread may have become one of another class. */
-	return *owner == __atomic_load_n(&slab->owner, __ATOMIC_RELAXED) &&
-	       states == __atomic_load_n(&slab->states, __ATOMIC_RELAXED) ? state : 0;
+	/*
+	 * What a slab is does not change while it is seen to be shared, but one that belongs
+	 * to another thread alone may get a new class in between.
+	 */
+	do {
+		*owner = __atomic_load_n(&slab->owner, __ATOMIC_ACQUIRE);
+		states = __atomic_load_n(&slab->states, __ATOMIC_ACQUIRE);
+		state = em_block_at(slab, offset, i) ? em_get_state(states, *i) : 0;
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	} while (__builtin_expect(*owner != __atomic_load_n(&slab->owner, __ATOMIC_RELAXED) ||
+				  states != __atomic_load_n(&slab->states, __ATOMIC_RELAXED),
+				  false));
+	return state;
 }
 
 /* Is a live block there, and how large? In a section or with the lock held. */

@@ -226,7 +226,7 @@ struct expertmem_stat {
 	__aligned_u64 committed;	/* bytes in regions */
 	__aligned_u64 resident;		/* bytes in memory; not what is in swap */
 	__aligned_u64 peak;		/* most bytes committed ever */
-	__aligned_u64 refused;		/* ALLOC, REALLOC refused for memory */
+	__aligned_u64 refused;		/* calls refused for memory */
 	__aligned_u64 reclaimed;	/* bytes that were in regions when reclaimed */
 	__u32 cause;			/* EXPERTMEM_CAUSE_*, once reclaimed */
 	__u32 reserved0;
@@ -246,6 +246,50 @@ enum expertmem_cause {
 	EXPERTMEM_CAUSE_RECLAIM,	/* RECLAIM */
 };
 
+/*
+ * COPY - have what another expert has, at the same offsets.
+ *
+ * Windows do not survive fork(). A child that is to have its parent's memory opens
+ * an expert of its own, maps windows at the addresses of its parent's, and calls
+ * COPY on the new expert, the destination, before the parent runs on. @fd is the
+ * parent's expert, the source. To hold that descriptor is all the right that it
+ * takes to read the source's memory: hand it to nobody who must not.
+ *
+ * The destination has no region before, and afterwards every region of the source:
+ * at the same offset, of the same size and room, with the same bytes. Pages that the
+ * source has in memory or in swap are copied; where it has none, neither gets any
+ * (in the huge window, a granule that is there in part may become whole). Its name,
+ * limit and flags stay its own. Regions are charged to it as by ALLOC, and its pages
+ * to the memory cgroup of the caller.
+ *
+ * The source may be in use meanwhile, and is not held up. Its regions are those of
+ * one moment: one that a call is making or freeing just then is missed, one that is
+ * being resized has the lesser size. The bytes are read after that, page by page, as
+ * by any reader that races with a writer; of a region that is freed or shrunk before
+ * its pages were read, these are zero, or those of a region made in that place.
+ *
+ * After an error, the destination has nothing of it.
+ *
+ *	EBADF		@fd is not open
+ *	EINVAL		@fd is not an expert, or the same one
+ *	EBUSY		the destination has a region, or gets one by ALLOC or another
+ *			COPY where this one needs the place
+ *	ENXIO		a window in which the source has a region is not mapped
+ *	ENOSPC		that window is too short
+ *	EDQUOT		the destination's limit would be passed
+ *	ENOMEM		all experts' limit would be passed; out of memory
+ *	EIO		a page of the source cannot be read: swap device, bad memory
+ *	EINTR		the caller was killed
+ *	ECANCELED	the destination is terminating
+ *	ESHUTDOWN	the source was reclaimed, or the destination; or either lost
+ *			a window
+ */
+struct expertmem_copy {
+	__s32 fd;			/* in: the source */
+	__u32 flags;			/* 0 */
+	__aligned_u64 reserved[3];
+};
+
 #define EXPERTMEM_IOC_MAGIC	0xEA
 
 #define EXPERTMEM_IOC_GET_INFO	_IOR(EXPERTMEM_IOC_MAGIC, 0x00, struct expertmem_info)
@@ -256,5 +300,6 @@ enum expertmem_cause {
 #define EXPERTMEM_IOC_TERMINATE	_IO(EXPERTMEM_IOC_MAGIC, 0x05)
 #define EXPERTMEM_IOC_RECLAIM	_IOWR(EXPERTMEM_IOC_MAGIC, 0x06, struct expertmem_reclaim)
 #define EXPERTMEM_IOC_STAT	_IOR(EXPERTMEM_IOC_MAGIC, 0x07, struct expertmem_stat)
+#define EXPERTMEM_IOC_COPY	_IOW(EXPERTMEM_IOC_MAGIC, 0x08, struct expertmem_copy)
 
 #endif /* _UAPI_LINUX_EXPERTMEM_H */

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Copy: the regions of one expert, made again in another at the same offsets. It is for
+ * fork(), which windows do not survive.
+ *
+ *	list the regions of the source, under its lock
+ *	enter regions like these in the destination, under its lock; they are busy, and
+ *	their gates are closed
+ *	copy the pages, with neither lock held
+ *	open all gates at once, or truncate and destroy
+ */
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+
+#include "expertmem.h"
+#include "trace.h"
+
+/* Regions to enter before others may have the destination's lock. */
+#define BATCH	256
+
+/**
+ * struct extent - a region of the source as it was found
+ * @first: device page offset
+ * @pages: how many of them could be touched
+ * @room: how many it reserved when it was made
+ * @copy: the region like it in the destination
+ */
+struct extent {
+	pgoff_t first;
+	unsigned long pages;
+	unsigned long room;
+	struct expertmem_region *copy;
+};
+
+/**
+ * struct copy - a call of COPY
+ * @from: the source
+ * @to: the destination
+ * @extents: by offset
+ * @nr: how many
+ * @entered: the first of these, which are in the destination
+ * @pages: copied
+ */
+struct copy {
+	struct expertmem *from;
+	struct expertmem *to;
+	struct extent *extents;
+	unsigned long nr;
+	unsigned long entered;
+	unsigned long pages;
+};
+
+static struct expertmem_window *window_of(struct expertmem *expert,
+					  const struct extent *extent)
+{
+	return extent->first < expert->huge.first ? &expert->small : &expert->huge;
+}
+
+static unsigned long nr_regions(const struct expertmem *expert)
+{
+	lockdep_assert_held(&expert->lock);
+	return expert->small.nr_regions + expert->huge.nr_regions;
+}
+
+/*
+ * What can be touched of a region is what its owner knows to be there: nothing of one
+ * that is being made or freed, the lesser size of one that is being resized.
+ */
+static void list_window(struct copy *copy, struct expertmem_window *window)
+{
+	struct expertmem_region *region;
+	unsigned long index = 0;
+
+	lockdep_assert_held(&window->expert->lock);
+	if (window->state != WINDOW_MAPPED)
+		return;
+	mt_for_each(&window->regions, region, index, ULONG_MAX) {
+		if (region->pages)
+			copy->extents[copy->nr++] = (struct extent) {
+				.first = region->first,
+				.pages = region->pages,
+				.room = region->room,
+			};
+		cond_resched();
+	}
+}
+
+/* Memory for the list is had without the lock: until then there may be more of them. */
+static int list_regions(struct copy *copy)
+{
+	struct expertmem *from = copy->from;
+	unsigned long max = 0;
+	unsigned long nr;
+
+	for (;;) {
+		mutex_lock(&from->lock);
+		if (from->state == EXPERTMEM_STATE_RECLAIMED) {
+			mutex_unlock(&from->lock);
+			return -ESHUTDOWN;
+		}
+		nr = nr_regions(from);
+		if (nr <= max) {
+			list_window(copy, &from->small);
+			list_window(copy, &from->huge);
+			mutex_unlock(&from->lock);
+			return 0;
+		}
+		mutex_unlock(&from->lock);
+
+		max = nr + nr / 8;
+		kvfree(copy->extents);
+		copy->extents = kvmalloc_array(max, sizeof(*copy->extents),
+					       GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+		if (!copy->extents)
+			return -ENOMEM;
+	}
+}
+
+/* Without a window that it had, the destination has no use for the copy. */
+static bool is_over(const struct expertmem *to)
+{
+	lockdep_assert_held(&to->lock);
+	return to->state == EXPERTMEM_STATE_RECLAIMED ||
+	       to->small.state == WINDOW_GONE || to->huge.state == WINDOW_GONE;
+}
+
+static int check_destination(const struct expertmem *to)
+{
+	if (is_over(to))
+		return -ESHUTDOWN;
+	if (to->state == EXPERTMEM_STATE_TERMINATING)
+		return -ECANCELED;
+	return nr_regions(to) ? -EBUSY : 0;
+}
+
+static int enter_region(struct expertmem *to, struct extent *extent)
+{
+	struct expertmem_region *region;
+	int err;
+
+	if (fatal_signal_pending(current))
+		return -EINTR;
+	region = kzalloc(sizeof(*region), GFP_KERNEL_ACCOUNT);
+	if (!region)
+		return -ENOMEM;
+	region->first = extent->first;
+	region->charged = extent->pages;
+	region->room = extent->room;
+	region->span = max(region->charged, region->room);
+	region->state = REGION_BUSY;
+	err = expertmem_region_insert(window_of(to, extent), region);
+	if (err)
+		kfree(region);
+	else
+		extent->copy = region;
+	return err;
+}
+
+static int enter_regions(struct copy *copy)
+{
+	struct expertmem *to = copy->to;
+	int err;
+
+	mutex_lock(&to->lock);
+	err = check_destination(to);
+	while (!err && copy->entered < copy->nr) {
+		err = enter_region(to, &copy->extents[copy->entered]);
+		if (err)
+			break;
+		if (++copy->entered % BATCH == 0) {
+			mutex_unlock(&to->lock);
+			cond_resched();
+			mutex_lock(&to->lock);
+		}
+	}
+	mutex_unlock(&to->lock);
+	return err;
+}
+
+static int copy_pages(struct copy *copy)
+{
+	const struct extent *extent;
+	unsigned long i;
+	int err;
+
+	for (i = 0; i < copy->nr; i++) {
+		extent = &copy->extents[i];
+		err = expertmem_window_copy(window_of(copy->to, extent),
+					    window_of(copy->from, extent), extent->first,
+					    extent->pages, &copy->pages);
+		if (err)
+			return err;
+		cond_resched();
+	}
+	return 0;
+}
+
+static int publish_regions(struct copy *copy)
+{
+	struct expertmem *to = copy->to;
+	unsigned long i;
+	int err = 0;
+
+	mutex_lock(&to->lock);
+	if (is_over(to))
+		err = -ESHUTDOWN;
+	for (i = 0; !err && i < copy->nr; i++) {
+		expertmem_region_publish(to, copy->extents[i].copy);
+		cond_resched();
+	}
+	mutex_unlock(&to->lock);
+	return err;
+}
+
+/* Their gates were never open. A window that is gone has freed its regions. */
+static void destroy_regions(struct copy *copy)
+{
+	struct expertmem_window *window;
+	const struct extent *extent;
+
+	while (copy->entered) {
+		extent = &copy->extents[--copy->entered];
+		window = window_of(copy->to, extent);
+		expertmem_window_truncate(window, extent->first, extent->pages);
+		mutex_lock(&copy->to->lock);
+		if (window->state != WINDOW_GONE)
+			expertmem_region_destroy(window, extent->copy);
+		mutex_unlock(&copy->to->lock);
+		cond_resched();
+	}
+}
+
+static int do_copy(struct copy *copy)
+{
+	int err;
+
+	err = list_regions(copy);
+	if (!err)
+		err = enter_regions(copy);
+	if (!err)
+		err = copy_pages(copy);
+	if (!err)
+		err = publish_regions(copy);
+	if (err)
+		destroy_regions(copy);
+	return err;
+}
+
+/**
+ * expertmem_copy() - the COPY ioctl
+ * @expert: the destination
+ * @uarg: its argument
+ *
+ * Context: process context, may sleep; takes expert->lock of either expert.
+ * Return: 0 or a negative errno, as the uAPI header says.
+ */
+int expertmem_copy(struct expertmem *expert, struct expertmem_copy __user *uarg)
+{
+	struct copy copy = { .to = expert };
+	struct expertmem_copy arg;
+	struct file *file;
+	int err;
+
+	if (copy_from_user(&arg, uarg, sizeof(arg)))
+		return -EFAULT;
+	if (arg.flags || memchr_inv(arg.reserved, 0, sizeof(arg.reserved)))
+		return -EINVAL;
+	file = fget(arg.fd);
+	if (!file)
+		return -EBADF;
+	if (file->f_op != &expertmem_fops || file->private_data == expert) {
+		fput(file);
+		return -EINVAL;
+	}
+
+	copy.from = file->private_data;
+	err = expertmem_count_refused(expert, do_copy(&copy));
+	trace_expertmem_copy(expert->id, copy.from->id, copy.nr,
+			     (u64)copy.pages << PAGE_SHIFT, err);
+	kvfree(copy.extents);
+	fput(file);
+	return err;
+}

@@ -1,0 +1,418 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * libexpertmem-malloc.so: the malloc family, for programs that know nothing of experts.
+ *
+ * Preloaded, it makes the whole heap of a program one expert. That expert is opened by the
+ * first call, which may come from the dynamic loader, before any constructor has run. It
+ * is never closed: the kernel takes the memory back when the process ends or calls exec.
+ *
+ *	EXPERTMEM_FD	 descriptor of the expert that "expertmem run" has opened for the
+ *			 program; whoever adopts it takes it out of the environment
+ *	EXPERTMEM_LIMIT	 most bytes of an expert opened here; may end in K, M, G or T
+ *	EXPERTMEM_NAME	 its name, instead of the program's
+ *
+ * A program that another one starts, with other rights maybe, must run even where it can
+ * have no expert of the kernel's: then its heap is private memory.
+ *
+ * Fork and signals are the library's business: see em_whole_program.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <malloc.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+/* what malloc() promises for every size */
+#define ALIGNMENT 16UL
+
+static HEXPERTKEY program;	/* the expert's key; NULL: not opened yet */
+static pid_t opener;		/* the thread that is opening it */
+
+/*
+ * What that thread allocates meanwhile: opening an expert may call functions of another
+ * preloaded library. Never given back. The size of a block is right before it.
+ */
+static char early[64 << 10] __attribute__((aligned(4096)));
+static size_t early_used;
+
+static void *early_alloc(size_t alignment, size_t size)
+{
+	size_t start = early_used + sizeof(size);
+
+	if (alignment > EM_PAGE || size > sizeof(early))
+		return NULL;
+	start = em_round_up(start, alignment);
+	if (start + size > sizeof(early))
+		return NULL;
+	early_used = start + size;
+	memcpy(early + start - sizeof(size), &size, sizeof(size));
+	return early + start;
+}
+
+static bool is_early(const void *p)
+{
+	return (uintptr_t)p - (uintptr_t)early < sizeof(early);
+}
+
+static size_t early_size(const void *p)
+{
+	size_t size;
+
+	memcpy(&size, (const char *)p - sizeof(size), sizeof(size));
+	return size;
+}
+
+/* "65536", "64M". By hand, for the C library's locale may not be there yet. */
+static bool parse(const char *text, uint64_t *value)
+{
+	static const char units[] = "KMGT";
+	const char *unit;
+
+	*value = 0;
+	for (; *text >= '0' && *text <= '9'; text++)
+		if (__builtin_mul_overflow(*value, 10, value) ||
+		    __builtin_add_overflow(*value, *text - '0', value))
+			return false;
+	if (!*text)
+		return true;
+	unit = strchr(units, *text);
+	return unit && !text[1] &&
+	       !__builtin_mul_overflow(*value, 1UL << (unit - units + 1) * 10, value);
+}
+
+/* What the dynamic loader ends with where a program cannot be started. */
+static __attribute__((noreturn)) void die(const char *subject, const char *problem)
+{
+	const char *words[] = { "libexpertmem-malloc: ", subject, problem, "\n" };
+	struct iovec text[4];
+
+	for (int i = 0; i < 4; i++)
+		text[i] = (struct iovec){ (char *)words[i], strlen(words[i]) };
+	(void)!writev(STDERR_FILENO, text, 4);
+	_exit(127);
+}
+
+/* Who has set a limit does not want to run without. */
+static uint64_t get_limit(void)
+{
+	const char *text = secure_getenv("EXPERTMEM_LIMIT");
+	uint64_t limit = 0;
+
+	if (text && !parse(text, &limit))
+		die("EXPERTMEM_LIMIT in the environment is no size: write bytes, as 65536 or 64M: ",
+		    text);
+	return limit;
+}
+
+static void get_name(char name[static 32])
+{
+	const char *given = secure_getenv("EXPERTMEM_NAME");
+
+	if (given && *given)
+		strncpy(name, given, 31);
+	else
+		prctl(PR_GET_NAME, name);
+	for (; *name; name++)
+		if ((unsigned char)*name < ' ' || *name == 0x7f)
+			*name = '?';
+}
+
+/* May this process have it? Not where another one has made it its own. */
+static bool is_ours(HEXPERTKEY key)
+{
+	DWORD error;
+	void *block = ExpertAllocMemory(key, 0, &error);
+
+	ExpertFreeMemory(key, block);
+	return block || error != NMERR_INVALID_EXPERT_HANDLE;
+}
+
+/* The expert that was opened for the program, else one of its own, else private memory. */
+static HEXPERTKEY open_any(void)
+{
+	char name[32] = "";
+	struct expertmem_options options = {
+		.name = name,
+		.limit = get_limit(),
+	};
+	const char *passed = secure_getenv("EXPERTMEM_FD");
+	HEXPERTKEY key;
+	uint64_t fd;
+	int error;
+
+	em_whole_program = true;
+	get_name(name);
+	/* Not for others: what this process opens under that number later is no expert. */
+	unsetenv("EXPERTMEM_FD");
+	if (passed && parse(passed, &fd) && fd <= INT32_MAX && !expertmem_adopt(fd, &key)) {
+		if (is_ours(key))
+			return key;
+		expertmem_close(key);
+	}
+	if (!expertmem_open(&options, &key))
+		return key;
+	options.backend = EXPERTMEM_BACKEND_ANON;
+	error = expertmem_open(&options, &key);
+	if (error)
+		die("", expertmem_strerror(error));
+	return key;
+}
+
+/* Open the expert, or wait until another thread has. NULL to the one that is opening it. */
+static __attribute__((noinline, cold)) HEXPERTKEY open_program(void)
+{
+	pid_t self = gettid(), other;
+	HEXPERTKEY key;
+
+	do {
+		other = 0;
+		if (__atomic_compare_exchange_n(&opener, &other, self, false,
+						__ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
+			if (!program)
+				__atomic_store_n(&program, open_any(), __ATOMIC_RELEASE);
+			__atomic_store_n(&opener, 0, __ATOMIC_RELEASE);
+			return program;
+		}
+		sched_yield();
+		key = __atomic_load_n(&program, __ATOMIC_ACQUIRE);
+	} while (!key && other != self);
+	return key;
+}
+
+static inline HEXPERTKEY get_program(void)
+{
+	return __atomic_load_n(&program, __ATOMIC_RELAXED);
+}
+
+/* @alignment: a power of two */
+static inline void *get_block(HEXPERTKEY key, size_t alignment, size_t size, bool zeroed)
+{
+	if (zeroed)
+		return em_alloc_zeroed(key, size, NULL);
+	if (alignment > ALIGNMENT)
+		return em_alloc_aligned(key, alignment, size, NULL);
+	return ExpertAllocMemory(key, size, NULL);
+}
+
+/* With @key there was no block. Had it been opened yet? */
+static __attribute__((noinline, cold)) void *
+no_block(HEXPERTKEY key, size_t alignment, size_t size, bool zeroed)
+{
+	void *block = NULL;
+
+	if (!key) {
+		key = open_program();
+		block = key ? get_block(key, alignment, size, zeroed) :
+			      early_alloc(alignment, size);
+	}
+	if (!block)
+		errno = ENOMEM;
+	return block;
+}
+
+static inline void *allocate(size_t alignment, size_t size, bool zeroed)
+{
+	HEXPERTKEY key = get_program();
+	void *block = get_block(key, alignment, size, zeroed);
+
+	return __builtin_expect(block != NULL, true) ? block :
+	       no_block(key, alignment, size, zeroed);
+}
+
+void *malloc(size_t size)
+{
+	return allocate(ALIGNMENT, size, false);
+}
+
+void *calloc(size_t count, size_t size)
+{
+	if (__builtin_mul_overflow(count, size, &size)) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	return allocate(ALIGNMENT, size, true);
+}
+
+/* What is no block of the program's is left alone; EXPERTMEM_DEBUG can tell of it. */
+void free(void *p)
+{
+	int saved = errno;
+
+	if (!is_early(p))
+		ExpertFreeMemory(get_program(), p);
+	errno = saved;
+}
+
+static void *realloc_early(void *p, size_t size)
+{
+	size_t old = early_size(p);
+	void *block = malloc(size);
+
+	return block ? memcpy(block, p, old < size ? old : size) : NULL;
+}
+
+/* A size of 0 frees, as it always has in this C library. */
+void *realloc(void *p, size_t size)
+{
+	DWORD error;
+	void *block;
+
+	if (!p)
+		return malloc(size);
+	if (!size) {
+		free(p);
+		return NULL;
+	}
+	if (is_early(p))
+		return realloc_early(p, size);
+	block = ExpertReallocMemory(get_program(), p, size, &error);
+	if (__builtin_expect(!block, false))
+		errno = error == NMERR_INVALID_PARAMETER ? EINVAL : ENOMEM;
+	return block;
+}
+
+void *reallocarray(void *p, size_t count, size_t size)
+{
+	if (__builtin_mul_overflow(count, size, &size)) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	return realloc(p, size);
+}
+
+size_t malloc_usable_size(void *p)
+{
+	if (!p)
+		return 0;
+	return is_early(p) ? early_size(p) : ExpertMemorySize(get_program(), p);
+}
+
+/* Nobody else gives unused memory back: there is no thread that could look for it. */
+int malloc_trim(size_t keep)
+{
+	uint64_t bytes = 0;
+
+	(void)keep;
+	expertmem_trim(get_program(), &bytes);
+	return bytes > 0;
+}
+
+int posix_memalign(void **p, size_t alignment, size_t size)
+{
+	int saved = errno;
+	void *block;
+
+	if (alignment % sizeof(void *) || !alignment || alignment & (alignment - 1))
+		return EINVAL;
+	block = allocate(alignment, size, false);
+	errno = saved;
+	if (!block)
+		return ENOMEM;
+	*p = block;
+	return 0;
+}
+
+/* What is no power of two is rounded up, as the C library does. */
+void *memalign(size_t alignment, size_t size)
+{
+	if (alignment > SIZE_MAX / 2 + 1) {
+		errno = EINVAL;
+		return NULL;
+	}
+	if (alignment & (alignment - 1))
+		alignment = 1UL << (64 - __builtin_clzl(alignment));
+	return allocate(alignment, size, false);
+}
+
+void *aligned_alloc(size_t alignment, size_t size)
+{
+	return memalign(alignment, size);
+}
+
+void *valloc(size_t size)
+{
+	return allocate(EM_PAGE, size, false);
+}
+
+void *pvalloc(size_t size)
+{
+	size_t pages = em_round_up(size, EM_PAGE);
+
+	return allocate(EM_PAGE, pages < size ? size : pages, false);
+}
+
+/*
+ * C++. How new fails is for the program's own operator to say, the one that would be
+ * called without this library: it asks malloc() again, then the program's handler, and
+ * throws what is caught in the end.
+ */
+static __attribute__((noinline, cold)) void *
+new_failed(const char *operator, size_t size, size_t alignment)
+{
+	void *library, *(*own)(size_t size, size_t alignment);
+
+	own = (void *(*)(size_t, size_t))dlsym(RTLD_NEXT, operator);
+	if (!own) {	/* only a plug-in is in C++ */
+		library = dlopen("libstdc++.so.6", RTLD_LAZY | RTLD_NOLOAD);
+		if (library)
+			own = (void *(*)(size_t, size_t))dlsym(library, operator);
+	}
+	if (!own)
+		abort();
+	return own(size, alignment);
+}
+
+#define NEW(operator)								\
+	void *operator(size_t size);						\
+	void *operator(size_t size)						\
+	{									\
+		void *block = allocate(ALIGNMENT, size, false);		\
+										\
+		return __builtin_expect(block != NULL, true) ? block :		\
+			new_failed(#operator, size, 0);				\
+	}
+
+/* @alignment: the compiler sees to it that it is a power of two */
+#define NEW_ALIGNED(operator)							\
+	void *operator(size_t size, size_t alignment);				\
+	void *operator(size_t size, size_t alignment)				\
+	{									\
+		void *block = allocate(alignment, size, false);		\
+										\
+		return __builtin_expect(block != NULL, true) ? block :		\
+			new_failed(#operator, size, alignment);			\
+	}
+
+/* new and new[], as they are and with std::nothrow, whose address is not of interest */
+NEW(_Znwm)
+NEW(_Znam)
+NEW(_ZnwmRKSt9nothrow_t)
+NEW(_ZnamRKSt9nothrow_t)
+NEW_ALIGNED(_ZnwmSt11align_val_t)
+NEW_ALIGNED(_ZnamSt11align_val_t)
+NEW_ALIGNED(_ZnwmSt11align_val_tRKSt9nothrow_t)
+NEW_ALIGNED(_ZnamSt11align_val_tRKSt9nothrow_t)
+
+/* All else that frees is also told a size, an alignment or std::nothrow: no need of them. */
+#define FREE(name) __typeof__(free) name __attribute__((alias("free"), copy(free)))
+
+FREE(free_sized);
+FREE(free_aligned_sized);
+FREE(_ZdlPv);
+FREE(_ZdaPv);
+FREE(_ZdlPvm);
+FREE(_ZdaPvm);
+FREE(_ZdlPvSt11align_val_t);
+FREE(_ZdaPvSt11align_val_t);
+FREE(_ZdlPvmSt11align_val_t);
+FREE(_ZdaPvmSt11align_val_t);
+FREE(_ZdlPvRKSt9nothrow_t);
+FREE(_ZdaPvRKSt9nothrow_t);
+FREE(_ZdlPvSt11align_val_tRKSt9nothrow_t);
+FREE(_ZdaPvSt11align_val_tRKSt9nothrow_t);

@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The malloc family in programs that fork and call exec. Passes with the C library's, too;
+ * run it with libexpertmem-malloc.so preloaded.
+ */
+#include <pthread.h>
+#include <spawn.h>
+
+#include "malloc_test.h"
+
+FIXTURE(process) {
+	struct heap heap;
+};
+
+FIXTURE_SETUP(process)
+{
+	self->heap.seed = 1;
+	ASSERT_TRUE(heap_churn(&self->heap, 1000));
+}
+
+/* Whatever a test did, the heap has taken no harm. */
+FIXTURE_TEARDOWN(process)
+{
+	EXPECT_TRUE(heap_churn(&self->heap, 1000));
+	EXPECT_TRUE(heap_is_intact(&self->heap));
+	heap_free(&self->heap);
+}
+
+/* --------------------------------------------------------------------------- fork */
+
+/* In a child: what the parent had is there, and the heap goes on. */
+static void __attribute__((noreturn)) child_checks(struct heap *heap, size_t count)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		if (!heap_is_intact(&heap[i]))
+			_exit(1);
+	for (i = 0; i < count; i++) {
+		heap_free(&heap[i]);
+		if (!heap_churn(&heap[i], 500) || !heap_is_intact(&heap[i]))
+			_exit(2);
+	}
+	_exit(0);
+}
+
+TEST_F(process, a_child_has_what_its_parent_had_and_frees_only_its_own)
+{
+	struct block *large = block_new(20 * MIB, 77);
+	pid_t child = fork();
+
+	ASSERT_LE(0, child);
+	if (!child) {
+		if (!block_is_intact(large))
+			_exit(3);
+		memset(large->at, 0, large->size);
+		release(large);
+		child_checks(&self->heap, 1);
+	}
+	EXPECT_EQ(0, child_status(child));
+	EXPECT_TRUE(block_is_intact(large));
+	EXPECT_TRUE(heap_is_intact(&self->heap));
+	release(large);
+}
+
+TEST_F(process, a_child_lives_on_when_its_parent_has_ended)
+{
+	int ends[2];
+	char answer = 0;
+	pid_t child;
+
+	ASSERT_EQ(0, pipe(ends));
+	child = fork();
+	ASSERT_LE(0, child);
+	if (!child) {
+		pid_t parent = getpid(), grandchild = fork();
+
+		if (grandchild)
+			_exit(grandchild < 0);
+		while (getppid() == parent)
+			usleep(1000);
+		answer = heap_churn(&self->heap, 5000) && heap_is_intact(&self->heap) ? 'y' : 'n';
+		_exit(write(ends[1], &answer, 1) != 1);
+	}
+	close(ends[1]);
+	EXPECT_EQ(0, child_status(child));
+	EXPECT_EQ(1, read(ends[0], &answer, 1));
+	EXPECT_EQ('y', answer);
+	close(ends[0]);
+}
+
+TEST_F(process, each_generation_has_the_heap_of_the_one_before)
+{
+	int generation;
+	pid_t child;
+
+	for (generation = 0; generation < 10; generation++) {
+		child = fork();
+		ASSERT_LE(0, child);
+		if (child)
+			break;
+		if (!heap_is_intact(&self->heap) || !heap_churn(&self->heap, 100))
+			_exit(100);
+	}
+	if (generation == 10)
+		_exit(10);
+	if (generation)
+		_exit(child_status(child));
+	EXPECT_EQ(10, child_status(child));
+}
+
+struct forker {
+	pthread_t thread;
+	struct heap heap;
+	unsigned long forks;
+	int failed;		/* status of a child */
+};
+
+/* Its own blocks stand still meanwhile; those of the others may be half written. */
+static void *fork_often(void *arg)
+{
+	struct forker *forker = arg;
+	unsigned long i;
+
+	for (i = 0; i < forker->forks && !forker->failed; i++) {
+		pid_t child;
+
+		if (!heap_churn(&forker->heap, 50)) {
+			forker->failed = -1;
+			break;
+		}
+		child = fork();
+		if (!child)
+			child_checks(&forker->heap, 1);
+		forker->failed = child < 0 ? -1 : child_status(child);
+	}
+	return NULL;
+}
+
+TEST_F_TIMEOUT(process, many_threads_fork_while_others_allocate, 600)
+{
+	static struct forker forkers[THREADS];
+	static struct heap others[THREADS];
+	pthread_t threads[THREADS];
+	void *intact;
+	size_t i;
+
+	for (i = 0; i < THREADS; i++) {
+		others[i].seed = i;
+		ASSERT_EQ(0, pthread_create(&threads[i], NULL, churn_until_stopped, &others[i]));
+	}
+	for (i = 0; i < THREADS; i++) {
+		forkers[i].heap.seed = 100 + i;
+		forkers[i].forks = rounds(100);
+		ASSERT_EQ(0, pthread_create(&forkers[i].thread, NULL, fork_often, &forkers[i]));
+	}
+	for (i = 0; i < THREADS; i++) {
+		ASSERT_EQ(0, pthread_join(forkers[i].thread, NULL));
+		EXPECT_EQ(0, forkers[i].failed);
+		EXPECT_TRUE(heap_is_intact(&forkers[i].heap));
+		heap_free(&forkers[i].heap);
+	}
+	stop_all(true);
+	for (i = 0; i < THREADS; i++) {
+		ASSERT_EQ(0, pthread_join(threads[i], &intact));
+		EXPECT_TRUE(intact);
+	}
+	stop_all(false);
+}
+
+static struct block *fork_blocks[3];
+static unsigned int fork_calls;
+
+static void at_fork(unsigned int i)
+{
+	release(fork_blocks[i]);
+	fork_blocks[i] = block_new(5000 * (i + 1), ++fork_calls);
+}
+
+static void before_fork(void)
+{
+	at_fork(0);
+}
+
+static void after_fork_in_parent(void)
+{
+	at_fork(1);
+}
+
+static void after_fork_in_child(void)
+{
+	at_fork(2);
+}
+
+TEST_F(process, handlers_of_fork_allocate)
+{
+	unsigned int i;
+	pid_t child;
+
+	ASSERT_EQ(0, pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child));
+	for (i = 0; i < 10; i++) {
+		child = fork();
+		ASSERT_LE(0, child);
+		if (!child)
+			_exit(fork_calls != 2 * i + 2 || !block_is_intact(fork_blocks[0]) ||
+			      !block_is_intact(fork_blocks[2]) || !heap_is_intact(&self->heap));
+		EXPECT_EQ(0, child_status(child));
+		EXPECT_TRUE(block_is_intact(fork_blocks[0]));
+		EXPECT_TRUE(block_is_intact(fork_blocks[1]));
+	}
+}
+
+static void *fork_in_thread(void *arg)
+{
+	pid_t child = fork();
+
+	if (!child)
+		child_checks(arg, 1);
+	return (void *)(long)(child < 0 ? -1 : child_status(child));
+}
+
+TEST_F(process, a_child_of_a_thread_starts_threads)
+{
+	pthread_t thread;
+	void *status;
+	pid_t child;
+
+	ASSERT_EQ(0, pthread_create(&thread, NULL, fork_in_thread, &self->heap));
+	ASSERT_EQ(0, pthread_join(thread, &status));
+	EXPECT_EQ(0, (long)status);
+	child = fork();
+	ASSERT_LE(0, child);
+	if (!child) {
+		if (pthread_create(&thread, NULL, fork_in_thread, &self->heap) ||
+		    pthread_join(thread, &status) || status)
+			_exit(1);
+		child_checks(&self->heap, 1);
+	}
+	EXPECT_EQ(0, child_status(child));
+}
+
+/* --------------------------------------------------------------------------- exec */
+
+extern char **environ;
+
+static char self_path[4096];
+static char *const again[] = { self_path, "--again", NULL };
+
+/* What runs after exec: the same program, with a heap of its own. */
+static int run_again(void)
+{
+	struct heap heap = { .seed = 5 };
+
+	return !heap_churn(&heap, 2000) || !heap_is_intact(&heap);
+}
+
+TEST_F(process, a_child_of_vfork_calls_exec)
+{
+	int i;
+
+	for (i = 0; i < 20; i++) {
+		pid_t child = vfork();
+
+		ASSERT_LE(0, child);
+		if (!child) {
+			execv(self_path, again);
+			_exit(127);
+		}
+		ASSERT_EQ(0, child_status(child));
+		ASSERT_TRUE(heap_churn(&self->heap, 100));
+	}
+}
+
+TEST_F(process, a_child_of_fork_calls_exec)
+{
+	pid_t child = fork();
+
+	ASSERT_LE(0, child);
+	if (!child) {
+		heap_churn(&self->heap, 100);
+		execv(self_path, again);
+		_exit(127);
+	}
+	EXPECT_EQ(0, child_status(child));
+}
+
+static void *spawn_often(void *arg)
+{
+	unsigned long i, count = rounds(20);
+	pid_t child;
+
+	for (i = 0; i < count; i++)
+		if (posix_spawn(&child, self_path, NULL, NULL, again, environ) ||
+		    child_status(child))
+			return arg;
+	return NULL;
+}
+
+TEST_F_TIMEOUT(process, posix_spawn_in_threads_while_others_allocate, 300)
+{
+	struct heap other = { .seed = 6 };
+	pthread_t threads[THREADS + 1];
+	void *end;
+	size_t i;
+
+	ASSERT_EQ(0, pthread_create(&threads[THREADS], NULL, churn_until_stopped, &other));
+	for (i = 0; i < THREADS; i++)
+		ASSERT_EQ(0, pthread_create(&threads[i], NULL, spawn_often, &other));
+	for (i = 0; i < THREADS; i++) {
+		ASSERT_EQ(0, pthread_join(threads[i], &end));
+		EXPECT_EQ(NULL, end);
+	}
+	stop_all(true);
+	ASSERT_EQ(0, pthread_join(threads[THREADS], &end));
+	stop_all(false);
+	EXPECT_TRUE(end);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 1 && !strcmp(argv[1], "--again"))
+		return run_again();
+	if (readlink("/proc/self/exe", self_path, sizeof(self_path) - 1) < 0)
+		return KSFT_FAIL;
+	return test_harness_run(argc, argv);
+}

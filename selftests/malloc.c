@@ -1,0 +1,408 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The malloc family: what each call promises, to programs that were written for the C
+ * library's. Passes with that one, too; run it with libexpertmem-malloc.so preloaded.
+ */
+#include "malloc_test.h"
+
+static void *(*volatile allocate_array)(size_t, size_t) = calloc;
+static void *(*volatile resize_array)(void *, size_t, size_t) = reallocarray;
+static size_t (*volatile usable)(void *) = malloc_usable_size;
+static const volatile size_t too_large = SIZE_MAX;
+
+static const size_t sizes[] = {
+	0, 1, 15, 16, 17, 100, 128, 129, 1000, 2048, 3585, 4095, 4096, 4097, 20481, 32767,
+	32768, 32769, 65536, 100000, MIB, 2 * MIB, 3 * MIB + 1,
+};
+
+static bool is_aligned(const void *p, size_t alignment)
+{
+	return p && (uintptr_t)p % alignment == 0;
+}
+
+/* Did that call fail as it must? */
+static bool failed(const void *block, int error)
+{
+	bool right = !block && errno == error;
+
+	errno = 0;
+	return right;
+}
+
+/* ------------------------------------------------------------------------ sizes */
+
+TEST(blocks_are_aligned_and_can_be_written_to_their_usable_end)
+{
+	unsigned char *blocks[4097];
+	size_t i;
+
+	for (i = 0; i < COUNT_OF(blocks); i++) {
+		blocks[i] = allocate(i);
+		ASSERT_TRUE(is_aligned(blocks[i], 16)) {
+			TH_LOG("%zu bytes at %p", i, blocks[i]);
+		}
+		ASSERT_GE(usable(blocks[i]), i);
+		memset(blocks[i], i, usable(blocks[i]));
+	}
+	for (i = 0; i < COUNT_OF(blocks); i++) {
+		ASSERT_TRUE(all_bytes(blocks[i], usable(blocks[i]), i));
+		release(blocks[i]);
+	}
+}
+
+TEST(blocks_of_no_byte_are_distinct)
+{
+	void *one = allocate(0), *two = allocate(0), *three = allocate_array(0, 7);
+
+	EXPECT_NE(NULL, one);
+	EXPECT_NE(NULL, two);
+	EXPECT_NE(NULL, three);
+	EXPECT_NE(one, two);
+	EXPECT_NE(two, three);
+	release(one);
+	release(two);
+	release(three);
+}
+
+TEST(null_is_freed_and_has_no_size)
+{
+	release(NULL);
+	EXPECT_EQ(0, usable(NULL));
+}
+
+TEST(what_is_too_large_is_refused_with_enomem)
+{
+	errno = 0;
+	EXPECT_TRUE(failed(allocate(too_large), ENOMEM));
+	EXPECT_TRUE(failed(allocate((size_t)PTRDIFF_MAX + 1), ENOMEM));
+	EXPECT_TRUE(failed(allocate_array(1, too_large), ENOMEM));
+	EXPECT_TRUE(failed(resize(NULL, too_large), ENOMEM));
+	EXPECT_TRUE(failed(valloc(too_large), ENOMEM));
+	EXPECT_TRUE(failed(pvalloc(too_large), ENOMEM));
+	EXPECT_TRUE(failed(aligned_alloc(64, too_large), ENOMEM));
+	EXPECT_TRUE(failed(memalign(64, too_large), ENOMEM));
+}
+
+TEST(products_that_overflow_are_refused_with_enomem)
+{
+	const volatile size_t half = SIZE_MAX / 2 + 1;
+	char *block = allocate(100);
+
+	memset(block, 7, 100);
+	errno = 0;
+	EXPECT_TRUE(failed(allocate_array(half, 2), ENOMEM));
+	EXPECT_TRUE(failed(allocate_array(2, half), ENOMEM));
+	EXPECT_TRUE(failed(allocate_array(1UL << 32, 1UL << 32), ENOMEM));
+	EXPECT_TRUE(failed(resize_array(block, half, 2), ENOMEM));
+	EXPECT_TRUE(failed(resize_array(block, 1UL << 32, (1UL << 32) + 1), ENOMEM));
+	EXPECT_TRUE(all_bytes((unsigned char *)block, 100, 7));
+	release(block);
+}
+
+TEST(calloc_clears_what_was_used_before)
+{
+	size_t i, round;
+
+	for (i = 0; i < COUNT_OF(sizes); i++) {
+		for (round = 0; round < 50; round++) {
+			unsigned char *dirty = allocate(sizes[i]), *clear;
+
+			ASSERT_NE(NULL, dirty);
+			memset(dirty, 0xff, sizes[i]);
+			release(dirty);
+			clear = allocate_array(sizes[i], 1);
+			ASSERT_NE(NULL, clear);
+			ASSERT_TRUE(all_bytes(clear, sizes[i], 0)) {
+				TH_LOG("%zu bytes in round %zu", sizes[i], round);
+			}
+			memset(clear, 0xff, sizes[i]);
+			release(clear);
+		}
+	}
+}
+
+/* ---------------------------------------------------------------------- realloc */
+
+TEST(realloc_keeps_what_fits)
+{
+	size_t i, j, kept;
+
+	for (i = 0; i < COUNT_OF(sizes); i++) {
+		for (j = 0; j < COUNT_OF(sizes); j++) {
+			unsigned char *block = allocate(sizes[i] + 1);
+
+			ASSERT_NE(NULL, block);
+			memset(block, j + 1, sizes[i] + 1);
+			block = resize(block, sizes[j] + 1);
+			ASSERT_NE(NULL, block);
+			kept = sizes[i] < sizes[j] ? sizes[i] : sizes[j];
+			ASSERT_TRUE(all_bytes(block, kept + 1, j + 1)) {
+				TH_LOG("from %zu to %zu bytes", sizes[i], sizes[j]);
+			}
+			memset(block, 0, sizes[j] + 1);
+			release(block);
+		}
+	}
+}
+
+TEST(realloc_grows_a_block_to_64_mib_step_by_step)
+{
+	unsigned char *block = NULL;
+	size_t size;
+
+	for (size = 64; size <= 64 * MIB; size *= 2) {
+		block = resize(block, size);
+		ASSERT_NE(NULL, block);
+		memset(block + size / 2, 0x5a, size / 2);
+	}
+	EXPECT_TRUE(all_bytes(block + 32, 64 * MIB - 32, 0x5a));
+	for (; size >= 128; size /= 4)
+		block = resize(block, size);
+	EXPECT_TRUE(all_bytes(block + 32, 32, 0x5a));
+	release(block);
+}
+
+TEST(realloc_that_fails_leaves_the_block_alone)
+{
+	size_t i;
+
+	for (i = 0; i < COUNT_OF(sizes); i++) {
+		unsigned char *block = allocate(sizes[i]);
+
+		memset(block, 0x33, sizes[i]);
+		errno = 0;
+		EXPECT_TRUE(failed(resize(block, too_large), ENOMEM));
+		EXPECT_TRUE(failed(resize(block, 1UL << 46), ENOMEM));
+		EXPECT_TRUE(all_bytes(block, sizes[i], 0x33));
+		release(block);
+	}
+}
+
+TEST(realloc_of_null_allocates_and_to_nothing_frees)
+{
+	void *block = resize(NULL, 100);
+
+	ASSERT_NE(NULL, block);
+	errno = 0;
+	EXPECT_EQ(NULL, resize(block, 0));
+	EXPECT_EQ(0, errno);
+	block = resize(NULL, 0);
+	EXPECT_NE(NULL, block);
+	release(block);
+}
+
+TEST(reallocarray_multiplies)
+{
+	unsigned char *block = resize_array(NULL, 1000, 3);
+
+	ASSERT_NE(NULL, block);
+	EXPECT_GE(usable(block), 3000);
+	memset(block, 9, 3000);
+	block = resize_array(block, 100000, 7);
+	ASSERT_NE(NULL, block);
+	EXPECT_GE(usable(block), 700000);
+	EXPECT_TRUE(all_bytes(block, 3000, 9));
+	release(block);
+}
+
+/* -------------------------------------------------------------------- alignment */
+
+TEST(posix_memalign_aligns_up_to_64_mib)
+{
+	size_t alignment, i;
+	void *block;
+
+	for (alignment = sizeof(void *); alignment <= 64 * MIB; alignment *= 2) {
+		for (i = 0; i < COUNT_OF(sizes); i++) {
+			ASSERT_EQ(0, posix_memalign(&block, alignment, sizes[i]));
+			ASSERT_TRUE(is_aligned(block, alignment)) {
+				TH_LOG("%zu bytes at %p", sizes[i], block);
+			}
+			ASSERT_GE(usable(block), sizes[i]);
+			memset(block, 1, usable(block));
+			release(block);
+		}
+	}
+}
+
+TEST(aligned_blocks_live_side_by_side_and_can_be_resized)
+{
+	unsigned char *blocks[200];
+	size_t i;
+
+	for (i = 0; i < COUNT_OF(blocks); i++) {
+		blocks[i] = memalign(16UL << i % 12, 10 * i + 1);
+		ASSERT_TRUE(is_aligned(blocks[i], 16UL << i % 12));
+		memset(blocks[i], i, 10 * i + 1);
+	}
+	for (i = 0; i < COUNT_OF(blocks); i++) {
+		blocks[i] = resize(blocks[i], 20 * i + 1);
+		ASSERT_NE(NULL, blocks[i]);
+	}
+	for (i = 0; i < COUNT_OF(blocks); i++) {
+		EXPECT_TRUE(all_bytes(blocks[i], 10 * i + 1, i));
+		release(blocks[i]);
+	}
+}
+
+TEST(posix_memalign_says_why_not_and_changes_nothing)
+{
+	static const size_t wrong[] = { 0, 1, 2, 4, 3, 7, 12, 24, 48, 4095, SIZE_MAX };
+	void *block = &block;
+	size_t i;
+
+	errno = 0;
+	for (i = 0; i < COUNT_OF(wrong); i++)
+		EXPECT_EQ(EINVAL, posix_memalign(&block, wrong[i], 64));
+	EXPECT_EQ(ENOMEM, posix_memalign(&block, 64, too_large));
+	EXPECT_EQ(&block, block);
+}
+
+TEST(memalign_rounds_an_odd_alignment_up)
+{
+	const volatile size_t odd = 48, huge = SIZE_MAX / 2 + 2, none = 0;
+	void *blocks[] = {
+		memalign(odd, 100), aligned_alloc(odd, 96), memalign(none, 100),
+		memalign(1, 100),
+	};
+	size_t i;
+
+	EXPECT_TRUE(is_aligned(blocks[0], 64));
+	EXPECT_TRUE(is_aligned(blocks[1], 16));
+	EXPECT_TRUE(is_aligned(blocks[2], 16));
+	EXPECT_TRUE(is_aligned(blocks[3], 16));
+	for (i = 0; i < COUNT_OF(blocks); i++)
+		release(blocks[i]);
+	errno = 0;
+	EXPECT_TRUE(failed(memalign(huge, 1), EINVAL));
+}
+
+TEST(valloc_and_pvalloc_give_pages)
+{
+	void *block = valloc(10), *page = pvalloc(10), *none = pvalloc(0);
+
+	EXPECT_TRUE(is_aligned(block, PAGE));
+	EXPECT_TRUE(is_aligned(page, PAGE));
+	EXPECT_GE(usable(page), PAGE);
+	EXPECT_TRUE(is_aligned(none, PAGE));
+	release(block);
+	release(page);
+	release(none);
+}
+
+/* ------------------------------------------------------------------------ errno */
+
+TEST(free_leaves_errno_alone)
+{
+	static void *blocks[20000];
+	size_t i, j;
+
+	for (i = 0; i < COUNT_OF(sizes); i++) {
+		for (j = 0; j < COUNT_OF(blocks) / (sizes[i] / 16 + 1) + 1; j++)
+			blocks[j] = allocate(sizes[i]);
+		while (j-- > 0) {
+			errno = 12345;
+			release(blocks[j]);
+			ASSERT_EQ(12345, errno);
+		}
+	}
+}
+
+/* ------------------------------------------------- what other libraries allocate */
+
+TEST(what_the_c_library_allocates_can_be_freed)
+{
+	char *line = NULL, *copy = strdup("text"), *printed, *stream = NULL;
+	size_t size = 0;
+	FILE *file = open_memstream(&stream, &size);
+
+	ASSERT_NE(NULL, file);
+	fputs("a stream", file);
+	fclose(file);
+	EXPECT_STREQ("a stream", stream);
+	EXPECT_EQ(6, asprintf(&printed, "%d", 123456));
+	file = fopen("/proc/self/status", "re");
+	size = 0;
+	EXPECT_LT(0, getline(&line, &size, file));
+	fclose(file);
+	EXPECT_GE(usable(line), size);
+	release(line);
+	release(copy);
+	release(printed);
+	release(stream);
+}
+
+/* ----------------------------------------------- what libexpertmem adds to that */
+
+FIXTURE(experts) {
+	unsigned char *blocks[100];
+};
+
+FIXTURE_SETUP(experts)
+{
+	size_t i;
+
+	if (!is_experts_malloc())
+		SKIP_TEST("needs libexpertmem-malloc.so: LD_PRELOAD it");
+	for (i = 0; i < COUNT_OF(self->blocks); i++) {
+		self->blocks[i] = allocate(1 + i * i * i);
+		memset(self->blocks[i], i, 1 + i * i * i);
+	}
+}
+
+FIXTURE_TEARDOWN(experts)
+{
+	size_t i;
+
+	for (i = 0; i < COUNT_OF(self->blocks); i++) {
+		EXPECT_TRUE(all_bytes(self->blocks[i], 1 + i * i * i, i));
+		release(self->blocks[i]);
+	}
+}
+
+TEST_F(experts, a_bad_pointer_is_ignored)
+{
+	unsigned char *block = self->blocks[50], *freed = allocate(64), *large = allocate(MIB);
+	long stack[2];
+	void *bad[] = {
+		block + 1, block + 8, block + 16, block - 1, block - 16, block + 4096, freed, large,
+		stack, &stack[1], (void *)1, (void *)8, (void *)PAGE, (void *)is_aligned,
+		(void *)(1UL << 46), (void *)(1UL << 62), (void *)-16L, self,
+	};
+	size_t i;
+
+	release(freed);
+	release(large);
+	for (i = 0; i < COUNT_OF(bad); i++) {
+		errno = 0;
+		release(bad[i]);
+		EXPECT_EQ(0, errno);
+		EXPECT_TRUE(failed(resize(bad[i], 100), EINVAL));
+		EXPECT_TRUE(failed(resize(bad[i], MIB), EINVAL));
+		EXPECT_EQ(NULL, resize(bad[i], 0));
+		EXPECT_EQ(0, usable(bad[i]));
+	}
+}
+
+TEST_F(experts, malloc_trim_gives_memory_back)
+{
+	static void *blocks[50000];
+	size_t i;
+
+	for (i = 0; i < COUNT_OF(blocks); i++)
+		blocks[i] = allocate(500);
+	for (i = 0; i < COUNT_OF(blocks); i++)
+		release(blocks[i]);
+	EXPECT_EQ(1, malloc_trim(0));
+	EXPECT_EQ(0, malloc_trim(0));
+}
+
+TEST_F(experts, usable_is_what_was_asked_for)
+{
+	size_t i;
+
+	for (i = 0; i < COUNT_OF(self->blocks); i++)
+		EXPECT_EQ(1 + i * i * i, usable(self->blocks[i]));
+}
+
+TEST_HARNESS_MAIN
