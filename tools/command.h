@@ -18,6 +18,15 @@ enum {
 	EXIT_INTERRUPTED = 130,	/* what shells say of Ctrl-C */
 };
 
+/* The same where a program is run, whose own statuses pass through; as env and timeout. */
+enum {
+	EXIT_PROGRAM_TIMEOUT	= 124,
+	EXIT_PROGRAM_FAILED	= 125,	/* not the program, but the command */
+	EXIT_NOT_EXECUTABLE	= 126,
+	EXIT_NOT_FOUND		= 127,
+	EXIT_SIGNAL		= 128,	/* plus its number */
+};
+
 int run_main(int argc, char **argv);
 
 #endif /* COMMAND_H */

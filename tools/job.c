@@ -9,9 +9,7 @@
 #include "job.h"
 
 #include <ctype.h>
-#include <dlfcn.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -26,20 +24,6 @@
 
 #include "command.h"
 #include "text.h"
-
-/* How far the expert came: in memory shared with the child, which alone writes it. */
-struct account {
-	enum stage {
-		LOADING,
-		UNLOADABLE,
-		REGISTERING,
-		REFUSED,
-		RUNNING,
-		RETURNED_FALSE,
-		RETURNED_TRUE,
-	} stage;
-	char text[1024];	/* why UNLOADABLE */
-};
 
 /* Why and how the host ends the expert. */
 struct stop {
@@ -58,66 +42,24 @@ static double now(void)
 	return time.tv_sec + time.tv_nsec / 1e9;
 }
 
-static void *find_symbol(void *library, const char *symbol, struct account *account)
+/* The child, or all of its group where that is not the host's too. */
+static void send_signal(const struct job *job, pid_t child, int signal)
 {
-	void *address = dlsym(library, symbol);
-
-	if (!address) {
-		account->stage = UNLOADABLE;
-		snprintf(account->text, sizeof(account->text),
-			 "is not an expert: %s() is not exported", symbol);
-		_exit(EXIT_FAILED);
-	}
-	return address;
-}
-
-/* Load, register and run. Ends by exit(), so that the expert's stdio is flushed. */
-static void __attribute__((noreturn)) child_main(struct job *job, struct account *account)
-{
-	PEXPERTREGISTERPROC register_expert;
-	PEXPERTRUNPROC run;
-	EXPERTENUMINFO info = {};
-	void *library;
-
-	library = dlopen(job->library, RTLD_NOW | RTLD_LOCAL);
-	if (!library) {
-		account->stage = UNLOADABLE;
-		snprintf(account->text, sizeof(account->text), "could not be loaded: %s",
-			 dlerror());
-		_exit(EXIT_FAILED);
-	}
-	register_expert = (PEXPERTREGISTERPROC)find_symbol(library, EXPERTENTRY_REGISTER, account);
-	run = (PEXPERTRUNPROC)find_symbol(library, EXPERTENTRY_RUN, account);
-
-	account->stage = REGISTERING;
-	if (!register_expert(&info)) {
-		account->stage = REFUSED;
-		exit(EXIT_FAILED);
-	}
-	account->stage = RUNNING;
-	if (!run(job->key, NULL, &job->startup, 0, NULL)) {
-		account->stage = RETURNED_FALSE;
-		exit(EXIT_FAILED);
-	}
-	account->stage = RETURNED_TRUE;
-	exit(EXIT_OK);
+	kill(job->same_group ? child : -child, signal);
 }
 
 static pid_t start(struct job *job, struct account *account, const sigset_t *mask)
 {
 	pid_t host = getpid(), child;
-	int null;
 
 	fflush(NULL);
 	child = fork();
 	if (child < 0)
 		return child;
 
-	/*
-	 * A group of its own: the terminal's Ctrl-C is for the host to act on. Both
-	 * processes see to it, for neither may go on before it is so.
-	 */
-	setpgid(child, child);
+	/* Both processes see to it, for neither may go on before it is so. */
+	if (!job->same_group)
+		setpgid(child, child);
 	if (child)
 		return child;
 
@@ -127,11 +69,8 @@ static pid_t start(struct job *job, struct account *account, const sigset_t *mas
 	sigprocmask(SIG_SETMASK, mask, NULL);
 	if (job->stdout_to_stderr)
 		dup2(STDERR_FILENO, STDOUT_FILENO);
-	/* Such a group is stopped when it reads the terminal. */
-	null = isatty(STDIN_FILENO) ? open("/dev/null", O_RDONLY | O_CLOEXEC) : -1;
-	if (null >= 0)
-		dup2(null, STDIN_FILENO);
-	child_main(job, account);
+	job->kind->run(job, account);
+	_exit(EXIT_FAILED);
 }
 
 /*
@@ -166,13 +105,34 @@ static void show_progress(struct job *job, bool terminal, LONG *shown)
 	fprintf(stderr, "\r\033[K%.*s\r", width, line);
 }
 
-static void ask_to_stop(struct job *job, struct stop *stop, const char *reason)
+static void ask_to_stop(struct job *job, pid_t child, struct stop *stop, const char *reason)
 {
-	expertmem_terminate(job->key);
+	/* A program without memory could not even do what it does at SIGTERM. */
+	if (job->kind == &program_kind)
+		send_signal(job, child, SIGTERM);
+	else
+		expertmem_terminate(job->key);
 	stop->reason = reason;
 	stop->since = now();
 	fprintf(stderr, "%s: %s; asked to stop, will be killed if it has not in %g s\n",
 		job->name, reason, job->grace);
+}
+
+/*
+ * What a signal to the host means: an expert is to stop, and when the user insists, at
+ * once. A program is what the user deals with. It is to hear of all signals itself, but
+ * those that the terminal has sent to the whole group; only SIGTERM is for the host.
+ */
+static void act_on(struct job *job, pid_t child, const siginfo_t *info, struct stop *stop)
+{
+	if (job->kind == &program_kind && info->si_signo != SIGTERM) {
+		if (!job->same_group || info->si_code != SI_KERNEL)
+			send_signal(job, child, info->si_signo);
+	} else if (stop->reason) {
+		stop->at_once = true;
+	} else {
+		ask_to_stop(job, child, stop, "interrupted");
+	}
 }
 
 /* Watch the child to its end. Return its wait status. */
@@ -180,34 +140,33 @@ static int watch(struct job *job, pid_t child, const sigset_t *signals, double s
 		 struct stop *stop)
 {
 	static const struct timespec tick = { .tv_nsec = 100 * 1000 * 1000 };
-	bool terminal = isatty(STDERR_FILENO);
+	bool terminal = job->kind == &library_kind && isatty(STDERR_FILENO);
 	const char *clear = terminal ? "\r\033[K" : "";
 	LONG shown = -10;
+	siginfo_t info;
 	int status;
 
 	while (true) {
 		/* A signal ends the wait, SIGCHLD for one; the rest are ticks. */
-		int signal = sigtimedwait(signals, NULL, &tick);
+		int signal = sigtimedwait(signals, &info, &tick);
 		bool ended = waitpid(child, &status, WNOHANG) == child;
 
-		show_progress(job, terminal, &shown);
+		if (job->kind == &library_kind)
+			show_progress(job, terminal, &shown);
 		if (ended)
 			break;
-		if (signal == SIGINT || signal == SIGTERM) {
+		if (signal > 0 && signal != SIGCHLD) {
 			fputs(clear, stderr);
-			if (stop->reason)
-				stop->at_once = true;
-			else
-				ask_to_stop(job, stop, "interrupted");
+			act_on(job, child, &info, stop);
 		} else if (!stop->reason && job->timeout && now() - started >= job->timeout) {
 			fputs(clear, stderr);
 			stop->timed_out = true;
-			ask_to_stop(job, stop, "timed out");
+			ask_to_stop(job, child, stop, "timed out");
 		}
 		if (stop->reason && !stop->killed &&
 		    (stop->at_once || now() - stop->since >= job->grace)) {
-			/* with its helpers; not reaped, so the number is still its own */
-			kill(-child, SIGKILL);
+			/* not reaped, so the number is still its own */
+			send_signal(job, child, SIGKILL);
 			stop->killed = true;
 		}
 	}
@@ -215,8 +174,8 @@ static int watch(struct job *job, pid_t child, const sigset_t *signals, double s
 	return status;
 }
 
-static void __attribute__((format(printf, 4, 5)))
-give_verdict(struct verdict *verdict, const char *result, int status, const char *format, ...)
+void give_verdict(struct verdict *verdict, const char *result, int status,
+		  const char *format, ...)
 {
 	va_list args;
 
@@ -227,67 +186,25 @@ give_verdict(struct verdict *verdict, const char *result, int status, const char
 	va_end(args);
 }
 
-static void judge_signal(struct verdict *verdict, enum stage stage, int signal)
+void judge_signal(struct verdict *verdict, const char *result, int status, int signal,
+		  const char *place)
 {
-	static const char *const where[] = {
-		[LOADING]	 = " while it was loaded",
-		[REGISTERING]	 = " in Register",
-		[REFUSED]	 = " after Register returned",
-		[RUNNING]	 = "",
-		[RETURNED_FALSE] = " after Run returned",
-		[RETURNED_TRUE]	 = " after Run returned",
-	};
 	const char *name = sigabbrev_np(signal), *words = sigdescr_np(signal);
-	const char *place = where[stage] ? where[stage] : "";
 
 	verdict->signal = signal;
 	if (name)	/* "Segmentation fault", but also "CPU time limit exceeded" */
-		give_verdict(verdict, "crashed", EXIT_CRASHED, "killed by SIG%s (%c%s)%s",
-			     name, islower((unsigned char)words[1]) ? tolower(words[0]) : words[0],
+		give_verdict(verdict, result, status, "killed by SIG%s (%c%s)%s", name,
+			     islower((unsigned char)words[1]) ? tolower(words[0]) : words[0],
 			     words + 1, place);
 	else
-		give_verdict(verdict, "crashed", EXIT_CRASHED, "killed by signal %d%s",
-			     signal, place);
-}
-
-/* What the expert itself did. */
-static void judge(struct verdict *verdict, const struct account *account, int status)
-{
-	/* A wild write of the expert may have hit the account. */
-	enum stage stage = account->stage > RETURNED_TRUE ? RUNNING : account->stage;
-
-	if (WIFSIGNALED(status)) {
-		judge_signal(verdict, stage, WTERMSIG(status));
-		return;
-	}
-	switch (stage) {
-	case UNLOADABLE:
-		give_verdict(verdict, "not-loaded", EXIT_FAILED, "%.*s",
-			     (int)sizeof(account->text), account->text);
-		break;
-	case REFUSED:
-		give_verdict(verdict, "refused", EXIT_FAILED, "Register returned FALSE");
-		break;
-	case RETURNED_FALSE:
-		give_verdict(verdict, "returned-false", EXIT_FAILED, "Run returned FALSE");
-		break;
-	case RETURNED_TRUE:
-		give_verdict(verdict, "finished", EXIT_OK, "finished");
-		break;
-	case LOADING:
-	case REGISTERING:
-	case RUNNING:
-		give_verdict(verdict, "exited", EXIT_CRASHED,
-			     "exited with status %d before Run returned", WEXITSTATUS(status));
-		break;
-	}
+		give_verdict(verdict, result, status, "killed by signal %d%s", signal, place);
 }
 
 /* What the host did comes first, where it did something. */
-static void judge_stop(struct verdict *verdict, const struct stop *stop, double grace)
+static void judge_stop(struct verdict *verdict, const struct stop *stop, const struct job *job)
 {
 	const char *result = stop->timed_out ? "timeout" : "interrupted";
-	int status = stop->timed_out ? EXIT_TIMEOUT : EXIT_INTERRUPTED;
+	int status = stop->timed_out ? job->kind->timed_out : job->kind->interrupted;
 	char end[sizeof(verdict->message)];
 
 	memcpy(end, verdict->message, sizeof(end));
@@ -297,8 +214,8 @@ static void judge_stop(struct verdict *verdict, const struct stop *stop, double 
 	else if (stop->killed && verdict->signal == SIGKILL)
 		give_verdict(verdict, result, status,
 			     "%s, did not stop within %g s and was killed", stop->reason,
-			     grace);
-	else if (!verdict->signal && verdict->status != EXIT_CRASHED)
+			     job->grace);
+	else if (job->kind == &library_kind && !verdict->signal && verdict->status != EXIT_CRASHED)
 		give_verdict(verdict, result, status, "%s, stopped when asked", stop->reason);
 	else
 		give_verdict(verdict, result, status, "%s, then %s", stop->reason, end);
@@ -324,6 +241,10 @@ int job_run(struct job *job, struct verdict *verdict)
 	sigaddset(&signals, SIGCHLD);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGTERM);
+	if (job->kind == &program_kind) {
+		sigaddset(&signals, SIGHUP);
+		sigaddset(&signals, SIGQUIT);
+	}
 	sigprocmask(SIG_BLOCK, &signals, &mask);
 
 	started = now();
@@ -338,9 +259,9 @@ int job_run(struct job *job, struct verdict *verdict)
 	status = watch(job, child, &signals, started, &stop);
 
 	*verdict = (struct verdict){ .seconds = now() - started };
-	judge(verdict, account, status);
+	job->kind->judge(verdict, job, account, status);
 	if (stop.reason)
-		judge_stop(verdict, &stop, job->grace);
+		judge_stop(verdict, &stop, job);
 	munmap(account, sizeof(*account));
 	return 0;
 }

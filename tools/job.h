@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* One run of one expert, in a child process. */
+/* One run of one expert, which is a library or a whole program, in a child process. */
 #ifndef JOB_H
 #define JOB_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -10,13 +11,33 @@
 
 /* What is to be done. */
 struct job {
+	const struct kind *kind;
 	HEXPERTKEY key;
 	const char *name;
 	const char *library;	/* a path with a slash */
 	EXPERTSTARTUPINFO startup;
+	char **program;		/* its arguments, from its name on, and NULL */
+	const char *preload;	/* the path of what makes a program an expert */
+	uint64_t limit;		/* bytes, 0: none; also for what a program starts */
 	double grace;		/* seconds from asking to stop until killing */
 	double timeout;		/* seconds, 0: none */
 	bool stdout_to_stderr;
+	bool same_group;	/* as the host's: the terminal's keys are for the child */
+};
+
+/* How far the child came: in memory shared with it, which it alone writes. */
+struct account {
+	enum stage {
+		LOADING,
+		UNLOADABLE,
+		REGISTERING,
+		REFUSED,
+		RUNNING,
+		RETURNED_FALSE,
+		RETURNED_TRUE,
+	} stage;
+	int error;		/* why a program is UNLOADABLE: errno */
+	char text[1024];	/* why an expert is */
 };
 
 /* What became of it. */
@@ -25,14 +46,45 @@ struct verdict {
 	int status;		/* EXIT_* */
 	int signal;		/* that ended the expert, or 0 */
 	double seconds;
+	bool ran;		/* the program did, so that the expert was its to use */
 	char message[1536];	/* for people */
 };
 
+/* What can be run. */
+struct kind {
+	/* in the child; does not return */
+	void (*run)(struct job *job, struct account *account);
+	/* what did it do? @status: as wait() says */
+	void (*judge)(struct verdict *verdict, const struct job *job,
+		      const struct account *account, int status);
+	/* the command's exit status where the host ended it */
+	int timed_out, interrupted;
+};
+
+extern const struct kind library_kind, program_kind;
+
 /*
- * Run the job to the expert's end. SIGINT, SIGTERM and SIGCHLD stay blocked, so that
- * what the user sends late does not cut the report. Return 0, or -1 with errno set
- * where there could be no child.
+ * Run the job to the expert's end. The signals that the host acts on stay blocked, so that
+ * what the user sends late does not cut the report. Return 0, or -1 with errno set where
+ * there could be no child.
  */
 int job_run(struct job *job, struct verdict *verdict);
+
+/* For kinds: the verdict, in words. */
+void __attribute__((format(printf, 4, 5)))
+give_verdict(struct verdict *verdict, const char *result, int status, const char *format, ...);
+
+/* The same where a signal has ended it, at a @place such as " in Register". */
+void judge_signal(struct verdict *verdict, const char *result, int status, int signal,
+		  const char *place);
+
+/* Find what makes a program an expert. Return 0, or -1 having said what is wrong. */
+int program_prepare(struct job *job, char path[static PATH_MAX]);
+
+/* What became of it, to standard error; or as JSON. Return 0, or -1 having said why not. */
+void report(const struct job *job, const struct verdict *verdict,
+	    const struct expertmem_stats *stats);
+int report_json(const struct job *job, const struct verdict *verdict,
+		const struct expertmem_stats *stats);
 
 #endif /* JOB_H */

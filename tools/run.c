@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* expertmem run: Network Monitor's role, small. The command line and the report. */
+/* expertmem run: Network Monitor's role, small. The command line. */
 #include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
@@ -19,44 +19,62 @@
 #define EXPERTDIR "/usr/lib/expertmem"
 #endif
 
+#define NAME_SIZE 32
+
 static const char help[] =
 "Usage: expertmem run [OPTION]... EXPERT CAPTURE\n"
+"       expertmem run [OPTION]... -- PROGRAM [ARGUMENT]...\n"
 "\n"
-"Run an expert on a capture file, show its progress, and report what became of it\n"
-"and of its memory. The expert runs in a process of its own, so it may well crash.\n"
+"Run an expert on a capture file, or any program as an expert, and report what became\n"
+"of it and of its memory. It runs in a process of its own, so it may well crash.\n"
 "\n"
 "EXPERT is the path of a shared library, or the name of an installed expert\n"
-"(NAME.so in $EXPERTMEM_PATH, by default " EXPERTDIR ").\n"
+"(NAME.so in $EXPERTMEM_PATH, by default " EXPERTDIR "). Its progress\n"
+"is shown.\n"
+"\n"
+"PROGRAM is looked up in PATH. Its whole heap (malloc, new) is the expert's memory; what\n"
+"it maps itself, stacks and libraries are not. Programs that it starts are experts of\n"
+"their own with the same limit. It cannot be a static or set-user-ID program: they do not\n"
+"load what LD_PRELOAD says, here libexpertmem-malloc.so ($EXPERTMEM_PRELOAD is another\n"
+"path of it).\n"
 "\n"
 "  --name NAME        name shown to operators (default: that of the file)\n"
-"  --limit SIZE       most memory that the expert may hold, such as 64M or 1.5GiB;\n"
-"                     beyond it, its allocations fail with NMERR_OUT_OF_MEMORY\n"
-"  --timeout SECONDS  ask the expert to stop after this time (default: never)\n"
+"  --limit SIZE       most memory that it may hold, such as 64M or 1.5GiB; beyond it,\n"
+"                     allocations fail with NMERR_OUT_OF_MEMORY, a program's with ENOMEM\n"
+"  --timeout SECONDS  ask it to stop after this time (default: never)\n"
 "  --grace SECONDS    kill it if it then has not stopped in this time (default: 5)\n"
 "  --json             print the report as one JSON object\n"
 "  --help             print this text\n"
 "\n"
-"Ctrl-C asks the expert to stop as --timeout does; another Ctrl-C kills it at once.\n"
+"To ask means for an expert that its calls say NMERR_EXPERT_TERMINATE, and for a program\n"
+"SIGTERM. Ctrl-C asks an expert to stop, and another Ctrl-C kills it at once. SIGTERM does\n"
+"that to both; other signals are passed on to a program.\n"
 "\n"
-"Example: give the sample expert at most 64 MiB and ten seconds\n"
+"Examples: give the sample expert, and tshark, at most 64 MiB and ten seconds\n"
 "  expertmem run --limit 64M --timeout 10 topusers traffic.pcap\n"
+"  expertmem run --limit 64M --timeout 10 -- tshark -r traffic.pcap -q -z conv,ip\n"
 "\n"
 "Progress and report go to standard error: standard output is the expert's. With\n"
 "--json, standard output holds the object alone, and what the expert prints goes to\n"
+"standard error; but a program's output is never touched, and its object comes last on\n"
 "standard error. The keys of the object:\n"
-"  name, library, capture   strings: what was run\n"
+"  name                     string\n"
+"  library, capture         strings: what was run; not for a program\n"
+"  program                  string: what was run; only for a program\n"
 "  result                   finished, returned-false, not-loaded, refused, crashed,\n"
-"                           exited, timeout or interrupted\n"
+"                           exited, timeout or interrupted; for a program exited,\n"
+"                           killed, not-started, timeout or interrupted\n"
 "  message                  the same in words\n"
 "  status                   exit status of this command\n"
-"  signal                   number of the signal that ended the expert, or null\n"
+"  signal                   number of the signal that ended it, or null\n"
 "  seconds                  time taken\n"
 "  backend                  device (the kernel module) or anon (private memory)\n"
 "  limit                    bytes, 0 for none\n"
-"  peak_bytes               most bytes in blocks that the expert held\n"
+"  peak_bytes               most bytes in blocks that the expert held; not for a program\n"
 "  peak_committed           the same with the heap's own data: what is limited\n"
-"  live_blocks, live_bytes  what the expert had not freed when it ended\n"
+"  live_blocks, live_bytes  what the expert had not freed; not for a program\n"
 "  reclaimed_bytes          bytes that the kernel took back from it\n"
+"Of a program with anon, peak_committed and reclaimed_bytes are not known either.\n"
 "\n"
 "Exit status:\n"
 "  0    Run returned TRUE\n"
@@ -66,7 +84,22 @@ static const char help[] =
 "  4    no permission for /dev/expertmem\n"
 "  5    the expert crashed, or exited before Run returned\n"
 "  6    timed out, whether the expert then stopped or was killed\n"
-"  130  interrupted by SIGINT or SIGTERM\n";
+"  130  interrupted by SIGINT or SIGTERM\n"
+"With a program, its own, or:\n"
+"  124  timed out, whatever it then did\n"
+"  125  this command failed, for any reason above (1 to 4)\n"
+"  126  PROGRAM cannot be executed\n"
+"  127  there is no such program\n"
+"  128  and more: it was killed by the signal with the number that is more; 143 also\n"
+"       where this command was interrupted by SIGTERM\n";
+
+static bool is_program;
+
+/* This command's own failure must not look like a program's. */
+static int failure(int status)
+{
+	return is_program ? EXIT_PROGRAM_FAILED : status;
+}
 
 static int __attribute__((format(printf, 1, 2))) wrong(const char *format, ...)
 {
@@ -77,7 +110,7 @@ static int __attribute__((format(printf, 1, 2))) wrong(const char *format, ...)
 	vfprintf(stderr, format, args);
 	va_end(args);
 	fputs("\nTry 'expertmem run --help'.\n", stderr);
-	return EXIT_USAGE;
+	return failure(EXIT_USAGE);
 }
 
 static bool is_library(const char *file)
@@ -132,7 +165,7 @@ static int check_capture(const char *capture, char file[static MAX_PATH])
 }
 
 /* The file's name without its .so, as far as a name may be long. */
-static void default_name(const char *expert, char name[static 32])
+static void default_name(const char *expert, char name[static NAME_SIZE])
 {
 	const char *slash = strrchr(expert, '/');
 	const char *base = slash ? slash + 1 : expert;
@@ -140,7 +173,7 @@ static void default_name(const char *expert, char name[static 32])
 
 	if (is_library(base))
 		length -= 3;
-	snprintf(name, 32, "%.*s", (int)length, base);
+	snprintf(name, NAME_SIZE, "%.*s", (int)length, base);
 	plain_text(name);
 }
 
@@ -149,142 +182,83 @@ static int open_failed(int error)
 	fprintf(stderr, "expertmem run: %s\n", expertmem_strerror(error));
 	switch (error) {
 	case EXPERTMEM_E_INVALID:
-		return EXIT_USAGE;
+		return failure(EXIT_USAGE);
 	case EXPERTMEM_E_NO_MODULE:
 	case EXPERTMEM_E_ABI:
 	case EXPERTMEM_E_NO_DEVICE:
-		return EXIT_NO_MODULE;
+		return failure(EXIT_NO_MODULE);
 	case EXPERTMEM_E_ACCESS:
 	case EXPERTMEM_E_PERM:
-		return EXIT_PERMISSION;
+		return failure(EXIT_PERMISSION);
 	default:
-		return EXIT_FAILED;
+		return failure(EXIT_FAILED);
 	}
 }
 
-static void report(const struct job *job, const struct verdict *verdict,
-		   const struct expertmem_stats *stats)
+enum { OPERAND = 1 /* as getopt says */, NAME, LIMIT, TIMEOUT, GRACE, JSON, HELP };
+static const struct option options[] = {
+	{ "name",    required_argument, NULL, NAME },
+	{ "limit",   required_argument, NULL, LIMIT },
+	{ "timeout", required_argument, NULL, TIMEOUT },
+	{ "grace",   required_argument, NULL, GRACE },
+	{ "json",    no_argument,	NULL, JSON },
+	{ "help",    no_argument,	NULL, HELP },
+	{}
+};
+
+/*
+ * A program comes after "--", with nothing but options before. To be known before these
+ * are looked at: wrong ones have another exit status then.
+ */
+static void look_for_program(int argc, char **argv)
 {
-	bool device = stats->backend == EXPERTMEM_BACKEND_DEVICE;
-	char size[SIZE_TEXT], with_heap[SIZE_TEXT];
-
-	fprintf(stderr, "%s: %s\n", job->name, verdict->message);
-	fprintf(stderr, "  time       %.2f s\n", verdict->seconds);
-	fprintf(stderr, "  peak       %s in blocks, %s with the heap's own data\n",
-		size_text(size, stats->peak_bytes),
-		size_text(with_heap, stats->peak_committed));
-	fprintf(stderr, "  limit      %s\n",
-		stats->limit ? size_text(size, stats->limit) : "none");
-	fprintf(stderr, "  not freed  %llu block%s, %llu byte%s\n",
-		(unsigned long long)stats->live_blocks, stats->live_blocks == 1 ? "" : "s",
-		(unsigned long long)stats->live_bytes, stats->live_bytes == 1 ? "" : "s");
-	if (device)
-		fprintf(stderr,
-			"  reclaimed  %s by the kernel\n"
-			"  backend    the kernel module, expert %llu\n",
-			size_text(size, stats->reclaimed), (unsigned long long)stats->id);
-	else
-		fputs("  reclaimed  0 B by the kernel: its promise needs the module\n"
-		      "  backend    private memory of the process (anon)\n", stderr);
-}
-
-static int report_json(const struct job *job, const struct verdict *verdict,
-		       const struct expertmem_stats *stats)
-{
-	const struct { const char *key, *value; } strings[] = {
-		{ "name", job->name },
-		{ "library", job->library },
-		{ "capture", job->startup.szCaptureFile },
-		{ "result", verdict->result },
-		{ "message", verdict->message },
-		{ "backend", stats->backend == EXPERTMEM_BACKEND_DEVICE ? "device" : "anon" },
-	};
-	const struct { const char *key; uint64_t value; } numbers[] = {
-		{ "status", verdict->status },
-		{ "limit", stats->limit },
-		{ "peak_bytes", stats->peak_bytes },
-		{ "peak_committed", stats->peak_committed },
-		{ "live_blocks", stats->live_blocks },
-		{ "live_bytes", stats->live_bytes },
-		{ "reclaimed_bytes", stats->reclaimed },
-	};
-
-	fputs("{\n", stdout);
-	for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++) {
-		printf("  \"%s\": ", strings[i].key);
-		print_json_string(stdout, strings[i].value);
-		fputs(",\n", stdout);
-	}
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-		printf("  \"%s\": %llu,\n", numbers[i].key,
-		       (unsigned long long)numbers[i].value);
-	if (verdict->signal)
-		printf("  \"signal\": %d,\n", verdict->signal);
-	else
-		fputs("  \"signal\": null,\n", stdout);
-	printf("  \"seconds\": %.3f\n}\n", verdict->seconds);
-
-	if (fflush(stdout) || ferror(stdout)) {
-		fprintf(stderr, "expertmem run: cannot write the report: %s\n",
-			strerror(errno));
-		return EXIT_FAILED;
-	}
-	return 0;
-}
-
-int run_main(int argc, char **argv)
-{
-	enum { NAME, LIMIT, TIMEOUT, GRACE, JSON, HELP };
-	static const struct option options[] = {
-		{ "name",    required_argument, NULL, NAME },
-		{ "limit",   required_argument, NULL, LIMIT },
-		{ "timeout", required_argument, NULL, TIMEOUT },
-		{ "grace",   required_argument, NULL, GRACE },
-		{ "json",    no_argument,	NULL, JSON },
-		{ "help",    no_argument,	NULL, HELP },
-		{}
-	};
-	struct expertmem_options open_options = {};
-	struct job job = { .grace = 5 };
-	struct expertmem_stats stats = {};
-	struct verdict verdict;
-	char library[PATH_MAX], name[32];
-	bool json = false;
-	int option, error;
+	int option;
 
 	opterr = 0;
+	do
+		option = getopt_long(argc, argv, "-:", options, NULL);
+	while (option != -1 && option != OPERAND);
+	is_program = option == -1 && optind > 1 && !strcmp(argv[optind - 1], "--");
+	optind = 0;	/* from the start again */
+}
+
+/* Return 0, or the exit status. */
+static int parse(struct job *job, bool *json, int argc, char **argv)
+{
+	int option;
+
 	while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
 		switch (option) {
 		case NAME:
-			if (!*optarg || strlen(optarg) >= sizeof(name))
+			if (!*optarg || strlen(optarg) >= NAME_SIZE)
 				return wrong("a --name has 1 to 31 bytes, not %zu",
 					     strlen(optarg));
 			for (const char *c = optarg; *c; c++)
 				if (iscntrl((unsigned char)*c))
 					return wrong("a --name has no control characters");
-			job.name = optarg;
+			job->name = optarg;
 			break;
 		case LIMIT:
-			if (parse_size(optarg, &open_options.limit) || !open_options.limit)
+			if (parse_size(optarg, &job->limit) || !job->limit)
 				return wrong("'%s' is not a size for --limit; write it as 64M,\n"
 					     "1.5GiB or 65536", optarg);
 			break;
 		case TIMEOUT:
-			if (parse_seconds(optarg, &job.timeout) || job.timeout <= 0)
+			if (parse_seconds(optarg, &job->timeout) || job->timeout <= 0)
 				return wrong("'%s' is not a time for --timeout; write seconds\n"
 					     "above 0, as 10 or 0.5", optarg);
 			break;
 		case GRACE:
-			if (parse_seconds(optarg, &job.grace))
+			if (parse_seconds(optarg, &job->grace))
 				return wrong("'%s' is not a time for --grace; write seconds,\n"
 					     "as 10, 0.5 or 0", optarg);
 			break;
 		case JSON:
-			json = true;
+			*json = true;
 			break;
 		case HELP:
 			fputs(help, stdout);
-			return EXIT_OK;
+			exit(EXIT_OK);
 		case ':':
 			return wrong("%s needs a value", argv[optind - 1]);
 		default:
@@ -294,22 +268,66 @@ int run_main(int argc, char **argv)
 				     argv[optind - 1]);
 		}
 	}
-	if (argc - optind != 2)
-		return wrong("it takes an expert and a capture file, not %d arguments",
-			     argc - optind);
-	error = find_library(argv[optind], library);
+	return 0;
+}
+
+static int choose_expert(struct job *job, int count, char **operands, char path[static PATH_MAX])
+{
+	int error;
+
+	if (count != 2)
+		return wrong("it takes an expert and a capture file, not %d arguments", count);
+	error = find_library(operands[0], path);
 	if (!error)
-		error = check_capture(argv[optind + 1], job.startup.szCaptureFile);
+		error = check_capture(operands[1], job->startup.szCaptureFile);
+	job->kind = &library_kind;
+	job->library = path;
+	return error;
+}
+
+static int choose_program(struct job *job, int count, char **operands, char path[static PATH_MAX])
+{
+	const char *limit = getenv("EXPERTMEM_LIMIT");
+
+	if (!count)
+		return wrong("there is no program after the --");
+	if (!job->limit && limit && *limit && parse_size(limit, &job->limit))
+		return wrong("'%s' in EXPERTMEM_LIMIT is not a size; write it as 64M", limit);
+	if (program_prepare(job, path))
+		return failure(EXIT_FAILED);
+	job->kind = &program_kind;
+	job->program = operands;
+	return 0;
+}
+
+int run_main(int argc, char **argv)
+{
+	struct expertmem_options open_options = {};
+	struct job job = { .grace = 5 };
+	struct expertmem_stats stats = {};
+	struct verdict verdict;
+	char path[PATH_MAX], name[NAME_SIZE];
+	bool json = false;
+	int error;
+
+	look_for_program(argc, argv);
+	error = parse(&job, &json, argc, argv);
+	if (error)
+		return error;
+	argc -= optind;
+	argv += optind;
+	error = is_program ? choose_program(&job, argc, argv, path) :
+			     choose_expert(&job, argc, argv, path);
 	if (error)
 		return error;
 	if (!job.name) {
-		default_name(argv[optind], name);
+		default_name(argv[0], name);
 		job.name = name;
 	}
-	job.library = library;
-	job.stdout_to_stderr = json;
+	job.stdout_to_stderr = json && !is_program;
 
 	open_options.name = job.name;
+	open_options.limit = job.limit;
 	open_options.startup = &job.startup;
 	error = expertmem_open(&open_options, &job.key);
 	if (error)
@@ -317,13 +335,13 @@ int run_main(int argc, char **argv)
 	if (job_run(&job, &verdict)) {
 		fprintf(stderr, "expertmem run: cannot start a process for the expert: %s\n",
 			strerror(errno));
-		return EXIT_FAILED;
+		return failure(EXIT_FAILED);
 	}
 	expertmem_stats(job.key, &stats);
 	if (!json)
 		report(&job, &verdict, &stats);
 	else if (report_json(&job, &verdict, &stats))
-		verdict.status = EXIT_FAILED;
+		verdict.status = failure(EXIT_FAILED);
 	expertmem_close(job.key);
 	return verdict.status;
 }

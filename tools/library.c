@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0
+/* An expert's library: load, register, run. */
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "job.h"
+
+static void *find_symbol(void *handle, const char *symbol, struct account *account)
+{
+	void *address = dlsym(handle, symbol);
+
+	if (!address) {
+		account->stage = UNLOADABLE;
+		snprintf(account->text, sizeof(account->text),
+			 "is not an expert: %s() is not exported", symbol);
+		_exit(EXIT_FAILED);
+	}
+	return address;
+}
+
+/* Ends by exit(), so that the expert's stdio is flushed. */
+static void library_run(struct job *job, struct account *account)
+{
+	int null = isatty(STDIN_FILENO) ? open("/dev/null", O_RDONLY | O_CLOEXEC) : -1;
+	PEXPERTREGISTERPROC register_expert;
+	PEXPERTRUNPROC run;
+	EXPERTENUMINFO info = {};
+	void *handle;
+
+	/* Out of the terminal's group, it would be stopped when it reads the terminal. */
+	if (null >= 0)
+		dup2(null, STDIN_FILENO);
+	handle = dlopen(job->library, RTLD_NOW | RTLD_LOCAL);
+	if (!handle) {
+		account->stage = UNLOADABLE;
+		snprintf(account->text, sizeof(account->text), "could not be loaded: %s",
+			 dlerror());
+		_exit(EXIT_FAILED);
+	}
+	register_expert = (PEXPERTREGISTERPROC)find_symbol(handle, EXPERTENTRY_REGISTER, account);
+	run = (PEXPERTRUNPROC)find_symbol(handle, EXPERTENTRY_RUN, account);
+
+	account->stage = REGISTERING;
+	if (!register_expert(&info)) {
+		account->stage = REFUSED;
+		exit(EXIT_FAILED);
+	}
+	account->stage = RUNNING;
+	if (!run(job->key, NULL, &job->startup, 0, NULL)) {
+		account->stage = RETURNED_FALSE;
+		exit(EXIT_FAILED);
+	}
+	account->stage = RETURNED_TRUE;
+	exit(EXIT_OK);
+}
+
+static void library_judge(struct verdict *verdict, const struct job *job,
+			  const struct account *account, int status)
+{
+	static const char *const where[] = {
+		[LOADING]	 = " while it was loaded",
+		[UNLOADABLE]	 = "",
+		[REGISTERING]	 = " in Register",
+		[REFUSED]	 = " after Register returned",
+		[RUNNING]	 = "",
+		[RETURNED_FALSE] = " after Run returned",
+		[RETURNED_TRUE]	 = " after Run returned",
+	};
+	/* A wild write of the expert may have hit the account. */
+	enum stage stage = account->stage > RETURNED_TRUE ? RUNNING : account->stage;
+
+	(void)job;
+	if (WIFSIGNALED(status)) {
+		judge_signal(verdict, "crashed", EXIT_CRASHED, WTERMSIG(status), where[stage]);
+		return;
+	}
+	switch (stage) {
+	case UNLOADABLE:
+		give_verdict(verdict, "not-loaded", EXIT_FAILED, "%.*s",
+			     (int)sizeof(account->text), account->text);
+		break;
+	case REFUSED:
+		give_verdict(verdict, "refused", EXIT_FAILED, "Register returned FALSE");
+		break;
+	case RETURNED_FALSE:
+		give_verdict(verdict, "returned-false", EXIT_FAILED, "Run returned FALSE");
+		break;
+	case RETURNED_TRUE:
+		give_verdict(verdict, "finished", EXIT_OK, "finished");
+		break;
+	case LOADING:
+	case REGISTERING:
+	case RUNNING:
+		give_verdict(verdict, "exited", EXIT_CRASHED,
+			     "exited with status %d before Run returned", WEXITSTATUS(status));
+		break;
+	}
+}
+
+const struct kind library_kind = {
+	.run		= library_run,
+	.judge		= library_judge,
+	.timed_out	= EXIT_TIMEOUT,
+	.interrupted	= EXIT_INTERRUPTED,
+};

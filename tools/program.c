@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Any program as an expert: the dynamic loader is told to load libexpertmem-malloc.so
+ * first, and that is told the descriptor of the expert.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "job.h"
+
+#define PRELOAD "libexpertmem-malloc.so.1"
+
+/* Programs choose lower descriptors for purposes of their own. */
+#define HIGH_FD 512
+
+/* Where the library is that this command runs with. */
+static void find_beside(char path[static PATH_MAX])
+{
+	void *symbol = dlsym(RTLD_DEFAULT, "expertmem_open");
+	char *slash;
+	Dl_info info;
+
+	path[0] = '\0';
+	if (symbol && dladdr(symbol, &info) && !realpath(info.dli_fname, path))
+		path[0] = '\0';
+	slash = strrchr(path, '/');
+	slash = slash ? slash + 1 : path;
+	snprintf(slash, PATH_MAX - (slash - path), "%s", PRELOAD);
+}
+
+/* Only who is in its foreground group may read the terminal, and hears of its keys. */
+static bool has_terminal(void)
+{
+	int fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+int program_prepare(struct job *job, char path[static PATH_MAX])
+{
+	const char *given = getenv("EXPERTMEM_PRELOAD");
+
+	if (given && *given)
+		snprintf(path, PATH_MAX, "%s", given);
+	else
+		find_beside(path);
+	if (access(path, R_OK)) {
+		fprintf(stderr, "expertmem run: cannot read %s: %s;\n"
+			"say in EXPERTMEM_PRELOAD where " PRELOAD " is\n", path, strerror(errno));
+		return -1;
+	}
+	if (strpbrk(path, " :")) {
+		fprintf(stderr, "expertmem run: LD_PRELOAD takes no path with a space or colon, as\n"
+			"%s; have a link elsewhere, and say in EXPERTMEM_PRELOAD where\n", path);
+		return -1;
+	}
+	job->preload = path;
+	job->same_group = has_terminal();
+	return 0;
+}
+
+/* For the program alone, which it finds in its environment; what it execs has it closed. */
+static int pass_descriptor(HEXPERTKEY key)
+{
+	int fd = expertmem_fd(key), passed;
+	char text[16];
+
+	if (fd < 0)	/* anon has none */
+		return unsetenv("EXPERTMEM_FD");
+	passed = fcntl(fd, F_DUPFD, HIGH_FD);
+	if (passed < 0)
+		passed = fcntl(fd, F_DUPFD, 0);
+	snprintf(text, sizeof(text), "%d", passed);
+	return passed < 0 ? -1 : setenv("EXPERTMEM_FD", text, true);
+}
+
+static int set_environment(const struct job *job)
+{
+	const char *others = getenv("LD_PRELOAD");
+	char limit[24], *preload;
+	int error;
+
+	if (others && *others)
+		error = asprintf(&preload, "%s:%s", job->preload, others);
+	else
+		error = asprintf(&preload, "%s", job->preload);
+	if (error < 0 || setenv("LD_PRELOAD", preload, true))
+		return -1;
+	snprintf(limit, sizeof(limit), "%" PRIu64, job->limit);
+	if (job->limit && setenv("EXPERTMEM_LIMIT", limit, true))
+		return -1;
+	return pass_descriptor(job->key);
+}
+
+static void program_run(struct job *job, struct account *account)
+{
+	if (!set_environment(job))
+		execvp(job->program[0], job->program);
+	account->error = errno;
+	account->stage = UNLOADABLE;
+	_exit(EXIT_PROGRAM_FAILED);
+}
+
+static void program_judge(struct verdict *verdict, const struct job *job,
+			  const struct account *account, int status)
+{
+	verdict->ran = account->stage != UNLOADABLE;
+	if (!verdict->ran)
+		give_verdict(verdict, "not-started",
+			     account->error == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE,
+			     "cannot run '%s': %s", job->program[0], strerror(account->error));
+	else if (WIFSIGNALED(status))
+		judge_signal(verdict, "killed", EXIT_SIGNAL + WTERMSIG(status),
+			     WTERMSIG(status), "");
+	else
+		give_verdict(verdict, "exited", WEXITSTATUS(status),
+			     "exited with status %d", WEXITSTATUS(status));
+}
+
+const struct kind program_kind = {
+	.run		= program_run,
+	.judge		= program_judge,
+	.timed_out	= EXIT_PROGRAM_TIMEOUT,
+	.interrupted	= EXIT_SIGNAL + SIGTERM,
+};
