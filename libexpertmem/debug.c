@@ -138,7 +138,7 @@ size_t em_debug_room(const struct em_expert *expert, size_t size)
 /* Is the next block one of those that end at the end of a page? (Large ones nearly do.) */
 bool em_debug_is_guarded(struct em_expert *expert, size_t size, size_t alignment)
 {
-	return expert->debug & EM_DEBUG_GUARD && size < EM_PAGE && alignment <= 16 &&
+	return expert->debug & EM_DEBUG_GUARD && size <= EM_PAGE - 16 && alignment <= 16 &&
 	       ++expert->sampled % GUARD_EVERY == 0;
 }
 

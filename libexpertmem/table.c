@@ -28,7 +28,7 @@
 #define WINDOW_MAX	(1UL << 40)
 #define WINDOW_SHARE	(1UL << 42)
 /* what looks for leaks reads all that is mapped */
-#define WINDOW_DEBUG	(1UL << 34)
+#define WINDOW_DEBUG	(1UL << 36)
 
 _Static_assert(EM_MAX_EXPERTS == 1 << INDEX_BITS, "an index must fit into a key");
 
