@@ -123,14 +123,16 @@ static void get_name(char name[static 32])
 			*name = '?';
 }
 
-/* May this process have it? Not where another one has made it its own. */
+/* Is it this process's to use? Not where another one has made it its own. */
 static bool is_ours(HEXPERTKEY key)
 {
 	DWORD error;
 	void *block = ExpertAllocMemory(key, 0, &error);
 
+	if (!block && error == NMERR_OUT_OF_MEMORY)
+		die("", expertmem_strerror(EXPERTMEM_E_NOMEM));
 	ExpertFreeMemory(key, block);
-	return block || error != NMERR_INVALID_EXPERT_HANDLE;
+	return block || error == NMERR_EXPERT_TERMINATE;
 }
 
 /* The expert that was opened for the program, else one of its own, else private memory. */
@@ -155,12 +157,14 @@ static HEXPERTKEY open_any(void)
 			return key;
 		expertmem_close(key);
 	}
-	if (!expertmem_open(&options, &key))
-		return key;
-	options.backend = EXPERTMEM_BACKEND_ANON;
 	error = expertmem_open(&options, &key);
+	if (error) {
+		options.backend = EXPERTMEM_BACKEND_ANON;
+		error = expertmem_open(&options, &key);
+	}
 	if (error)
 		die("", expertmem_strerror(error));
+	is_ours(key);
 	return key;
 }
 

@@ -81,13 +81,18 @@ TEST_F(copy, copy_outlives_its_source)
 {
 	const struct window *to = &self->to;
 	const __u64 size = 4 * to->granule;
+	__u32 experts = expert_info(to->fd).experts;
 	struct window from;
 	__u64 offset;
 
 	ASSERT_EQ(0, window_open(&from, &variant->kind, GIB, 0));
+	EXPECT_EQ(-EINVAL, expert_copy(from.fd, from.fd));
 	ASSERT_EQ(0, region_touched(&from, size, &offset));
 	ASSERT_EQ(0, expert_copy(to->fd, from.fd));
+	EXPECT_EQ(-EBUSY, expert_copy(to->fd, from.fd));
 	window_close(&from);
+	/* to which no call has kept a reference */
+	EXPECT_EQ(experts, expert_info(to->fd).experts);
 	EXPECT_TRUE(is_touched(to, offset, size));
 	EXPECT_EQ(size, expert_stat(to->fd).resident);
 }

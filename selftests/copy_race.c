@@ -159,6 +159,34 @@ TEST_F_TIMEOUT(copy, reclaim_of_the_destination_in_the_middle_leaves_nothing, TI
 	EXPECT_TRUE(unchanged(self->from.fd, &before));
 }
 
+TEST_F_TIMEOUT(copy, region_that_is_freed_in_the_middle_leaves_no_page_behind, TIMEOUT)
+{
+	const __u64 size = 8 * MIB;
+	struct copier copier;
+	struct window to;
+	unsigned long i;
+	__u64 offset, j;
+
+	for (i = 0; i < rounds(50); i++) {
+		ASSERT_EQ(0, window_open(&to, &variant->kind, TIB, 0));
+		ASSERT_EQ(0, region_touched(&self->from, size, &offset));
+		copier = (struct copier){ .to = to.fd, .from = self->from.fd };
+		ASSERT_EQ(0, pthread_create(&copier.thread, NULL, copy_once, &copier));
+		wait_for_pages(to.fd);
+		ASSERT_EQ(0, region_free(&self->from, offset));
+		ASSERT_EQ(0, pthread_join(copier.thread, NULL));
+		ASSERT_EQ(0, copier.err);
+		ASSERT_TRUE(is_empty(self->from.fd));
+		/* what was copied before is there, the rest is zero */
+		ASSERT_EQ(size, expert_stat(to.fd).committed);
+		for (j = 0; j < size && *at(&to, offset + j); j += PAGE)
+			ASSERT_EQ(word_at(offset + j), *(__u64 *)at(&to, offset + j));
+		EXPECT_LE(MIB, j);
+		ASSERT_TRUE(all_bytes(at(&to, offset + j), size - j, 0));
+		window_close(&to);
+	}
+}
+
 /* With no pages to copy, it comes while regions are entered, or just before they open. */
 TEST_F_TIMEOUT(copy, reclaim_of_the_destination_finds_whatever_regions_there_are, TIMEOUT)
 {
