@@ -75,32 +75,38 @@ static DWORD bad(HEXPERTKEY key, enum expertmem_finding_kind kind, const void *p
 /* ------------------------------------------------------------------------ sections */
 
 /* em_begin(), also for a thread that was last in a section of another expert */
-static __attribute__((noinline)) struct em_expert *begin(HEXPERTKEY key)
+static __attribute__((noinline)) bool begin(HEXPERTKEY key)
 {
 	struct em_expert *expert = em_slot_of(key);
 	struct em_thread *self = em_register();
 	struct em_local *local = NULL;
 
 	if (!self || self->busy != EM_IDLE)
-		return NULL;
+		return false;
 	em_enter(self);
 	if (key && __atomic_load_n(&expert->gate, __ATOMIC_ACQUIRE) == key &&
 	    !em_status(expert))
 		local = em_local_of(expert, self);
 	if (!local) {
 		em_end(self);
-		return NULL;
+		return false;
 	}
-	self->local = local;
-	__atomic_store_n(&self->expert, expert, __ATOMIC_RELAXED);
-	return expert;
+	em_mine = (struct em_mine){
+		.self = self,
+		.key = key,
+		.expert = expert,
+		.local = local,
+		.count = local->count,
+		.base = expert->base,
+		.span = expert->span,
+		.slabs = expert->slabs,
+	};
+	return true;
 }
 
-static inline struct em_expert *begin_any(HEXPERTKEY key)
+static inline bool begin_any(HEXPERTKEY key)
 {
-	struct em_expert *expert = em_begin(em_self, key);
-
-	return likely(expert) ? expert : begin(key);
+	return likely(em_begin(em_self, key)) || begin(key);
 }
 
 /* Give back the slabs that the call which ends here has made spare. */
@@ -116,7 +122,7 @@ static void release(HEXPERTKEY key)
 
 static void end(HEXPERTKEY key)
 {
-	struct em_local *local = em_self->local;
+	struct em_local *local = em_mine.local;
 	bool spare = local->spare, passed = local->passed;
 
 	local->passed = false;
@@ -129,36 +135,27 @@ static void end(HEXPERTKEY key)
 
 static void *alloc_in_section(HEXPERTKEY key, size_t size, size_t alignment)
 {
-	struct em_expert *expert;
 	void *block;
 
-	if (size > EM_SMALL_MAX || alignment > EM_PAGE)
+	if (size > EM_SMALL_MAX || alignment > EM_PAGE || !begin_any(key))
 		return NULL;
-	expert = begin_any(key);
-	if (!expert)
-		return NULL;
-	block = em_local_alloc(expert, em_self->local, size, em_class_of(size, alignment));
+	block = em_local_alloc(em_mine.expert, em_mine.local, size,
+			       em_class_of(size, alignment));
 	end(key);
 	return block;
 }
 
-/* 1: freed, 0: bad, -1: it takes the lock */
-static int free_in_section(HEXPERTKEY key, void *p)
+/* Ends a section. 1: freed, 0: bad, -1: it takes the lock */
+static int free_and_end(HEXPERTKEY key, void *p, struct em_slab *slab, uint32_t offset)
 {
-	struct em_expert *expert = begin_any(key);
-	struct em_slab *slab;
 	int freed = -1;
-	uint32_t offset;
 	size_t size;
 
-	if (!expert)
-		return -1;
-	slab = em_slab_at(expert, p, &offset);
-	if (!slab) {
-		if (!em_large_peek(expert, p, &size))
+	if (!__atomic_load_n(&slab->base, __ATOMIC_ACQUIRE)) {
+		if (!em_large_peek(em_mine.expert, p, &size))
 			freed = 0;
 	} else {
-		switch (em_slab_free(expert, em_self->local, slab, offset)) {
+		switch (em_slab_free(em_mine.expert, em_mine.local, slab, offset)) {
 		case EM_FREED:
 			freed = 1;
 			break;
@@ -171,6 +168,19 @@ static int free_in_section(HEXPERTKEY key, void *p)
 	}
 	end(key);
 	return freed;
+}
+
+static int free_in_section(HEXPERTKEY key, void *p)
+{
+	struct em_slab *slab;
+	uint32_t offset;
+
+	if (!begin_any(key))
+		return -1;
+	if (em_slab_of(p, &slab, &offset))
+		return free_and_end(key, p, slab, offset);
+	end(key);
+	return 0;
 }
 
 /* The same, by whatever it takes; true: freed */
@@ -194,7 +204,7 @@ static bool free_quietly(HEXPERTKEY key, void *p)
 /* The same, with the new block in @p */
 static int realloc_in_section(HEXPERTKEY key, void **p, size_t size)
 {
-	struct em_expert *expert = begin_any(key);
+	struct em_expert *expert;
 	struct em_local *local;
 	struct em_slab *slab;
 	uint32_t offset;
@@ -202,9 +212,10 @@ static int realloc_in_section(HEXPERTKEY key, void **p, size_t size)
 	size_t old;
 	void *new;
 
-	if (!expert)
+	if (!begin_any(key))
 		return -1;
-	local = em_self->local;
+	expert = em_mine.expert;
+	local = em_mine.local;
 	slab = em_slab_at(expert, *p, &offset);
 	if (!slab) {
 		if (!em_is_in(expert, *p) || !em_large_peek(expert, *p, &old))
@@ -306,10 +317,9 @@ static __attribute__((noinline)) void *alloc_refill(HEXPERTKEY key, size_t size,
 }
 
 /* Ends a section: more bytes are live than this thread knew of. */
-static __attribute__((noinline)) void *alloc_peak(struct em_expert *expert, void *block,
-						  LPDWORD error)
+static __attribute__((noinline)) void *alloc_peak(void *block, LPDWORD error)
 {
-	em_note_peak(expert, em_self->local);
+	em_note_peak(em_mine.expert, em_mine.local);
 	em_end(em_self);
 	fail(error, NMERR_SUCCESS);
 	return block;
@@ -366,26 +376,30 @@ static SIZE_T free_locked(HEXPERTKEY key, void *p)
 	return freed ? NMERR_SUCCESS : bad(key, EXPERTMEM_BAD_FREE, p);
 }
 
-static __attribute__((noinline)) SIZE_T free_slow(HEXPERTKEY key, void *p)
+/* @freed: as free_in_section() has it */
+static SIZE_T free_rest(HEXPERTKEY key, void *p, int freed)
 {
-	int freed = p ? free_in_section(key, p) : -1;
-
 	if (freed < 0)
 		return free_locked(key, p);
 	return freed ? NMERR_SUCCESS : bad(key, EXPERTMEM_BAD_FREE, p);
 }
 
-/* Ends a section: this is no slab whose blocks the thread may free just so. */
-static __attribute__((noinline)) SIZE_T free_foreign(HEXPERTKEY key, void *p)
+static __attribute__((noinline)) SIZE_T free_slow(HEXPERTKEY key, void *p)
 {
-	em_end(em_self);
-	return free_slow(key, p);
+	return free_rest(key, p, p ? free_in_section(key, p) : -1);
+}
+
+/* Ends a section: this is no slab whose blocks the thread may free just so. */
+static __attribute__((noinline)) SIZE_T free_foreign(HEXPERTKEY key, void *p,
+						     struct em_slab *slab, uint32_t offset)
+{
+	return free_rest(key, p, free_and_end(key, p, slab, offset));
 }
 
 /* Ends a section: the slab may belong in another list now. */
 static __attribute__((noinline)) SIZE_T free_and_place(HEXPERTKEY key, struct em_slab *slab)
 {
-	em_local_place(em_self->local, slab);
+	em_local_place(em_mine.local, slab);
 	end(key);
 	return NMERR_SUCCESS;
 }
@@ -403,32 +417,27 @@ static __attribute__((noinline)) SIZE_T free_bad(HEXPERTKEY key, void *p)
 LPVOID WINAPI ExpertAllocMemory(HEXPERTKEY hExpertKey, SIZE_T nBytes, LPDWORD pError)
 {
 	struct em_thread *self = em_self;
-	struct em_expert *expert;
 	struct em_count *count;
-	struct em_local *local;
 	struct em_slab *slab;
-	uint32_t head, i;
+	uint32_t head;
 	char *block;
 
 	if (unlikely(nBytes > EM_FAST_MAX))
 		return alloc(hExpertKey, nBytes, 1, CALLER, pError);
-	expert = em_begin(self, hExpertKey);
-	if (unlikely(!expert))
+	if (unlikely(!em_begin(self, hExpertKey)))
 		return alloc(hExpertKey, nBytes, 1, CALLER, pError);
-	local = self->local;
-	slab = local->current[em_class[(nBytes + 15) / 16]];
+	slab = em_mine.local->current[em_class[(nBytes + 15) / 16]];
 	head = slab->head;
-	if (unlikely(head == slab->stop))
+	if (unlikely(slab->tail - head <= slab->reserve))
 		return alloc_refill(hExpertKey, nBytes, CALLER, pError);
 	/* pop(), em_count() */
-	slab->head = head + 1;
-	i = slab->queue[head & slab->mask];
-	em_set_state(slab->states, i, nBytes + 1);
-	block = slab->base + (size_t)i * slab->block;
-	count = local->count;
+	block = em_slab_take(slab, nBytes);
+	slab->head = ++head;
+	em_slab_aim(slab, head);
+	count = em_mine.count;
 	em_add(&count->blocks, 1);
 	if (unlikely(em_add(&count->left, -(int64_t)nBytes) < 0))
-		return alloc_peak(expert, block, pError);
+		return alloc_peak(block, pError);
 	em_end(self);
 	if (pError)
 		*pError = NMERR_SUCCESS;
@@ -455,21 +464,18 @@ LPVOID WINAPI ExpertReallocMemory(HEXPERTKEY hExpertKey, LPVOID pOriginalMemory,
 SIZE_T WINAPI ExpertFreeMemory(HEXPERTKEY hExpertKey, LPVOID pMemory)
 {
 	struct em_thread *self = em_self;
-	struct em_expert *expert = em_begin(self, hExpertKey);
-	uint32_t i, offset, stop;
 	struct em_count *count;
-	struct em_local *local;
 	struct em_slab *slab;
+	uint32_t i, offset, tail;
 	uint16_t state;
 
-	if (unlikely(!expert))
+	if (unlikely(!em_begin(self, hExpertKey)))
 		return free_slow(hExpertKey, pMemory);
-	local = self->local;
-	slab = em_slab_of(expert, pMemory, &offset);
-	if (unlikely(!slab))
+	if (unlikely(!em_slab_of(pMemory, &slab, &offset)))
 		return free_bad(hExpertKey, pMemory);
-	if (unlikely(__atomic_load_n(&slab->owner, __ATOMIC_RELAXED) != (uintptr_t)local))
-		return free_foreign(hExpertKey, pMemory);
+	if (unlikely(__atomic_load_n(&slab->owner, __ATOMIC_RELAXED) !=
+		     (uintptr_t)em_mine.local))
+		return free_foreign(hExpertKey, pMemory, slab, offset);
 	if (unlikely(!em_block_at(slab, offset, &i)))
 		return free_bad(hExpertKey, pMemory);
 	state = em_get_state(slab->states, i);
@@ -477,13 +483,13 @@ SIZE_T WINAPI ExpertFreeMemory(HEXPERTKEY hExpertKey, LPVOID pMemory)
 		return free_bad(hExpertKey, pMemory);
 	/* push(), em_count() */
 	em_set_state(slab->states, i, EM_STATE_FREE);
-	stop = slab->stop;
-	slab->queue[(stop + slab->reserve) & slab->mask] = i;
-	slab->stop = ++stop;
-	count = local->count;
+	tail = slab->tail;
+	slab->queue[tail & slab->mask] = i;
+	slab->tail = ++tail;
+	count = em_mine.count;
 	em_add(&count->blocks, -1);
 	em_add(&count->left, (int64_t)state - 1);
-	if (unlikely(stop == slab->wake))
+	if (unlikely(tail == slab->wake))
 		return free_and_place(hExpertKey, slab);
 	em_end(self);
 	return NMERR_SUCCESS;
@@ -491,14 +497,14 @@ SIZE_T WINAPI ExpertFreeMemory(HEXPERTKEY hExpertKey, LPVOID pMemory)
 
 SIZE_T WINAPI ExpertMemorySize(HEXPERTKEY hExpertKey, LPVOID pOriginalMemory)
 {
-	struct em_expert *expert;
 	const struct em_slab *slab;
+	struct em_expert *expert;
 	uint32_t offset;
 	size_t size = 0;
 	int live = -1;
 
-	expert = begin_any(hExpertKey);
-	if (expert) {
+	if (begin_any(hExpertKey)) {
+		expert = em_mine.expert;
 		slab = em_slab_at(expert, pOriginalMemory, &offset);
 		live = slab ? em_slab_size(slab, offset, &size) :
 		       em_is_in(expert, pOriginalMemory) ?

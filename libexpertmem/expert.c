@@ -141,7 +141,6 @@ int expertmem_close(HEXPERTKEY key)
 	if (expert->attached)
 		em_set_owner(expert, 0);
 	em_stop(expert);
-	em_threads_forget(expert);
 	if (expert->attached && !(em_status(expert) & EXPERTMEM_STATUS_RECLAIMED))
 		em_debug_forget(expert);
 	em_teardown(expert);

@@ -50,6 +50,9 @@
 #define EM_STATE_REMOTE	(EM_SMALL_MAX + 2)
 #define EM_STATE_CLAIMED UINT16_MAX
 
+/* in em_slab.reserve: none has to wait, and no call takes a block just so */
+#define EM_NO_RESERVE	UINT16_MAX
+
 /* in em_slab.owner, which else is the address of a local */
 #define EM_SHARED	1UL	/* every free is atomic */
 #define EM_SHARING	2UL	/* about to become shared: not without the lock */
@@ -67,15 +70,17 @@ enum em_where {
  * struct em_slab - 64 KiB of blocks of one class
  * @owner: the local, and EM_SHARED or EM_SHARING; 0 while the slab has no class
  * @states: one for each block, and a 0 behind
- * @inverse: 2^32 / @block, rounded up; 0 while the slab has no class
- * @block: bytes of a block
  * @base: the first byte; NULL where there is no slab
+ * @inverse: 2^32 / @block, rounded up; 0 while the slab has no class
+ * @upcoming: the block at @head: its number, and 2^16 times its distance from @base in
+ *	units of 16 bytes; right where EM_NO_RESERVE is not
  * @queue: numbers of free blocks
- * @mask: of what counts places in the queue; one less than a power of two
- * @head: the place of the block that is used next
- * @stop: the place of the first one that is to wait
- * @reserve: how many are to wait: from there on places are free
- * @wake: at this @stop the slab belongs in another list
+ * @head: counts what was taken from the queue
+ * @tail: counts what was put into it
+ * @wake: at this @tail the slab belongs in another list
+ * @mask: of what counts, for places in the queue; one less than a power of two
+ * @reserve: how many are to wait; or EM_NO_RESERVE
+ * @block: bytes of a block
  * @class: index of the class
  * @where: enum em_where
  * @clean: in the pool, and without pages
@@ -87,21 +92,22 @@ enum em_where {
  * @pending: next in the owner's list of slabs that have such blocks
  * @chunk: only in the first slab of a chunk
  *
- * What is before @base is read by every thread in a section; @remote and @pending are
+ * What is before @upcoming is read by every thread in a section; @remote and @pending are
  * written by every thread; the rest is the owner's.
  */
 struct em_slab {
 	uintptr_t owner;
 	uint16_t *states;
-	uint32_t inverse;
-	uint32_t block;
 	char *base;
+	uint32_t inverse;
+	uint32_t upcoming;
 	uint16_t *queue;
-	uint32_t mask;
 	uint32_t head;
-	uint32_t stop;
-	uint32_t reserve;
+	uint32_t tail;
 	uint32_t wake;
+	uint32_t mask;
+	uint16_t reserve;
+	uint16_t block;
 
 	/* another cache line, for other threads write here */
 	uint32_t remote __attribute__((aligned(64)));
@@ -255,6 +261,21 @@ static inline uint16_t em_get_state(const uint16_t *states, unsigned int i)
 static inline void em_set_state(uint16_t *states, unsigned int i, uint16_t state)
 {
 	__atomic_store_n(&states[i], state, __ATOMIC_RELAXED);
+}
+
+/* Know the block at @head before the call that takes it. */
+static inline void em_slab_aim(struct em_slab *slab, uint32_t head)
+{
+	uint32_t i = slab->queue[head & slab->mask];
+
+	slab->upcoming = i | (i * slab->block / 16) << 16;
+}
+
+/* That block, live from here on */
+static inline void *em_slab_take(const struct em_slab *slab, size_t size)
+{
+	em_set_state(slab->states, slab->upcoming & UINT16_MAX, size + 1);
+	return slab->base + (slab->upcoming >> 16) * 16UL;
 }
 
 /* Add to what only this thread writes, but others read. One instruction, if they let it. */

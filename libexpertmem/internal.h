@@ -93,8 +93,6 @@ struct em_control {
  * struct em_thread - a thread that makes calls
  * @busy: EM_BUSY in a section; EM_PARKED while that is interrupted by a signal whose
  *	handler makes a call
- * @expert: the last one whose section it was in; may be closed since
- * @local: what the thread has of that expert
  * @index: in the table of threads
  * @tid: the kernel's number of the thread; 0: the record is free
  * @calls: that took a lock, up to some
@@ -104,8 +102,6 @@ struct em_control {
  */
 struct em_thread {
 	uint32_t busy;
-	struct em_expert *expert;
-	struct em_local *local;
 	uint32_t index;
 	pid_t tid;
 	uint32_t calls;
@@ -114,6 +110,31 @@ struct em_thread {
 enum { EM_IDLE, EM_BUSY, EM_PARKED };
 
 struct em_expert;
+
+/**
+ * struct em_mine - what a thread keeps at hand; nobody else reads it
+ * @self: its record
+ * @key: of the expert whose section it was in last; that may be closed since
+ * @expert: the same
+ * @local: what the thread has of it
+ * @count: local->count
+ * @base: expert->base
+ * @span: expert->span
+ * @slabs: expert->slabs
+ *
+ * All but @self stays right as long as @key is that of an expert: a key is never used
+ * again. It is copied here because a call is as fast as its longest chain of loads.
+ */
+struct em_mine {
+	struct em_thread *self;
+	HEXPERTKEY key;
+	struct em_expert *expert;
+	struct em_local *local;
+	struct em_count *count;
+	char *base;
+	size_t span;
+	struct em_slab *slabs;
+};
 
 /*
  * A backend hands out regions: zeroed ranges of a window, page aligned. Sizes are in
@@ -279,39 +300,29 @@ static inline bool em_is_in(const struct em_expert *expert, const void *p)
 	return (uintptr_t)p - (uintptr_t)expert->base < expert->span;
 }
 
-/*
- * What is known of the part of the windows that @p points into, and how far into it.
- * NULL: not in the windows.
- */
-static inline struct em_slab *em_slab_of(const struct em_expert *expert, const void *p,
-					 uint32_t *offset)
-{
-	size_t at = (uintptr_t)p - (uintptr_t)expert->base;
-
-	if (__builtin_expect(at >= expert->span, false))
-		return NULL;
-	*offset = at % EM_SLAB_SIZE;
-	return &expert->slabs[at / EM_SLAB_SIZE];
-}
-
 /* The slab that @p points into; NULL also where large blocks may be. */
 static inline struct em_slab *em_slab_at(const struct em_expert *expert, const void *p,
 					 uint32_t *offset)
 {
-	struct em_slab *slab = em_slab_of(expert, p, offset);
+	size_t at = (uintptr_t)p - (uintptr_t)expert->base;
+	struct em_slab *slab;
 
-	return slab && __atomic_load_n(&slab->base, __ATOMIC_ACQUIRE) ? slab : NULL;
+	if (at >= expert->span)
+		return NULL;
+	slab = &expert->slabs[at / EM_SLAB_SIZE];
+	*offset = at % EM_SLAB_SIZE;
+	return __atomic_load_n(&slab->base, __ATOMIC_ACQUIRE) ? slab : NULL;
 }
 
 /* thread.c */
-extern __thread struct em_thread *em_self __attribute__((tls_model("initial-exec")));
+extern __thread struct em_mine em_mine __attribute__((tls_model("initial-exec"), aligned(64)));
+#define em_self (em_mine.self)
 extern struct em_thread *em_threads;
 struct em_thread *em_register(void);
 bool em_is_dead(const struct em_thread *thread);
 bool em_wait_for(const struct em_thread *thread);
 bool em_quiesce(void);
 bool em_has_sections(void);
-void em_threads_forget(struct em_expert *expert);
 void em_threads_after_fork(void);
 
 /* idle.c */
@@ -373,24 +384,38 @@ static inline void em_end(struct em_thread *self)
 }
 
 /*
- * A section of calls that take no lock. Returns the expert of the last one, if its key
- * is this: then it is open, in this process, was not asked to stop, and stays as it is
- * until em_end(). Else NULL, and no section.
+ * A section of calls that take no lock. True if the thread was last in one of the expert
+ * with this key: then that is open, in this process, was not asked to stop, and stays as
+ * it is until em_end(). Else there is no section.
  */
-static inline struct em_expert *em_begin(struct em_thread *self, HEXPERTKEY key)
+static inline bool em_begin(struct em_thread *self, HEXPERTKEY key)
 {
-	struct em_expert *expert;
+	const struct em_expert *expert;
 
 	if (__builtin_expect(self->busy, EM_IDLE) != EM_IDLE)
-		return NULL;
+		return false;
 	em_enter(self);
-	expert = __atomic_load_n(&self->expert, __ATOMIC_RELAXED);
-	if (__builtin_expect(__atomic_load_n(&expert->gate, __ATOMIC_ACQUIRE) == key, true) &&
+	expert = em_mine.expert;
+	if (__builtin_expect(em_mine.key == key, true) &&
+	    __builtin_expect(__atomic_load_n(&expert->gate, __ATOMIC_ACQUIRE) == key, true) &&
 	    __builtin_expect(!__atomic_load_n(__atomic_load_n(&expert->ready, __ATOMIC_RELAXED),
 					      __ATOMIC_RELAXED), true))
-		return expert;
+		return true;
 	em_end(self);
-	return NULL;
+	return false;
+}
+
+/*
+ * In a section: what is known of the part of the windows that @p points into, and how far
+ * into it. False: not in the windows.
+ */
+static inline bool em_slab_of(const void *p, struct em_slab **slab, uint32_t *offset)
+{
+	size_t at = (uintptr_t)p - (uintptr_t)em_mine.base;
+
+	*slab = &em_mine.slabs[at / EM_SLAB_SIZE];
+	*offset = at % EM_SLAB_SIZE;
+	return at < em_mine.span;
 }
 
 #pragma GCC visibility pop

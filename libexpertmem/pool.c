@@ -289,13 +289,13 @@ struct em_slab *em_slab_get(struct em_expert *expert, unsigned int class)
 	slab->block = em_class_size[class];
 	slab->blocks = EM_SLAB_SIZE / slab->block;
 	slab->fresh = 0;
-	slab->reserve = slab->block <= EM_FAST_MAX ? slab->blocks / 16 : 0;
+	slab->reserve = slab->block <= EM_FAST_MAX ? slab->blocks / 16 : EM_NO_RESERVE;
 	slab->queue = states + slab->blocks + 1;
 	slab->mask = 1;
 	while (slab->mask + 1 < slab->blocks)
 		slab->mask = slab->mask * 2 + 1;
 	slab->head = 0;
-	slab->stop = -slab->reserve;
+	slab->tail = 0;
 	__atomic_store_n(&slab->states, states, __ATOMIC_RELAXED);
 	__atomic_store_n(&slab->inverse, UINT32_MAX / slab->block + 1, __ATOMIC_RELAXED);
 	em_debug_slab(expert, slab->base);

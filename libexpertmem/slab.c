@@ -58,16 +58,28 @@ unsigned int em_class_of(size_t size, size_t alignment)
 	return class;
 }
 
-/* How many free blocks may be used. */
-static int avail(const struct em_slab *slab)
+/* How many free blocks are to wait. */
+static unsigned int reserve_of(const struct em_slab *slab)
 {
-	return (int)(slab->stop - slab->head);
+	return slab->reserve == EM_NO_RESERVE ? 0 : slab->reserve;
 }
 
-/* The same for a slab that has no live block. */
-static int all_free(const struct em_slab *slab)
+/* How many may be used. */
+static int avail(const struct em_slab *slab)
 {
-	return (int)(slab->fresh - slab->reserve);
+	return (int)(slab->tail - slab->head - reserve_of(slab));
+}
+
+/* Does no block live? */
+static bool is_all_free(const struct em_slab *slab)
+{
+	return slab->tail - slab->head == slab->fresh;
+}
+
+/* Have a look when so many blocks are free. */
+static void wake_at(struct em_slab *slab, unsigned int blocks)
+{
+	slab->wake = slab->head + blocks;
 }
 
 static struct em_local *owner_of(uintptr_t owner)
@@ -108,16 +120,17 @@ static void list_del(struct em_slab **list, struct em_slab *slab)
 static void push(struct em_slab *slab, unsigned int i)
 {
 	em_set_state(slab->states, i, EM_STATE_FREE);
-	slab->queue[(slab->stop + slab->reserve) & slab->mask] = i;
-	slab->stop++;
+	slab->queue[slab->tail++ & slab->mask] = i;
 }
 
 static void *pop(struct em_slab *slab, size_t size)
 {
-	unsigned int i = slab->queue[slab->head++ & slab->mask];
+	void *block;
 
-	em_set_state(slab->states, i, size + 1);
-	return slab->base + (size_t)i * slab->block;
+	em_slab_aim(slab, slab->head++);
+	block = em_slab_take(slab, size);
+	em_slab_aim(slab, slab->head);
+	return block;
 }
 
 /* Enter fresh blocks: about a page of them at a time, so that the rest costs no memory. */
@@ -126,7 +139,7 @@ static void extend(struct em_slab *slab)
 	unsigned int more = EM_PAGE > slab->block ? EM_PAGE / slab->block : 1;
 
 	if (!slab->fresh)
-		more += slab->reserve;
+		more += reserve_of(slab);
 	while (more-- && slab->fresh < slab->blocks)
 		push(slab, slab->fresh++);
 }
@@ -152,12 +165,12 @@ static void collect(struct em_slab *slab)
  */
 void em_local_place(struct em_local *local, struct em_slab *slab)
 {
-	if (slab->where == EM_FULL && (int)(slab->stop - slab->wake) >= 0) {
+	if (slab->where == EM_FULL && (int)(slab->tail - slab->wake) >= 0) {
 		slab->where = EM_PARTIAL;
-		slab->wake = slab->head + all_free(slab);
+		wake_at(slab, slab->fresh);
 		list_add(&local->partial[slab->class], slab);
 	}
-	if (slab->where == EM_PARTIAL && avail(slab) == all_free(slab) &&
+	if (slab->where == EM_PARTIAL && is_all_free(slab) &&
 	    local->partial[slab->class]->next) {
 		list_del(&local->partial[slab->class], slab);
 		slab->where = EM_SPARE;
@@ -181,7 +194,7 @@ static void collect_all(struct em_local *local)
 static void set_current(struct em_local *local, unsigned int class, struct em_slab *slab)
 {
 	slab->where = EM_CURRENT;
-	slab->wake = slab->stop - 1;	/* as good as never, and harmless */
+	slab->wake = slab->tail - 1;	/* as good as never, and harmless */
 	local->current[class] = slab;
 }
 
@@ -191,7 +204,7 @@ static void retire(struct em_local *local, struct em_slab *slab)
 		return;
 	local->current[slab->class] = &em_no_slab;
 	slab->where = EM_FULL;
-	slab->wake = slab->head + (slab->blocks / 16 ? slab->blocks / 16 : 1);
+	wake_at(slab, reserve_of(slab) + (slab->blocks / 16 ? slab->blocks / 16 : 1));
 }
 
 /* A current slab that has a free block, without asking for more slabs, or NULL. */
@@ -507,10 +520,9 @@ static bool scrape(struct em_local *local, unsigned int class, struct em_slab *s
 	for (; n--; slab++) {
 		if (owner_of(slab->owner) != local || slab->class != class)
 			continue;
-		slab->stop += slab->reserve;
-		slab->reserve = 0;
-		slab->wake = slab->where == EM_CURRENT ? slab->stop - 1 :
-			     slab->head + (slab->where == EM_FULL ? 1 : all_free(slab));
+		slab->reserve = EM_NO_RESERVE;
+		if (slab->where != EM_CURRENT)
+			wake_at(slab, slab->where == EM_FULL ? 1 : slab->fresh);
 		em_local_place(local, slab);
 		found |= avail(slab);
 	}
@@ -543,15 +555,15 @@ static void tidy(struct em_expert *expert, struct em_local *local, struct em_loc
 	collect_all(local);
 	for (class = 0; class < EM_CLASSES; class++) {
 		slab = local->current[class];
-		if (slab != &em_no_slab && (heir || avail(slab) == all_free(slab))) {
+		if (slab != &em_no_slab && (heir || is_all_free(slab))) {
 			local->current[class] = &em_no_slab;
 			slab->where = EM_PARTIAL;
-			slab->wake = slab->head + all_free(slab);
+			wake_at(slab, slab->fresh);
 			list_add(&local->partial[class], slab);
 		}
 		for (slab = local->partial[class]; slab; slab = next) {
 			next = slab->next;
-			if (avail(slab) == all_free(slab)) {
+			if (is_all_free(slab)) {
 				list_del(&local->partial[class], slab);
 				em_slab_put(expert, slab);
 			} else if (heir) {

@@ -425,7 +425,6 @@ static void fork_child(void)
 			__atomic_store_n(&expert->ready, &em_closed, __ATOMIC_RELAXED);
 			__atomic_store_n(&expert->gate, 0, __ATOMIC_RELAXED);
 			em_set_owner(expert, 0);
-			em_threads_forget(expert);
 			em_teardown(expert);
 		}
 	}

@@ -21,9 +21,9 @@
 
 /* an expert that is never open, and the thread of those that have no record */
 static struct em_expert nobodys = { .ready = &em_closed, .status = &em_closed };
-static struct em_thread nobody = { .busy = EM_BUSY, .expert = &nobodys };
+static struct em_thread nobody = { .busy = EM_BUSY };
 
-__thread struct em_thread *em_self = &nobody;
+__thread struct em_mine em_mine = { .self = &nobody, .expert = &nobodys };
 struct em_thread *em_threads;
 
 /* records that have been used; the first one belongs to no thread */
@@ -95,7 +95,6 @@ found:
 	/* What the last user did in its sections was before this. */
 	__atomic_load_n(&em_threads[i].busy, __ATOMIC_ACQUIRE);
 	__atomic_store_n(&em_threads[i].busy, EM_IDLE, __ATOMIC_RELAXED);
-	__atomic_store_n(&em_threads[i].expert, &nobodys, __ATOMIC_RELAXED);
 	em_threads[i].index = i;
 	em_threads[i].calls = 0;
 	__atomic_store_n(&em_threads[i].tid, tid, __ATOMIC_RELEASE);
@@ -166,19 +165,6 @@ bool em_has_sections(void)
 {
 	pthread_once(&once, init);
 	return em_threads && has_membarrier;
-}
-
-/* An expert was closed: no thread knows a local of it any more. */
-void em_threads_forget(struct em_expert *expert)
-{
-	uint32_t i, n = __atomic_load_n(&nr_threads, __ATOMIC_ACQUIRE);
-
-	for (i = 1; i < n; i++) {
-		struct em_expert *known = expert;
-
-		__atomic_compare_exchange_n(&em_threads[i].expert, &known, &nobodys,
-					    false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
-	}
 }
 
 /* Only the thread that called fork() lives on in the child. */
