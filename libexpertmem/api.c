@@ -419,21 +419,24 @@ LPVOID WINAPI ExpertAllocMemory(HEXPERTKEY hExpertKey, SIZE_T nBytes, LPDWORD pE
 	struct em_thread *self = em_self;
 	struct em_count *count;
 	struct em_slab *slab;
+	struct em_bin *bin;
 	uint32_t head;
-	char *block;
+	void *block;
 
 	if (unlikely(nBytes > EM_FAST_MAX))
 		return alloc(hExpertKey, nBytes, 1, CALLER, pError);
 	if (unlikely(!em_begin(self, hExpertKey)))
 		return alloc(hExpertKey, nBytes, 1, CALLER, pError);
-	slab = em_mine.local->current[em_class[(nBytes + 15) / 16]];
+	bin = &em_mine.local->bins[em_class[(nBytes + 15) / 16]];
+	slab = bin->current;
 	head = slab->head;
 	if (unlikely(slab->tail - head <= slab->reserve))
 		return alloc_refill(hExpertKey, nBytes, CALLER, pError);
 	/* pop(), em_count() */
-	block = em_slab_take(slab, nBytes);
+	block = bin->block;
+	em_set_state(bin->state, 0, nBytes + 1);
 	slab->head = ++head;
-	em_slab_aim(slab, head);
+	em_bin_aim(bin, slab, head);
 	count = em_mine.count;
 	em_add(&count->blocks, 1);
 	if (unlikely(em_add(&count->left, -(int64_t)nBytes) < 0))

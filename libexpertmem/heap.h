@@ -72,8 +72,6 @@ enum em_where {
  * @states: one for each block, and a 0 behind
  * @base: the first byte; NULL where there is no slab
  * @inverse: 2^32 / @block, rounded up; 0 while the slab has no class
- * @upcoming: the block at @head: its number, and 2^16 times its distance from @base in
- *	units of 16 bytes; right where EM_NO_RESERVE is not
  * @queue: numbers of free blocks
  * @head: counts what was taken from the queue
  * @tail: counts what was put into it
@@ -92,7 +90,7 @@ enum em_where {
  * @pending: next in the owner's list of slabs that have such blocks
  * @chunk: only in the first slab of a chunk
  *
- * What is before @upcoming is read by every thread in a section; @remote and @pending are
+ * What is before @queue is read by every thread in a section; @remote and @pending are
  * written by every thread; the rest is the owner's.
  */
 struct em_slab {
@@ -100,7 +98,6 @@ struct em_slab {
 	uint16_t *states;
 	char *base;
 	uint32_t inverse;
-	uint32_t upcoming;
 	uint16_t *queue;
 	uint32_t head;
 	uint32_t tail;
@@ -125,10 +122,23 @@ struct em_slab {
 } __attribute__((aligned(128)));
 
 /**
+ * struct em_bin - what a thread has of a class of an expert
+ * @current: the slab where it allocates; em_no_slab where there is none
+ * @block: the one at the head of the queue of @current, if that has a reserve
+ * @state: of @block
+ * @partial: slabs that have some free blocks
+ */
+struct em_bin {
+	struct em_slab *current;
+	char *block;
+	uint16_t *state;
+	struct em_slab *partial;
+};
+
+/**
  * struct em_local - what a thread has of an expert
- * @current: by class; em_no_slab where there is none
+ * @bins: by class
  * @count: of blocks and bytes, in what is shared with the host
- * @partial: by class
  * @spare: all free; to be given back to the pool
  * @thread: index of the thread; 0: the local that is used with the lock held
  * @passed: a block was freed whose owner may be asleep: look after it later
@@ -136,9 +146,8 @@ struct em_slab {
  * @pending: slabs where other threads have freed blocks
  */
 struct em_local {
-	struct em_slab *current[EM_CLASSES];
+	struct em_bin bins[EM_CLASSES];
 	struct em_count *count;
-	struct em_slab *partial[EM_CLASSES];
 	struct em_slab *spare;
 	uint32_t thread;
 	bool passed;
@@ -263,19 +272,13 @@ static inline void em_set_state(uint16_t *states, unsigned int i, uint16_t state
 	__atomic_store_n(&states[i], state, __ATOMIC_RELAXED);
 }
 
-/* Know the block at @head before the call that takes it. */
-static inline void em_slab_aim(struct em_slab *slab, uint32_t head)
+/* Know the block at @head before the call that takes it: stores to late addresses cost. */
+static inline void em_bin_aim(struct em_bin *bin, const struct em_slab *slab, uint32_t head)
 {
 	uint32_t i = slab->queue[head & slab->mask];
 
-	slab->upcoming = i | (i * slab->block / 16) << 16;
-}
-
-/* That block, live from here on */
-static inline void *em_slab_take(const struct em_slab *slab, size_t size)
-{
-	em_set_state(slab->states, slab->upcoming & UINT16_MAX, size + 1);
-	return slab->base + (slab->upcoming >> 16) * 16UL;
+	bin->state = &slab->states[i];
+	bin->block = slab->base + (size_t)i * slab->block;
 }
 
 /* Add to what only this thread writes, but others read. One instruction, if they let it. */

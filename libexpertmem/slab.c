@@ -123,13 +123,16 @@ static void push(struct em_slab *slab, unsigned int i)
 	slab->queue[slab->tail++ & slab->mask] = i;
 }
 
-static void *pop(struct em_slab *slab, size_t size)
+/* From the current slab of @bin */
+static void *pop(struct em_bin *bin, size_t size)
 {
+	struct em_slab *slab = bin->current;
 	void *block;
 
-	em_slab_aim(slab, slab->head++);
-	block = em_slab_take(slab, size);
-	em_slab_aim(slab, slab->head);
+	em_bin_aim(bin, slab, slab->head++);
+	block = bin->block;
+	em_set_state(bin->state, 0, size + 1);
+	em_bin_aim(bin, slab, slab->head);
 	return block;
 }
 
@@ -165,14 +168,15 @@ static void collect(struct em_slab *slab)
  */
 void em_local_place(struct em_local *local, struct em_slab *slab)
 {
+	struct em_slab **partial = &local->bins[slab->class].partial;
+
 	if (slab->where == EM_FULL && (int)(slab->tail - slab->wake) >= 0) {
 		slab->where = EM_PARTIAL;
 		wake_at(slab, slab->fresh);
-		list_add(&local->partial[slab->class], slab);
+		list_add(partial, slab);
 	}
-	if (slab->where == EM_PARTIAL && is_all_free(slab) &&
-	    local->partial[slab->class]->next) {
-		list_del(&local->partial[slab->class], slab);
+	if (slab->where == EM_PARTIAL && is_all_free(slab) && (*partial)->next) {
+		list_del(partial, slab);
 		slab->where = EM_SPARE;
 		slab->next = local->spare;
 		local->spare = slab;
@@ -195,14 +199,14 @@ static void set_current(struct em_local *local, unsigned int class, struct em_sl
 {
 	slab->where = EM_CURRENT;
 	slab->wake = slab->tail - 1;	/* as good as never, and harmless */
-	local->current[class] = slab;
+	local->bins[class].current = slab;
 }
 
 static void retire(struct em_local *local, struct em_slab *slab)
 {
 	if (slab == &em_no_slab)
 		return;
-	local->current[slab->class] = &em_no_slab;
+	local->bins[slab->class].current = &em_no_slab;
 	slab->where = EM_FULL;
 	wake_at(slab, reserve_of(slab) + (slab->blocks / 16 ? slab->blocks / 16 : 1));
 }
@@ -210,7 +214,8 @@ static void retire(struct em_local *local, struct em_slab *slab)
 /* A current slab that has a free block, without asking for more slabs, or NULL. */
 static struct em_slab *refill(struct em_local *local, unsigned int class)
 {
-	struct em_slab *slab = local->current[class];
+	struct em_bin *bin = &local->bins[class];
+	struct em_slab *slab = bin->current;
 
 	for (;;) {
 		if (avail(slab))
@@ -224,10 +229,10 @@ static struct em_slab *refill(struct em_local *local, unsigned int class)
 			continue;
 		}
 		retire(local, slab);
-		slab = local->partial[class];
+		slab = bin->partial;
 		if (!slab)
 			return NULL;
-		list_del(&local->partial[class], slab);
+		list_del(&bin->partial, slab);
 		set_current(local, class, slab);
 	}
 }
@@ -298,7 +303,7 @@ void *em_local_alloc(struct em_expert *expert, struct em_local *local, size_t si
 	if (!slab)
 		return NULL;
 	em_count(expert, local, 1, size);
-	return pop(slab, size);
+	return pop(&local->bins[class], size);
 }
 
 /* A block of another thread's slab goes into the queue when that thread needs it. */
@@ -428,7 +433,7 @@ static struct em_local *local_new(struct em_expert *expert, uint32_t thread)
 	local = (struct em_local *)(heap->locals.base + heap->locals.used);
 	heap->locals.used += sizeof(*local);
 	for (class = 0; class < EM_CLASSES; class++)
-		local->current[class] = &em_no_slab;
+		local->bins[class].current = &em_no_slab;
 	local->count = &expert->control->counts[heap->nr_locals];
 	local->thread = thread;
 	__atomic_store_n(&expert->control->nr_counts, heap->nr_locals + 1, __ATOMIC_RELAXED);
@@ -492,7 +497,7 @@ static bool get_slab(struct em_expert *expert, struct em_local *local, unsigned 
 	if (!slab)
 		return false;
 	/* While the pool was looked into, this thread may have inherited one. */
-	retire(local, local->current[class]);
+	retire(local, local->bins[class].current);
 	extend(slab);
 	set_current(local, class, slab);
 	if (!local->thread || local->revoked[class] >= REVOKED_MAX)
@@ -554,22 +559,24 @@ static void tidy(struct em_expert *expert, struct em_local *local, struct em_loc
 
 	collect_all(local);
 	for (class = 0; class < EM_CLASSES; class++) {
-		slab = local->current[class];
+		struct em_bin *bin = &local->bins[class];
+
+		slab = bin->current;
 		if (slab != &em_no_slab && (heir || is_all_free(slab))) {
-			local->current[class] = &em_no_slab;
+			bin->current = &em_no_slab;
 			slab->where = EM_PARTIAL;
 			wake_at(slab, slab->fresh);
-			list_add(&local->partial[class], slab);
+			list_add(&bin->partial, slab);
 		}
-		for (slab = local->partial[class]; slab; slab = next) {
+		for (slab = bin->partial; slab; slab = next) {
 			next = slab->next;
 			if (is_all_free(slab)) {
-				list_del(&local->partial[class], slab);
+				list_del(&bin->partial, slab);
 				em_slab_put(expert, slab);
 			} else if (heir) {
-				list_del(&local->partial[class], slab);
+				list_del(&bin->partial, slab);
 				slab->owner = (uintptr_t)heir | (slab->owner & EM_OWNER_FLAGS);
-				list_add(&heir->partial[class], slab);
+				list_add(&heir->bins[class].partial, slab);
 			}
 		}
 	}
