@@ -27,6 +27,19 @@ static void *fail(LPDWORD error, DWORD code)
 
 /* ------------------------------------------------------------------- bad pointers */
 
+static bool is_live_locked(struct em_expert *expert, const void *p)
+{
+	size_t size;
+	bool live;
+
+	em_lock_slot(expert);
+	live = expert->attached && em_owner_of(p) == expert &&
+	       !(em_status(expert) & EXPERTMEM_STATUS_RECLAIMED) &&
+	       em_heap_size(expert, p, &size);
+	em_unlock(expert);
+	return live;
+}
+
 /* Is @p a live block of this expert, which is not the caller's? */
 static bool is_live(struct em_expert *expert, const void *p)
 {
@@ -47,29 +60,38 @@ static bool is_live(struct em_expert *expert, const void *p)
 		}
 		em_end(self);
 	}
-	if (live >= 0)
-		return live;
-	em_lock_slot(expert);
-	live = expert->attached && em_owner_of(p) == expert &&
-	       !(em_status(expert) & EXPERTMEM_STATUS_RECLAIMED) &&
-	       em_heap_size(expert, p, &size);
-	em_unlock(expert);
-	return live;
+	return live < 0 ? is_live_locked(expert, p) : live;
+}
+
+static __attribute__((noinline)) DWORD bad_and_told(HEXPERTKEY key,
+						    enum expertmem_finding_kind kind,
+						    const void *p, DWORD error)
+{
+	em_tell(&(struct expertmem_finding){
+		.key = key, .kind = kind, .error = error, .pointer = p,
+	});
+	return error;
+}
+
+static __attribute__((noinline)) DWORD bad_elsewhere(HEXPERTKEY key,
+						     enum expertmem_finding_kind kind,
+						     const void *p, struct em_expert *owner)
+{
+	DWORD error = is_live(owner, p) ? NMERR_ACCESS_DENIED : NMERR_INVALID_PARAMETER;
+
+	return em_is_heard(key) ? bad_and_told(key, kind, p, error) : error;
 }
 
 /* What is wrong with @p, which was no live block of the expert of @key? */
 static DWORD bad(HEXPERTKEY key, enum expertmem_finding_kind kind, const void *p)
 {
 	struct em_expert *owner = em_owner_of(p);
-	DWORD error = NMERR_INVALID_PARAMETER;
 
-	if (owner && owner != em_slot_of(key) && is_live(owner, p))
-		error = NMERR_ACCESS_DENIED;
-	if (em_is_heard(key))
-		em_tell(&(struct expertmem_finding){
-			.key = key, .kind = kind, .error = error, .pointer = p,
-		});
-	return error;
+	if (owner && owner != em_slot_of(key))
+		return bad_elsewhere(key, kind, p, owner);
+	if (unlikely(em_is_heard(key)))
+		return bad_and_told(key, kind, p, NMERR_INVALID_PARAMETER);
+	return NMERR_INVALID_PARAMETER;
 }
 
 /* ------------------------------------------------------------------------ sections */
@@ -146,25 +168,25 @@ static void *alloc_in_section(HEXPERTKEY key, size_t size, size_t alignment)
 }
 
 /* Ends a section. 1: freed, 0: bad, -1: it takes the lock */
-static int free_and_end(HEXPERTKEY key, void *p, struct em_slab *slab, uint32_t offset)
+static int free_and_end(HEXPERTKEY key, const void *p, struct em_slab *slab, uint32_t offset)
 {
 	int freed = -1;
 	size_t size;
 
 	if (!__atomic_load_n(&slab->base, __ATOMIC_ACQUIRE)) {
-		if (!em_large_peek(em_mine.expert, p, &size))
-			freed = 0;
-	} else {
-		switch (em_slab_free(em_mine.expert, em_mine.local, slab, offset)) {
-		case EM_FREED:
-			freed = 1;
-			break;
-		case EM_BAD:
-			freed = 0;
-			break;
-		case EM_FOREIGN:
-			break;
-		}
+		freed = em_large_peek(em_mine.expert, p, &size) ? -1 : 0;
+		em_end(em_self);
+		return freed;
+	}
+	switch (em_slab_free(em_mine.expert, em_mine.local, slab, offset)) {
+	case EM_FREED:
+		freed = 1;
+		break;
+	case EM_BAD:
+		freed = 0;
+		break;
+	case EM_FOREIGN:
+		break;
 	}
 	end(key);
 	return freed;
@@ -179,7 +201,7 @@ static int free_in_section(HEXPERTKEY key, void *p)
 		return -1;
 	if (em_slab_of(p, &slab, &offset))
 		return free_and_end(key, p, slab, offset);
-	end(key);
+	em_end(em_self);
 	return 0;
 }
 
@@ -199,45 +221,6 @@ static bool free_quietly(HEXPERTKEY key, void *p)
 		em_heap_free(expert, p, &none);
 	em_unlock(expert);
 	return freed;
-}
-
-/* The same, with the new block in @p */
-static int realloc_in_section(HEXPERTKEY key, void **p, size_t size)
-{
-	struct em_expert *expert;
-	struct em_local *local;
-	struct em_slab *slab;
-	uint32_t offset;
-	int done = -1;
-	size_t old;
-	void *new;
-
-	if (!begin_any(key))
-		return -1;
-	expert = em_mine.expert;
-	local = em_mine.local;
-	slab = em_slab_at(expert, *p, &offset);
-	if (!slab) {
-		if (!em_is_in(expert, *p) || !em_large_peek(expert, *p, &old))
-			done = 0;
-	} else if (!em_slab_size(slab, offset, &old)) {
-		done = 0;
-	} else if (em_slab_resize(expert, local, slab, offset, size, false) == EM_FREED) {
-		done = 1;
-	} else if (size <= EM_SMALL_MAX && em_slab_is_mine(slab, local) &&
-		   (new = em_local_alloc(expert, local, size, em_class_of(size, 1)))) {
-		memcpy(new, *p, old < size ? old : size);
-		end(key);
-		if (free_quietly(key, *p)) {
-			*p = new;
-			return 1;
-		}
-		/* Another thread has freed it meanwhile, or closed the expert. */
-		free_quietly(key, new);
-		return -1;
-	}
-	end(key);
-	return done;
 }
 
 /* -------------------------------------------------------------------------- locked */
@@ -332,8 +315,8 @@ static void tell(const struct expertmem_finding *found)
 		em_tell(found);
 }
 
-static void *realloc_locked(HEXPERTKEY key, void *p, size_t size, const void *site,
-			    LPDWORD error)
+static __attribute__((noinline)) void *realloc_locked(HEXPERTKEY key, void *p, size_t size,
+						      const void *site, LPDWORD error)
 {
 	struct expertmem_finding found = { 0 };
 	struct em_expert *expert = enter(key);
@@ -353,6 +336,80 @@ static void *realloc_locked(HEXPERTKEY key, void *p, size_t size, const void *si
 	tell(&found);
 	fail(error, is_bad ? bad(key, EXPERTMEM_BAD_REALLOC, p) : code);
 	return block;
+}
+
+/* Ends a section. */
+static __attribute__((noinline)) void *realloc_bad(HEXPERTKEY key, const void *p, LPDWORD error)
+{
+	em_end(em_self);
+	return fail(error, bad(key, EXPERTMEM_BAD_REALLOC, p));
+}
+
+/* Ends a section: no slab is there. */
+static __attribute__((noinline)) void *realloc_large(HEXPERTKEY key, void *p, size_t size,
+						     const void *site, LPDWORD error)
+{
+	size_t old;
+
+	if (!em_large_peek(em_mine.expert, p, &old))
+		return realloc_bad(key, p, error);
+	em_end(em_self);
+	return realloc_locked(key, p, size, site, error);
+}
+
+/* Ends a section: a block of that slab was live. */
+static __attribute__((noinline)) void *realloc_small(HEXPERTKEY key, void *p, size_t size,
+						     const void *site, LPDWORD error,
+						     struct em_slab *slab)
+{
+	struct em_expert *expert = em_mine.expert;
+	struct em_local *local = em_mine.local;
+	uint32_t offset = (char *)p - slab->base;
+	void *new = NULL;
+	size_t old;
+
+	if (em_slab_resize(expert, local, slab, offset, size, false) == EM_FREED) {
+		new = p;
+	} else if (size <= EM_SMALL_MAX && em_slab_is_mine(slab, local) &&
+		   em_slab_size(slab, offset, &old)) {
+		new = em_local_alloc(expert, local, size, em_class_of(size, 1));
+		if (new)
+			memcpy(new, p, old < size ? old : size);
+	}
+	end(key);
+	if (new && (new == p || free_quietly(key, p))) {
+		fail(error, NMERR_SUCCESS);
+		return new;
+	}
+	/* Another thread has freed it meanwhile, or closed the expert. */
+	if (new)
+		free_quietly(key, new);
+	return realloc_locked(key, p, size, site, error);
+}
+
+static inline void *realloc_in_section(HEXPERTKEY key, void *p, size_t size, const void *site,
+				       LPDWORD error)
+{
+	struct em_slab *slab;
+	uint32_t offset;
+	size_t old;
+
+	if (unlikely(!em_slab_of(p, &slab, &offset)))
+		return realloc_bad(key, p, error);
+	if (unlikely(!__atomic_load_n(&slab->base, __ATOMIC_ACQUIRE)))
+		return realloc_large(key, p, size, site, error);
+	if (unlikely(!em_slab_size(slab, offset, &old)))
+		return realloc_bad(key, p, error);
+	return realloc_small(key, p, size, site, error, slab);
+}
+
+static __attribute__((noinline)) void *realloc_slow(HEXPERTKEY key, void *p, size_t size,
+						    const void *site, LPDWORD error)
+{
+	if (!p)
+		return alloc(key, size, 1, site, error);
+	return begin(key) ? realloc_in_section(key, p, size, site, error) :
+			    realloc_locked(key, p, size, site, error);
 }
 
 static SIZE_T free_locked(HEXPERTKEY key, void *p)
@@ -389,12 +446,6 @@ static __attribute__((noinline)) SIZE_T free_slow(HEXPERTKEY key, void *p)
 	return free_rest(key, p, p ? free_in_section(key, p) : -1);
 }
 
-/* Ends a section: this is no slab whose blocks the thread may free just so. */
-static __attribute__((noinline)) SIZE_T free_foreign(HEXPERTKEY key, void *p,
-						     struct em_slab *slab, uint32_t offset)
-{
-	return free_rest(key, p, free_and_end(key, p, slab, offset));
-}
 
 /* Ends a section: the slab may belong in another list now. */
 static __attribute__((noinline)) SIZE_T free_and_place(HEXPERTKEY key, struct em_slab *slab)
@@ -404,12 +455,93 @@ static __attribute__((noinline)) SIZE_T free_and_place(HEXPERTKEY key, struct em
 	return NMERR_SUCCESS;
 }
 
-static __attribute__((noinline)) SIZE_T free_bad(HEXPERTKEY key, void *p)
+/* Ends a section. */
+static __attribute__((noinline)) SIZE_T free_bad(HEXPERTKEY key, const void *p)
 {
 	em_end(em_self);
 	if (!p)
 		return NMERR_SUCCESS;
 	return bad(key, EXPERTMEM_BAD_FREE, p);
+}
+
+/* Ends a section: no slab is there. */
+static __attribute__((noinline)) SIZE_T free_large(HEXPERTKEY key, void *p)
+{
+	size_t size;
+
+	if (!em_large_peek(em_mine.expert, p, &size))
+		return free_bad(key, p);
+	em_end(em_self);
+	return free_locked(key, p);
+}
+
+/* Ends a section: this is no slab whose blocks the thread may free just so. */
+static __attribute__((noinline)) SIZE_T free_foreign(HEXPERTKEY key, void *p,
+						     struct em_slab *slab, uint32_t offset)
+{
+	if (!__atomic_load_n(&slab->base, __ATOMIC_ACQUIRE))
+		return free_large(key, p);
+	return free_rest(key, p, free_and_end(key, p, slab, offset));
+}
+
+static __attribute__((noinline)) SIZE_T size_locked(HEXPERTKEY key, void *p)
+{
+	struct em_expert *expert = enter(key);
+	size_t size = 0;
+	bool live;
+
+	if (!expert)
+		return 0;
+	live = expert->attached && !(em_status(expert) & EXPERTMEM_STATUS_RECLAIMED) &&
+	       em_heap_size(expert, p, &size);
+	em_unlock(expert);
+	if (live)
+		return size;
+	if (p)
+		bad(key, EXPERTMEM_BAD_SIZE, p);
+	return 0;
+}
+
+/* Ends a section. */
+static __attribute__((noinline)) SIZE_T size_bad(HEXPERTKEY key, const void *p)
+{
+	em_end(em_self);
+	if (p)
+		bad(key, EXPERTMEM_BAD_SIZE, p);
+	return 0;
+}
+
+/* Ends a section: no slab is there. */
+static __attribute__((noinline)) SIZE_T size_large(HEXPERTKEY key, void *p)
+{
+	size_t size;
+	int live = em_large_peek(em_mine.expert, p, &size);
+
+	if (!live)
+		return size_bad(key, p);
+	em_end(em_self);
+	return live > 0 ? size : size_locked(key, p);
+}
+
+static inline SIZE_T size_in_section(HEXPERTKEY key, void *p)
+{
+	struct em_slab *slab;
+	uint32_t offset;
+	size_t size;
+
+	if (unlikely(!em_slab_of(p, &slab, &offset)))
+		return size_bad(key, p);
+	if (unlikely(!__atomic_load_n(&slab->base, __ATOMIC_ACQUIRE)))
+		return size_large(key, p);
+	if (unlikely(!em_slab_size(slab, offset, &size)))
+		return size_bad(key, p);
+	em_end(em_self);
+	return size;
+}
+
+static __attribute__((noinline)) SIZE_T size_slow(HEXPERTKEY key, void *p)
+{
+	return begin(key) ? size_in_section(key, p) : size_locked(key, p);
 }
 
 /* --------------------------------------------------------------------- the calls */
@@ -421,13 +553,15 @@ LPVOID WINAPI ExpertAllocMemory(HEXPERTKEY hExpertKey, SIZE_T nBytes, LPDWORD pE
 	struct em_slab *slab;
 	struct em_bin *bin;
 	uint32_t head;
+	size_t class;
 	void *block;
 
 	if (unlikely(nBytes > EM_FAST_MAX))
 		return alloc(hExpertKey, nBytes, 1, CALLER, pError);
 	if (unlikely(!em_begin(self, hExpertKey)))
 		return alloc(hExpertKey, nBytes, 1, CALLER, pError);
-	bin = &em_mine.local->bins[em_class[(nBytes + 15) / 16]];
+	class = em_class[(nBytes + 15) / 16];
+	bin = &em_mine.local->bins[class];
 	slab = bin->current;
 	head = slab->head;
 	if (unlikely(slab->tail - head <= slab->reserve))
@@ -450,18 +584,9 @@ LPVOID WINAPI ExpertAllocMemory(HEXPERTKEY hExpertKey, SIZE_T nBytes, LPDWORD pE
 LPVOID WINAPI ExpertReallocMemory(HEXPERTKEY hExpertKey, LPVOID pOriginalMemory, SIZE_T nBytes,
 				  LPDWORD pError)
 {
-	void *block = pOriginalMemory;
-	int done;
-
-	if (!block)
-		return alloc(hExpertKey, nBytes, 1, CALLER, pError);
-	done = realloc_in_section(hExpertKey, &block, nBytes);
-	if (done < 0)
-		return realloc_locked(hExpertKey, block, nBytes, CALLER, pError);
-	if (!done)
-		return fail(pError, bad(hExpertKey, EXPERTMEM_BAD_REALLOC, block));
-	fail(pError, NMERR_SUCCESS);
-	return block;
+	if (unlikely(!pOriginalMemory || !em_begin(em_self, hExpertKey)))
+		return realloc_slow(hExpertKey, pOriginalMemory, nBytes, CALLER, pError);
+	return realloc_in_section(hExpertKey, pOriginalMemory, nBytes, CALLER, pError);
 }
 
 SIZE_T WINAPI ExpertFreeMemory(HEXPERTKEY hExpertKey, LPVOID pMemory)
@@ -500,34 +625,9 @@ SIZE_T WINAPI ExpertFreeMemory(HEXPERTKEY hExpertKey, LPVOID pMemory)
 
 SIZE_T WINAPI ExpertMemorySize(HEXPERTKEY hExpertKey, LPVOID pOriginalMemory)
 {
-	const struct em_slab *slab;
-	struct em_expert *expert;
-	uint32_t offset;
-	size_t size = 0;
-	int live = -1;
-
-	if (begin_any(hExpertKey)) {
-		expert = em_mine.expert;
-		slab = em_slab_at(expert, pOriginalMemory, &offset);
-		live = slab ? em_slab_size(slab, offset, &size) :
-		       em_is_in(expert, pOriginalMemory) ?
-		       em_large_peek(expert, pOriginalMemory, &size) : 0;
-		em_end(em_self);
-	}
-	if (live < 0) {
-		expert = enter(hExpertKey);
-		if (!expert)
-			return 0;
-		live = expert->attached &&
-		       !(em_status(expert) & EXPERTMEM_STATUS_RECLAIMED) &&
-		       em_heap_size(expert, pOriginalMemory, &size);
-		em_unlock(expert);
-	}
-	if (live)
-		return size;
-	if (pOriginalMemory)
-		bad(hExpertKey, EXPERTMEM_BAD_SIZE, pOriginalMemory);
-	return 0;
+	return likely(em_begin(em_self, hExpertKey)) ?
+	       size_in_section(hExpertKey, pOriginalMemory) :
+	       size_slow(hExpertKey, pOriginalMemory);
 }
 
 /* As ExpertAllocMemory(); @alignment is a power of two. */

@@ -51,7 +51,7 @@
 #define EM_STATE_CLAIMED UINT16_MAX
 
 /* in em_slab.reserve: none has to wait, and no call takes a block just so */
-#define EM_NO_RESERVE	UINT16_MAX
+#define EM_NO_RESERVE	UINT32_MAX
 
 /* in em_slab.owner, which else is the address of a local */
 #define EM_SHARED	1UL	/* every free is atomic */
@@ -72,12 +72,12 @@ enum em_where {
  * @states: one for each block, and a 0 behind
  * @base: the first byte; NULL where there is no slab
  * @inverse: 2^32 / @block, rounded up; 0 while the slab has no class
+ * @mask: of what counts, for places in the queue; one less than a power of two
  * @queue: numbers of free blocks
  * @head: counts what was taken from the queue
  * @tail: counts what was put into it
- * @wake: at this @tail the slab belongs in another list
- * @mask: of what counts, for places in the queue; one less than a power of two
  * @reserve: how many are to wait; or EM_NO_RESERVE
+ * @wake: at this @tail the slab belongs in another list
  * @block: bytes of a block
  * @class: index of the class
  * @where: enum em_where
@@ -90,7 +90,7 @@ enum em_where {
  * @pending: next in the owner's list of slabs that have such blocks
  * @chunk: only in the first slab of a chunk
  *
- * What is before @queue is read by every thread in a section; @remote and @pending are
+ * What is before @mask is read by every thread in a section; @remote and @pending are
  * written by every thread; the rest is the owner's.
  */
 struct em_slab {
@@ -98,12 +98,12 @@ struct em_slab {
 	uint16_t *states;
 	char *base;
 	uint32_t inverse;
+	uint32_t mask;
 	uint16_t *queue;
 	uint32_t head;
 	uint32_t tail;
+	uint32_t reserve;
 	uint32_t wake;
-	uint32_t mask;
-	uint16_t reserve;
 	uint16_t block;
 
 	/* another cache line, for other threads write here */
@@ -124,14 +124,14 @@ struct em_slab {
 /**
  * struct em_bin - what a thread has of a class of an expert
  * @current: the slab where it allocates; em_no_slab where there is none
- * @block: the one at the head of the queue of @current, if that has a reserve
- * @state: of @block
+ * @state: of the block at the head of the queue of @current, if that has a reserve
+ * @block: the block itself
  * @partial: slabs that have some free blocks
  */
 struct em_bin {
 	struct em_slab *current;
-	char *block;
 	uint16_t *state;
+	char *block;
 	struct em_slab *partial;
 };
 

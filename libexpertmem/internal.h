@@ -295,10 +295,6 @@ static inline uint32_t em_status(const struct em_expert *expert)
 	return __atomic_load_n(expert->status, __ATOMIC_RELAXED);
 }
 
-static inline bool em_is_in(const struct em_expert *expert, const void *p)
-{
-	return (uintptr_t)p - (uintptr_t)expert->base < expert->span;
-}
 
 /* The slab that @p points into; NULL also where large blocks may be. */
 static inline struct em_slab *em_slab_at(const struct em_expert *expert, const void *p,

@@ -105,7 +105,8 @@ int em_large_peek(const struct em_expert *expert, const void *p, size_t *size)
 	const struct em_large *large;
 	bool found;
 
-	if (!table || !p)
+	/* but with EM_DEBUG_GUARD, for which there are no sections, they start at pages */
+	if (!table || !p || (uintptr_t)p % EM_PAGE)
 		return 0;
 	if (version & 1)
 		return -1;
