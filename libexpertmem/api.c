@@ -117,6 +117,7 @@ static __attribute__((noinline)) bool begin(HEXPERTKEY key)
 		.self = self,
 		.key = key,
 		.expert = expert,
+		.status = expert->status,
 		.local = local,
 		.count = local->count,
 		.base = expert->base,

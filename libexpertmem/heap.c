@@ -6,23 +6,14 @@
 
 #include "internal.h"
 
-/* From here on arrays grow by huge pages, where the backend has them in the small window. */
-#define ARRAY_LARGE	(1UL << 20)
-
 /* Make sure that @array has @more bytes behind what is used. */
 bool em_array_grow(struct em_expert *expert, struct em_array *array, size_t more)
 {
-	size_t size = em_round_up(array->used + more, EM_PAGE), ahead = size;
+	size_t size = em_round_up(array->used + more, EM_PAGE);
 
 	if (size <= array->size)
 		return true;
-	if (size >= ARRAY_LARGE && array != &expert->heap.small)
-		ahead = em_round_up((uintptr_t)array->base + size, EM_HUGE) -
-			(uintptr_t)array->base;
-	if (expert->backend->resize(expert, array->base, array->size, ahead))
-		size = ahead;
-	else if (ahead == size ||
-		 !expert->backend->resize(expert, array->base, array->size, size))
+	if (!expert->backend->resize(expert, array->base, array->size, size))
 		return false;
 	em_debug_own(expert, array->base + array->size, size - array->size);
 	array->size = size;

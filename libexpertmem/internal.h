@@ -116,6 +116,7 @@ struct em_expert;
  * @self: its record
  * @key: of the expert whose section it was in last; that may be closed since
  * @expert: the same
+ * @status: expert->status; that it is there, only the gate tells
  * @local: what the thread has of it
  * @count: local->count
  * @base: expert->base
@@ -129,6 +130,7 @@ struct em_mine {
 	struct em_thread *self;
 	HEXPERTKEY key;
 	struct em_expert *expert;
+	const uint32_t *status;
 	struct em_local *local;
 	struct em_count *count;
 	char *base;
@@ -191,8 +193,6 @@ enum {
 /**
  * struct em_expert - a slot of the table of experts; never freed
  * @gate: the key, while calls may go ahead without the lock; else 0
- * @ready: 0 while, besides, the expert is not asked to stop; not 0 while @gate is closed,
- *	which might be somebody's idea of a key
  * @base: of the windows, first the small one, then the huge one
  * @span: bytes of both; 0 while they are not there
  * @slabs: one for each EM_SLAB_SIZE of them, whether or not blocks are there
@@ -202,7 +202,6 @@ enum {
  */
 struct em_expert {
 	HEXPERTKEY gate;
-	const uint32_t *ready;
 	char *base;
 	size_t span;
 	struct em_slab *slabs;
@@ -394,8 +393,7 @@ static inline bool em_begin(struct em_thread *self, HEXPERTKEY key)
 	expert = em_mine.expert;
 	if (__builtin_expect(em_mine.key == key, true) &&
 	    __builtin_expect(__atomic_load_n(&expert->gate, __ATOMIC_ACQUIRE) == key, true) &&
-	    __builtin_expect(!__atomic_load_n(__atomic_load_n(&expert->ready, __ATOMIC_RELAXED),
-					      __ATOMIC_RELAXED), true))
+	    __builtin_expect(!__atomic_load_n(em_mine.status, __ATOMIC_RELAXED), true))
 		return true;
 	em_end(self);
 	return false;

@@ -145,7 +145,6 @@ void em_relock(struct em_expert *expert)
 void em_stop(struct em_expert *expert)
 {
 	expert->stops++;
-	__atomic_store_n(&expert->ready, &em_closed, __ATOMIC_RELAXED);
 	__atomic_store_n(&expert->gate, 0, __ATOMIC_RELAXED);
 	while (!em_quiesce())
 		em_relock(expert);
@@ -155,10 +154,8 @@ void em_stop(struct em_expert *expert)
 void em_resume(struct em_expert *expert)
 {
 	if (!--expert->stops && expert->attached &&
-	    !(expert->debug & EM_DEBUG_BLOCKS) && em_has_sections()) {
-		__atomic_store_n(&expert->ready, expert->status, __ATOMIC_RELAXED);
+	    !(expert->debug & EM_DEBUG_BLOCKS) && em_has_sections())
 		__atomic_store_n(&expert->gate, expert->key, __ATOMIC_RELEASE);
-	}
 }
 
 void em_set_owner(const struct em_expert *expert, unsigned int owner)
@@ -396,6 +393,8 @@ static void inherit(struct em_expert *expert)
 				expertmem_strerror(error));
 			_exit(127);
 		}
+		if (em_mine.expert == expert)
+			em_mine.status = expert->status;
 		/* Threads that wanted it stopped are not here. */
 		expert->stops = 1;
 		expert->pins = 0;
@@ -422,7 +421,6 @@ static void fork_child(void)
 			continue;
 		}
 		if (expert->key && expert->attached) {
-			__atomic_store_n(&expert->ready, &em_closed, __ATOMIC_RELAXED);
 			__atomic_store_n(&expert->gate, 0, __ATOMIC_RELAXED);
 			em_set_owner(expert, 0);
 			em_teardown(expert);

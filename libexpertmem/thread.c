@@ -20,10 +20,12 @@
 #define PROBES	8
 
 /* an expert that is never open, and the thread of those that have no record */
-static struct em_expert nobodys = { .ready = &em_closed, .status = &em_closed };
+static struct em_expert nobodys;
 static struct em_thread nobody = { .busy = EM_BUSY };
 
-__thread struct em_mine em_mine = { .self = &nobody, .expert = &nobodys };
+__thread struct em_mine em_mine = {
+	.self = &nobody, .expert = &nobodys, .status = &em_closed
+};
 struct em_thread *em_threads;
 
 /* records that have been used; the first one belongs to no thread */
