@@ -55,6 +55,7 @@ TEST_F_TIMEOUT(expert, every_size_lives_beside_its_neighbours, 300)
 	static struct block blocks[512], sorted[512];
 	size_t to[COUNT_OF(blocks)], base, i;
 
+	SKIP_UNDER_TSAN();
 	for (base = 0; base <= SLAB_MAX; base += COUNT_OF(blocks)) {
 		memset(blocks, 0, sizeof(blocks));
 		for (i = 0; i < COUNT_OF(blocks); i++)
@@ -90,6 +91,7 @@ TEST_F_TIMEOUT(expert, sizes_around_every_boundary_become_each_other, 300)
 	size_t at[BOUNDARIES], to[BOUNDARIES], count, round, i;
 	uint64_t random = 5;
 
+	SKIP_UNDER_TSAN();
 	ASSERT_TRUE(find_classes(self->key, &classes));
 	count = boundaries(at);
 	for (round = 0; round < 6; round++) {
@@ -136,6 +138,7 @@ TEST_F_TIMEOUT(expert, at_the_limit_what_was_freed_can_be_had_again, 300)
 	const uint64_t limit = 8 * MIB;
 	size_t i, n, one, round;
 
+	SKIP_UNDER_TSAN();
 	for (i = 0; i < COUNT_OF(each); i++) {
 		HEXPERTKEY key = open_expert(variant->backend, limit, 0);
 		struct block *block;

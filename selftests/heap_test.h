@@ -102,4 +102,11 @@ static inline bool find_classes(HEXPERTKEY key, struct classes *classes)
 	       ExpertFreeMemory(key, block) == NMERR_SUCCESS;
 }
 
+/* for what has one thread only, and takes minutes there */
+#ifdef __SANITIZE_THREAD__
+#define SKIP_UNDER_TSAN()	SKIP(return, "one thread has no races")
+#else
+#define SKIP_UNDER_TSAN()
+#endif
+
 #endif /* HEAP_TEST_H */
