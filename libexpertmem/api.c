@@ -365,7 +365,7 @@ static __attribute__((noinline)) void *realloc_small(HEXPERTKEY key, void *p, si
 {
 	struct em_expert *expert = em_mine.expert;
 	struct em_local *local = em_mine.local;
-	uint32_t offset = (char *)p - slab->base;
+	uint32_t offset = (uintptr_t)p % EM_SLAB_SIZE;
 	void *new = NULL;
 	size_t old;
 
@@ -553,7 +553,6 @@ LPVOID WINAPI ExpertAllocMemory(HEXPERTKEY hExpertKey, SIZE_T nBytes, LPDWORD pE
 	struct em_count *count;
 	struct em_slab *slab;
 	struct em_bin *bin;
-	uint32_t head;
 	size_t class;
 	void *block;
 
@@ -564,14 +563,10 @@ LPVOID WINAPI ExpertAllocMemory(HEXPERTKEY hExpertKey, SIZE_T nBytes, LPDWORD pE
 	class = em_class[(nBytes + 15) / 16];
 	bin = &em_mine.local->bins[class];
 	slab = bin->current;
-	head = slab->head;
-	if (unlikely(slab->tail - head <= slab->reserve))
+	if (unlikely(slab->tail - slab->head <= slab->reserve))
 		return alloc_refill(hExpertKey, nBytes, CALLER, pError);
-	/* pop(), em_count() */
-	block = bin->block;
-	em_set_state(bin->state, 0, nBytes + 1);
-	slab->head = ++head;
-	em_bin_aim(bin, slab, head);
+	block = em_bin_pop(bin, slab, nBytes);
+	/* em_count() */
 	count = em_mine.count;
 	em_add(&count->blocks, 1);
 	if (unlikely(em_add(&count->left, -(int64_t)nBytes) < 0))
@@ -610,11 +605,8 @@ SIZE_T WINAPI ExpertFreeMemory(HEXPERTKEY hExpertKey, LPVOID pMemory)
 	state = em_get_state(slab->states, i);
 	if (unlikely(!em_is_live(state)))
 		return free_bad(hExpertKey, pMemory);
-	/* push(), em_count() */
-	em_set_state(slab->states, i, EM_STATE_FREE);
-	tail = slab->tail;
-	slab->queue[tail & slab->mask] = i;
-	slab->tail = ++tail;
+	tail = em_slab_push(slab, i);
+	/* em_count() */
 	count = em_mine.count;
 	em_add(&count->blocks, -1);
 	em_add(&count->left, (int64_t)state - 1);

@@ -124,16 +124,16 @@ struct em_slab {
 /**
  * struct em_bin - what a thread has of a class of an expert
  * @current: the slab where it allocates; em_no_slab where there is none
- * @state: of the block at the head of the queue of @current, if that has a reserve
- * @block: the block itself
+ * @next: the block at the head of its queue, if it has a reserve: number, and distance
+ *	from the slab's base in units of 16 bytes, times 2^16. One word, for a thread can
+ *	end anywhere, and leave it to another.
  * @partial: slabs that have some free blocks
  */
 struct em_bin {
 	struct em_slab *current;
-	uint16_t *state;
-	char *block;
+	uint32_t next;
 	struct em_slab *partial;
-};
+} __attribute__((aligned(32)));
 
 /**
  * struct em_local - what a thread has of an expert
@@ -277,8 +277,33 @@ static inline void em_bin_aim(struct em_bin *bin, const struct em_slab *slab, ui
 {
 	uint32_t i = slab->queue[head & slab->mask];
 
-	bin->state = &slab->states[i];
-	bin->block = slab->base + (size_t)i * slab->block;
+	bin->next = i | (i * slab->block / 16) << 16;
+}
+
+/*
+ * Take the block that @bin knows, and aim at the one behind it. In this order: whoever
+ * inherits what is done by half may find a block lost, but not one that is had twice.
+ */
+static inline void *em_bin_pop(struct em_bin *bin, struct em_slab *slab, size_t size)
+{
+	uint32_t next = bin->next, head = slab->head + 1;
+
+	em_set_state(slab->states, next & UINT16_MAX, size + 1);
+	slab->head = head;
+	__atomic_signal_fence(__ATOMIC_RELEASE);
+	em_bin_aim(bin, slab, head);
+	return slab->base + (next >> 16) * 16UL;
+}
+
+/* Put a block into the queue of its slab; the same goes for the order. */
+static inline uint32_t em_slab_push(struct em_slab *slab, unsigned int i)
+{
+	uint32_t tail = slab->tail;
+
+	em_set_state(slab->states, i, EM_STATE_FREE);
+	slab->queue[tail & slab->mask] = i;
+	__atomic_store_n(&slab->tail, tail + 1, __ATOMIC_RELEASE);
+	return tail + 1;
 }
 
 /* Add to what only this thread writes, but others read. One instruction, if they let it. */

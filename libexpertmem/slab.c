@@ -117,25 +117,6 @@ static void list_del(struct em_slab **list, struct em_slab *slab)
 
 /* ------------------------------------------------------------- the queue of a slab */
 
-static void push(struct em_slab *slab, unsigned int i)
-{
-	em_set_state(slab->states, i, EM_STATE_FREE);
-	slab->queue[slab->tail++ & slab->mask] = i;
-}
-
-/* From the current slab of @bin */
-static void *pop(struct em_bin *bin, size_t size)
-{
-	struct em_slab *slab = bin->current;
-	void *block;
-
-	em_bin_aim(bin, slab, slab->head++);
-	block = bin->block;
-	em_set_state(bin->state, 0, size + 1);
-	em_bin_aim(bin, slab, slab->head);
-	return block;
-}
-
 /* Enter fresh blocks: about a page of them at a time, so that the rest costs no memory. */
 static void extend(struct em_slab *slab)
 {
@@ -144,7 +125,7 @@ static void extend(struct em_slab *slab)
 	if (!slab->fresh)
 		more += reserve_of(slab);
 	while (more-- && slab->fresh < slab->blocks)
-		push(slab, slab->fresh++);
+		em_slab_push(slab, slab->fresh++);
 }
 
 /* Enter what other threads have freed. */
@@ -155,7 +136,7 @@ static void collect(struct em_slab *slab)
 	while (i != EM_NO_BLOCK) {
 		unsigned int next = em_get_state(slab->states, i) - EM_STATE_REMOTE;
 
-		push(slab, i);
+		em_slab_push(slab, i);
 		i = next;
 	}
 }
@@ -303,7 +284,8 @@ void *em_local_alloc(struct em_expert *expert, struct em_local *local, size_t si
 	if (!slab)
 		return NULL;
 	em_count(expert, local, 1, size);
-	return pop(&local->bins[class], size);
+	em_bin_aim(&local->bins[class], slab, slab->head);
+	return em_bin_pop(&local->bins[class], slab, size);
 }
 
 /* A block of another thread's slab goes into the queue when that thread needs it. */
@@ -358,7 +340,7 @@ enum em_freed em_slab_free(struct em_expert *expert, struct em_local *local,
 	}
 	em_count(expert, local, -1, 1 - (int64_t)state);
 	if (owner_of(owner) == local) {
-		push(slab, i);
+		em_slab_push(slab, i);
 		em_local_place(local, slab);
 	} else {
 		push_remote(expert, local, slab, owner_of(owner), i);
@@ -491,13 +473,15 @@ void em_slab_share(struct em_expert *expert, struct em_slab *slab)
 /* A slab of @class from the pool, current in @local. */
 static bool get_slab(struct em_expert *expert, struct em_local *local, unsigned int class)
 {
-	struct em_slab *slab = em_slab_get(expert, class);
+	struct em_slab *slab = em_slab_get(expert, class), *old;
 	uintptr_t owner = (uintptr_t)local;
 
 	if (!slab)
 		return false;
 	/* While the pool was looked into, this thread may have inherited one. */
-	retire(local, local->bins[class].current);
+	old = local->bins[class].current;
+	retire(local, old);
+	em_local_place(local, old);
 	extend(slab);
 	set_current(local, class, slab);
 	if (!local->thread || local->revoked[class] >= REVOKED_MAX)

@@ -68,19 +68,12 @@ static bool take_over(struct em_thread *thread, pid_t tid)
 					   __ATOMIC_RELAXED);
 }
 
-/* The record of the calling thread, which may be new; NULL if there are no more. */
-struct em_thread *em_register(void)
+/* A record for the calling thread, or NULL if there are no more. */
+static struct em_thread *get_record(void)
 {
 	uint32_t used = __atomic_load_n(&nr_threads, __ATOMIC_RELAXED), i, n;
-	int saved = errno;
-	pid_t tid;
+	pid_t tid = current_tid();
 
-	if (em_self != &nobody)
-		return em_self;
-	pthread_once(&once, init);
-	if (!em_threads)
-		return NULL;
-	tid = current_tid();
 	for (n = 0; n < PROBES && n < used - 1; n++) {
 		i = 1 + __atomic_fetch_add(&probe, 1, __ATOMIC_RELAXED) % (used - 1);
 		if (take_over(&em_threads[i], tid))
@@ -100,9 +93,30 @@ found:
 	em_threads[i].index = i;
 	em_threads[i].calls = 0;
 	__atomic_store_n(&em_threads[i].tid, tid, __ATOMIC_RELEASE);
-	em_self = &em_threads[i];
+	return &em_threads[i];
+}
+
+/* The record of the calling thread, which may be new; NULL if there are no more. */
+struct em_thread *em_register(void)
+{
+	int saved = errno;
+	sigset_t all, old;
+
+	if (em_self != &nobody)
+		return em_self;
+	/* The calls of a signal's handler must not get another one meanwhile. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	pthread_once(&once, init);
+	if (em_self == &nobody && em_threads) {
+		struct em_thread *record = get_record();
+
+		if (record)
+			em_self = record;
+	}
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	errno = saved;
-	return em_self;
+	return em_self != &nobody ? em_self : NULL;
 }
 
 /* Every section that begins from now on sees what the caller has written before. */
