@@ -113,6 +113,8 @@ static __attribute__((noinline)) bool begin(HEXPERTKEY key)
 		em_end(self);
 		return false;
 	}
+	if (local->user != self->user)
+		em_local_inherit(local, self->user);
 	em_mine = (struct em_mine){
 		.self = self,
 		.key = key,

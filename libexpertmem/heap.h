@@ -124,16 +124,16 @@ struct em_slab {
 /**
  * struct em_bin - what a thread has of a class of an expert
  * @current: the slab where it allocates; em_no_slab where there is none
- * @next: the block at the head of its queue, if it has a reserve: number, and distance
- *	from the slab's base in units of 16 bytes, times 2^16. One word, for a thread can
- *	end anywhere, and leave it to another.
+ * @state: of the block at the head of its queue, if it has a reserve
+ * @block: the block itself
  * @partial: slabs that have some free blocks
  */
 struct em_bin {
 	struct em_slab *current;
-	uint32_t next;
+	uint16_t *state;
+	char *block;
 	struct em_slab *partial;
-} __attribute__((aligned(32)));
+};
 
 /**
  * struct em_local - what a thread has of an expert
@@ -141,6 +141,7 @@ struct em_bin {
  * @count: of blocks and bytes, in what is shared with the host
  * @spare: all free; to be given back to the pool
  * @thread: index of the thread; 0: the local that is used with the lock held
+ * @user: which of the threads that had that index
  * @passed: a block was freed whose owner may be asleep: look after it later
  * @revoked: by class, how many slabs became shared, up to some
  * @pending: slabs where other threads have freed blocks
@@ -150,6 +151,7 @@ struct em_local {
 	struct em_count *count;
 	struct em_slab *spare;
 	uint32_t thread;
+	uint32_t user;
 	bool passed;
 	uint8_t revoked[EM_CLASSES];
 	struct em_slab *pending __attribute__((aligned(64)));
@@ -196,6 +198,7 @@ int64_t em_live_bytes(const struct em_control *control, unsigned int *threads);
 void em_note_peak(struct em_expert *expert, struct em_local *local);
 void em_count(struct em_expert *expert, struct em_local *local, int blocks, int64_t bytes);
 struct em_local *em_local_of(const struct em_expert *expert, const struct em_thread *thread);
+void em_local_inherit(struct em_local *local, uint32_t user);
 struct em_local *em_local_get(struct em_expert *expert);
 unsigned int em_class_of(size_t size, size_t alignment);
 void *em_local_alloc(struct em_expert *expert, struct em_local *local, size_t size,
@@ -277,25 +280,27 @@ static inline void em_bin_aim(struct em_bin *bin, const struct em_slab *slab, ui
 {
 	uint32_t i = slab->queue[head & slab->mask];
 
-	bin->next = i | (i * slab->block / 16) << 16;
+	bin->state = &slab->states[i];
+	bin->block = slab->base + (size_t)i * slab->block;
+}
+
+/* Take the block that @bin knows, and aim at the one behind it. */
+static inline void *em_bin_pop(struct em_bin *bin, struct em_slab *slab, size_t size)
+{
+	uint32_t head = slab->head + 1;
+	void *block = bin->block;
+
+	em_set_state(bin->state, 0, size + 1);
+	slab->head = head;
+	em_bin_aim(bin, slab, head);
+	return block;
 }
 
 /*
- * Take the block that @bin knows, and aim at the one behind it. In this order: whoever
- * inherits what is done by half may find a block lost, but not one that is had twice.
+ * Put a block into the queue of its slab. In this order, for a thread can end anywhere,
+ * and what it has done by half goes to another: so a block may be lost, but not be had
+ * twice.
  */
-static inline void *em_bin_pop(struct em_bin *bin, struct em_slab *slab, size_t size)
-{
-	uint32_t next = bin->next, head = slab->head + 1;
-
-	em_set_state(slab->states, next & UINT16_MAX, size + 1);
-	slab->head = head;
-	__atomic_signal_fence(__ATOMIC_RELEASE);
-	em_bin_aim(bin, slab, head);
-	return slab->base + (next >> 16) * 16UL;
-}
-
-/* Put a block into the queue of its slab; the same goes for the order. */
 static inline uint32_t em_slab_push(struct em_slab *slab, unsigned int i)
 {
 	uint32_t tail = slab->tail;

@@ -96,6 +96,7 @@ struct em_control {
  * @index: in the table of threads
  * @tid: the kernel's number of the thread; 0: the record is free
  * @calls: that took a lock, up to some
+ * @user: counts the threads that had it
  *
  * A record whose thread has ended is taken over by a new one, with all that it had in
  * every expert.
@@ -105,6 +106,7 @@ struct em_thread {
 	uint32_t index;
 	pid_t tid;
 	uint32_t calls;
+	uint32_t user;
 } __attribute__((aligned(64)));
 
 enum { EM_IDLE, EM_BUSY, EM_PARKED };

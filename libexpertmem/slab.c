@@ -390,6 +390,20 @@ struct em_local *em_local_of(const struct em_expert *expert, const struct em_thr
 	return number ? (struct em_local *)expert->heap.locals.base + number : NULL;
 }
 
+/* This thread takes over a local whose thread may have ended in the middle of a call. */
+void em_local_inherit(struct em_local *local, uint32_t user)
+{
+	unsigned int class;
+
+	for (class = 0; class < EM_CLASSES; class++) {
+		struct em_bin *bin = &local->bins[class];
+
+		if (bin->current != &em_no_slab)
+			em_bin_aim(bin, bin->current, bin->current->head);
+	}
+	local->user = user;
+}
+
 /* ------------------------------------------------------- with the expert's lock held */
 
 /* Give the spare slabs of a local back. */

@@ -92,6 +92,7 @@ found:
 	__atomic_store_n(&em_threads[i].busy, EM_IDLE, __ATOMIC_RELAXED);
 	em_threads[i].index = i;
 	em_threads[i].calls = 0;
+	em_threads[i].user++;
 	__atomic_store_n(&em_threads[i].tid, tid, __ATOMIC_RELEASE);
 	return &em_threads[i];
 }
