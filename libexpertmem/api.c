@@ -295,9 +295,10 @@ static __attribute__((noinline)) void *alloc(HEXPERTKEY key, size_t size, size_t
 }
 
 /* Ends a section: the current slab has no block to give. */
-static __attribute__((noinline)) void *alloc_refill(HEXPERTKEY key, size_t size,
-						    const void *site, LPDWORD error)
+static __attribute__((noinline)) void *alloc_refill(size_t size, LPDWORD error, const void *site)
 {
+	HEXPERTKEY key = em_mine.key;
+
 	em_end(em_self);
 	return alloc(key, size, 1, site, error);
 }
@@ -451,10 +452,10 @@ static __attribute__((noinline)) SIZE_T free_slow(HEXPERTKEY key, void *p)
 
 
 /* Ends a section: the slab may belong in another list now. */
-static __attribute__((noinline)) SIZE_T free_and_place(HEXPERTKEY key, struct em_slab *slab)
+static __attribute__((noinline)) SIZE_T free_and_place(struct em_slab *slab)
 {
 	em_local_place(em_mine.local, slab);
-	end(key);
+	end(em_mine.key);
 	return NMERR_SUCCESS;
 }
 
@@ -566,7 +567,7 @@ LPVOID WINAPI ExpertAllocMemory(HEXPERTKEY hExpertKey, SIZE_T nBytes, LPDWORD pE
 	bin = &em_mine.local->bins[class];
 	slab = bin->current;
 	if (unlikely(slab->tail - slab->head <= slab->reserve))
-		return alloc_refill(hExpertKey, nBytes, CALLER, pError);
+		return alloc_refill(nBytes, pError, CALLER);
 	block = em_bin_pop(bin, slab, nBytes);
 	/* em_count() */
 	count = em_mine.count;
@@ -598,22 +599,22 @@ SIZE_T WINAPI ExpertFreeMemory(HEXPERTKEY hExpertKey, LPVOID pMemory)
 	if (unlikely(!em_begin(self, hExpertKey)))
 		return free_slow(hExpertKey, pMemory);
 	if (unlikely(!em_slab_of(pMemory, &slab, &offset)))
-		return free_bad(hExpertKey, pMemory);
+		return free_bad(em_mine.key, pMemory);
 	if (unlikely(__atomic_load_n(&slab->owner, __ATOMIC_RELAXED) !=
 		     (uintptr_t)em_mine.local))
-		return free_foreign(hExpertKey, pMemory, slab, offset);
+		return free_foreign(em_mine.key, pMemory, slab, offset);
 	if (unlikely(!em_block_at(slab, offset, &i)))
-		return free_bad(hExpertKey, pMemory);
+		return free_bad(em_mine.key, pMemory);
 	state = em_get_state(slab->states, i);
 	if (unlikely(!em_is_live(state)))
-		return free_bad(hExpertKey, pMemory);
+		return free_bad(em_mine.key, pMemory);
 	tail = em_slab_push(slab, i);
 	/* em_count() */
 	count = em_mine.count;
 	em_add(&count->blocks, -1);
 	em_add(&count->left, (int64_t)state - 1);
 	if (unlikely(tail == slab->wake))
-		return free_and_place(hExpertKey, slab);
+		return free_and_place(slab);
 	em_end(self);
 	return NMERR_SUCCESS;
 }

@@ -66,6 +66,7 @@ bool em_heap_prepare(struct em_expert *expert)
 
 	return array_init(expert, &heap->small, EM_PAGE, window / 2) &&
 	       array_init(expert, &heap->states, EM_PAGE, window / 8) &&
+	       array_init(expert, &heap->queues, EM_PAGE, window / 8) &&
 	       array_init(expert, &heap->tables, EM_PAGE, window / 64) &&
 	       array_init(expert, &heap->locals, EM_PAGE,
 			  EM_THREADS * sizeof(struct em_local));

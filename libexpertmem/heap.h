@@ -73,7 +73,7 @@ enum em_where {
  * @base: the first byte; NULL where there is no slab
  * @inverse: 2^32 / @block, rounded up; 0 while the slab has no class
  * @mask: of what counts, for places in the queue; one less than a power of two
- * @queue: numbers of free blocks
+ * @queue: numbers of free blocks, each XOR its place: so zeros are all of them in order
  * @head: counts what was taken from the queue
  * @tail: counts what was put into it
  * @reserve: how many are to wait; or EM_NO_RESERVE
@@ -179,8 +179,9 @@ struct em_heap {
 	struct em_array locals;
 	unsigned int nr_locals;
 	uint16_t *local_of;		/* by index of the thread; 0: none */
-	struct em_array states;		/* and queues */
-	uint16_t *free_states[EM_CLASSES];
+	struct em_array states;
+	struct em_array queues;
+	struct em_free_states *free_states[EM_CLASSES];
 	struct em_array tables;		/* of large blocks */
 	struct em_large_table *large;
 	uint32_t large_version;		/* odd while the table is written */
@@ -278,10 +279,10 @@ static inline void em_set_state(uint16_t *states, unsigned int i, uint16_t state
 /* Know the block at @head before the call that takes it: stores to late addresses cost. */
 static inline void em_bin_aim(struct em_bin *bin, const struct em_slab *slab, uint32_t head)
 {
-	uint32_t i = slab->queue[head & slab->mask];
+	size_t place = head & slab->mask, i = slab->queue[place] ^ place;
 
 	bin->state = &slab->states[i];
-	bin->block = slab->base + (size_t)i * slab->block;
+	bin->block = slab->base + i * slab->block;
 }
 
 /* Take the block that @bin knows, and aim at the one behind it. */
@@ -304,9 +305,10 @@ static inline void *em_bin_pop(struct em_bin *bin, struct em_slab *slab, size_t 
 static inline uint32_t em_slab_push(struct em_slab *slab, unsigned int i)
 {
 	uint32_t tail = slab->tail;
+	uint32_t place = tail & slab->mask;
 
 	em_set_state(slab->states, i, EM_STATE_FREE);
-	slab->queue[tail & slab->mask] = i;
+	slab->queue[place] = i ^ place;
 	__atomic_store_n(&slab->tail, tail + 1, __ATOMIC_RELEASE);
 	return tail + 1;
 }

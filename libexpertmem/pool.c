@@ -181,39 +181,56 @@ static bool grow(struct em_expert *expert)
 
 /* ------------------------------------------------------------------ slabs of a class */
 
-/* States, one more of them than blocks, and the queue. */
-static size_t states_size(unsigned int class)
-{
-	unsigned int blocks = EM_SLAB_SIZE / em_class_size[class], places = 2;
+/* States and queue of a slab that has none now are kept for the next of its class. */
+struct em_free_states {
+	struct em_free_states *next;
+	uint16_t *queue;
+};
 
-	while (places < blocks)
-		places *= 2;
-	return em_round_up((blocks + 1 + places) * sizeof(uint16_t), 64);
+/* One more than blocks. */
+static size_t states_size(const struct em_slab *slab)
+{
+	return em_round_up((slab->blocks + 1) * sizeof(uint16_t), 64);
 }
 
-/* All 0. */
-static uint16_t *states_get(struct em_expert *expert, unsigned int class)
+static size_t queue_size(const struct em_slab *slab)
+{
+	return em_round_up((slab->mask + 1) * sizeof(uint16_t), 64);
+}
+
+/* Give @slab states and a queue, all 0; false: no memory. */
+static bool states_get(struct em_expert *expert, struct em_slab *slab)
 {
 	struct em_heap *heap = &expert->heap;
-	uint16_t *states = heap->free_states[class];
-	size_t size = states_size(class);
+	struct em_free_states *free = heap->free_states[slab->class];
+	uint16_t *states = (uint16_t *)free;
 
-	if (states) {
-		memcpy(&heap->free_states[class], states, sizeof(states));
-		return memset(states, 0, size);
+	if (free) {
+		heap->free_states[slab->class] = free->next;
+		slab->queue = memset(free->queue, 0, queue_size(slab));
+		memset(states, 0, states_size(slab));
+	} else {
+		/* A call that looks at a slab in the moment when it gets them may look behind. */
+		if (!em_array_grow(expert, &heap->states,
+				   states_size(slab) + EM_BLOCKS_MAX * sizeof(*states)) ||
+		    !em_array_grow(expert, &heap->queues, queue_size(slab)))
+			return false;
+		states = (uint16_t *)(heap->states.base + heap->states.used);
+		heap->states.used += states_size(slab);
+		slab->queue = (uint16_t *)(heap->queues.base + heap->queues.used);
+		heap->queues.used += queue_size(slab);
 	}
-	/* A call that looks at a slab in the moment when it gets them may look behind. */
-	if (!em_array_grow(expert, &heap->states, size + EM_BLOCKS_MAX * sizeof(*states)))
-		return NULL;
-	states = (uint16_t *)(heap->states.base + heap->states.used);
-	heap->states.used += size;
-	return states;
+	__atomic_store_n(&slab->states, states, __ATOMIC_RELAXED);
+	return true;
 }
 
-static void states_put(struct em_heap *heap, uint16_t *states, unsigned int class)
+static void states_put(struct em_heap *heap, const struct em_slab *slab)
 {
-	memcpy(states, &heap->free_states[class], sizeof(states));
-	heap->free_states[class] = states;
+	struct em_free_states *free = (struct em_free_states *)slab->states;
+
+	free->next = heap->free_states[slab->class];
+	free->queue = slab->queue;
+	heap->free_states[slab->class] = free;
 }
 
 /* The slabs in limbo were shared: calls under way may still take them for what they were. */
@@ -226,7 +243,7 @@ bool em_pool_recycle(struct em_expert *expert)
 		return false;
 	while ((slab = heap->limbo)) {
 		heap->limbo = slab->next;
-		states_put(heap, slab->states, slab->class);
+		states_put(heap, slab);
 		pool_put(expert, slab);
 	}
 	heap->nr_limbo = 0;
@@ -245,7 +262,7 @@ void em_slab_put(struct em_expert *expert, struct em_slab *slab)
 	heap->nr_slabs--;
 	__atomic_fetch_add(&heap->nr_put, 1, __ATOMIC_RELAXED);
 	if (!shared) {
-		states_put(heap, slab->states, slab->class);
+		states_put(heap, slab);
 		pool_put(expert, slab);
 		return;
 	}
@@ -276,27 +293,25 @@ struct em_slab *em_slab_get(struct em_expert *expert, unsigned int class)
 {
 	struct em_heap *heap = &expert->heap;
 	struct em_slab *slab;
-	uint16_t *states;
 
 	if (!heap->chunks && !em_pool_recycle(expert) && !tidy(expert) && !grow(expert))
 		return NULL;
-	states = states_get(expert, class);
-	if (!states)
-		return NULL;
 	slab = pool_get(expert);
-	heap->nr_slabs++;
 	slab->class = class;
 	slab->block = em_class_size[class];
 	slab->blocks = EM_SLAB_SIZE / slab->block;
 	slab->fresh = 0;
 	slab->reserve = slab->block <= EM_FAST_MAX ? slab->blocks / 16 : EM_NO_RESERVE;
-	slab->queue = states + slab->blocks + 1;
 	slab->mask = 1;
 	while (slab->mask + 1 < slab->blocks)
 		slab->mask = slab->mask * 2 + 1;
 	slab->head = 0;
 	slab->tail = 0;
-	__atomic_store_n(&slab->states, states, __ATOMIC_RELAXED);
+	if (!states_get(expert, slab)) {
+		pool_put(expert, slab);
+		return NULL;
+	}
+	heap->nr_slabs++;
 	__atomic_store_n(&slab->inverse, UINT32_MAX / slab->block + 1, __ATOMIC_RELAXED);
 	em_debug_slab(expert, slab->base);
 	return slab;
@@ -360,6 +375,7 @@ void em_pool_trim(struct em_expert *expert)
 			chunk[i].clean = true;
 		}
 	}
-	if (!heap->nr_slabs && !heap->limbo && em_array_clear(expert, &heap->states))
+	if (!heap->nr_slabs && !heap->limbo && em_array_clear(expert, &heap->states) &&
+	    em_array_clear(expert, &heap->queues))
 		memset(heap->free_states, 0, sizeof(heap->free_states));
 }

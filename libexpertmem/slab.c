@@ -124,8 +124,16 @@ static void extend(struct em_slab *slab)
 
 	if (!slab->fresh)
 		more += reserve_of(slab);
-	while (more-- && slab->fresh < slab->blocks)
-		em_slab_push(slab, slab->fresh++);
+	while (more-- && slab->fresh < slab->blocks) {
+		uint32_t place = slab->tail & slab->mask;
+		uint16_t entry = slab->fresh ^ place;
+
+		/* Where nothing was freed yet, the queue needs no page. */
+		if (slab->queue[place] != entry)
+			slab->queue[place] = entry;
+		slab->fresh++;
+		__atomic_store_n(&slab->tail, slab->tail + 1, __ATOMIC_RELEASE);
+	}
 }
 
 /* Enter what other threads have freed. */
