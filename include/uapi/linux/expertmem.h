@@ -243,7 +243,8 @@ enum expertmem_state {
 enum expertmem_cause {
 	EXPERTMEM_CAUSE_NONE,
 	EXPERTMEM_CAUSE_DETACH,		/* the last window was unmapped */
-	EXPERTMEM_CAUSE_RECLAIM,	/* RECLAIM */
+	EXPERTMEM_CAUSE_RECLAIM,	/* RECLAIM, the ioctl */
+	EXPERTMEM_CAUSE_OPERATOR,	/* RECLAIM, by netlink */
 };
 
 /*
@@ -301,5 +302,130 @@ struct expertmem_copy {
 #define EXPERTMEM_IOC_RECLAIM	_IOWR(EXPERTMEM_IOC_MAGIC, 0x06, struct expertmem_reclaim)
 #define EXPERTMEM_IOC_STAT	_IOR(EXPERTMEM_IOC_MAGIC, 0x07, struct expertmem_stat)
 #define EXPERTMEM_IOC_COPY	_IOW(EXPERTMEM_IOC_MAGIC, 0x08, struct expertmem_copy)
+
+/*
+ * Generic netlink family "expertmem": who has what, for operators.
+ *
+ * Documentation/netlink/specs/expertmem.yaml describes it in the kernel's own format. It
+ * is there in the initial network namespace only.
+ *
+ * Everybody may read the experts that they opened; TERMINATE, RECLAIM and SET of these
+ * are theirs, too. With CAP_NET_ADMIN in the initial user namespace the same goes for all
+ * experts, and for EVENTS.
+ *
+ * An expert is named by its ID, which is never used again while the module is loaded. Pids
+ * are those that the reader sees; 0 where it does not see the process. Unknown attributes
+ * and flags are refused; the extended ack says which.
+ *
+ * Errors common to all requests:
+ *
+ *	EINVAL		an attribute is missing, unknown or malformed
+ *	EPERM		the expert was opened by someone else
+ *	ENOENT		there is no expert with this ID, or it has just been released
+ */
+#define EXPERTMEM_FAMILY_NAME		"expertmem"
+#define EXPERTMEM_FAMILY_VERSION	1
+#define EXPERTMEM_MCGRP_EVENTS		"events"
+
+/*
+ * EXPERT_GET	one expert by ID, or, as a dump, all that the caller may read. A dump during
+ *		which experts were opened or released is marked NLM_F_DUMP_INTR.
+ * REGION_GET	a dump only: the regions of the expert with this ID, as REGION_*
+ * EXPERT_SET	LIMIT of the expert with this ID; 0: none. It may be below what the expert
+ *		has: then it gets no more, and loses nothing.
+ * TERMINATE	as EXPERTMEM_IOC_TERMINATE
+ * RECLAIM	as EXPERTMEM_IOC_RECLAIM; replies with ID, FREED_BYTES, FREED_RESIDENT and
+ *		FREED_REGIONS
+ * STATS_GET	the module's totals, as STATS_*
+ * EVENT	sent to the group EVENTS: EVENT and all that EXPERT_GET has. What cannot be
+ *		sent for want of memory is lost; listeners then get ENOBUFS.
+ */
+enum expertmem_cmd {
+	EXPERTMEM_CMD_EXPERT_GET = 1,
+	EXPERTMEM_CMD_REGION_GET,
+	EXPERTMEM_CMD_EXPERT_SET,
+	EXPERTMEM_CMD_TERMINATE,
+	EXPERTMEM_CMD_RECLAIM,
+	EXPERTMEM_CMD_STATS_GET,
+	EXPERTMEM_CMD_EVENT,
+
+	__EXPERTMEM_CMD_MAX,
+	EXPERTMEM_CMD_MAX = __EXPERTMEM_CMD_MAX - 1
+};
+
+/* of one expert; sizes in bytes */
+enum expertmem_a_expert {
+	EXPERTMEM_A_EXPERT_PAD = 1,
+	EXPERTMEM_A_EXPERT_ID,		/* u64 */
+	EXPERTMEM_A_EXPERT_NAME,	/* string; not there before CONFIGURE */
+	EXPERTMEM_A_EXPERT_UID,		/* u32, of who opened it */
+	EXPERTMEM_A_EXPERT_OPENER,	/* u32, pid of who opened it */
+	EXPERTMEM_A_EXPERT_PID,		/* u32, of who mapped it; not there before that */
+	EXPERTMEM_A_EXPERT_OPENED,	/* u64, ns of CLOCK_BOOTTIME */
+	EXPERTMEM_A_EXPERT_STATE,	/* u32, enum expertmem_state */
+	EXPERTMEM_A_EXPERT_FLAGS,	/* u32, EXPERTMEM_CONFIG_* */
+	EXPERTMEM_A_EXPERT_REGIONS,	/* u64 */
+	EXPERTMEM_A_EXPERT_COMMITTED,	/* u64, in regions */
+	EXPERTMEM_A_EXPERT_RESIDENT,	/* u64, in memory */
+	EXPERTMEM_A_EXPERT_PEAK,	/* u64, most committed ever */
+	EXPERTMEM_A_EXPERT_LIMIT,	/* u64, 0: none */
+	EXPERTMEM_A_EXPERT_REFUSED,	/* u64, calls refused for memory */
+	EXPERTMEM_A_EXPERT_CAUSE,	/* u32, enum expertmem_cause; once reclaimed */
+	EXPERTMEM_A_EXPERT_SIGNAL,	/* u32, that killed its process; once reclaimed */
+	EXPERTMEM_A_EXPERT_FREED_BYTES,	/* u64, that were in regions when reclaimed */
+	EXPERTMEM_A_EXPERT_FREED_RESIDENT,	/* u64, of these, in memory */
+	EXPERTMEM_A_EXPERT_FREED_REGIONS,	/* u64 */
+	EXPERTMEM_A_EXPERT_EVENT,	/* u32, enum expertmem_event */
+
+	__EXPERTMEM_A_EXPERT_MAX,
+	EXPERTMEM_A_EXPERT_MAX = __EXPERTMEM_A_EXPERT_MAX - 1
+};
+
+enum expertmem_a_region {
+	EXPERTMEM_A_REGION_PAD = 1,
+	EXPERTMEM_A_REGION_ID,		/* u64, of the expert; the only one in a request */
+	EXPERTMEM_A_REGION_OFFSET,	/* u64, device offset */
+	EXPERTMEM_A_REGION_SIZE,	/* u64 */
+	EXPERTMEM_A_REGION_ROOM,	/* u64, as asked for in ALLOC */
+	EXPERTMEM_A_REGION_RESIDENT,	/* u64 */
+
+	__EXPERTMEM_A_REGION_MAX,
+	EXPERTMEM_A_REGION_MAX = __EXPERTMEM_A_REGION_MAX - 1
+};
+
+enum expertmem_a_stats {
+	EXPERTMEM_A_STATS_PAD = 1,
+	EXPERTMEM_A_STATS_EXPERTS,	/* u32, open now */
+	EXPERTMEM_A_STATS_MAX_EXPERTS,	/* u32, 0: any number */
+	EXPERTMEM_A_STATS_OPENED,	/* u64, experts since the module was loaded */
+	EXPERTMEM_A_STATS_REGIONS,	/* u64 */
+	EXPERTMEM_A_STATS_COMMITTED,	/* u64 */
+	EXPERTMEM_A_STATS_RESIDENT,	/* u64 */
+	EXPERTMEM_A_STATS_TOTAL_LIMIT,	/* u64, 0: none */
+	EXPERTMEM_A_STATS_DEFAULT_LIMIT,	/* u64, 0: none */
+	EXPERTMEM_A_STATS_REFUSED,	/* u64, calls refused for memory */
+	EXPERTMEM_A_STATS_DETACHED,	/* u64, experts reclaimed, by cause */
+	EXPERTMEM_A_STATS_KILLED,	/* u64, of DETACHED, by a signal */
+	EXPERTMEM_A_STATS_RECLAIMED,	/* u64 */
+	EXPERTMEM_A_STATS_OPERATOR,	/* u64 */
+	EXPERTMEM_A_STATS_FREED_BYTES,	/* u64, by reclaims */
+	EXPERTMEM_A_STATS_LOST_EVENTS,	/* u64, that could not be sent */
+
+	__EXPERTMEM_A_STATS_MAX,
+	EXPERTMEM_A_STATS_MAX = __EXPERTMEM_A_STATS_MAX - 1
+};
+
+/*
+ * LIMIT_HIT is sent at most once a second for each expert; REFUSED says how often it was
+ * hit. RECLAIMED has CAUSE, SIGNAL and FREED_*.
+ */
+enum expertmem_event {
+	EXPERTMEM_EVENT_OPENED,
+	EXPERTMEM_EVENT_RUNNING,	/* a window was mapped */
+	EXPERTMEM_EVENT_LIMIT_HIT,
+	EXPERTMEM_EVENT_TERMINATE,	/* asked to stop */
+	EXPERTMEM_EVENT_RECLAIMED,
+	EXPERTMEM_EVENT_RELEASED,	/* the last descriptor was closed */
+};
 
 #endif /* _UAPI_LINUX_EXPERTMEM_H */
