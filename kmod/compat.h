@@ -11,6 +11,7 @@
 #include <linux/shmem_fs.h>
 #include <linux/string.h>
 #include <linux/version.h>
+#include <net/genetlink.h>
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
 static inline void vm_flags_set(struct vm_area_struct *vma, unsigned long flags)
@@ -44,6 +45,21 @@ static inline struct file *compat_shmem_file_setup(struct vfsmount *mnt,
 					 mk_vma_flags(VMA_NORESERVE_BIT));
 #else
 	return shmem_file_setup_with_mnt(mnt, name, size, VM_NORESERVE);
+#endif
+}
+
+/* Before 6.7 a group had the flags of requests. 6.1.y has got the newer ones. */
+#ifndef GENL_MCAST_CAP_NET_ADMIN
+#define GENL_MCAST_CAP_NET_ADMIN GENL_UNS_ADMIN_PERM
+#endif
+
+/* A dump has had a genl_info since 6.6. */
+static inline struct nlattr **compat_dump_attrs(struct netlink_callback *cb)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
+	return genl_dumpit_info(cb)->attrs;
+#else
+	return genl_info_dump(cb)->attrs;
 #endif
 }
 

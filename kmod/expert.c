@@ -5,20 +5,149 @@
  */
 #include <linux/capability.h>
 #include <linux/compat.h>
+#include <linux/cred.h>
+#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/pid.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/timekeeping.h>
 #include <linux/uaccess.h>
+#include <linux/xarray.h>
 
 #include "compat.h"
 #include "expertmem.h"
 #include "trace.h"
 
+struct expertmem_totals expertmem_totals;
+
+/* those that are open, by id */
+static DEFINE_XARRAY(experts);
 static atomic64_t last_id;
 static atomic_t nr_experts;
+/* of what is in experts; changes with it, under its lock; never 0 */
+static unsigned int generation = 1;
+
+/**
+ * expertmem_nr_experts() - how many are open
+ *
+ * Return: that.
+ */
+unsigned int expertmem_nr_experts(void)
+{
+	return atomic_read(&nr_experts);
+}
+
+/**
+ * expertmem_generation() - has an expert been opened or released?
+ *
+ * Return: a number, not 0, that is another one where that was so.
+ */
+unsigned int expertmem_generation(void)
+{
+	return READ_ONCE(generation);
+}
+
+/**
+ * expertmem_find() - find an expert by its id
+ * @id: its id
+ *
+ * Context: takes the xa_lock of the experts.
+ * Return: the expert, with a reference; NULL where there is none that is open.
+ */
+struct expertmem *expertmem_find(unsigned long id)
+{
+	struct expertmem *expert;
+
+	xa_lock(&experts);
+	expert = xa_load(&experts, id);
+	if (expert)
+		kref_get(&expert->ref);
+	xa_unlock(&experts);
+	return expert;
+}
+
+/**
+ * expertmem_next() - go through the experts
+ * @id: where to begin; receives the id of what is found
+ *
+ * Context: takes the xa_lock of the experts.
+ * Return: as expertmem_find().
+ */
+struct expertmem *expertmem_next(unsigned long *id)
+{
+	struct expertmem *expert;
+
+	xa_lock(&experts);
+	expert = xa_find(&experts, id, ULONG_MAX, XA_PRESENT);
+	if (expert)
+		kref_get(&expert->ref);
+	xa_unlock(&experts);
+	return expert;
+}
+
+static void expert_destroy(struct kref *ref)
+{
+	struct expertmem *expert = container_of(ref, struct expertmem, ref);
+
+	if (expert->small.file)
+		fput(expert->small.file);
+	if (expert->huge.file)
+		fput(expert->huge.file);
+	put_page(expert->status);
+	put_pid(expert->mapper);
+	put_pid(expert->opener);
+	mutex_destroy(&expert->lock);
+	mutex_destroy(&expert->reclaim_lock);
+	kfree(expert);
+}
+
+/**
+ * expertmem_put() - drop a reference
+ * @expert: the expert
+ *
+ * Context: process context; none of the expert's locks held.
+ */
+void expertmem_put(struct expertmem *expert)
+{
+	kref_put(&expert->ref, expert_destroy);
+}
+
+/* From here on others find it. */
+static int expert_enter(struct expertmem *expert)
+{
+	int err;
+
+	mutex_lock(&expert->lock);
+	xa_lock(&experts);
+	err = __xa_insert(&experts, expert->id, expert, GFP_KERNEL);
+	if (!err)
+		WRITE_ONCE(generation, generation + 2);
+	xa_unlock(&experts);
+	if (!err)
+		expertmem_event(expert, EXPERTMEM_EVENT_OPENED);
+	mutex_unlock(&expert->lock);
+	return err;
+}
+
+/* Who has found it already waits for its locks, and then leaves it alone. */
+static void expert_leave(struct expertmem *expert)
+{
+	xa_lock(&experts);
+	__xa_erase(&experts, expert->id);
+	WRITE_ONCE(generation, generation + 2);
+	xa_unlock(&experts);
+
+	mutex_lock(&expert->reclaim_lock);
+	mutex_lock(&expert->lock);
+	expert->released = true;
+	expertmem_event(expert, EXPERTMEM_EVENT_RELEASED);
+	mutex_unlock(&expert->lock);
+	mutex_unlock(&expert->reclaim_lock);
+}
 
 /**
  * expertmem_set_status() - say something on the status page
@@ -65,8 +194,12 @@ static int expert_open(struct inode *inode, struct file *file)
 	if (!expert->status)
 		goto err_expert;
 
+	kref_init(&expert->ref);
 	mutex_init(&expert->reclaim_lock);
 	mutex_init(&expert->lock);
+	expert->uid = current_uid();
+	expert->opener = get_pid(task_tgid(current));
+	expert->opened = ktime_get_boottime_ns();
 	expert->id = atomic64_inc_return(&last_id);
 	expert->file = file;
 	expert->limit = READ_ONCE(expertmem_default_limit);
@@ -74,9 +207,16 @@ static int expert_open(struct inode *inode, struct file *file)
 	expertmem_window_init(&expert->huge, expert, EXPERTMEM_HUGE_OFFSET,
 			      PMD_SIZE >> PAGE_SHIFT);
 	file->private_data = expert;
+	err = expert_enter(expert);
+	if (err)
+		goto err_put;
+	atomic64_inc(&expertmem_totals.opened);
 	trace_expertmem_open(expert->id);
 	return nonseekable_open(inode, file);
 
+err_put:
+	expertmem_put(expert);
+	goto err_count;
 err_expert:
 	kfree(expert);
 err_count:
@@ -90,14 +230,8 @@ static int expert_release(struct inode *inode, struct file *file)
 
 	/* The mappings of the windows held the file: they are gone, and with them all. */
 	trace_expertmem_release(expert->id, (u64)expert->peak << PAGE_SHIFT);
-	if (expert->small.file)
-		fput(expert->small.file);
-	if (expert->huge.file)
-		fput(expert->huge.file);
-	put_page(expert->status);
-	mutex_destroy(&expert->lock);
-	mutex_destroy(&expert->reclaim_lock);
-	kfree(expert);
+	expert_leave(expert);
+	expertmem_put(expert);
 	atomic_dec(&nr_experts);
 	return 0;
 }
@@ -139,7 +273,7 @@ static int expert_get_info(struct expertmem_info __user *uarg)
 		.default_limit	= READ_ONCE(expertmem_default_limit),
 		.total_limit	= READ_ONCE(expertmem_total_limit),
 		.max_experts	= READ_ONCE(expertmem_max_experts),
-		.experts	= atomic_read(&nr_experts),
+		.experts	= expertmem_nr_experts(),
 	};
 
 	if (expertmem_has_huge())
@@ -194,16 +328,50 @@ static int expert_configure(struct expertmem *expert,
 	return err;
 }
 
-static int expert_terminate(struct expertmem *expert)
+/**
+ * expertmem_terminate() - ask an expert to stop
+ * @expert: the expert
+ *
+ * Context: takes expert->lock.
+ * Return: 0, or -ENOENT where the expert is released: only for who has no file of it.
+ */
+int expertmem_terminate(struct expertmem *expert)
 {
+	int err = 0;
+
 	mutex_lock(&expert->lock);
-	if (expert->state != EXPERTMEM_STATE_RECLAIMED) {
+	if (expert->released) {
+		err = -ENOENT;
+	} else if (expert->state < EXPERTMEM_STATE_TERMINATING) {
 		expert->state = EXPERTMEM_STATE_TERMINATING;
 		expertmem_set_status(expert, EXPERTMEM_STATUS_TERMINATE);
+		expertmem_event(expert, EXPERTMEM_EVENT_TERMINATE);
 	}
 	mutex_unlock(&expert->lock);
-	trace_expertmem_terminate(expert->id);
-	return 0;
+	if (!err)
+		trace_expertmem_terminate(expert->id);
+	return err;
+}
+
+/**
+ * expertmem_set_limit() - limit an expert anew
+ * @expert: the expert
+ * @limit: bytes, 0: none; it may have more already, and then gets no more
+ *
+ * Context: takes expert->lock.
+ * Return: as expertmem_terminate().
+ */
+int expertmem_set_limit(struct expertmem *expert, u64 limit)
+{
+	int err = 0;
+
+	mutex_lock(&expert->lock);
+	if (expert->released)
+		err = -ENOENT;
+	else
+		expert->limit = limit;
+	mutex_unlock(&expert->lock);
+	return err;
 }
 
 static int expert_reclaim(struct expertmem *expert,
@@ -219,26 +387,40 @@ static int expert_reclaim(struct expertmem *expert,
 	return copy_to_user(uarg, &arg, sizeof(arg)) ? -EFAULT : 0;
 }
 
+/**
+ * expertmem_snapshot() - what an expert has
+ * @expert: the expert
+ * @stat: receives it
+ *
+ * Context: expert->lock held.
+ */
+void expertmem_snapshot(const struct expertmem *expert, struct expertmem_stat *stat)
+{
+	unsigned long resident = expertmem_window_resident(&expert->small) +
+				 expertmem_window_resident(&expert->huge);
+
+	*stat = (struct expertmem_stat) {
+		.id		= expert->id,
+		.state		= expert->state,
+		.flags		= expert->flags,
+		.limit		= expert->limit,
+		.regions	= expert->small.nr_regions + expert->huge.nr_regions,
+		.committed	= (u64)expertmem_committed(expert) << PAGE_SHIFT,
+		.resident	= (u64)resident << PAGE_SHIFT,
+		.peak		= (u64)expert->peak << PAGE_SHIFT,
+		.refused	= expert->refused,
+		.reclaimed	= expert->freed.bytes,
+		.cause		= expert->cause,
+	};
+	memcpy(stat->name, expert->name, sizeof(stat->name));
+}
+
 static int expert_stat(struct expertmem *expert, struct expertmem_stat __user *uarg)
 {
-	struct expertmem_stat stat = { };
-	unsigned long resident;
+	struct expertmem_stat stat;
 
 	mutex_lock(&expert->lock);
-	resident = expertmem_window_resident(&expert->small) +
-		   expertmem_window_resident(&expert->huge);
-	stat.id = expert->id;
-	stat.state = expert->state;
-	stat.flags = expert->flags;
-	stat.limit = expert->limit;
-	stat.regions = expert->small.nr_regions + expert->huge.nr_regions;
-	stat.committed = (u64)expertmem_committed(expert) << PAGE_SHIFT;
-	stat.resident = (u64)resident << PAGE_SHIFT;
-	stat.peak = (u64)expert->peak << PAGE_SHIFT;
-	stat.refused = expert->refused;
-	stat.reclaimed = expert->reclaimed;
-	stat.cause = expert->cause;
-	memcpy(stat.name, expert->name, sizeof(stat.name));
+	expertmem_snapshot(expert, &stat);
 	mutex_unlock(&expert->lock);
 	return copy_to_user(uarg, &stat, sizeof(stat)) ? -EFAULT : 0;
 }
@@ -260,7 +442,7 @@ static long expert_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case EXPERTMEM_IOC_FREE:
 		return expertmem_region_free(expert, uarg);
 	case EXPERTMEM_IOC_TERMINATE:
-		return arg ? -EINVAL : expert_terminate(expert);
+		return arg ? -EINVAL : expertmem_terminate(expert);
 	case EXPERTMEM_IOC_RECLAIM:
 		return expert_reclaim(expert, uarg);
 	case EXPERTMEM_IOC_STAT:

@@ -2,9 +2,11 @@
 /*
  * What the files of the module share.
  *
- * Lifetimes: the expert lives from open to release of the device file. A mapping
- * of a window holds a reference to that file, so release sees no mapping. The
- * shmem file of a window lives from the window's mmap to release.
+ * Lifetimes: an expert can be found by its id from open to release of the device
+ * file. A mapping of a window holds a reference to that file, so release sees no
+ * mapping. Whoever works on an expert and does not hold the file (netlink) holds a
+ * reference to the expert: it may be released meanwhile, and is then left alone. The
+ * shmem file of a window lives from the window's mmap to the expert's last reference.
  *
  * Locks, in the order in which they are taken:
  *
@@ -19,6 +21,7 @@
  *				Once it was closed and the lock dropped, nothing
  *				adds a page there, and truncation needs no lock.
  *   folio lock, i_mmap lock	inside the mm
+ *   xa_lock of the experts	which there are; from finding one to having a reference
  *
  * COPY works on two experts, and holds a lock of only one at a time.
  *
@@ -31,12 +34,15 @@
 #define EXPERTMEM_KMOD_H
 
 #include <linux/atomic.h>
+#include <linux/kref.h>
 #include <linux/maple_tree.h>
 #include <linux/mm_types.h>
 #include <linux/mutex.h>
+#include <linux/uidgid.h>
 #include <uapi/linux/expertmem.h>
 
 struct file;
+struct pid;
 struct vfsmount;
 struct vm_area_struct;
 
@@ -118,8 +124,14 @@ struct expertmem_region {
  * struct expertmem - one open of the device
  * @reclaim_lock: see the top of this file
  * @lock: see the top of this file
+ * @ref: held by the device file, and by requests
  * @id: never reused while the module is loaded
  * @file: the device file; the expert does not hold a reference to it
+ * @released: the device file is gone, and nothing is to change any more; under @lock
+ * @uid: who opened it
+ * @opener: the process that did
+ * @mapper: the process that mapped a window first; set once, under @lock
+ * @opened: when, in ns of CLOCK_BOOTTIME
  * @state: enum expertmem_state; under @lock
  * @cause: why it was reclaimed; under @lock
  * @configured: CONFIGURE has been called
@@ -128,7 +140,9 @@ struct expertmem_region {
  * @limit: bytes, 0: none
  * @peak: the most pages committed; under @lock
  * @refused: ALLOC, REALLOC and COPY that failed for want of memory; under @lock
- * @reclaimed: bytes that were in regions when reclaimed; under @lock
+ * @next_hit: when refusals are an event again, in ns; under @lock
+ * @signal: that killed its process, once reclaimed; under @lock
+ * @freed: what was there when windows were taken back; under @lock
  * @status: the status page, mapped read-only by whoever asks
  * @small: small pages
  * @huge: huge pages
@@ -136,8 +150,14 @@ struct expertmem_region {
 struct expertmem {
 	struct mutex reclaim_lock;	/* see the top of this file */
 	struct mutex lock;		/* see the top of this file */
+	struct kref ref;
 	u64 id;
 	struct file *file;
+	bool released;
+	kuid_t uid;
+	struct pid *opener;
+	struct pid *mapper;
+	u64 opened;
 	enum expertmem_state state;
 	enum expertmem_cause cause;
 	bool configured;
@@ -146,10 +166,30 @@ struct expertmem {
 	u64 limit;
 	unsigned long peak;
 	u64 refused;
-	u64 reclaimed;
+	u64 next_hit;
+	u32 signal;
+	struct expertmem_reclaim freed;
 	struct page *status;
 	struct expertmem_window small;
 	struct expertmem_window huge;
+};
+
+/**
+ * struct expertmem_totals - what happened since the module was loaded
+ * @opened: experts
+ * @refused: calls that failed for want of memory
+ * @reclaimed: experts, by cause
+ * @killed: of those reclaimed because their process ended, by a signal
+ * @freed_bytes: that were in regions when reclaimed
+ * @lost_events: that could not be sent
+ */
+struct expertmem_totals {
+	atomic64_t opened;
+	atomic64_t refused;
+	atomic64_t reclaimed[EXPERTMEM_CAUSE_OPERATOR + 1];
+	atomic64_t killed;
+	atomic64_t freed_bytes;
+	atomic64_t lost_events;
 };
 
 /* main.c */
@@ -161,6 +201,15 @@ bool expertmem_has_huge(void);
 
 /* expert.c */
 extern const struct file_operations expertmem_fops;
+extern struct expertmem_totals expertmem_totals;
+unsigned int expertmem_nr_experts(void);
+unsigned int expertmem_generation(void);
+struct expertmem *expertmem_find(unsigned long id);
+struct expertmem *expertmem_next(unsigned long *id);
+void expertmem_put(struct expertmem *expert);
+void expertmem_snapshot(const struct expertmem *expert, struct expertmem_stat *stat);
+int expertmem_terminate(struct expertmem *expert);
+int expertmem_set_limit(struct expertmem *expert, u64 limit);
 void expertmem_set_status(struct expertmem *expert, u32 flags);
 unsigned long expertmem_committed(const struct expertmem *expert);
 
@@ -179,6 +228,8 @@ void expertmem_region_destroy(struct expertmem_window *window,
 int expertmem_count_refused(struct expertmem *expert, int err);
 bool expertmem_region_gate(struct expertmem_window *window, pgoff_t pgoff,
 			   pgoff_t *first, pgoff_t *last);
+struct expertmem_window *expertmem_region_next(struct expertmem *expert, pgoff_t from,
+					       struct expertmem_region *region);
 bool expertmem_regions_retire(struct expertmem_window *window);
 void expertmem_regions_destroy(struct expertmem_window *window);
 
@@ -195,12 +246,19 @@ int expertmem_window_copy(struct expertmem_window *to, struct expertmem_window *
 void expertmem_window_truncate(struct expertmem_window *window, pgoff_t first,
 			       unsigned long pages);
 unsigned long expertmem_window_resident(const struct expertmem_window *window);
+unsigned long expertmem_window_resident_in(const struct expertmem_window *window,
+					   pgoff_t first, unsigned long pages);
 
 /* copy.c */
 int expertmem_copy(struct expertmem *expert, struct expertmem_copy __user *uarg);
 
 /* reclaim.c */
-void expertmem_reclaim(struct expertmem *expert, struct expertmem_window *only,
-		       enum expertmem_cause cause, struct expertmem_reclaim *result);
+int expertmem_reclaim(struct expertmem *expert, struct expertmem_window *only,
+		      enum expertmem_cause cause, struct expertmem_reclaim *result);
+
+/* netlink.c */
+int expertmem_netlink_register(void);
+void expertmem_netlink_unregister(void);
+void expertmem_event(struct expertmem *expert, enum expertmem_event event);
 
 #endif /* EXPERTMEM_KMOD_H */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The expertmem module: parameters, the two private mounts, the device.
+ * The expertmem module: parameters, the two private mounts, netlink, the device.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -12,6 +12,7 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mount.h>
+#include <net/genetlink.h>
 
 #include "compat.h"
 #include "expertmem.h"
@@ -128,11 +129,16 @@ static int __init expertmem_init(void)
 			PTR_ERR(huge_mount));
 		huge_mount = NULL;
 	}
-	err = misc_register(&device);
+	err = expertmem_netlink_register();
 	if (err)
 		goto err_mounts;
+	err = misc_register(&device);
+	if (err)
+		goto err_netlink;
 	return 0;
 
+err_netlink:
+	expertmem_netlink_unregister();
 err_mounts:
 	kern_unmount(huge_mount);
 	kern_unmount(small_mount);
@@ -142,6 +148,7 @@ err_mounts:
 static void __exit expertmem_exit(void)
 {
 	misc_deregister(&device);
+	expertmem_netlink_unregister();
 	kern_unmount(huge_mount);
 	kern_unmount(small_mount);
 }
@@ -153,3 +160,4 @@ MODULE_DESCRIPTION("Memory for experts that the kernel takes back");
 MODULE_AUTHOR("The expertmem developers");
 MODULE_VERSION("1.0.0");
 MODULE_LICENSE("GPL");
+MODULE_ALIAS_GENL_FAMILY(EXPERTMEM_FAMILY_NAME);

@@ -11,6 +11,7 @@
  *	lock, open the gate or give back tree and charge, unmark, unlock
  */
 #include <linux/mm.h>
+#include <linux/ktime.h>
 #include <linux/pagemap.h>
 #include <linux/sched.h>
 #include <linux/sizes.h>
@@ -451,9 +452,17 @@ static int do_free(struct expertmem *expert, const struct expertmem_free *arg,
  */
 int expertmem_count_refused(struct expertmem *expert, int err)
 {
+	u64 now;
+
 	if (err == -EDQUOT || err == -ENOMEM) {
+		atomic64_inc(&expertmem_totals.refused);
 		mutex_lock(&expert->lock);
 		expert->refused++;
+		now = ktime_get_ns();
+		if (now >= expert->next_hit) {
+			expert->next_hit = now + NSEC_PER_SEC;
+			expertmem_event(expert, EXPERTMEM_EVENT_LIMIT_HIT);
+		}
 		mutex_unlock(&expert->lock);
 	}
 	return err;
@@ -553,6 +562,43 @@ bool expertmem_region_gate(struct expertmem_window *window, pgoff_t pgoff,
 	}
 	rcu_read_unlock();
 	return pages && pgoff <= *last;
+}
+
+/**
+ * expertmem_region_next() - look at a region
+ * @expert: the expert
+ * @from: the lowest device page offset at which it may start
+ * @region: receives what it is like; nothing that is not there yet, or not any more
+ *
+ * Context: takes expert->lock; may sleep.
+ * Return: its window; NULL: there are no more.
+ */
+struct expertmem_window *expertmem_region_next(struct expertmem *expert, pgoff_t from,
+					       struct expertmem_region *region)
+{
+	struct expertmem_window *windows[] = { &expert->small, &expert->huge };
+	struct expertmem_window *window = NULL;
+	struct expertmem_region *found;
+	unsigned long index;
+	int i;
+
+	mutex_lock(&expert->lock);
+	for (i = 0; i < ARRAY_SIZE(windows); i++) {
+		if (windows[i]->state != WINDOW_MAPPED)
+			continue;
+		index = from;
+		mt_for_each(&windows[i]->regions, found, index, ULONG_MAX) {
+			if (found->pages && found->first >= from) {
+				*region = *found;
+				window = windows[i];
+				goto unlock;
+			}
+			cond_resched();
+		}
+	}
+unlock:
+	mutex_unlock(&expert->lock);
+	return window;
 }
 
 /**

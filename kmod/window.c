@@ -10,8 +10,10 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/pagemap.h>
+#include <linux/pid.h>
 #include <linux/sched/signal.h>
 #include <linux/shmem_fs.h>
+#include <linux/xarray.h>
 
 #include "compat.h"
 #include "expertmem.h"
@@ -222,6 +224,10 @@ int expertmem_window_mmap(struct expertmem_window *window, struct vm_area_struct
 	window->state = WINDOW_MAPPED;
 	if (expert->state == EXPERTMEM_STATE_IDLE)
 		expert->state = EXPERTMEM_STATE_RUNNING;
+	if (!expert->mapper) {
+		expert->mapper = get_pid(task_tgid(current));
+		expertmem_event(expert, EXPERTMEM_EVENT_RUNNING);
+	}
 
 	get_file(expert->file);
 	vma_set_file(vma, file);
@@ -426,6 +432,39 @@ unsigned long expertmem_window_resident(const struct expertmem_window *window)
 {
 	lockdep_assert_held(&window->expert->lock);
 	return window->file ? READ_ONCE(window->file->f_mapping->nrpages) : 0;
+}
+
+/**
+ * expertmem_window_resident_in() - what a part of a window has in memory
+ * @window: the window, mapped once
+ * @first: device page offset
+ * @pages: how many to look at
+ *
+ * Context: no lock needed, but a reference to the expert; may sleep.
+ * Return: pages, of no particular moment.
+ */
+unsigned long expertmem_window_resident_in(const struct expertmem_window *window,
+					   pgoff_t first, unsigned long pages)
+{
+	struct xarray *xa = &window->file->f_mapping->i_pages;
+	unsigned long resident = 0;
+	XA_STATE(xas, xa, first);
+	void *entry;
+
+	rcu_read_lock();
+	xas_for_each(&xas, entry, first + pages - 1) {
+		/* neither a node that has just gone nor a page in swap */
+		if (!xas_retry(&xas, entry) && !xa_is_value(entry))
+			resident += 1UL << xa_get_order(xa, xas.xa_index);
+		if (need_resched()) {
+			xas_pause(&xas);
+			rcu_read_unlock();
+			cond_resched();
+			rcu_read_lock();
+		}
+	}
+	rcu_read_unlock();
+	return min(resident, pages);
 }
 
 /**

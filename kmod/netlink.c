@@ -1,0 +1,577 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Generic netlink: what operators ask, do and hear.
+ *
+ * A request holds a reference to its expert, not to its file: the expert may be released
+ * meanwhile, and is then as good as not there. Requests run side by side. A dump holds
+ * nothing from one message to the next but the number at which it goes on.
+ */
+#include <linux/cred.h>
+#include <linux/mm.h>
+#include <linux/pid_namespace.h>
+#include <linux/sched/signal.h>
+#include <net/genetlink.h>
+
+#include "compat.h"
+#include "expertmem.h"
+#include "trace.h"
+
+#define GROUP_EVENTS	0
+
+static struct genl_family family;
+
+/**
+ * struct reader - to whom a message is told
+ * @users: in which uids have their names
+ * @pids: in which pids have their numbers
+ */
+struct reader {
+	struct user_namespace *users;
+	struct pid_namespace *pids;
+};
+
+static struct reader this_reader(void)
+{
+	return (struct reader) {
+		.users	= current_user_ns(),
+		.pids	= task_active_pid_ns(current),
+	};
+}
+
+static bool is_owner(const struct sk_buff *request, const struct expertmem *expert)
+{
+	return uid_eq(NETLINK_CB(request).creds.uid, expert->uid);
+}
+
+static bool is_operator(const struct sk_buff *request)
+{
+	return netlink_capable(request, CAP_NET_ADMIN);
+}
+
+static int put_u64(struct sk_buff *skb, int attr, u64 value)
+{
+	BUILD_BUG_ON((int)EXPERTMEM_A_EXPERT_PAD != (int)EXPERTMEM_A_REGION_PAD ||
+		     (int)EXPERTMEM_A_EXPERT_PAD != (int)EXPERTMEM_A_STATS_PAD);
+	return nla_put_u64_64bit(skb, attr, value, EXPERTMEM_A_EXPERT_PAD);
+}
+
+static int put_pages(struct sk_buff *skb, int attr, unsigned long pages)
+{
+	return put_u64(skb, attr, (u64)pages << PAGE_SHIFT);
+}
+
+/* No message about an expert, or about the module, is longer. */
+static size_t message_size(void)
+{
+	return max_t(size_t, EXPERTMEM_A_EXPERT_MAX, EXPERTMEM_A_STATS_MAX) *
+	       nla_total_size_64bit(sizeof(u64)) +
+	       nla_total_size(sizeof_field(struct expertmem, name));
+}
+
+static int put_freed(struct sk_buff *skb, const struct expertmem *expert)
+{
+	const struct expertmem_reclaim *freed = &expert->freed;
+
+	return put_u64(skb, EXPERTMEM_A_EXPERT_FREED_BYTES, freed->bytes) ?:
+	       put_u64(skb, EXPERTMEM_A_EXPERT_FREED_RESIDENT, freed->resident) ?:
+	       put_u64(skb, EXPERTMEM_A_EXPERT_FREED_REGIONS, freed->regions);
+}
+
+static int put_who(struct sk_buff *skb, const struct expertmem *expert,
+		   const struct reader *reader)
+{
+	int err;
+
+	err = nla_put_u32(skb, EXPERTMEM_A_EXPERT_UID,
+			  from_kuid_munged(reader->users, expert->uid)) ?:
+	      nla_put_u32(skb, EXPERTMEM_A_EXPERT_OPENER,
+			  pid_nr_ns(expert->opener, reader->pids)) ?:
+	      put_u64(skb, EXPERTMEM_A_EXPERT_OPENED, expert->opened);
+	if (!err && expert->configured)
+		err = nla_put_string(skb, EXPERTMEM_A_EXPERT_NAME, expert->name);
+	if (!err && expert->mapper)
+		err = nla_put_u32(skb, EXPERTMEM_A_EXPERT_PID,
+				  pid_nr_ns(expert->mapper, reader->pids));
+	return err;
+}
+
+/* All that there is to say about an expert, of one moment. */
+static int put_expert(struct sk_buff *skb, const struct expertmem *expert,
+		      const struct reader *reader)
+{
+	struct expertmem_stat stat;
+	int err;
+
+	expertmem_snapshot(expert, &stat);
+	err = put_u64(skb, EXPERTMEM_A_EXPERT_ID, stat.id) ?:
+	      put_who(skb, expert, reader) ?:
+	      nla_put_u32(skb, EXPERTMEM_A_EXPERT_STATE, stat.state) ?:
+	      nla_put_u32(skb, EXPERTMEM_A_EXPERT_FLAGS, stat.flags) ?:
+	      put_u64(skb, EXPERTMEM_A_EXPERT_REGIONS, stat.regions) ?:
+	      put_u64(skb, EXPERTMEM_A_EXPERT_COMMITTED, stat.committed) ?:
+	      put_u64(skb, EXPERTMEM_A_EXPERT_RESIDENT, stat.resident) ?:
+	      put_u64(skb, EXPERTMEM_A_EXPERT_PEAK, stat.peak) ?:
+	      put_u64(skb, EXPERTMEM_A_EXPERT_LIMIT, stat.limit) ?:
+	      put_u64(skb, EXPERTMEM_A_EXPERT_REFUSED, stat.refused);
+	if (!err && stat.state == EXPERTMEM_STATE_RECLAIMED)
+		err = nla_put_u32(skb, EXPERTMEM_A_EXPERT_CAUSE, stat.cause) ?:
+		      nla_put_u32(skb, EXPERTMEM_A_EXPERT_SIGNAL, expert->signal) ?:
+		      put_freed(skb, expert);
+	return err;
+}
+
+/* ------------------------------------------------------------------- requests */
+
+/* The expert that a request is about, with a reference; or why not. */
+static struct expertmem *expert_of(struct sk_buff *request, struct nlattr *id,
+				   struct netlink_ext_ack *extack)
+{
+	struct expertmem *expert = expertmem_find(nla_get_u64(id));
+
+	if (!expert) {
+		NL_SET_ERR_MSG_ATTR(extack, id, "no such expert");
+		return ERR_PTR(-ENOENT);
+	}
+	if (!is_owner(request, expert) && !is_operator(request)) {
+		expertmem_put(expert);
+		NL_SET_ERR_MSG_ATTR(extack, id, "the expert was opened by someone else");
+		return ERR_PTR(-EPERM);
+	}
+	return expert;
+}
+
+static struct expertmem *requested(struct sk_buff *request, struct genl_info *info)
+{
+	if (GENL_REQ_ATTR_CHECK(info, EXPERTMEM_A_EXPERT_ID))
+		return ERR_PTR(-EINVAL);
+	return expert_of(request, info->attrs[EXPERTMEM_A_EXPERT_ID], info->extack);
+}
+
+/* The reply to a request, if there was no @err in making it. */
+static int reply(struct sk_buff *skb, void *header, struct genl_info *info, int err)
+{
+	if (err) {
+		nlmsg_free(skb);
+		return err;
+	}
+	genlmsg_end(skb, header);
+	return genlmsg_reply(skb, info);
+}
+
+static struct sk_buff *new_reply(struct genl_info *info, void **header)
+{
+	struct sk_buff *skb = genlmsg_new(message_size(), GFP_KERNEL);
+
+	if (skb)
+		*header = genlmsg_put_reply(skb, info, &family, 0, info->genlhdr->cmd);
+	return skb;
+}
+
+static int expert_get(struct sk_buff *request, struct genl_info *info)
+{
+	struct reader reader = this_reader();
+	struct expertmem *expert;
+	struct sk_buff *skb;
+	void *header;
+	int err;
+
+	expert = requested(request, info);
+	if (IS_ERR(expert))
+		return PTR_ERR(expert);
+	skb = new_reply(info, &header);
+	if (!skb) {
+		expertmem_put(expert);
+		return -ENOMEM;
+	}
+	mutex_lock(&expert->lock);
+	err = expert->released ? -ENOENT : put_expert(skb, expert, &reader);
+	mutex_unlock(&expert->lock);
+	expertmem_put(expert);
+	return reply(skb, header, info, err);
+}
+
+static int expert_set(struct sk_buff *request, struct genl_info *info)
+{
+	struct expertmem *expert;
+	int err;
+
+	if (GENL_REQ_ATTR_CHECK(info, EXPERTMEM_A_EXPERT_LIMIT))
+		return -EINVAL;
+	expert = requested(request, info);
+	if (IS_ERR(expert))
+		return PTR_ERR(expert);
+	err = expertmem_set_limit(expert,
+				  nla_get_u64(info->attrs[EXPERTMEM_A_EXPERT_LIMIT]));
+	expertmem_put(expert);
+	return err;
+}
+
+static int terminate(struct sk_buff *request, struct genl_info *info)
+{
+	struct expertmem *expert;
+	int err;
+
+	expert = requested(request, info);
+	if (IS_ERR(expert))
+		return PTR_ERR(expert);
+	err = expertmem_terminate(expert);
+	expertmem_put(expert);
+	return err;
+}
+
+static int reclaim(struct sk_buff *request, struct genl_info *info)
+{
+	struct expertmem_reclaim freed;
+	struct expertmem *expert;
+	struct sk_buff *skb;
+	void *header;
+	int err;
+
+	expert = requested(request, info);
+	if (IS_ERR(expert))
+		return PTR_ERR(expert);
+	/* not to fail for want of memory with the deed done */
+	skb = new_reply(info, &header);
+	if (!skb) {
+		expertmem_put(expert);
+		return -ENOMEM;
+	}
+	err = expertmem_reclaim(expert, NULL, EXPERTMEM_CAUSE_OPERATOR, &freed) ?:
+	      put_u64(skb, EXPERTMEM_A_EXPERT_ID, expert->id) ?:
+	      put_u64(skb, EXPERTMEM_A_EXPERT_FREED_BYTES, freed.bytes) ?:
+	      put_u64(skb, EXPERTMEM_A_EXPERT_FREED_RESIDENT, freed.resident) ?:
+	      put_u64(skb, EXPERTMEM_A_EXPERT_FREED_REGIONS, freed.regions);
+	expertmem_put(expert);
+	return reply(skb, header, info, err);
+}
+
+/* What all experts have that are open. */
+static void sum_up(struct expertmem_stat *sum)
+{
+	struct expertmem *expert;
+	struct expertmem_stat stat;
+	unsigned long id = 0;
+
+	*sum = (struct expertmem_stat) { };
+	for (; (expert = expertmem_next(&id)); id++) {
+		mutex_lock(&expert->lock);
+		expertmem_snapshot(expert, &stat);
+		mutex_unlock(&expert->lock);
+		expertmem_put(expert);
+		sum->regions += stat.regions;
+		sum->committed += stat.committed;
+		sum->resident += stat.resident;
+		cond_resched();
+	}
+}
+
+static int put_counter(struct sk_buff *skb, int attr, const atomic64_t *counter)
+{
+	return put_u64(skb, attr, atomic64_read(counter));
+}
+
+static int stats_get(struct sk_buff *request, struct genl_info *info)
+{
+	const struct expertmem_totals *totals = &expertmem_totals;
+	struct expertmem_stat sum;
+	struct sk_buff *skb;
+	void *header;
+	int err;
+
+	skb = new_reply(info, &header);
+	if (!skb)
+		return -ENOMEM;
+	sum_up(&sum);
+	err = nla_put_u32(skb, EXPERTMEM_A_STATS_EXPERTS, expertmem_nr_experts()) ?:
+	      nla_put_u32(skb, EXPERTMEM_A_STATS_MAX_EXPERTS,
+			  READ_ONCE(expertmem_max_experts)) ?:
+	      put_u64(skb, EXPERTMEM_A_STATS_REGIONS, sum.regions) ?:
+	      put_u64(skb, EXPERTMEM_A_STATS_COMMITTED, sum.committed) ?:
+	      put_u64(skb, EXPERTMEM_A_STATS_RESIDENT, sum.resident) ?:
+	      put_u64(skb, EXPERTMEM_A_STATS_TOTAL_LIMIT,
+		      READ_ONCE(expertmem_total_limit)) ?:
+	      put_u64(skb, EXPERTMEM_A_STATS_DEFAULT_LIMIT,
+		      READ_ONCE(expertmem_default_limit)) ?:
+	      put_counter(skb, EXPERTMEM_A_STATS_OPENED, &totals->opened) ?:
+	      put_counter(skb, EXPERTMEM_A_STATS_REFUSED, &totals->refused) ?:
+	      put_counter(skb, EXPERTMEM_A_STATS_DETACHED,
+			  &totals->reclaimed[EXPERTMEM_CAUSE_DETACH]) ?:
+	      put_counter(skb, EXPERTMEM_A_STATS_KILLED, &totals->killed) ?:
+	      put_counter(skb, EXPERTMEM_A_STATS_RECLAIMED,
+			  &totals->reclaimed[EXPERTMEM_CAUSE_RECLAIM]) ?:
+	      put_counter(skb, EXPERTMEM_A_STATS_OPERATOR,
+			  &totals->reclaimed[EXPERTMEM_CAUSE_OPERATOR]) ?:
+	      put_counter(skb, EXPERTMEM_A_STATS_FREED_BYTES, &totals->freed_bytes) ?:
+	      put_counter(skb, EXPERTMEM_A_STATS_LOST_EVENTS, &totals->lost_events);
+	return reply(skb, header, info, err);
+}
+
+/* ---------------------------------------------------------------------- dumps */
+
+/* A message of a dump's, whose contents put() fills in; -EMSGSIZE: for the next skb. */
+static void *dump_begin(struct sk_buff *skb, struct netlink_callback *cb, u8 cmd)
+{
+	void *header = genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq,
+				   &family, NLM_F_MULTI, cmd);
+
+	if (header)
+		genl_dump_check_consistent(cb, header);
+	return header;
+}
+
+static int dump_end(struct sk_buff *skb, void *header, int err)
+{
+	if (err)
+		genlmsg_cancel(skb, header);
+	else
+		genlmsg_end(skb, header);
+	return err;
+}
+
+static int expert_get_start(struct netlink_callback *cb)
+{
+	struct nlattr *id = compat_dump_attrs(cb)[EXPERTMEM_A_EXPERT_ID];
+
+	if (!id)
+		return 0;
+	NL_SET_ERR_MSG_ATTR(cb->extack, id, "a dump is of all experts");
+	return -EINVAL;
+}
+
+static int dump_expert(struct sk_buff *skb, struct netlink_callback *cb,
+		       struct expertmem *expert)
+{
+	struct reader reader = this_reader();
+	void *header;
+	int err = 0;
+
+	header = dump_begin(skb, cb, EXPERTMEM_CMD_EXPERT_GET);
+	if (!header)
+		return -EMSGSIZE;
+	mutex_lock(&expert->lock);
+	err = put_expert(skb, expert, &reader);
+	mutex_unlock(&expert->lock);
+	return dump_end(skb, header, err);
+}
+
+static int expert_get_dump(struct sk_buff *skb, struct netlink_callback *cb)
+{
+	bool all = is_operator(cb->skb);
+	unsigned long id = cb->args[0];
+	struct expertmem *expert;
+	int err = 0;
+
+	cb->seq = expertmem_generation();
+	for (; (expert = expertmem_next(&id)); id++) {
+		if (all || is_owner(cb->skb, expert))
+			err = dump_expert(skb, cb, expert);
+		expertmem_put(expert);
+		if (err)
+			break;
+		cond_resched();
+	}
+	cb->args[0] = id;
+	return skb->len ?: err;
+}
+
+static u64 region_get_id(struct netlink_callback *cb)
+{
+	return nla_get_u64(compat_dump_attrs(cb)[EXPERTMEM_A_REGION_ID]);
+}
+
+static int region_get_start(struct netlink_callback *cb)
+{
+	struct nlattr *id = compat_dump_attrs(cb)[EXPERTMEM_A_REGION_ID];
+	struct expertmem *expert;
+
+	if (!id) {
+		NL_SET_ERR_MSG(cb->extack, "which expert's regions?");
+		return -EINVAL;
+	}
+	expert = expert_of(cb->skb, id, cb->extack);
+	if (IS_ERR(expert))
+		return PTR_ERR(expert);
+	expertmem_put(expert);
+	return 0;
+}
+
+static int dump_region(struct sk_buff *skb, struct netlink_callback *cb,
+		       struct expertmem_window *window,
+		       const struct expertmem_region *region)
+{
+	void *header;
+	int err;
+
+	header = dump_begin(skb, cb, EXPERTMEM_CMD_REGION_GET);
+	if (!header)
+		return -EMSGSIZE;
+	err = put_u64(skb, EXPERTMEM_A_REGION_ID, window->expert->id) ?:
+	      put_pages(skb, EXPERTMEM_A_REGION_OFFSET, region->first) ?:
+	      put_pages(skb, EXPERTMEM_A_REGION_SIZE, region->pages) ?:
+	      put_pages(skb, EXPERTMEM_A_REGION_ROOM, region->room) ?:
+	      put_pages(skb, EXPERTMEM_A_REGION_RESIDENT,
+			expertmem_window_resident_in(window, region->first,
+						     region->pages));
+	return dump_end(skb, header, err);
+}
+
+static int region_get_dump(struct sk_buff *skb, struct netlink_callback *cb)
+{
+	struct expertmem *expert = expertmem_find(region_get_id(cb));
+	struct expertmem_window *window;
+	struct expertmem_region region;
+	pgoff_t from = cb->args[0];
+	int err = 0;
+
+	/* It may vanish in the middle of the dump. */
+	if (!expert)
+		return 0;
+	for (; (window = expertmem_region_next(expert, from, &region));
+	     from = region.first + 1) {
+		err = dump_region(skb, cb, window, &region);
+		if (!err && fatal_signal_pending(current))
+			err = -EINTR;
+		if (err)
+			break;
+		cond_resched();
+	}
+	expertmem_put(expert);
+	cb->args[0] = from;
+	return skb->len ?: err;
+}
+
+/* --------------------------------------------------------------------- events */
+
+static struct sk_buff *new_event(const struct expertmem *expert,
+				 enum expertmem_event event, gfp_t gfp)
+{
+	const struct reader reader = { .users = &init_user_ns, .pids = &init_pid_ns };
+	struct sk_buff *skb;
+	void *header;
+
+	skb = genlmsg_new(message_size(), gfp);
+	if (!skb)
+		return NULL;
+	header = genlmsg_put(skb, 0, 0, &family, 0, EXPERTMEM_CMD_EVENT);
+	if (nla_put_u32(skb, EXPERTMEM_A_EXPERT_EVENT, event) ||
+	    put_expert(skb, expert, &reader)) {
+		nlmsg_free(skb);
+		return NULL;
+	}
+	genlmsg_end(skb, header);
+	return skb;
+}
+
+/**
+ * expertmem_event() - tell whoever listens
+ * @expert: the expert
+ * @event: what has just happened to it
+ *
+ * What cannot be told is lost, and listeners are told that something was: who caused the
+ * event neither waits nor fails.
+ *
+ * Context: expert->lock held, so that events come in the order in which they happen;
+ *	mmap_lock may be held. Does not sleep.
+ */
+void expertmem_event(struct expertmem *expert, enum expertmem_event event)
+{
+	const gfp_t gfp = GFP_NOWAIT | __GFP_NOWARN;
+	struct sk_buff *skb;
+
+	lockdep_assert_held(&expert->lock);
+	if (!genl_has_listeners(&family, &init_net, GROUP_EVENTS))
+		return;
+	skb = new_event(expert, event, gfp);
+	if (!skb) {
+		genl_set_err(&family, &init_net, 0, GROUP_EVENTS, -ENOBUFS);
+		atomic64_inc(&expertmem_totals.lost_events);
+	} else if (genlmsg_multicast(&family, skb, 0, GROUP_EVENTS, gfp) == -ENOBUFS) {
+		atomic64_inc(&expertmem_totals.lost_events);
+	}
+}
+
+/* --------------------------------------------------------------------- family */
+
+static const struct nla_policy id_policy[] = {
+	[EXPERTMEM_A_EXPERT_ID]		= { .type = NLA_U64 },
+};
+
+static const struct nla_policy set_policy[] = {
+	[EXPERTMEM_A_EXPERT_ID]		= { .type = NLA_U64 },
+	[EXPERTMEM_A_EXPERT_LIMIT]	= { .type = NLA_U64 },
+};
+
+static const struct nla_policy region_policy[] = {
+	[EXPERTMEM_A_REGION_ID]		= { .type = NLA_U64 },
+};
+
+static const struct genl_ops ops[] = {
+	{
+		.cmd		= EXPERTMEM_CMD_EXPERT_GET,
+		.doit		= expert_get,
+		.start		= expert_get_start,
+		.dumpit		= expert_get_dump,
+		.policy		= id_policy,
+		.maxattr	= ARRAY_SIZE(id_policy) - 1,
+	}, {
+		.cmd		= EXPERTMEM_CMD_REGION_GET,
+		.start		= region_get_start,
+		.dumpit		= region_get_dump,
+		.policy		= region_policy,
+		.maxattr	= ARRAY_SIZE(region_policy) - 1,
+	}, {
+		.cmd		= EXPERTMEM_CMD_EXPERT_SET,
+		.doit		= expert_set,
+		.policy		= set_policy,
+		.maxattr	= ARRAY_SIZE(set_policy) - 1,
+	}, {
+		.cmd		= EXPERTMEM_CMD_TERMINATE,
+		.doit		= terminate,
+		.policy		= id_policy,
+		.maxattr	= ARRAY_SIZE(id_policy) - 1,
+	}, {
+		.cmd		= EXPERTMEM_CMD_RECLAIM,
+		.doit		= reclaim,
+		.policy		= id_policy,
+		.maxattr	= ARRAY_SIZE(id_policy) - 1,
+	}, {
+		.cmd		= EXPERTMEM_CMD_STATS_GET,
+		.doit		= stats_get,
+	},
+};
+
+static const struct genl_multicast_group groups[] = {
+	[GROUP_EVENTS] = {
+		.name	= EXPERTMEM_MCGRP_EVENTS,
+		.flags	= GENL_MCAST_CAP_NET_ADMIN,
+	},
+};
+
+static struct genl_family family = {
+	.name		= EXPERTMEM_FAMILY_NAME,
+	.version	= EXPERTMEM_FAMILY_VERSION,
+	.module		= THIS_MODULE,
+	.parallel_ops	= true,
+	.ops		= ops,
+	.n_ops		= ARRAY_SIZE(ops),
+	.mcgrps		= groups,
+	.n_mcgrps	= ARRAY_SIZE(groups),
+};
+
+/**
+ * expertmem_netlink_register() - answer requests from now on
+ *
+ * Return: 0 or a negative errno.
+ */
+int expertmem_netlink_register(void)
+{
+	return genl_register_family(&family);
+}
+
+/**
+ * expertmem_netlink_unregister() - wait for running requests, and answer no more
+ */
+void expertmem_netlink_unregister(void)
+{
+	genl_unregister_family(&family);
+}
