@@ -7,32 +7,21 @@
  * nothing from one message to the next but the number at which it goes on.
  */
 #include <linux/cred.h>
-#include <linux/mm.h>
 #include <linux/pid_namespace.h>
 #include <linux/sched/signal.h>
 #include <net/genetlink.h>
 
 #include "compat.h"
 #include "expertmem.h"
-#include "trace.h"
+#include "netlink.h"
 
 #define GROUP_EVENTS	0
 
 static struct genl_family family;
 
-/**
- * struct reader - to whom a message is told
- * @users: in which uids have their names
- * @pids: in which pids have their numbers
- */
-struct reader {
-	struct user_namespace *users;
-	struct pid_namespace *pids;
-};
-
-static struct reader this_reader(void)
+static struct expertmem_reader this_reader(void)
 {
-	return (struct reader) {
+	return (struct expertmem_reader) {
 		.users	= current_user_ns(),
 		.pids	= task_active_pid_ns(current),
 	};
@@ -46,78 +35,6 @@ static bool is_owner(const struct sk_buff *request, const struct expertmem *expe
 static bool is_operator(const struct sk_buff *request)
 {
 	return netlink_capable(request, CAP_NET_ADMIN);
-}
-
-static int put_u64(struct sk_buff *skb, int attr, u64 value)
-{
-	BUILD_BUG_ON((int)EXPERTMEM_A_EXPERT_PAD != (int)EXPERTMEM_A_REGION_PAD ||
-		     (int)EXPERTMEM_A_EXPERT_PAD != (int)EXPERTMEM_A_STATS_PAD);
-	return nla_put_u64_64bit(skb, attr, value, EXPERTMEM_A_EXPERT_PAD);
-}
-
-static int put_pages(struct sk_buff *skb, int attr, unsigned long pages)
-{
-	return put_u64(skb, attr, (u64)pages << PAGE_SHIFT);
-}
-
-/* No message about an expert, or about the module, is longer. */
-static size_t message_size(void)
-{
-	return max_t(size_t, EXPERTMEM_A_EXPERT_MAX, EXPERTMEM_A_STATS_MAX) *
-	       nla_total_size_64bit(sizeof(u64)) +
-	       nla_total_size(sizeof_field(struct expertmem, name));
-}
-
-static int put_freed(struct sk_buff *skb, const struct expertmem *expert)
-{
-	const struct expertmem_reclaim *freed = &expert->freed;
-
-	return put_u64(skb, EXPERTMEM_A_EXPERT_FREED_BYTES, freed->bytes) ?:
-	       put_u64(skb, EXPERTMEM_A_EXPERT_FREED_RESIDENT, freed->resident) ?:
-	       put_u64(skb, EXPERTMEM_A_EXPERT_FREED_REGIONS, freed->regions);
-}
-
-static int put_who(struct sk_buff *skb, const struct expertmem *expert,
-		   const struct reader *reader)
-{
-	int err;
-
-	err = nla_put_u32(skb, EXPERTMEM_A_EXPERT_UID,
-			  from_kuid_munged(reader->users, expert->uid)) ?:
-	      nla_put_u32(skb, EXPERTMEM_A_EXPERT_OPENER,
-			  pid_nr_ns(expert->opener, reader->pids)) ?:
-	      put_u64(skb, EXPERTMEM_A_EXPERT_OPENED, expert->opened);
-	if (!err && expert->configured)
-		err = nla_put_string(skb, EXPERTMEM_A_EXPERT_NAME, expert->name);
-	if (!err && expert->mapper)
-		err = nla_put_u32(skb, EXPERTMEM_A_EXPERT_PID,
-				  pid_nr_ns(expert->mapper, reader->pids));
-	return err;
-}
-
-/* All that there is to say about an expert, of one moment. */
-static int put_expert(struct sk_buff *skb, const struct expertmem *expert,
-		      const struct reader *reader)
-{
-	struct expertmem_stat stat;
-	int err;
-
-	expertmem_snapshot(expert, &stat);
-	err = put_u64(skb, EXPERTMEM_A_EXPERT_ID, stat.id) ?:
-	      put_who(skb, expert, reader) ?:
-	      nla_put_u32(skb, EXPERTMEM_A_EXPERT_STATE, stat.state) ?:
-	      nla_put_u32(skb, EXPERTMEM_A_EXPERT_FLAGS, stat.flags) ?:
-	      put_u64(skb, EXPERTMEM_A_EXPERT_REGIONS, stat.regions) ?:
-	      put_u64(skb, EXPERTMEM_A_EXPERT_COMMITTED, stat.committed) ?:
-	      put_u64(skb, EXPERTMEM_A_EXPERT_RESIDENT, stat.resident) ?:
-	      put_u64(skb, EXPERTMEM_A_EXPERT_PEAK, stat.peak) ?:
-	      put_u64(skb, EXPERTMEM_A_EXPERT_LIMIT, stat.limit) ?:
-	      put_u64(skb, EXPERTMEM_A_EXPERT_REFUSED, stat.refused);
-	if (!err && stat.state == EXPERTMEM_STATE_RECLAIMED)
-		err = nla_put_u32(skb, EXPERTMEM_A_EXPERT_CAUSE, stat.cause) ?:
-		      nla_put_u32(skb, EXPERTMEM_A_EXPERT_SIGNAL, expert->signal) ?:
-		      put_freed(skb, expert);
-	return err;
 }
 
 /* ------------------------------------------------------------------- requests */
@@ -160,7 +77,7 @@ static int reply(struct sk_buff *skb, void *header, struct genl_info *info, int 
 
 static struct sk_buff *new_reply(struct genl_info *info, void **header)
 {
-	struct sk_buff *skb = genlmsg_new(message_size(), GFP_KERNEL);
+	struct sk_buff *skb = genlmsg_new(expertmem_msg_size(), GFP_KERNEL);
 
 	if (skb)
 		*header = genlmsg_put_reply(skb, info, &family, 0, info->genlhdr->cmd);
@@ -169,7 +86,7 @@ static struct sk_buff *new_reply(struct genl_info *info, void **header)
 
 static int expert_get(struct sk_buff *request, struct genl_info *info)
 {
-	struct reader reader = this_reader();
+	struct expertmem_reader reader = this_reader();
 	struct expertmem *expert;
 	struct sk_buff *skb;
 	void *header;
@@ -184,7 +101,7 @@ static int expert_get(struct sk_buff *request, struct genl_info *info)
 		return -ENOMEM;
 	}
 	mutex_lock(&expert->lock);
-	err = expert->released ? -ENOENT : put_expert(skb, expert, &reader);
+	err = expert->released ? -ENOENT : expertmem_msg_put_expert(skb, expert, &reader);
 	mutex_unlock(&expert->lock);
 	expertmem_put(expert);
 	return reply(skb, header, info, err);
@@ -237,73 +154,20 @@ static int reclaim(struct sk_buff *request, struct genl_info *info)
 		return -ENOMEM;
 	}
 	err = expertmem_reclaim(expert, NULL, EXPERTMEM_CAUSE_OPERATOR, &freed) ?:
-	      put_u64(skb, EXPERTMEM_A_EXPERT_ID, expert->id) ?:
-	      put_u64(skb, EXPERTMEM_A_EXPERT_FREED_BYTES, freed.bytes) ?:
-	      put_u64(skb, EXPERTMEM_A_EXPERT_FREED_RESIDENT, freed.resident) ?:
-	      put_u64(skb, EXPERTMEM_A_EXPERT_FREED_REGIONS, freed.regions);
+	      expertmem_msg_put_freed(skb, expert->id, &freed);
 	expertmem_put(expert);
 	return reply(skb, header, info, err);
 }
 
-/* What all experts have that are open. */
-static void sum_up(struct expertmem_stat *sum)
-{
-	struct expertmem *expert;
-	struct expertmem_stat stat;
-	unsigned long id = 0;
-
-	*sum = (struct expertmem_stat) { };
-	for (; (expert = expertmem_next(&id)); id++) {
-		mutex_lock(&expert->lock);
-		expertmem_snapshot(expert, &stat);
-		mutex_unlock(&expert->lock);
-		expertmem_put(expert);
-		sum->regions += stat.regions;
-		sum->committed += stat.committed;
-		sum->resident += stat.resident;
-		cond_resched();
-	}
-}
-
-static int put_counter(struct sk_buff *skb, int attr, const atomic64_t *counter)
-{
-	return put_u64(skb, attr, atomic64_read(counter));
-}
-
 static int stats_get(struct sk_buff *request, struct genl_info *info)
 {
-	const struct expertmem_totals *totals = &expertmem_totals;
-	struct expertmem_stat sum;
 	struct sk_buff *skb;
 	void *header;
-	int err;
 
 	skb = new_reply(info, &header);
 	if (!skb)
 		return -ENOMEM;
-	sum_up(&sum);
-	err = nla_put_u32(skb, EXPERTMEM_A_STATS_EXPERTS, expertmem_nr_experts()) ?:
-	      nla_put_u32(skb, EXPERTMEM_A_STATS_MAX_EXPERTS,
-			  READ_ONCE(expertmem_max_experts)) ?:
-	      put_u64(skb, EXPERTMEM_A_STATS_REGIONS, sum.regions) ?:
-	      put_u64(skb, EXPERTMEM_A_STATS_COMMITTED, sum.committed) ?:
-	      put_u64(skb, EXPERTMEM_A_STATS_RESIDENT, sum.resident) ?:
-	      put_u64(skb, EXPERTMEM_A_STATS_TOTAL_LIMIT,
-		      READ_ONCE(expertmem_total_limit)) ?:
-	      put_u64(skb, EXPERTMEM_A_STATS_DEFAULT_LIMIT,
-		      READ_ONCE(expertmem_default_limit)) ?:
-	      put_counter(skb, EXPERTMEM_A_STATS_OPENED, &totals->opened) ?:
-	      put_counter(skb, EXPERTMEM_A_STATS_REFUSED, &totals->refused) ?:
-	      put_counter(skb, EXPERTMEM_A_STATS_DETACHED,
-			  &totals->reclaimed[EXPERTMEM_CAUSE_DETACH]) ?:
-	      put_counter(skb, EXPERTMEM_A_STATS_KILLED, &totals->killed) ?:
-	      put_counter(skb, EXPERTMEM_A_STATS_RECLAIMED,
-			  &totals->reclaimed[EXPERTMEM_CAUSE_RECLAIM]) ?:
-	      put_counter(skb, EXPERTMEM_A_STATS_OPERATOR,
-			  &totals->reclaimed[EXPERTMEM_CAUSE_OPERATOR]) ?:
-	      put_counter(skb, EXPERTMEM_A_STATS_FREED_BYTES, &totals->freed_bytes) ?:
-	      put_counter(skb, EXPERTMEM_A_STATS_LOST_EVENTS, &totals->lost_events);
-	return reply(skb, header, info, err);
+	return reply(skb, header, info, expertmem_msg_put_stats(skb));
 }
 
 /* ---------------------------------------------------------------------- dumps */
@@ -341,7 +205,7 @@ static int expert_get_start(struct netlink_callback *cb)
 static int dump_expert(struct sk_buff *skb, struct netlink_callback *cb,
 		       struct expertmem *expert)
 {
-	struct reader reader = this_reader();
+	struct expertmem_reader reader = this_reader();
 	void *header;
 	int err = 0;
 
@@ -349,7 +213,7 @@ static int dump_expert(struct sk_buff *skb, struct netlink_callback *cb,
 	if (!header)
 		return -EMSGSIZE;
 	mutex_lock(&expert->lock);
-	err = put_expert(skb, expert, &reader);
+	err = expertmem_msg_put_expert(skb, expert, &reader);
 	mutex_unlock(&expert->lock);
 	return dump_end(skb, header, err);
 }
@@ -405,13 +269,7 @@ static int dump_region(struct sk_buff *skb, struct netlink_callback *cb,
 	header = dump_begin(skb, cb, EXPERTMEM_CMD_REGION_GET);
 	if (!header)
 		return -EMSGSIZE;
-	err = put_u64(skb, EXPERTMEM_A_REGION_ID, window->expert->id) ?:
-	      put_pages(skb, EXPERTMEM_A_REGION_OFFSET, region->first) ?:
-	      put_pages(skb, EXPERTMEM_A_REGION_SIZE, region->pages) ?:
-	      put_pages(skb, EXPERTMEM_A_REGION_ROOM, region->room) ?:
-	      put_pages(skb, EXPERTMEM_A_REGION_RESIDENT,
-			expertmem_window_resident_in(window, region->first,
-						     region->pages));
+	err = expertmem_msg_put_region(skb, window, region);
 	return dump_end(skb, header, err);
 }
 
@@ -445,16 +303,16 @@ static int region_get_dump(struct sk_buff *skb, struct netlink_callback *cb)
 static struct sk_buff *new_event(const struct expertmem *expert,
 				 enum expertmem_event event, gfp_t gfp)
 {
-	const struct reader reader = { .users = &init_user_ns, .pids = &init_pid_ns };
+	const struct expertmem_reader reader = { .users = &init_user_ns, .pids = &init_pid_ns };
 	struct sk_buff *skb;
 	void *header;
 
-	skb = genlmsg_new(message_size(), gfp);
+	skb = genlmsg_new(expertmem_msg_size(), gfp);
 	if (!skb)
 		return NULL;
 	header = genlmsg_put(skb, 0, 0, &family, 0, EXPERTMEM_CMD_EVENT);
 	if (nla_put_u32(skb, EXPERTMEM_A_EXPERT_EVENT, event) ||
-	    put_expert(skb, expert, &reader)) {
+	    expertmem_msg_put_expert(skb, expert, &reader)) {
 		nlmsg_free(skb);
 		return NULL;
 	}

@@ -309,18 +309,20 @@ struct expertmem_copy {
  * Documentation/netlink/specs/expertmem.yaml describes it in the kernel's own format. It
  * is there in the initial network namespace only.
  *
- * Everybody may read the experts that they opened; TERMINATE, RECLAIM and SET of these
- * are theirs, too. With CAP_NET_ADMIN in the initial user namespace the same goes for all
- * experts, and for EVENTS.
+ * Everybody may read the totals, and the experts that they opened; TERMINATE, RECLAIM and
+ * SET of these are theirs, too. With CAP_NET_ADMIN in the initial user namespace the same
+ * goes for all experts, and for EVENTS.
  *
  * An expert is named by its ID, which is never used again while the module is loaded. Pids
- * are those that the reader sees; 0 where it does not see the process. Unknown attributes
- * and flags are refused; the extended ack says which.
+ * are those that the reader sees, 0 where it does not see the process; in events, those of
+ * the initial namespace. Unknown attributes and flags are refused; the extended ack says
+ * which.
  *
  * Errors common to all requests:
  *
  *	EINVAL		an attribute is missing, unknown or malformed
- *	EPERM		the expert was opened by someone else
+ *	EPERM		the expert was opened by someone else (or, joining EVENTS,
+ *			CAP_NET_ADMIN is missing)
  *	ENOENT		there is no expert with this ID, or it has just been released
  */
 #define EXPERTMEM_FAMILY_NAME		"expertmem"
@@ -371,7 +373,7 @@ enum expertmem_a_expert {
 	EXPERTMEM_A_EXPERT_LIMIT,	/* u64, 0: none */
 	EXPERTMEM_A_EXPERT_REFUSED,	/* u64, calls refused for memory */
 	EXPERTMEM_A_EXPERT_CAUSE,	/* u32, enum expertmem_cause; once reclaimed */
-	EXPERTMEM_A_EXPERT_SIGNAL,	/* u32, that killed its process; once reclaimed */
+	EXPERTMEM_A_EXPERT_SIGNAL,	/* u32, that killed its process, 0: none; once reclaimed */
 	EXPERTMEM_A_EXPERT_FREED_BYTES,	/* u64, that were in regions when reclaimed */
 	EXPERTMEM_A_EXPERT_FREED_RESIDENT,	/* u64, of these, in memory */
 	EXPERTMEM_A_EXPERT_FREED_REGIONS,	/* u64 */
@@ -417,12 +419,12 @@ enum expertmem_a_stats {
 
 /*
  * LIMIT_HIT is sent at most once a second for each expert; REFUSED says how often it was
- * hit. RECLAIMED has CAUSE, SIGNAL and FREED_*.
+ * hit. RECLAIMED is sent when the memory is back; it has CAUSE, SIGNAL and FREED_*.
  */
 enum expertmem_event {
 	EXPERTMEM_EVENT_OPENED,
 	EXPERTMEM_EVENT_RUNNING,	/* a window was mapped */
-	EXPERTMEM_EVENT_LIMIT_HIT,
+	EXPERTMEM_EVENT_LIMIT_HIT,	/* refused memory: EDQUOT or ENOMEM */
 	EXPERTMEM_EVENT_TERMINATE,	/* asked to stop */
 	EXPERTMEM_EVENT_RECLAIMED,
 	EXPERTMEM_EVENT_RELEASED,	/* the last descriptor was closed */

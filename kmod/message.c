@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What netlink messages say: of an expert, of a region, of the module.
+ */
+#include <linux/mm.h>
+#include <linux/pid.h>
+#include <linux/sched.h>
+#include <linux/uidgid.h>
+#include <net/netlink.h>
+
+#include "expertmem.h"
+#include "netlink.h"
+
+static int put_u64(struct sk_buff *skb, int attr, u64 value)
+{
+	BUILD_BUG_ON((int)EXPERTMEM_A_EXPERT_PAD != (int)EXPERTMEM_A_REGION_PAD ||
+		     (int)EXPERTMEM_A_EXPERT_PAD != (int)EXPERTMEM_A_STATS_PAD);
+	return nla_put_u64_64bit(skb, attr, value, EXPERTMEM_A_EXPERT_PAD);
+}
+
+static int put_pages(struct sk_buff *skb, int attr, unsigned long pages)
+{
+	return put_u64(skb, attr, (u64)pages << PAGE_SHIFT);
+}
+
+static int put_counter(struct sk_buff *skb, int attr, const atomic64_t *counter)
+{
+	return put_u64(skb, attr, atomic64_read(counter));
+}
+
+/**
+ * expertmem_msg_size() - room for the attributes of a message
+ *
+ * Return: bytes; no message about an expert, or about the module, has more.
+ */
+size_t expertmem_msg_size(void)
+{
+	return max_t(size_t, EXPERTMEM_A_EXPERT_MAX, EXPERTMEM_A_STATS_MAX) *
+	       nla_total_size_64bit(sizeof(u64)) +
+	       nla_total_size(sizeof_field(struct expertmem, name));
+}
+
+/* Whose it is, and since when. */
+static int put_origin(struct sk_buff *skb, const struct expertmem *expert,
+		      const struct expertmem_reader *reader)
+{
+	int err;
+
+	err = nla_put_u32(skb, EXPERTMEM_A_EXPERT_UID,
+			  from_kuid_munged(reader->users, expert->uid)) ?:
+	      nla_put_u32(skb, EXPERTMEM_A_EXPERT_OPENER,
+			  pid_nr_ns(expert->opener, reader->pids)) ?:
+	      put_u64(skb, EXPERTMEM_A_EXPERT_OPENED, expert->opened);
+	if (!err && expert->configured)
+		err = nla_put_string(skb, EXPERTMEM_A_EXPERT_NAME, expert->name);
+	if (!err && expert->mapper)
+		err = nla_put_u32(skb, EXPERTMEM_A_EXPERT_PID,
+				  pid_nr_ns(expert->mapper, reader->pids));
+	return err;
+}
+
+static int put_freed(struct sk_buff *skb, const struct expertmem_reclaim *freed)
+{
+	return put_u64(skb, EXPERTMEM_A_EXPERT_FREED_BYTES, freed->bytes) ?:
+	       put_u64(skb, EXPERTMEM_A_EXPERT_FREED_RESIDENT, freed->resident) ?:
+	       put_u64(skb, EXPERTMEM_A_EXPERT_FREED_REGIONS, freed->regions);
+}
+
+/**
+ * expertmem_msg_put_expert() - all that there is to say about an expert, of one moment
+ * @skb: the message
+ * @expert: the expert
+ * @reader: for whom
+ *
+ * Context: expert->lock held; does not sleep.
+ * Return: 0, or -EMSGSIZE.
+ */
+int expertmem_msg_put_expert(struct sk_buff *skb, const struct expertmem *expert,
+			     const struct expertmem_reader *reader)
+{
+	struct expertmem_stat stat;
+	int err;
+
+	expertmem_snapshot(expert, &stat);
+	err = put_u64(skb, EXPERTMEM_A_EXPERT_ID, stat.id) ?:
+	      put_origin(skb, expert, reader) ?:
+	      nla_put_u32(skb, EXPERTMEM_A_EXPERT_STATE, stat.state) ?:
+	      nla_put_u32(skb, EXPERTMEM_A_EXPERT_FLAGS, stat.flags) ?:
+	      put_u64(skb, EXPERTMEM_A_EXPERT_REGIONS, stat.regions) ?:
+	      put_u64(skb, EXPERTMEM_A_EXPERT_COMMITTED, stat.committed) ?:
+	      put_u64(skb, EXPERTMEM_A_EXPERT_RESIDENT, stat.resident) ?:
+	      put_u64(skb, EXPERTMEM_A_EXPERT_PEAK, stat.peak) ?:
+	      put_u64(skb, EXPERTMEM_A_EXPERT_LIMIT, stat.limit) ?:
+	      put_u64(skb, EXPERTMEM_A_EXPERT_REFUSED, stat.refused);
+	if (!err && stat.state == EXPERTMEM_STATE_RECLAIMED)
+		err = nla_put_u32(skb, EXPERTMEM_A_EXPERT_CAUSE, stat.cause) ?:
+		      nla_put_u32(skb, EXPERTMEM_A_EXPERT_SIGNAL, expert->signal) ?:
+		      put_freed(skb, &expert->freed);
+	return err;
+}
+
+/**
+ * expertmem_msg_put_freed() - what a reclaim gave back
+ * @skb: the message
+ * @id: whose it was
+ * @freed: what
+ *
+ * Return: 0, or -EMSGSIZE.
+ */
+int expertmem_msg_put_freed(struct sk_buff *skb, u64 id,
+			    const struct expertmem_reclaim *freed)
+{
+	return put_u64(skb, EXPERTMEM_A_EXPERT_ID, id) ?: put_freed(skb, freed);
+}
+
+/**
+ * expertmem_msg_put_region() - all that there is to say about a region
+ * @skb: the message
+ * @window: its window
+ * @region: what it is like, as expertmem_region_next() said
+ *
+ * Context: a reference to the expert held; may sleep.
+ * Return: 0, or -EMSGSIZE.
+ */
+int expertmem_msg_put_region(struct sk_buff *skb, struct expertmem_window *window,
+			     const struct expertmem_region *region)
+{
+	return put_u64(skb, EXPERTMEM_A_REGION_ID, window->expert->id) ?:
+	       put_pages(skb, EXPERTMEM_A_REGION_OFFSET, region->first) ?:
+	       put_pages(skb, EXPERTMEM_A_REGION_SIZE, region->pages) ?:
+	       put_pages(skb, EXPERTMEM_A_REGION_ROOM, region->room) ?:
+	       put_pages(skb, EXPERTMEM_A_REGION_RESIDENT,
+			 expertmem_window_resident_in(window, region->first,
+						      region->pages));
+}
+
+/* What all experts have that are open. */
+static void sum_up(struct expertmem_stat *sum)
+{
+	struct expertmem *expert;
+	struct expertmem_stat stat;
+	unsigned long id = 0;
+
+	*sum = (struct expertmem_stat) { };
+	for (; (expert = expertmem_next(&id)); id++) {
+		mutex_lock(&expert->lock);
+		expertmem_snapshot(expert, &stat);
+		mutex_unlock(&expert->lock);
+		expertmem_put(expert);
+		sum->regions += stat.regions;
+		sum->committed += stat.committed;
+		sum->resident += stat.resident;
+		cond_resched();
+	}
+}
+
+/**
+ * expertmem_msg_put_stats() - all that there is to say about the module
+ * @skb: the message
+ *
+ * Context: takes each expert->lock in turn; may sleep.
+ * Return: 0, or -EMSGSIZE.
+ */
+int expertmem_msg_put_stats(struct sk_buff *skb)
+{
+	const struct expertmem_totals *totals = &expertmem_totals;
+	struct expertmem_stat sum;
+
+	sum_up(&sum);
+	return nla_put_u32(skb, EXPERTMEM_A_STATS_EXPERTS, expertmem_nr_experts()) ?:
+	       nla_put_u32(skb, EXPERTMEM_A_STATS_MAX_EXPERTS,
+			   READ_ONCE(expertmem_max_experts)) ?:
+	       put_counter(skb, EXPERTMEM_A_STATS_OPENED, &totals->opened) ?:
+	       put_u64(skb, EXPERTMEM_A_STATS_REGIONS, sum.regions) ?:
+	       put_u64(skb, EXPERTMEM_A_STATS_COMMITTED, sum.committed) ?:
+	       put_u64(skb, EXPERTMEM_A_STATS_RESIDENT, sum.resident) ?:
+	       put_u64(skb, EXPERTMEM_A_STATS_TOTAL_LIMIT,
+		       READ_ONCE(expertmem_total_limit)) ?:
+	       put_u64(skb, EXPERTMEM_A_STATS_DEFAULT_LIMIT,
+		       READ_ONCE(expertmem_default_limit)) ?:
+	       put_counter(skb, EXPERTMEM_A_STATS_REFUSED, &totals->refused) ?:
+	       put_counter(skb, EXPERTMEM_A_STATS_DETACHED,
+			   &totals->reclaimed[EXPERTMEM_CAUSE_DETACH]) ?:
+	       put_counter(skb, EXPERTMEM_A_STATS_KILLED, &totals->killed) ?:
+	       put_counter(skb, EXPERTMEM_A_STATS_RECLAIMED,
+			   &totals->reclaimed[EXPERTMEM_CAUSE_RECLAIM]) ?:
+	       put_counter(skb, EXPERTMEM_A_STATS_OPERATOR,
+			   &totals->reclaimed[EXPERTMEM_CAUSE_OPERATOR]) ?:
+	       put_counter(skb, EXPERTMEM_A_STATS_FREED_BYTES, &totals->freed_bytes) ?:
+	       put_counter(skb, EXPERTMEM_A_STATS_LOST_EVENTS, &totals->lost_events);
+}

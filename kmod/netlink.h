@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What is put into netlink messages, shared by the files that make and that fill them.
+ */
+#ifndef EXPERTMEM_NETLINK_H
+#define EXPERTMEM_NETLINK_H
+
+#include <linux/types.h>
+
+struct expertmem;
+struct expertmem_reclaim;
+struct expertmem_region;
+struct expertmem_window;
+struct pid_namespace;
+struct sk_buff;
+struct user_namespace;
+
+/**
+ * struct expertmem_reader - to whom a message is told
+ * @users: in which uids have their names
+ * @pids: in which pids have their numbers
+ */
+struct expertmem_reader {
+	struct user_namespace *users;
+	struct pid_namespace *pids;
+};
+
+size_t expertmem_msg_size(void);
+int expertmem_msg_put_expert(struct sk_buff *skb, const struct expertmem *expert,
+			     const struct expertmem_reader *reader);
+int expertmem_msg_put_freed(struct sk_buff *skb, u64 id,
+			    const struct expertmem_reclaim *freed);
+int expertmem_msg_put_region(struct sk_buff *skb, struct expertmem_window *window,
+			     const struct expertmem_region *region);
+int expertmem_msg_put_stats(struct sk_buff *skb);
+
+#endif /* EXPERTMEM_NETLINK_H */

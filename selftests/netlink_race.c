@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Generic netlink while experts come and go: dumps, requests about an expert that ends
+ * just then, and the module's own end. EXPERTMEM_ROUNDS multiplies how often.
+ */
+#include <pthread.h>
+#include <sched.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
+#include "kselftest_harness.h"
+#include "netlink_test.h"
+
+#define WINDOW		GIB
+#define TIMEOUT		3600
+#define MANY		10000
+#define IDS		(1UL << 22)
+#define MODULE		"/expertmem.ko"
+
+static int stop;
+
+/* Open an expert and release it, again and again; some hold one for a while. */
+static void *come_and_go(void *arg)
+{
+	int fds[8] = { -1, -1, -1, -1, -1, -1, -1, -1 };
+	unsigned long *count = arg;
+	int *fd = fds;
+
+	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+		fd = &fds[*count % COUNT_OF(fds)];
+		if (*fd >= 0)
+			close(*fd);
+		*fd = expert_open();
+		__atomic_store_n(count, *count + 1, __ATOMIC_RELAXED);
+		sched_yield();
+	}
+	for (fd = fds; fd < fds + COUNT_OF(fds); fd++)
+		if (*fd >= 0)
+			close(*fd);
+	return NULL;
+}
+
+static void count_id(const struct told *t, void *arg)
+{
+	unsigned char *seen = arg;
+
+	if (t->value[E(ID)] < IDS)
+		seen[t->value[E(ID)]]++;
+}
+
+TEST_TIMEOUT(who_lives_all_through_a_dump_of_ten_thousand_is_in_it_once, TIMEOUT)
+{
+	const struct rlimit limit = { 2 * MANY, 2 * MANY };
+	unsigned long i, dump, twice, wrong, coming[2] = { }, interrupted = 0;
+	unsigned char *seen = calloc(IDS, 1);
+	pthread_t threads[2];
+	__u64 *ids, before;
+	struct nl nl;
+	int fd;
+
+	NEED_DEVICE();
+	ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	ASSERT_EQ(nl_open(&nl), 0);
+	ids = calloc(MANY, sizeof(*ids));
+	for (i = 0; i < MANY; i++) {
+		fd = expert_open();
+		ASSERT_GE(fd, 0);
+		ids[i] = expert_stat(fd).id;
+		ASSERT_LT(ids[i], IDS);
+	}
+	ASSERT_EQ(nl_dump(&nl, 0, count_id, seen), 0);
+	EXPECT_FALSE(nl.interrupted);
+
+	for (i = 0; i < COUNT_OF(threads); i++)
+		ASSERT_EQ(pthread_create(&threads[i], NULL, come_and_go, &coming[i]), 0);
+	for (dump = 0; dump < rounds(5); dump++) {
+		memset(seen, 0, IDS);
+		before = __atomic_load_n(&coming[0], __ATOMIC_RELAXED);
+		ASSERT_EQ(nl_dump(&nl, 0, count_id, seen), 0);
+		wrong = 0;
+		for (i = 0; i < MANY; i++)
+			wrong += seen[ids[i]] != 1;
+		EXPECT_EQ(wrong, 0);
+		twice = 0;
+		for (i = 0; i < IDS; i++)
+			twice += seen[i] > 1;
+		EXPECT_EQ(twice, 0);
+		interrupted += nl.interrupted;
+		while (__atomic_load_n(&coming[0], __ATOMIC_RELAXED) == before)
+			sched_yield();
+	}
+	__atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
+	for (i = 0; i < COUNT_OF(threads); i++)
+		pthread_join(threads[i], NULL);
+	/* a dump is many messages long, and they come and go between any two */
+	EXPECT_GT(interrupted, 0);
+}
+
+/* ---------------------------------------------------------------- racing the end */
+
+static __u64 target;
+static unsigned long asked;
+
+/* Whatever comes of it, ask and order about the one expert that lives just now. */
+static void *bother(void *arg)
+{
+	const int cmd = (long)arg;
+	static const int fine[] = { 0, ENOENT };
+	long wrong = 0;
+	struct told t;
+	struct nl nl;
+	__u64 id;
+	int err;
+
+	if (nl_open(&nl))
+		return (void *)-1L;
+	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+		id = __atomic_load_n(&target, __ATOMIC_RELAXED);
+		if (cmd == EXPERTMEM_CMD_EXPERT_SET)
+			err = nl_set(&nl, id, 64 * MIB);
+		else if (cmd == EXPERTMEM_CMD_REGION_GET)
+			err = id ? nl_dump(&nl, id, keep_one, &t) : 0;
+		else
+			err = nl_do(&nl, cmd, id, &t);
+		if (-err != fine[0] && -err != fine[1])
+			wrong = err;
+		__atomic_fetch_add(&asked, 1, __ATOMIC_RELAXED);
+		sched_yield();
+	}
+	close(nl.fd);
+	return (void *)wrong;
+}
+
+static const long bothers[] = {
+	EXPERTMEM_CMD_EXPERT_GET, EXPERTMEM_CMD_REGION_GET, EXPERTMEM_CMD_EXPERT_SET,
+	EXPERTMEM_CMD_TERMINATE, EXPERTMEM_CMD_RECLAIM,
+};
+
+static void bother_all(struct __test_metadata *_metadata, pthread_t *threads)
+{
+	size_t i;
+
+	stop = 0;
+	for (i = 0; i < COUNT_OF(bothers); i++)
+		ASSERT_EQ(pthread_create(&threads[i], NULL, bother, (void *)bothers[i]), 0);
+}
+
+static void bother_no_more(struct __test_metadata *_metadata, pthread_t *threads)
+{
+	void *wrong;
+	size_t i;
+
+	__atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
+	for (i = 0; i < COUNT_OF(bothers); i++) {
+		pthread_join(threads[i], &wrong);
+		EXPECT_EQ((long)wrong, 0) TH_LOG("command %ld", bothers[i]);
+	}
+	TH_LOG("%lu requests", asked);
+}
+
+/* One life in a short time; any step may find that the expert is over. */
+static void live(bool huge)
+{
+	struct window window;
+	__u64 offset;
+	int i;
+
+	if (window_open(&window, huge ? &huge_window : &small_window, WINDOW, 0))
+		return;
+	__atomic_store_n(&target, expert_stat(window.fd).id, __ATOMIC_RELAXED);
+	for (i = 0; i < 10; i++)
+		if (region_alloc_flags(&window, EXPERTMEM_ALLOC_POPULATE, 2 * PAGE, 0,
+				       &offset))
+			break;
+	window_close(&window);
+}
+
+TEST_TIMEOUT(requests_race_release, TIMEOUT)
+{
+	pthread_t threads[COUNT_OF(bothers)];
+	struct memory before;
+	unsigned long i;
+
+	NEED_DEVICE();
+	live(false);
+	before = memory_now();
+	bother_all(_metadata, threads);
+	for (i = 0; i < rounds(2000); i++)
+		live(i % 2);
+	bother_no_more(_metadata, threads);
+	EXPECT_TRUE(memory_is_back(&before, 4 * MIB, 30));
+}
+
+TEST_TIMEOUT(requests_race_exit, TIMEOUT)
+{
+	pthread_t threads[COUNT_OF(bothers)];
+	struct memory before;
+	unsigned long i;
+	struct nl nl;
+	__u64 *shared;
+	pid_t pid;
+	int fd;
+
+	NEED_DEVICE();
+	shared = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(shared, MAP_FAILED);
+	ASSERT_EQ(nl_open(&nl), 0);
+	before = memory_now();
+	bother_all(_metadata, threads);
+	for (i = 0; i < rounds(300); i++) {
+		/* half of them hold the descriptor here, too */
+		fd = i % 2 ? expert_open() : -1;
+		pid = fork();
+		if (!pid) {
+			int own = fd >= 0 ? fd : expert_open();
+			struct window window;
+			__u64 offset;
+
+			__atomic_store_n(shared, expert_stat(own).id, __ATOMIC_RELEASE);
+			if (!window_map(&window, &small_window, own, WINDOW))
+				region_alloc_flags(&window, EXPERTMEM_ALLOC_POPULATE, MIB,
+						   0, &offset);
+			for (;;)
+				pause();
+		}
+		while (!__atomic_load_n(shared, __ATOMIC_ACQUIRE))
+			sched_yield();
+		__atomic_store_n(&target, *shared, __ATOMIC_RELAXED);
+		*shared = 0;
+		kill(pid, SIGKILL);
+		EXPECT_EQ(child_status(pid), 128 + SIGKILL);
+		if (fd >= 0) {
+			EXPECT_EQ(expert_stat(fd).state, EXPERTMEM_STATE_RECLAIMED);
+			close(fd);
+		}
+	}
+	bother_no_more(_metadata, threads);
+	EXPECT_TRUE(memory_is_back(&before, 4 * MIB, 30));
+}
+
+/* ------------------------------------------------------------------- the module */
+
+static void ignore(const struct told *t, void *arg)
+{
+}
+
+TEST_TIMEOUT(the_module_can_go_with_a_socket_open_but_not_with_an_expert, TIMEOUT)
+{
+	struct nl nl, listener;
+	struct told t;
+	int fd, file;
+
+	NEED_DEVICE();
+	file = open(MODULE, O_RDONLY | O_CLOEXEC);
+	if (file < 0)
+		SKIP_TEST(MODULE ": %s", strerror(errno));
+	ASSERT_EQ(nl_open(&nl), 0);
+	ASSERT_EQ(nl_open(&listener), 0);
+	ASSERT_EQ(nl_join(&listener), 0);
+	fd = expert_open();
+	ASSERT_GE(fd, 0);
+	EXPECT_EQ(result(syscall(SYS_delete_module, "expertmem", O_NONBLOCK)), -EAGAIN);
+	ASSERT_EQ(nl_do(&nl, EXPERTMEM_CMD_EXPERT_GET, expert_stat(fd).id, &t), 0);
+	ASSERT_EQ(nl_dump(&nl, 0, ignore, NULL), 0);
+	close(fd);
+
+	ASSERT_EQ(result(syscall(SYS_delete_module, "expertmem", O_NONBLOCK)), 0);
+	EXPECT_EQ(nl_do(&nl, EXPERTMEM_CMD_EXPERT_GET, 1, &t), -ENOENT);
+	ASSERT_EQ(result(syscall(SYS_finit_module, file, "", 0)), 0);
+
+	/* the old one's listener is not the new one's */
+	while (nl_event(&listener, &t) != -EAGAIN)
+		;
+	close(listener.fd);
+	close(nl.fd);
+	ASSERT_EQ(nl_open(&nl), 0);
+	EXPECT_EQ(nl_stats(&nl).value[S(OPENED)], 0);
+}
+
+TEST_HARNESS_MAIN
