@@ -126,10 +126,9 @@ TEST_F(events, reclaim_by_its_host_and_by_an_operator_have_their_causes)
 					     &offset), 0);
 		EXPECT_EVENT(OPENED, &t);
 		EXPECT_EVENT(RUNNING, &t);
-		if (causes[i] == EXPERTMEM_CAUSE_RECLAIM)
-			ASSERT_EQ(expert_reclaim(window.fd, &result), 0);
-		else
-			ASSERT_EQ(nl_do(&self->nl, EXPERTMEM_CMD_RECLAIM, id, NULL), 0);
+		ASSERT_EQ(causes[i] == EXPERTMEM_CAUSE_RECLAIM ?
+			  expert_reclaim(window.fd, &result) :
+			  nl_do(&self->nl, EXPERTMEM_CMD_RECLAIM, id, NULL), 0);
 		EXPECT_EVENT(RECLAIMED, &t);
 		EXPECT_EQ(t.value[E(ID)], id);
 		EXPECT_EQ(t.value[E(CAUSE)], causes[i]);

@@ -17,6 +17,22 @@
 #define IDS		(1UL << 22)
 #define MODULE		"/expertmem.ko"
 
+FIXTURE(netlink)
+{
+	struct nl nl;
+};
+
+FIXTURE_SETUP(netlink)
+{
+	NEED_DEVICE();
+	ASSERT_EQ(nl_open(&self->nl), 0);
+}
+
+FIXTURE_TEARDOWN(netlink)
+{
+	close(self->nl.fd);
+}
+
 static int stop;
 
 /* Open an expert and release it, again and again; some hold one for a while. */
@@ -48,19 +64,16 @@ static void count_id(const struct told *t, void *arg)
 		seen[t->value[E(ID)]]++;
 }
 
-TEST_TIMEOUT(who_lives_all_through_a_dump_of_ten_thousand_is_in_it_once, TIMEOUT)
+TEST_F_TIMEOUT(netlink, who_lives_all_through_a_dump_of_ten_thousand_is_in_it_once, TIMEOUT)
 {
 	const struct rlimit limit = { 2 * MANY, 2 * MANY };
 	unsigned long i, dump, twice, wrong, coming[2] = { }, interrupted = 0;
 	unsigned char *seen = calloc(IDS, 1);
 	pthread_t threads[2];
 	__u64 *ids, before;
-	struct nl nl;
 	int fd;
 
-	NEED_DEVICE();
 	ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
-	ASSERT_EQ(nl_open(&nl), 0);
 	ids = calloc(MANY, sizeof(*ids));
 	for (i = 0; i < MANY; i++) {
 		fd = expert_open();
@@ -68,15 +81,15 @@ TEST_TIMEOUT(who_lives_all_through_a_dump_of_ten_thousand_is_in_it_once, TIMEOUT
 		ids[i] = expert_stat(fd).id;
 		ASSERT_LT(ids[i], IDS);
 	}
-	ASSERT_EQ(nl_dump(&nl, 0, count_id, seen), 0);
-	EXPECT_FALSE(nl.interrupted);
+	ASSERT_EQ(nl_dump(&self->nl, 0, count_id, seen), 0);
+	EXPECT_FALSE(self->nl.interrupted);
 
 	for (i = 0; i < COUNT_OF(threads); i++)
 		ASSERT_EQ(pthread_create(&threads[i], NULL, come_and_go, &coming[i]), 0);
 	for (dump = 0; dump < rounds(5); dump++) {
 		memset(seen, 0, IDS);
 		before = __atomic_load_n(&coming[0], __ATOMIC_RELAXED);
-		ASSERT_EQ(nl_dump(&nl, 0, count_id, seen), 0);
+		ASSERT_EQ(nl_dump(&self->nl, 0, count_id, seen), 0);
 		wrong = 0;
 		for (i = 0; i < MANY; i++)
 			wrong += seen[ids[i]] != 1;
@@ -85,7 +98,7 @@ TEST_TIMEOUT(who_lives_all_through_a_dump_of_ten_thousand_is_in_it_once, TIMEOUT
 		for (i = 0; i < IDS; i++)
 			twice += seen[i] > 1;
 		EXPECT_EQ(twice, 0);
-		interrupted += nl.interrupted;
+		interrupted += self->nl.interrupted;
 		while (__atomic_load_n(&coming[0], __ATOMIC_RELAXED) == before)
 			sched_yield();
 	}
@@ -175,13 +188,12 @@ static void live(bool huge)
 	window_close(&window);
 }
 
-TEST_TIMEOUT(requests_race_release, TIMEOUT)
+TEST_F_TIMEOUT(netlink, requests_race_release, TIMEOUT)
 {
 	pthread_t threads[COUNT_OF(bothers)];
 	struct memory before;
 	unsigned long i;
 
-	NEED_DEVICE();
 	live(false);
 	before = memory_now();
 	bother_all(_metadata, threads);
@@ -191,20 +203,17 @@ TEST_TIMEOUT(requests_race_release, TIMEOUT)
 	EXPECT_TRUE(memory_is_back(&before, 4 * MIB, 30));
 }
 
-TEST_TIMEOUT(requests_race_exit, TIMEOUT)
+TEST_F_TIMEOUT(netlink, requests_race_exit, TIMEOUT)
 {
 	pthread_t threads[COUNT_OF(bothers)];
 	struct memory before;
 	unsigned long i;
-	struct nl nl;
 	__u64 *shared;
 	pid_t pid;
 	int fd;
 
-	NEED_DEVICE();
 	shared = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(shared, MAP_FAILED);
-	ASSERT_EQ(nl_open(&nl), 0);
 	before = memory_now();
 	bother_all(_metadata, threads);
 	for (i = 0; i < rounds(300); i++) {
@@ -244,37 +253,35 @@ static void ignore(const struct told *t, void *arg)
 {
 }
 
-TEST_TIMEOUT(the_module_can_go_with_a_socket_open_but_not_with_an_expert, TIMEOUT)
+TEST_F_TIMEOUT(netlink, the_module_can_go_with_a_socket_open_but_not_with_an_expert, TIMEOUT)
 {
-	struct nl nl, listener;
+	struct nl listener;
 	struct told t;
 	int fd, file;
 
-	NEED_DEVICE();
 	file = open(MODULE, O_RDONLY | O_CLOEXEC);
 	if (file < 0)
 		SKIP_TEST(MODULE ": %s", strerror(errno));
-	ASSERT_EQ(nl_open(&nl), 0);
 	ASSERT_EQ(nl_open(&listener), 0);
 	ASSERT_EQ(nl_join(&listener), 0);
 	fd = expert_open();
 	ASSERT_GE(fd, 0);
 	EXPECT_EQ(result(syscall(SYS_delete_module, "expertmem", O_NONBLOCK)), -EAGAIN);
-	ASSERT_EQ(nl_do(&nl, EXPERTMEM_CMD_EXPERT_GET, expert_stat(fd).id, &t), 0);
-	ASSERT_EQ(nl_dump(&nl, 0, ignore, NULL), 0);
+	ASSERT_EQ(nl_do(&self->nl, EXPERTMEM_CMD_EXPERT_GET, expert_stat(fd).id, &t), 0);
+	ASSERT_EQ(nl_dump(&self->nl, 0, ignore, NULL), 0);
 	close(fd);
 
 	ASSERT_EQ(result(syscall(SYS_delete_module, "expertmem", O_NONBLOCK)), 0);
-	EXPECT_EQ(nl_do(&nl, EXPERTMEM_CMD_EXPERT_GET, 1, &t), -ENOENT);
+	EXPECT_EQ(nl_do(&self->nl, EXPERTMEM_CMD_EXPERT_GET, 1, &t), -ENOENT);
 	ASSERT_EQ(result(syscall(SYS_finit_module, file, "", 0)), 0);
 
 	/* the old one's listener is not the new one's */
 	while (nl_event(&listener, &t) != -EAGAIN)
 		;
 	close(listener.fd);
-	close(nl.fd);
-	ASSERT_EQ(nl_open(&nl), 0);
-	EXPECT_EQ(nl_stats(&nl).value[S(OPENED)], 0);
+	close(self->nl.fd);
+	ASSERT_EQ(nl_open(&self->nl), 0);
+	EXPECT_EQ(nl_stats(&self->nl).value[S(OPENED)], 0);
 }
 
 TEST_HARNESS_MAIN
