@@ -85,15 +85,18 @@ EXPERTS	:= $(patsubst tools/experts/%.c,$(B)/experts/%.so,$(wildcard tools/exper
 # found beside the command, built or installed
 LINK_LIB := -L$(B)/lib -lexpertmem -Wl,-rpath,'$$ORIGIN/../lib'
 
+TOOL_LIBS := libnl-genl-3.0 ncursesw
+
 tools: $(B)/tools/expertmem $(EXPERTS) ## build the expertmem command and the sample experts
 
 $(B)/obj/tools/%.o: tools/%.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -DEXPERTMEM_VERSION='"$(VERSION)"' -DEXPERTDIR='"$(expertdir)"' -c $< -o $@
+	$(CC) $(ALL_CFLAGS) -DEXPERTMEM_VERSION='"$(VERSION)"' -DEXPERTDIR='"$(expertdir)"' \
+	  $(shell pkg-config --cflags $(TOOL_LIBS)) -c $< -o $@
 
 $(B)/tools/expertmem: $(TOOL_OBJS) $(SO)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) $(TOOL_OBJS) $(LINK_LIB) -ldl -o $@
+	$(CC) $(CFLAGS) $(LDFLAGS) $(TOOL_OBJS) $(LINK_LIB) $(shell pkg-config --libs $(TOOL_LIBS)) -ldl -o $@
 
 $(B)/experts/%.so: tools/experts/%.c $(SO)
 	@mkdir -p $(@D)

@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the subcommands of the expertmem command share. Each one is a file of its
- * own with one function here, and a line in the table of expertmem.c.
+ * What the subcommands of the expertmem command share. Each one has one function here, in a
+ * file of its own or with others of its kind, and a line in the table of expertmem.c.
  */
 #ifndef COMMAND_H
 #define COMMAND_H
 
+#ifndef EXPERTMEM_VERSION
+#define EXPERTMEM_VERSION "(built without a version)"
+#endif
+
 /* The exit status of every subcommand; documented in their --help. */
 enum {
 	EXIT_OK		 = 0,
-	EXIT_FAILED	 = 1,	/* the expert failed, or could not be started */
+	EXIT_FAILED	 = 1,	/* the command, or the expert that it ran */
 	EXIT_USAGE	 = 2,
 	EXIT_NO_MODULE	 = 3,
 	EXIT_PERMISSION	 = 4,
@@ -28,5 +32,15 @@ enum {
 };
 
 int run_main(int argc, char **argv);
+int list_main(int argc, char **argv);
+int show_main(int argc, char **argv);
+int top_main(int argc, char **argv);
+int monitor_main(int argc, char **argv);
+int limit_main(int argc, char **argv);
+int terminate_main(int argc, char **argv);
+int reclaim_main(int argc, char **argv);
+int stats_main(int argc, char **argv);
+int metrics_main(int argc, char **argv);
+int doctor_main(int argc, char **argv);
 
 #endif /* COMMAND_H */

@@ -6,16 +6,22 @@
 
 #include "command.h"
 
-#ifndef EXPERTMEM_VERSION
-#define EXPERTMEM_VERSION "(built without a version)"
-#endif
-
 static const struct command {
 	const char *name;
 	int (*main)(int argc, char **argv);
 	const char *help;
 } commands[] = {
-	{ "run", run_main, "Run an expert on a capture file and report what became of it" },
+	{ "run",       run_main,       "Run an expert on a capture file and report what became of it" },
+	{ "list",      list_main,      "List the experts that are open" },
+	{ "show",      show_main,      "Show everything of one expert, and its regions" },
+	{ "top",       top_main,       "Watch the experts on the full screen, and act on them" },
+	{ "monitor",   monitor_main,   "Print what happens to experts, as it happens" },
+	{ "limit",     limit_main,     "Set the most memory that an expert may have" },
+	{ "terminate", terminate_main, "Ask an expert to stop" },
+	{ "reclaim",   reclaim_main,   "Take all memory of an expert back, now" },
+	{ "stats",     stats_main,     "Print what all experts have together" },
+	{ "metrics",   metrics_main,   "Print numbers for Prometheus' node_exporter" },
+	{ "doctor",    doctor_main,    "Find out what is wrong, and what to do about it" },
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -25,15 +31,16 @@ static void print_help(FILE *out)
 	fputs("Usage: expertmem COMMAND [ARGUMENT]...\n"
 	      "       expertmem --help | --version\n"
 	      "\n"
-	      "Run experts, plug-ins that analyse network captures, and see what they do\n"
-	      "with their memory.\n"
+	      "Run experts, plug-ins that analyse network captures; see what they do with\n"
+	      "their memory, limit it, and take it back.\n"
 	      "\n"
 	      "Commands:\n", out);
 	for (size_t i = 0; i < COMMANDS; i++)
-		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].help);
+		fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].help);
 	fputs("\n"
-	      "Example: who talks most in a capture?\n"
+	      "Example: who talks most in a capture, and how much memory does it take to know?\n"
 	      "  expertmem run topusers traffic.pcap\n"
+	      "  expertmem list --sort peak\n"
 	      "\n"
 	      "'expertmem COMMAND --help' explains a command.\n", out);
 }

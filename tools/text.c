@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "text.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -77,11 +78,18 @@ const char *size_text(char text[static SIZE_TEXT], uint64_t bytes)
 	return text;
 }
 
-char *plain_text(char *text)
+const char *duration_text(char text[static SIZE_TEXT], double seconds)
 {
-	for (char *c = text; *c; c++)
-		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			*c = '?';
+	unsigned long long s = seconds;
+
+	if (s < 60)
+		snprintf(text, SIZE_TEXT, "%llus", s);
+	else if (s < 3600)
+		snprintf(text, SIZE_TEXT, "%llum%02llus", s / 60, s % 60);
+	else if (s < 24 * 3600)
+		snprintf(text, SIZE_TEXT, "%lluh%02llum", s / 3600, s / 60 % 60);
+	else
+		snprintf(text, SIZE_TEXT, "%llud%02lluh", s / (24 * 3600), s / 3600 % 24);
 	return text;
 }
 
@@ -113,6 +121,40 @@ static int utf8_length(const unsigned char *s)
 	return length;
 }
 
+/* Some terminals obey U+0080 to U+009F as they do escape sequences. */
+static bool is_control(const unsigned char *s, int length)
+{
+	return *s < ' ' || *s == 0x7f || (length == 2 && *s == 0xc2 && s[1] < 0xa0);
+}
+
+char *plain_text(char *text)
+{
+	unsigned char *from = (unsigned char *)text, *to = from;
+
+	while (*from) {
+		int length = utf8_length(from);
+
+		if (!length || is_control(from, length)) {
+			*to++ = '?';
+			from += length ? length : 1;
+			continue;
+		}
+		while (length--)
+			*to++ = *from++;
+	}
+	*to = '\0';
+	return text;
+}
+
+int text_columns(const char *text)
+{
+	int columns = 0;
+
+	for (; *text; text++)
+		columns += (*text & 0xc0) != 0x80;
+	return columns;
+}
+
 void print_json_string(FILE *out, const char *text)
 {
 	const unsigned char *s = (const unsigned char *)text;
@@ -128,8 +170,8 @@ void print_json_string(FILE *out, const char *text)
 		}
 		if (*s == '"' || *s == '\\')
 			fprintf(out, "\\%c", *s);
-		else if (*s < ' ' || *s == 0x7f)
-			fprintf(out, "\\u%04x", *s);
+		else if (is_control(s, length))
+			fprintf(out, "\\u%04x", length == 2 ? s[1] : s[0]);
 		else
 			fwrite(s, 1, length, out);
 		s += length;

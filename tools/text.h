@@ -18,8 +18,17 @@ int parse_seconds(const char *text, double *seconds);
 /* "512 B", "64.0 MiB". Return @text. */
 const char *size_text(char text[static SIZE_TEXT], uint64_t bytes);
 
-/* Make @text safe for a terminal: control characters become '?'. Return @text. */
+/* "42s", "3m07s", "2h05m", "1d03h". Return @text. */
+const char *duration_text(char text[static SIZE_TEXT], double seconds);
+
+/*
+ * Make @text safe for a terminal: a control character, of ASCII or of ISO 6429's eight-bit
+ * set, and each byte that is not UTF-8, become '?'. Return @text.
+ */
 char *plain_text(char *text);
+
+/* Characters, of which each takes a column as far as we know. */
+int text_columns(const char *text);
 
 /* A JSON string, quotes included; what is not UTF-8 becomes U+FFFD. */
 void print_json_string(FILE *out, const char *text);

@@ -1,0 +1,404 @@
+// SPDX-License-Identifier: GPL-2.0
+/* expertmem doctor: what is wrong, and what to do about it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "netlink.h"
+#include "options.h"
+#include "view.h"
+
+#define DEVICE	"/dev/expertmem"
+#define GROUP	"expertmem"
+#define THP	"/sys/kernel/mm/transparent_hugepage/shmem_enabled"
+/* of the firmware: four bytes of attributes, then 1 where it is on */
+#define SECURE_BOOT "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
+
+static const char help[] =
+"Usage: expertmem doctor [OPTION]...\n"
+"\n"
+"Check all that experts need of this machine and of you: the kernel module, its version\n"
+"and interface, the device and the right to open it, netlink, control group, huge pages\n"
+"and secure boot. For each problem it says what to do.\n"
+"\n"
+"  --json   print an array of objects\n"
+"  --help   print this text\n"
+"\n"
+"Example: as the user that runs the experts\n"
+"  sudo -u capture expertmem doctor\n"
+"\n"
+"The keys of each object:\n"
+"  check                    what was looked at: module, version, interface, device,\n"
+"                           rights, group, addresses, netlink, cgroup, huge-pages or\n"
+"                           secure-boot\n"
+"  result                   ok, note or problem\n"
+"  message                  what was seen, in words\n"
+"  remedy                   what to do, or null\n"
+"\n"
+"Exit status: that of the first problem, or 0\n"
+"  0    no problem\n"
+"  1    any other problem than these\n"
+"  2    wrong command line\n"
+"  3    the module is not loaded\n"
+"  4    no permission for the device\n";
+
+enum result { OK, NOTE, PROBLEM };
+
+struct visit {
+	bool json, some;
+	bool loaded;
+	int fd;		/* of the device while it is looked at, -1: it could not be opened */
+	int status;	/* of the first problem */
+};
+
+static void __attribute__((format(printf, 5, 6)))
+tell(struct visit *visit, enum result result, const char *check, const char *remedy,
+     const char *format, ...)
+{
+	static const char *const words[] = { "ok", "note", "problem" };
+	static const enum colour colours[] = { GREEN, YELLOW, RED };
+	char message[512];
+	struct json json;
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(message, sizeof(message), format, args);
+	va_end(args);
+	plain_text(message);
+	if (result == PROBLEM && !visit->status)
+		visit->status = EXIT_FAILED;
+	if (!visit->json) {
+		printf("%s%-7s%s  %-11s  %s\n", escape(colours[result]), words[result],
+		       escape(PLAIN), check, message);
+		if (remedy)
+			printf("%23s%s\n", "=> ", remedy);
+		return;
+	}
+	fputs(visit->some ? ",\n  " : "[\n  ", stdout);
+	visit->some = true;
+	json_begin(&json, stdout, false);
+	json_string(&json, "check", check);
+	json_string(&json, "result", words[result]);
+	json_string(&json, "message", message);
+	json_string(&json, "remedy", remedy);
+	json_end(&json);
+}
+
+/* A problem that has an exit status of its own, if it is the first. */
+static void set_status(struct visit *visit, int status)
+{
+	if (!visit->status)
+		visit->status = status;
+}
+
+/* The first line of a file. Return false where it cannot be read. */
+static bool read_line(const char *path, char *line, size_t size)
+{
+	FILE *file = fopen(path, "re");
+	bool read = file && fgets(line, size, file);
+
+	if (file)
+		fclose(file);
+	if (read)
+		line[strcspn(line, "\n")] = '\0';
+	return read;
+}
+
+static bool has_secure_boot(void)
+{
+	unsigned char bytes[5] = {};
+	FILE *file = fopen(SECURE_BOOT, "re");
+	bool on = file && fread(bytes, sizeof(bytes), 1, file) == 1 && bytes[4] == 1;
+
+	if (file)
+		fclose(file);
+	return on;
+}
+
+/* --- the checks, in the order in which one needs the other */
+
+static void check_module(struct visit *visit)
+{
+	char version[64] = "", remedy[256], path[PATH_MAX];
+	struct utsname system;
+
+	visit->loaded = !access("/sys/module/expertmem", F_OK);
+	if (!visit->loaded) {
+		set_status(visit, EXIT_NO_MODULE);
+		uname(&system);
+		snprintf(path, sizeof(path), "/lib/modules/%s/build/Makefile", system.release);
+		snprintf(remedy, sizeof(remedy), "modprobe expertmem; if it is not found: %s%s, "
+			 "then dkms autoinstall",
+			 access(path, F_OK) ? "install linux-headers-" : "the headers are here",
+			 access(path, F_OK) ? system.release : "");
+		tell(visit, PROBLEM, "module", remedy, "the kernel module is not loaded");
+		return;
+	}
+	tell(visit, OK, "module", NULL, "the kernel module is loaded");
+	if (!read_line("/sys/module/expertmem/version", version, sizeof(version)))
+		return;
+	if (strcmp(version, EXPERTMEM_VERSION))
+		tell(visit, NOTE, "version",
+		     "install both of one version, then rmmod expertmem; modprobe expertmem",
+		     "the module is %s, this command %s", version, EXPERTMEM_VERSION);
+	else
+		tell(visit, OK, "version", NULL, "module and command are both %s", version);
+}
+
+static void check_device(struct visit *visit)
+{
+	unsigned int major = 0, minor = 0;
+	char line[64] = "";
+	struct stat node;
+
+	if (stat(DEVICE, &node)) {
+		tell(visit, PROBLEM, "device", visit->loaded ?
+		     "mount devtmpfs on /dev; in a container, pass the device to it" :
+		     "load the module, which makes it", "there is no " DEVICE);
+		return;
+	}
+	read_line("/sys/class/misc/expertmem/dev", line, sizeof(line));
+	if (!S_ISCHR(node.st_mode) ||
+	    (sscanf(line, "%u:%u", &major, &minor) == 2 && node.st_rdev != makedev(major, minor)))
+		tell(visit, PROBLEM, "device", "rm " DEVICE "; then load the module again",
+		     DEVICE " is not the module's device");
+	else
+		tell(visit, OK, "device", NULL, DEVICE " is there, mode %04o",
+		     node.st_mode & 07777);
+}
+
+static bool in_group(gid_t gid)
+{
+	gid_t groups[1024];
+	int count = getgroups(1024, groups);
+
+	for (int i = 0; i < count; i++)
+		if (groups[i] == gid)
+			return true;
+	return getegid() == gid;
+}
+
+/* The system's database, which a session heeds only from its start. */
+static bool is_member(const struct group *group, const char *name)
+{
+	for (char **member = group->gr_mem; *member; member++)
+		if (!strcmp(*member, name))
+			return true;
+	return false;
+}
+
+static void check_rights(struct visit *visit)
+{
+	visit->fd = open(DEVICE, O_RDWR | O_CLOEXEC);
+	if (visit->fd >= 0) {
+		tell(visit, OK, "rights", NULL, "you may open " DEVICE);
+	} else if (errno == EACCES || errno == EPERM) {
+		set_status(visit, EXIT_PERMISSION);
+		tell(visit, PROBLEM, "rights", "become a member of its group, see below",
+		     "you may not open " DEVICE);
+	} else if (errno == EMFILE || errno == ENFILE || errno == EBUSY || errno == EUSERS) {
+		tell(visit, PROBLEM, "rights",
+		     "close some, or raise /sys/module/expertmem/parameters/max_experts",
+		     "as many experts are open as may be (%s)", strerror(errno));
+	} else if (errno != ENOENT) {
+		tell(visit, PROBLEM, "rights", "load the module again",
+		     DEVICE " cannot be opened: %s", strerror(errno));
+	}
+}
+
+static void check_group(struct visit *visit)
+{
+	struct passwd *user = getpwuid(geteuid());
+	const char *name = user ? user->pw_name : "USER";
+	struct group *group = getgrnam(GROUP);
+	char remedy[256];
+
+	if (!group) {
+		tell(visit, NOTE, "group", "groupadd --system " GROUP "; then load the module again",
+		     "there is no group " GROUP ": only root may run experts");
+	} else if (in_group(group->gr_gid) || !geteuid()) {
+		tell(visit, OK, "group", NULL, "%s", geteuid() ?
+		     "you are a member of the group " GROUP :
+		     "there is the group " GROUP "; root needs none");
+	} else if (is_member(group, name)) {
+		tell(visit, PROBLEM, "group", "log in again",
+		     "you are a member of the group " GROUP ", but were not when you logged in");
+	} else {
+		snprintf(remedy, sizeof(remedy), "usermod -aG " GROUP " %s, then log in again",
+			 name);
+		tell(visit, visit->fd < 0 ? PROBLEM : NOTE, "group", remedy,
+		     "you are not a member of the group " GROUP);
+	}
+}
+
+static void check_interface(struct visit *visit)
+{
+	struct expertmem_info info;
+
+	if (visit->fd < 0)
+		return;
+	if (ioctl(visit->fd, EXPERTMEM_IOC_GET_INFO, &info)) {
+		tell(visit, PROBLEM, "interface", "rm " DEVICE "; then load the module again",
+		     DEVICE " does not answer as the module does: %s", strerror(errno));
+		close(visit->fd);
+		return;
+	}
+	if (info.abi < EXPERTMEM_ABI_VERSION)
+		tell(visit, PROBLEM, "interface",
+		     "install the module of this version, then rmmod expertmem; modprobe expertmem",
+		     "the module's interface is %u, older than the %u that is needed",
+		     info.abi, EXPERTMEM_ABI_VERSION);
+	else
+		tell(visit, OK, "interface", NULL, "the module's interface is %u, %u is needed",
+		     info.abi, EXPERTMEM_ABI_VERSION);
+	if (!(info.features & EXPERTMEM_FEATURE_HUGE))
+		tell(visit, NOTE, "huge-pages", "run a kernel with transparent huge pages",
+		     "this kernel has none for experts: large blocks are slower");
+	/* it made an expert, which shall not be counted below */
+	close(visit->fd);
+}
+
+/* The library maps windows, of which it uses the least part. */
+static void check_addresses(struct visit *visit)
+{
+	struct rlimit limit;
+	char size[SIZE_TEXT];
+
+	if (getrlimit(RLIMIT_AS, &limit) || limit.rlim_cur == RLIM_INFINITY)
+		tell(visit, OK, "addresses", NULL, "address space is not limited");
+	else
+		tell(visit, PROBLEM, "addresses",
+		     "ulimit -v unlimited; limit memory by control group instead",
+		     "address space is limited to %s: windows cannot be mapped whole",
+		     size_text(size, limit.rlim_cur));
+}
+
+static void check_netlink(struct visit *visit)
+{
+	struct link *link = NULL;
+	struct totals totals = {};
+	int error;
+
+	if (!visit->loaded)
+		return;
+	error = link_open(&link);
+	if (!error)
+		error = link_totals(link, &totals);
+	if (error == -ENODEV) {
+		tell(visit, PROBLEM, "netlink",
+		     "use the initial network namespace; if this is it, update the module",
+		     "the module does not answer by netlink here");
+	} else if (error) {
+		tell(visit, PROBLEM, "netlink", NULL, "the module does not answer by netlink: %s",
+		     strerror(-error));
+	} else {
+		error = link_subscribe(link);
+		tell(visit, OK, "netlink", NULL, "the module answers: %u experts are open; you see %s",
+		     totals.experts, error ? "your own (root sees all)" : "all, and events");
+	}
+	link_close(link);
+}
+
+static void check_cgroup(struct visit *visit)
+{
+	char line[512], path[640], limit[64] = "", *group;
+	FILE *file = fopen("/proc/self/cgroup", "re");
+	bool unified = false;
+
+	/* "0::/path" is the unified hierarchy's */
+	while (file && !unified && fgets(line, sizeof(line), file))
+		unified = !strncmp(line, "0::", 3);
+	if (file)
+		fclose(file);
+	if (!unified) {
+		tell(visit, NOTE, "cgroup", NULL, "this process is in no control group (version 2)");
+		return;
+	}
+	group = line + 3;
+	group[strcspn(group, "\n")] = '\0';
+	snprintf(path, sizeof(path), "/sys/fs/cgroup%s/memory.max", group);
+	if (!read_line(path, limit, sizeof(limit)) || !strcmp(limit, "max"))
+		tell(visit, NOTE, "cgroup", "systemd-run -p MemoryMax=2G COMMAND, or MemoryMax= in the unit",
+		     "control group %s does not limit memory", group);
+	else
+		tell(visit, OK, "cgroup", NULL, "control group %s limits memory to %s bytes",
+		     group, limit);
+}
+
+static void check_huge_pages(struct visit *visit)
+{
+	char line[256] = "", *chosen, *end;
+
+	if (!read_line(THP, line, sizeof(line))) {
+		tell(visit, NOTE, "huge-pages", "run a kernel with transparent huge pages",
+		     "this kernel has no transparent huge pages: large blocks are slower");
+		return;
+	}
+	chosen = strchr(line, '[');
+	end = chosen ? strchr(chosen, ']') : NULL;
+	if (!end)
+		return;
+	*end = '\0';
+	chosen++;
+	if (!strcmp(chosen, "deny"))
+		tell(visit, NOTE, "huge-pages", "echo never > " THP,
+		     "huge pages are denied to all shared memory: large blocks are slower");
+	else if (!strcmp(chosen, "force"))
+		tell(visit, PROBLEM, "huge-pages", "echo never > " THP,
+		     "huge pages are forced on all shared memory, a switch for testing the "
+		     "kernel: experts may hold more than their limit");
+	else
+		tell(visit, OK, "huge-pages", NULL, "shmem_enabled is %s: the module decides",
+		     chosen);
+}
+
+static void check_secure_boot(struct visit *visit)
+{
+	if (!has_secure_boot())
+		tell(visit, OK, "secure-boot", NULL, "secure boot is off, or not known");
+	else if (visit->loaded)
+		tell(visit, OK, "secure-boot", NULL, "secure boot is on, and the module is loaded");
+	else
+		tell(visit, NOTE, "secure-boot",
+		     "sign the module with a key that mokutil --import has made known",
+		     "secure boot is on: a module that is not signed is refused "
+		     "(Key was rejected by service)");
+}
+
+int doctor_main(int argc, char **argv)
+{
+	struct options options = {
+		.command = "doctor", .help = help, .expected = "no arguments",
+	};
+	int status = read_options(&options, argc, argv);
+	struct visit visit = { .fd = -1 };
+
+	if (status != GO_ON)
+		return status;
+	visit.json = options.json;
+	check_module(&visit);
+	check_device(&visit);
+	check_rights(&visit);
+	check_group(&visit);
+	check_interface(&visit);
+	check_addresses(&visit);
+	check_netlink(&visit);
+	check_cgroup(&visit);
+	check_huge_pages(&visit);
+	check_secure_boot(&visit);
+	if (visit.json)
+		puts("\n]");
+	return finish_output("doctor", visit.status);
+}

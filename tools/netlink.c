@@ -1,0 +1,569 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "netlink.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <linux/genetlink.h>
+#include <netlink/genl/ctrl.h>
+#include <netlink/genl/genl.h>
+#include <netlink/netlink.h>
+
+/* Dumps that are interrupted again and again: then, what the last one said. */
+#define TRIES 8
+/* Some ten thousand events. */
+#define NEWS_BUFFER (4 << 20)
+
+struct link {
+	struct nl_sock *socket;	/* asks and is answered */
+	struct nl_sock *news;	/* hears events, and of the module's coming and going */
+	int family;		/* 0: to be found */
+	/* of the exchange that goes on, or was the last */
+	bool done, interrupted;
+	int error;
+	char reason[128];
+};
+
+/* Where an attribute goes. */
+struct field {
+	int attribute;
+	size_t offset, size;
+};
+
+#define FIELD(set, name, type, member) \
+	{ EXPERTMEM_A_##set##_##name, offsetof(struct type, member), \
+	  sizeof(((struct type *)0)->member) }
+
+static const struct field expert_fields[] = {
+	FIELD(EXPERT, ID, expert, id),
+	FIELD(EXPERT, UID, expert, uid),
+	FIELD(EXPERT, OPENER, expert, opener),
+	FIELD(EXPERT, PID, expert, pid),
+	FIELD(EXPERT, OPENED, expert, opened),
+	FIELD(EXPERT, STATE, expert, state),
+	FIELD(EXPERT, FLAGS, expert, flags),
+	FIELD(EXPERT, REGIONS, expert, regions),
+	FIELD(EXPERT, COMMITTED, expert, committed),
+	FIELD(EXPERT, RESIDENT, expert, resident),
+	FIELD(EXPERT, PEAK, expert, peak),
+	FIELD(EXPERT, LIMIT, expert, limit),
+	FIELD(EXPERT, REFUSED, expert, refused),
+	FIELD(EXPERT, CAUSE, expert, cause),
+	FIELD(EXPERT, SIGNAL, expert, signal),
+	FIELD(EXPERT, FREED_BYTES, expert, freed_bytes),
+	FIELD(EXPERT, FREED_RESIDENT, expert, freed_resident),
+	FIELD(EXPERT, FREED_REGIONS, expert, freed_regions),
+	FIELD(EXPERT, EVENT, expert, event),
+	{}
+};
+
+static const struct field region_fields[] = {
+	FIELD(REGION, OFFSET, region, offset),
+	FIELD(REGION, SIZE, region, size),
+	FIELD(REGION, ROOM, region, room),
+	FIELD(REGION, RESIDENT, region, resident),
+	{}
+};
+
+static const struct field totals_fields[] = {
+	FIELD(STATS, EXPERTS, totals, experts),
+	FIELD(STATS, MAX_EXPERTS, totals, max_experts),
+	FIELD(STATS, OPENED, totals, opened),
+	FIELD(STATS, REGIONS, totals, regions),
+	FIELD(STATS, COMMITTED, totals, committed),
+	FIELD(STATS, RESIDENT, totals, resident),
+	FIELD(STATS, TOTAL_LIMIT, totals, total_limit),
+	FIELD(STATS, DEFAULT_LIMIT, totals, default_limit),
+	FIELD(STATS, REFUSED, totals, refused),
+	FIELD(STATS, DETACHED, totals, detached),
+	FIELD(STATS, KILLED, totals, killed),
+	FIELD(STATS, RECLAIMED, totals, reclaimed),
+	FIELD(STATS, OPERATOR, totals, operated),
+	FIELD(STATS, FREED_BYTES, totals, freed_bytes),
+	FIELD(STATS, LOST_EVENTS, totals, lost_events),
+	{}
+};
+
+/* What a message brings is put at the end of an array of such things. */
+struct harvest {
+	const struct field *fields;
+	size_t size;		/* of one */
+	char *items;
+	size_t count, room;
+};
+
+struct query {
+	int command, flags;
+	int id_attribute;	/* 0: there is no id */
+	uint64_t id;
+	const uint64_t *limit;
+	struct harvest *harvest;	/* NULL: nothing but success is awaited */
+};
+
+static void read_message(void *item, const struct field *fields, struct nl_msg *message)
+{
+	struct nlattr *attrs[EXPERTMEM_A_EXPERT_MAX + 1] = {};
+
+	_Static_assert((int)EXPERTMEM_A_REGION_MAX <= EXPERTMEM_A_EXPERT_MAX &&
+		       (int)EXPERTMEM_A_STATS_MAX <= EXPERTMEM_A_EXPERT_MAX,
+		       "there is room for those of each set");
+	genlmsg_parse(nlmsg_hdr(message), 0, attrs, EXPERTMEM_A_EXPERT_MAX, NULL);
+	for (; fields->size; fields++) {
+		const struct nlattr *attr = attrs[fields->attribute];
+
+		if (attr && (size_t)nla_len(attr) == fields->size)
+			memcpy((char *)item + fields->offset, nla_data(attr), fields->size);
+	}
+}
+
+static void read_expert(struct expert *expert, struct nl_msg *message)
+{
+	struct nlattr *name;
+
+	read_message(expert, expert_fields, message);
+	name = nlmsg_find_attr(nlmsg_hdr(message), GENL_HDRLEN, EXPERTMEM_A_EXPERT_NAME);
+	if (name)
+		nla_strlcpy(expert->name, name, sizeof(expert->name));
+}
+
+/* --- answers: libnl's callbacks */
+
+static int on_valid(struct nl_msg *message, void *arg)
+{
+	struct harvest *harvest = arg;
+	void *item;
+
+	if (harvest->count == harvest->room) {
+		size_t room = harvest->room ? harvest->room * 2 : 16;
+		char *items = reallocarray(harvest->items, room, harvest->size);
+
+		if (!items)
+			return -NLE_NOMEM;
+		harvest->items = items;
+		harvest->room = room;
+	}
+	item = harvest->items + harvest->count++ * harvest->size;
+	memset(item, 0, harvest->size);
+	if (harvest->fields == expert_fields)
+		read_expert(item, message);
+	else
+		read_message(item, harvest->fields, message);
+	return NL_OK;
+}
+
+static int on_done(struct nl_msg *message, void *arg)
+{
+	const struct nlmsghdr *header = nlmsg_hdr(message);
+	struct link *link = arg;
+
+	/* a dump that could not go on says so at its end */
+	if (header->nlmsg_type == NLMSG_DONE && nlmsg_datalen(header) >= (int)sizeof(int))
+		memcpy(&link->error, nlmsg_data(header), sizeof(int));
+	link->done = true;
+	return NL_OK;
+}
+
+static int on_interrupted(struct nl_msg *message, void *arg)
+{
+	(void)message;
+	((struct link *)arg)->interrupted = true;
+	return NL_OK;
+}
+
+/* The kernel's words are in attributes behind the request, or its header, sent back. */
+static int on_error(struct sockaddr_nl *from, struct nlmsgerr *error, void *arg)
+{
+	const struct nlmsghdr *header = (struct nlmsghdr *)((char *)error - NLMSG_HDRLEN);
+	size_t skip = NLMSG_ALIGN(sizeof(*error));
+	struct link *link = arg;
+	struct nlattr *attr;
+	int left;
+
+	(void)from;
+	link->error = error->error;
+	link->done = true;
+	if (!(header->nlmsg_flags & NLM_F_CAPPED))
+		skip += NLMSG_ALIGN(error->msg.nlmsg_len - NLMSG_HDRLEN);
+	left = (int)header->nlmsg_len - NLMSG_HDRLEN - (int)skip;
+	if (!(header->nlmsg_flags & NLM_F_ACK_TLVS) || left <= 0)
+		return NL_STOP;
+	attr = nla_find((struct nlattr *)((char *)error + skip), left, NLMSGERR_ATTR_MSG);
+	if (attr)
+		nla_strlcpy(link->reason, attr, sizeof(link->reason));
+	return NL_STOP;
+}
+
+static int ignore_sequence(struct nl_msg *message, void *arg)
+{
+	(void)message;
+	(void)arg;
+	return NL_OK;
+}
+
+/* --- questions */
+
+static int find_family(struct link *link)
+{
+	int one = 1;
+
+	if (!link->socket) {
+		link->socket = nl_socket_alloc();
+		if (!link->socket)
+			return -ENOMEM;
+		if (genl_connect(link->socket)) {
+			nl_socket_free(link->socket);
+			link->socket = NULL;
+			return errno ? -errno : -EIO;
+		}
+		setsockopt(nl_socket_get_fd(link->socket), SOL_NETLINK, NETLINK_EXT_ACK,
+			   &one, sizeof(one));
+	}
+	link->family = genl_ctrl_resolve(link->socket, EXPERTMEM_FAMILY_NAME);
+	if (link->family > 0)
+		return 0;
+	link->family = 0;
+	return -ENODEV;
+}
+
+static int send_query(struct link *link, const struct query *query)
+{
+	struct nl_msg *message = nlmsg_alloc();
+	int error = -NLE_NOMEM;
+
+	if (message &&
+	    genlmsg_put(message, NL_AUTO_PORT, NL_AUTO_SEQ, link->family, 0, query->flags,
+			query->command, EXPERTMEM_FAMILY_VERSION) &&
+	    (!query->id_attribute || !nla_put_u64(message, query->id_attribute, query->id)) &&
+	    (!query->limit || !nla_put_u64(message, EXPERTMEM_A_EXPERT_LIMIT, *query->limit)))
+		error = nl_send_auto(link->socket, message);
+	nlmsg_free(message);
+	return error;
+}
+
+static int exchange(struct link *link, const struct query *query)
+{
+	struct nl_cb *callbacks = nl_cb_alloc(NL_CB_DEFAULT);
+	int error;
+
+	if (!callbacks)
+		return -ENOMEM;
+	link->done = link->interrupted = false;
+	link->error = 0;
+	link->reason[0] = '\0';
+	if (query->harvest) {
+		query->harvest->count = 0;
+		nl_cb_set(callbacks, NL_CB_VALID, NL_CB_CUSTOM, on_valid, query->harvest);
+	}
+	nl_cb_set(callbacks, NL_CB_ACK, NL_CB_CUSTOM, on_done, link);
+	nl_cb_set(callbacks, NL_CB_FINISH, NL_CB_CUSTOM, on_done, link);
+	nl_cb_set(callbacks, NL_CB_DUMP_INTR, NL_CB_CUSTOM, on_interrupted, link);
+	nl_cb_err(callbacks, NL_CB_CUSTOM, on_error, link);
+
+	error = send_query(link, query);
+	while (error >= 0 && !link->done)
+		error = nl_recvmsgs(link->socket, callbacks);
+	nl_cb_put(callbacks);
+	if (link->done)
+		return link->error;
+	/* what may still arrive belongs to no later question */
+	nl_socket_free(link->socket);
+	link->socket = NULL;
+	link->family = 0;
+	return error == -NLE_NOMEM ? -ENOMEM : -EIO;
+}
+
+static int ask(struct link *link, const struct query *query)
+{
+	int error = 0;
+
+	for (int i = 0; i < TRIES; i++) {
+		int family = link->family;
+
+		error = family ? 0 : find_family(link);
+		if (!error)
+			error = exchange(link, query);
+		/* no such expert; or no such family any more, or it has another number */
+		if (error == -ENOENT && family) {
+			error = find_family(link);
+			if (error || link->family == family)
+				return error ? error : -ENOENT;
+			continue;
+		}
+		/* each expert is told rightly, but one that came or went may be missing */
+		if (error || !link->interrupted)
+			return error;
+	}
+	return error;
+}
+
+/* Of questions that are answered by one thing. */
+static int ask_one(struct link *link, struct query *query, const struct field *fields,
+		   void *item, size_t size)
+{
+	struct harvest harvest = { .fields = fields, .size = size };
+	int error;
+
+	query->harvest = &harvest;
+	error = ask(link, query);
+	if (!error && harvest.count)
+		memcpy(item, harvest.items, size);
+	else if (!error)
+		error = -EIO;
+	free(harvest.items);
+	return error;
+}
+
+/* Of those that are answered by any number. */
+static int ask_all(struct link *link, struct query *query, const struct field *fields,
+		   void **items, size_t size, size_t *count)
+{
+	struct harvest harvest = { .fields = fields, .size = size };
+	int error;
+
+	query->flags = NLM_F_DUMP;
+	query->harvest = &harvest;
+	error = ask(link, query);
+	if (error) {
+		free(harvest.items);
+		harvest = (struct harvest){};
+	}
+	*items = harvest.items;
+	*count = harvest.count;
+	return error;
+}
+
+int link_experts(struct link *link, struct expert **experts, size_t *count)
+{
+	struct query query = { .command = EXPERTMEM_CMD_EXPERT_GET };
+	void *items;
+	int error;
+
+	error = ask_all(link, &query, expert_fields, &items, sizeof(**experts), count);
+	*experts = items;
+	return error;
+}
+
+int link_regions(struct link *link, uint64_t id, struct region **regions, size_t *count)
+{
+	struct query query = {
+		.command = EXPERTMEM_CMD_REGION_GET,
+		.id_attribute = EXPERTMEM_A_REGION_ID,
+		.id = id,
+	};
+	void *items;
+	int error;
+
+	error = ask_all(link, &query, region_fields, &items, sizeof(**regions), count);
+	*regions = items;
+	return error;
+}
+
+int link_expert(struct link *link, uint64_t id, struct expert *expert)
+{
+	struct query query = {
+		.command = EXPERTMEM_CMD_EXPERT_GET,
+		.id_attribute = EXPERTMEM_A_EXPERT_ID,
+		.id = id,
+	};
+
+	return ask_one(link, &query, expert_fields, expert, sizeof(*expert));
+}
+
+int link_totals(struct link *link, struct totals *totals)
+{
+	struct query query = { .command = EXPERTMEM_CMD_STATS_GET };
+
+	return ask_one(link, &query, totals_fields, totals, sizeof(*totals));
+}
+
+int link_limit(struct link *link, uint64_t id, uint64_t limit)
+{
+	const struct query query = {
+		.command = EXPERTMEM_CMD_EXPERT_SET,
+		.id_attribute = EXPERTMEM_A_EXPERT_ID,
+		.id = id,
+		.limit = &limit,
+	};
+
+	return ask(link, &query);
+}
+
+int link_terminate(struct link *link, uint64_t id)
+{
+	const struct query query = {
+		.command = EXPERTMEM_CMD_TERMINATE,
+		.id_attribute = EXPERTMEM_A_EXPERT_ID,
+		.id = id,
+	};
+
+	return ask(link, &query);
+}
+
+int link_reclaim(struct link *link, uint64_t id, struct expert *freed)
+{
+	struct query query = {
+		.command = EXPERTMEM_CMD_RECLAIM,
+		.id_attribute = EXPERTMEM_A_EXPERT_ID,
+		.id = id,
+	};
+
+	return ask_one(link, &query, expert_fields, freed, sizeof(*freed));
+}
+
+/* --- news */
+
+/* Groups are resolved on the other socket, for here an answer would come among events. */
+static int join(struct link *link, const char *family, const char *name)
+{
+	int group = genl_ctrl_resolve_grp(link->socket, family, name);
+
+	if (group < 0)
+		return -ENODEV;
+	if (setsockopt(nl_socket_get_fd(link->news), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP,
+		       &group, sizeof(group)))
+		return -errno;
+	return 0;
+}
+
+static int join_events(struct link *link)
+{
+	int error = find_family(link);
+
+	return error ? error : join(link, EXPERTMEM_FAMILY_NAME, EXPERTMEM_MCGRP_EVENTS);
+}
+
+static int subscribe(struct link *link)
+{
+	int size = NEWS_BUFFER, error;
+
+	if (genl_connect(link->news))
+		return -ENOMEM;
+	/* beyond what anybody may have; the lesser is what there is without the right to it */
+	if (setsockopt(nl_socket_get_fd(link->news), SOL_SOCKET, SO_RCVBUFFORCE, &size,
+		       sizeof(size)))
+		setsockopt(nl_socket_get_fd(link->news), SOL_SOCKET, SO_RCVBUF, &size,
+			   sizeof(size));
+	/* first of the module's coming, so that it is not missed */
+	error = join(link, "nlctrl", "notify");
+	return error ? error : join_events(link);
+}
+
+int link_subscribe(struct link *link)
+{
+	int error;
+
+	link->news = nl_socket_alloc();
+	error = link->news ? subscribe(link) : -ENOMEM;
+	if (error) {
+		nl_socket_free(link->news);
+		link->news = NULL;
+	}
+	return error;
+}
+
+/* One message of the socket of news. */
+struct message {
+	struct link *link;
+	int news;
+	struct expert *event;
+};
+
+static int on_news(struct nl_msg *message, void *arg)
+{
+	const struct genlmsghdr *header = genlmsg_hdr(nlmsg_hdr(message));
+	struct message *got = arg;
+	struct nlattr *name;
+
+	if (nlmsg_hdr(message)->nlmsg_type != GENL_ID_CTRL) {
+		if (header->cmd == EXPERTMEM_CMD_EVENT) {
+			memset(got->event, 0, sizeof(*got->event));
+			read_expert(got->event, message);
+			got->news = NEWS_EVENT;
+		}
+		return NL_OK;
+	}
+	name = nlmsg_find_attr(nlmsg_hdr(message), GENL_HDRLEN, CTRL_ATTR_FAMILY_NAME);
+	if (!name || nla_strcmp(name, EXPERTMEM_FAMILY_NAME))
+		return NL_OK;
+	if (header->cmd == CTRL_CMD_DELFAMILY) {
+		got->link->family = 0;
+		got->news = NEWS_UNLOADED;
+	} else if (header->cmd == CTRL_CMD_NEWFAMILY) {
+		got->news = NEWS_LOADED;
+	}
+	return NL_OK;
+}
+
+static int receive(struct link *link, struct expert *event)
+{
+	struct message got = { .link = link, .news = NEWS_NONE, .event = event };
+	struct nl_cb *callbacks = nl_cb_alloc(NL_CB_DEFAULT);
+	int error;
+
+	if (!callbacks)
+		return -ENOMEM;
+	nl_cb_set(callbacks, NL_CB_SEQ_CHECK, NL_CB_CUSTOM, ignore_sequence, NULL);
+	nl_cb_set(callbacks, NL_CB_VALID, NL_CB_CUSTOM, on_news, &got);
+	errno = 0;
+	error = nl_recvmsgs(link->news, callbacks);
+	nl_cb_put(callbacks);
+	if (error < 0 && errno != ENOBUFS)
+		return errno == EINTR || errno == EAGAIN ? NEWS_NONE : -EIO;
+	if (error < 0)
+		got.news = NEWS_LOST;
+	/* what was lost may have been the module's coming; to join again does no harm */
+	if (got.news == NEWS_LOADED || got.news == NEWS_LOST) {
+		error = join_events(link);
+		if (error && error != -ENODEV)
+			return error;
+	}
+	return got.news;
+}
+
+int link_next(struct link *link, int timeout, struct expert *event)
+{
+	struct pollfd poll_fd = { .events = POLLIN };
+	int ready;
+
+	if (!link->news)
+		return -ENOTCONN;
+	poll_fd.fd = nl_socket_get_fd(link->news);
+	ready = poll(&poll_fd, 1, timeout);
+	if (ready < 0 && errno != EINTR)
+		return -errno;
+	return ready > 0 ? receive(link, event) : NEWS_NONE;
+}
+
+/* --- the link itself */
+
+int link_open(struct link **link)
+{
+	int error;
+
+	*link = calloc(1, sizeof(**link));
+	if (!*link)
+		return -ENOMEM;
+	error = find_family(*link);
+	if (error) {
+		link_close(*link);
+		*link = NULL;
+	}
+	return error;
+}
+
+void link_close(struct link *link)
+{
+	if (!link)
+		return;
+	nl_socket_free(link->socket);
+	nl_socket_free(link->news);
+	free(link);
+}
+
+const char *link_reason(const struct link *link)
+{
+	return link && link->reason[0] ? link->reason : NULL;
+}

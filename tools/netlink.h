@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the kernel knows of experts, by its netlink family. All else of the command speaks
+ * in these structs; netlink.c alone knows of sockets, messages and attributes.
+ *
+ * Functions return 0 or a negative error number: that of the kernel, whose words for it
+ * link_reason() has, or -ENODEV where the module is not loaded. A link outlives the
+ * module: once it is loaded again, the next call finds it.
+ */
+#ifndef NETLINK_H
+#define NETLINK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <linux/expertmem.h>
+
+/* Sizes in bytes; what EXPERTMEM_A_EXPERT_* in the header says of each. */
+struct expert {
+	uint64_t id;
+	char name[32];		/* as its host wrote it, or "" */
+	uint32_t uid;
+	uint32_t opener;	/* 0: a process that we do not see */
+	uint32_t pid;		/* 0: the same, or none */
+	uint64_t opened;	/* ns of CLOCK_BOOTTIME */
+	uint32_t state;		/* enum expertmem_state */
+	uint32_t flags;
+	uint64_t regions, committed, resident, peak, limit, refused;
+	/* once it was reclaimed */
+	uint32_t cause;		/* enum expertmem_cause */
+	uint32_t signal;	/* 0: none */
+	uint64_t freed_bytes, freed_resident, freed_regions;
+	uint32_t event;		/* enum expertmem_event, from link_next() */
+};
+
+struct region {
+	uint64_t offset, size, room, resident;
+};
+
+/* Of all experts, and since the module was loaded. */
+struct totals {
+	uint32_t experts, max_experts;
+	uint64_t opened, regions, committed, resident, total_limit, default_limit, refused;
+	uint64_t detached, killed, reclaimed, operated;
+	uint64_t freed_bytes, lost_events;
+};
+
+struct link;
+
+int link_open(struct link **link);
+void link_close(struct link *link);
+
+/* What the kernel said to the last error, or NULL. */
+const char *link_reason(const struct link *link);
+
+/* All that the caller may read, by id. The caller frees @experts. */
+int link_experts(struct link *link, struct expert **experts, size_t *count);
+int link_regions(struct link *link, uint64_t id, struct region **regions, size_t *count);
+int link_expert(struct link *link, uint64_t id, struct expert *expert);
+int link_totals(struct link *link, struct totals *totals);
+
+int link_limit(struct link *link, uint64_t id, uint64_t limit);
+int link_terminate(struct link *link, uint64_t id);
+/* @freed: of it, freed_* are set */
+int link_reclaim(struct link *link, uint64_t id, struct expert *freed);
+
+/* From now on, events wait for link_next(). -EPERM: they are not for the caller. */
+int link_subscribe(struct link *link);
+
+enum news {
+	NEWS_NONE,		/* until the time was up, or a signal came */
+	NEWS_EVENT,		/* @event is filled in */
+	NEWS_LOST,		/* there were more than the socket could hold */
+	NEWS_UNLOADED,
+	NEWS_LOADED,
+};
+
+/*
+ * @timeout: milliseconds, -1 for none. Return an enum news, or a negative error: -ENOTCONN
+ * without link_subscribe().
+ */
+int link_next(struct link *link, int timeout, struct expert *event);
+
+#endif /* NETLINK_H */

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0
+/* expertmem show: everything of one expert. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "command.h"
+#include "operate.h"
+#include "options.h"
+#include "view.h"
+
+/* Regions that are shown where not all are asked for. */
+#define SOME 16
+#define BAR 40
+
+static const char help[] =
+"Usage: expertmem show [OPTION]... ID|NAME\n"
+"\n"
+"Show all that the kernel knows of one expert, and its regions, the largest first.\n"
+"\n"
+"  --all    show all regions, not only the 16 largest\n"
+"  --bytes  print sizes in bytes, without units\n"
+"  --json   print one object, with all regions\n"
+"  --help   print this text\n"
+"\n"
+"A number is an id. A name that several experts have is refused, with their ids.\n"
+"\n"
+"Example:\n"
+"  expertmem show topusers\n"
+"\n"
+"The keys of the object are those of 'expertmem list --help', and\n"
+"  region_list              array of objects, by offset\n"
+"Those of a region; sizes are bytes:\n"
+"  window                   small (4 KiB pages) or huge (2 MiB pages)\n"
+"  offset                   device offset of its first byte\n"
+"  size                     as committed\n"
+"  room                     how far it was asked to be able to grow, 0 if not\n"
+"  resident                 in memory\n"
+"\n"
+"Exit status:\n"
+"  0    done\n"
+"  1    there is no such expert, or several, or it failed\n"
+"  2    wrong command line\n"
+"  3    the module is not loaded\n"
+"  4    not permitted\n";
+
+static const char *window_of(const struct region *region)
+{
+	return region->offset < EXPERTMEM_HUGE_OFFSET ? "small" : "huge";
+}
+
+static int by_offset(const void *left, const void *right)
+{
+	const struct region *a = left, *b = right;
+
+	return (a->offset > b->offset) - (a->offset < b->offset);
+}
+
+static int by_size(const void *left, const void *right)
+{
+	const struct region *a = left, *b = right;
+
+	return a->size == b->size ? by_offset(a, b) : (b->size > a->size) - (b->size < a->size);
+}
+
+static void print_json(const struct expert *expert, const struct region *regions, size_t count)
+{
+	struct json json, one;
+
+	json_begin(&json, stdout, true);
+	json_expert(&json, expert);
+	json_key(&json, "region_list");
+	putchar('[');
+	for (size_t i = 0; i < count; i++) {
+		fputs(i ? ",\n    " : "\n    ", stdout);
+		json_begin(&one, stdout, false);
+		json_string(&one, "window", window_of(&regions[i]));
+		json_number(&one, "offset", regions[i].offset);
+		json_number(&one, "size", regions[i].size);
+		json_number(&one, "room", regions[i].room);
+		json_number(&one, "resident", regions[i].resident);
+		json_end(&one);
+	}
+	fputs(count ? "\n  ]" : "]", stdout);
+	json_end(&json);
+	putchar('\n');
+}
+
+/* Of use against limit, where standard output is a terminal. */
+static void print_bar(const struct expert *expert)
+{
+	unsigned int percent = percent_of(expert->committed, expert->limit);
+	int filled = percent < 100 ? percent * BAR / 100 : BAR;
+
+	if (!is_colourful())
+		return;
+	printf("  [%s", escape(use_colour(expert)));
+	for (int i = 0; i < BAR; i++)
+		putchar(i < filled ? '#' : '.');
+	printf("%s]", escape(PLAIN));
+}
+
+static const char *process_text(char text[static NAME_TEXT], uint32_t pid)
+{
+	char path[NAME_TEXT], comm[17] = "";
+	FILE *file;
+
+	if (!pid)
+		return "none that we see";
+	snprintf(path, sizeof(path), "/proc/%u/comm", pid);
+	file = fopen(path, "re");
+	if (file) {
+		if (fgets(comm, sizeof(comm), file))
+			comm[strcspn(comm, "\n")] = '\0';
+		fclose(file);
+	}
+	snprintf(text, NAME_TEXT, *comm ? "%u (%s)" : "%u", pid, comm);
+	return plain_text(text);
+}
+
+static void print_expert(const struct expert *expert, bool raw)
+{
+	char text[NAME_TEXT], size[SIZE_TEXT];
+	enum colour colour = state_colour(expert);
+
+	printf("%s%s%s\n", escape(BOLD), title_text(text, expert), escape(PLAIN));
+	printf("  state      %s%s%s\n", escape(colour), state_word(expert->state),
+	       escape(PLAIN));
+	if (expert->state == EXPERTMEM_STATE_RECLAIMED) {
+		printf("             %s;\n", cause_text(text, expert));
+		printf("             %s were taken back, ",
+		       amount_text(size, expert->freed_bytes, raw));
+		printf("%s of it from memory\n",
+		       amount_text(size, expert->freed_resident, raw));
+	}
+	printf("  user       %s\n", user_text(text, expert->uid));
+	printf("  opened     %s ago", duration_text(size, age_of(expert)));
+	printf(" by process %s\n", process_text(text, expert->opener));
+	printf("  process    %s\n", process_text(text, expert->pid));
+	printf("  committed  %s", amount_text(size, expert->committed, raw));
+	if (expert->limit) {
+		printf(" of %s, %u %%", amount_text(size, expert->limit, raw),
+		       percent_of(expert->committed, expert->limit));
+		print_bar(expert);
+	}
+	printf("\n  resident   %s\n", amount_text(size, expert->resident, raw));
+	printf("  peak       %s\n", amount_text(size, expert->peak, raw));
+	printf("  limit      %s\n", limit_text(size, expert->limit, raw));
+	printf("  refused    %" PRIu64 " call%s for want of memory\n", expert->refused,
+	       expert->refused == 1 ? "" : "s");
+	if (expert->flags & EXPERTMEM_CONFIG_UNSWAPPABLE)
+		puts("  swap       never");
+	printf("  regions    %" PRIu64 "\n", expert->regions);
+}
+
+static void print_regions(const struct region *regions, size_t count, bool all, bool raw)
+{
+	char size[SIZE_TEXT];
+
+	if (!count)
+		return;
+	printf("\n  %-6s  %14s  %14s  %14s  %14s\n", "WINDOW", "OFFSET", "SIZE", "RESIDENT",
+	       "ROOM");
+	for (size_t i = 0; i < count && (all || i < SOME); i++) {
+		printf("  %-6s  %#14" PRIx64, window_of(&regions[i]), regions[i].offset);
+		printf("  %14s", amount_text(size, regions[i].size, raw));
+		printf("  %14s", amount_text(size, regions[i].resident, raw));
+		printf("  %14s\n",
+		       regions[i].room ? amount_text(size, regions[i].room, raw) : "-");
+	}
+	if (!all && count > SOME)
+		printf("  and %zu smaller; --all shows them\n", count - SOME);
+}
+
+int show_main(int argc, char **argv)
+{
+	struct options options = {
+		.command = "show", .help = help, .takes = TAKES_BYTES | TAKES_ALL,
+		.operands = 1, .expected = "one expert",
+	};
+	int status = read_options(&options, argc, argv), error;
+	struct region *regions = NULL;
+	char title[NAME_TEXT];
+	struct expert expert;
+	struct link *link;
+	size_t count;
+
+	if (status != GO_ON)
+		return status;
+	status = operate_open("show", &link);
+	if (status)
+		return status;
+	status = operate_choose("show", link, options.operand[0], &expert);
+	if (status)
+		goto out_close;
+	error = link_regions(link, expert.id, &regions, &count);
+	if (error) {
+		status = operate_failed("show", link, error, title_text(title, &expert));
+		goto out_close;
+	}
+	if (count)
+		qsort(regions, count, sizeof(*regions), options.json ? by_offset : by_size);
+	if (options.json) {
+		print_json(&expert, regions, count);
+	} else {
+		print_expert(&expert, options.bytes);
+		print_regions(regions, count, options.all, options.bytes);
+	}
+	free(regions);
+	status = finish_output("show", EXIT_OK);
+out_close:
+	link_close(link);
+	return status;
+}

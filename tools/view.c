@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "view.h"
+
+#include <inttypes.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+const char *state_word(uint32_t state)
+{
+	static const char *const words[] = {
+		[EXPERTMEM_STATE_IDLE]		= "idle",
+		[EXPERTMEM_STATE_RUNNING]	= "running",
+		[EXPERTMEM_STATE_TERMINATING]	= "terminating",
+		[EXPERTMEM_STATE_RECLAIMED]	= "reclaimed",
+	};
+
+	/* of a later module */
+	return state < sizeof(words) / sizeof(words[0]) ? words[state] : "unknown";
+}
+
+static const char *cause_word(uint32_t cause)
+{
+	static const char *const words[] = {
+		[EXPERTMEM_CAUSE_DETACH]	= "detach",
+		[EXPERTMEM_CAUSE_RECLAIM]	= "reclaim",
+		[EXPERTMEM_CAUSE_OPERATOR]	= "operator",
+	};
+
+	return cause < sizeof(words) / sizeof(words[0]) ? words[cause] : "unknown";
+}
+
+const char *cause_text(char text[static NAME_TEXT], const struct expert *expert)
+{
+	const char *signal = sigabbrev_np(expert->signal);
+
+	if (expert->cause == EXPERTMEM_CAUSE_OPERATOR)
+		return "reclaimed by an operator";
+	if (expert->cause == EXPERTMEM_CAUSE_RECLAIM)
+		return "reclaimed by its host";
+	if (expert->cause != EXPERTMEM_CAUSE_DETACH)
+		return "reclaimed";
+	if (!expert->signal)
+		return "its process ended or let go of it";
+	if (signal)
+		snprintf(text, NAME_TEXT, "its process was killed by SIG%s", signal);
+	else
+		snprintf(text, NAME_TEXT, "its process was killed by signal %u", expert->signal);
+	return text;
+}
+
+const char *user_text(char text[static NAME_TEXT], uint32_t uid)
+{
+	/* lists have the same few users again and again */
+	static uint32_t last_uid;
+	static char last[NAME_TEXT];
+	struct passwd *user;
+
+	if (!*last || last_uid != uid) {
+		user = getpwuid(uid);
+		if (user)
+			snprintf(last, sizeof(last), "%s", user->pw_name);
+		else
+			snprintf(last, sizeof(last), "%u", uid);
+		last_uid = uid;
+	}
+	memcpy(text, last, NAME_TEXT);
+	return plain_text(text);
+}
+
+const char *name_text(char text[static NAME_TEXT], const struct expert *expert)
+{
+	snprintf(text, NAME_TEXT, "%s", *expert->name ? expert->name : "-");
+	return plain_text(text);
+}
+
+const char *title_text(char text[static NAME_TEXT], const struct expert *expert)
+{
+	if (*expert->name)
+		snprintf(text, NAME_TEXT, "%s (expert %" PRIu64 ")", expert->name, expert->id);
+	else
+		snprintf(text, NAME_TEXT, "expert %" PRIu64, expert->id);
+	return plain_text(text);
+}
+
+const char *amount_text(char text[static SIZE_TEXT], uint64_t bytes, bool raw)
+{
+	if (!raw)
+		return size_text(text, bytes);
+	snprintf(text, SIZE_TEXT, "%" PRIu64, bytes);
+	return text;
+}
+
+const char *limit_text(char text[static SIZE_TEXT], uint64_t bytes, bool raw)
+{
+	return bytes ? amount_text(text, bytes, raw) : "none";
+}
+
+static double clock_seconds(clockid_t clock)
+{
+	struct timespec time;
+
+	clock_gettime(clock, &time);
+	return time.tv_sec + time.tv_nsec / 1e9;
+}
+
+double age_of(const struct expert *expert)
+{
+	double age = clock_seconds(CLOCK_BOOTTIME) - expert->opened / 1e9;
+
+	/* in a time namespace our clock may be behind the kernel's */
+	return age > 0 ? age : 0;
+}
+
+unsigned int percent_of(uint64_t part, uint64_t whole)
+{
+	return whole ? part * 100.0 / whole : 0;
+}
+
+const char *time_text(char text[static SIZE_TEXT], double seconds)
+{
+	time_t whole = seconds;
+	struct tm parts;
+	size_t length;
+
+	gmtime_r(&whole, &parts);
+	length = strftime(text, SIZE_TEXT, "%Y-%m-%dT%H:%M:%S", &parts);
+	snprintf(text + length, SIZE_TEXT - length, ".%03uZ",
+		 (unsigned int)((seconds - whole) * 1000));
+	return text;
+}
+
+bool is_colourful(void)
+{
+	static int answer = -1;
+	const char *no = getenv("NO_COLOR"), *terminal = getenv("TERM");
+
+	if (answer < 0)
+		answer = isatty(STDOUT_FILENO) && !(no && *no) && terminal &&
+			 strcmp(terminal, "dumb");
+	return answer;
+}
+
+enum colour state_colour(const struct expert *expert)
+{
+	switch (expert->state) {
+	case EXPERTMEM_STATE_RUNNING:
+		return GREEN;
+	case EXPERTMEM_STATE_TERMINATING:
+		return YELLOW;
+	case EXPERTMEM_STATE_RECLAIMED:
+		return RED;
+	default:
+		return PLAIN;
+	}
+}
+
+enum colour use_colour(const struct expert *expert)
+{
+	unsigned int percent = percent_of(expert->committed, expert->limit);
+
+	return percent >= 90 ? RED : percent >= 75 ? YELLOW : PLAIN;
+}
+
+const char *escape(enum colour colour)
+{
+	static const char *const sequences[] = {
+		[PLAIN] = "\033[0m", [BOLD] = "\033[1m", [GREEN] = "\033[32m",
+		[YELLOW] = "\033[33m", [RED] = "\033[31m",
+	};
+
+	return is_colourful() ? sequences[colour] : "";
+}
+
+void json_expert(struct json *json, const struct expert *expert)
+{
+	bool reclaimed = expert->state == EXPERTMEM_STATE_RECLAIMED;
+	char user[NAME_TEXT], opened[SIZE_TEXT];
+	double age = age_of(expert);
+
+	json_number(json, "id", expert->id);
+	json_string(json, "name", *expert->name ? expert->name : NULL);
+	json_string(json, "state", state_word(expert->state));
+	json_string(json, "user", user_text(user, expert->uid));
+	json_number(json, "uid", expert->uid);
+	json_maybe(json, "pid", expert->pid, expert->pid);
+	json_maybe(json, "opener_pid", expert->opener, expert->opener);
+	json_string(json, "opened", time_text(opened, clock_seconds(CLOCK_REALTIME) - age));
+	json_number(json, "age_seconds", age);
+	json_number(json, "regions", expert->regions);
+	json_number(json, "committed", expert->committed);
+	json_number(json, "resident", expert->resident);
+	json_number(json, "peak", expert->peak);
+	json_number(json, "limit", expert->limit);
+	json_number(json, "refused", expert->refused);
+	json_bool(json, "unswappable", expert->flags & EXPERTMEM_CONFIG_UNSWAPPABLE);
+	json_string(json, "cause", reclaimed ? cause_word(expert->cause) : NULL);
+	json_maybe(json, "signal", reclaimed && expert->signal, expert->signal);
+	json_maybe(json, "freed_bytes", reclaimed, expert->freed_bytes);
+	json_maybe(json, "freed_resident", reclaimed, expert->freed_resident);
+	json_maybe(json, "freed_regions", reclaimed, expert->freed_regions);
+}
