@@ -161,6 +161,7 @@ static void check_device(struct visit *visit)
 {
 	unsigned int major = 0, minor = 0;
 	char line[64] = "";
+	struct group *group = getgrnam(GROUP);
 	struct stat node;
 
 	if (stat(DEVICE, &node)) {
@@ -174,6 +175,10 @@ static void check_device(struct visit *visit)
 	    (sscanf(line, "%u:%u", &major, &minor) == 2 && node.st_rdev != makedev(major, minor)))
 		tell(visit, PROBLEM, "device", "rm " DEVICE "; then load the module again",
 		     DEVICE " is not the module's device");
+	else if (group && node.st_gid != group->gr_gid)
+		tell(visit, geteuid() ? PROBLEM : NOTE, "device",
+		     "install udev's rule, 60-expertmem.rules; then udevadm trigger " DEVICE,
+		     DEVICE " is there, but does not belong to the group " GROUP);
 	else
 		tell(visit, OK, "device", NULL, DEVICE " is there, mode %04o",
 		     node.st_mode & 07777);

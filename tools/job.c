@@ -73,6 +73,26 @@ static pid_t start(struct job *job, struct account *account, const sigset_t *mas
 	_exit(EXIT_FAILED);
 }
 
+#define MEMORY_TEXT (4 * SIZE_TEXT)
+
+/* The kernel's numbers; without the module, what the library knows. */
+static void memory_text(char text[static MEMORY_TEXT], const struct expertmem_stats *stats)
+{
+	char resident[SIZE_TEXT], committed[SIZE_TEXT], limit[SIZE_TEXT];
+
+	if (stats->backend != EXPERTMEM_BACKEND_DEVICE) {
+		snprintf(text, MEMORY_TEXT, "%s live", size_text(resident, stats->live_bytes));
+		return;
+	}
+	size_text(resident, stats->resident);
+	size_text(committed, stats->committed);
+	if (stats->limit)
+		snprintf(text, MEMORY_TEXT, "%s resident, %s of %s", resident, committed,
+			 size_text(limit, stats->limit));
+	else
+		snprintf(text, MEMORY_TEXT, "%s resident, %s committed", resident, committed);
+}
+
 /*
  * On a terminal one line, rewritten in place; the cursor stays at its start, where
  * the expert's own output may come. Elsewhere a line for every ten per cent.
@@ -81,27 +101,27 @@ static void show_progress(struct job *job, bool terminal, LONG *shown)
 {
 	struct expertmem_progress progress;
 	struct expertmem_stats stats;
-	char size[SIZE_TEXT], line[512];
+	char memory[MEMORY_TEXT], line[512];
 	struct winsize window;
 	int width = 79;
 
 	if (expertmem_progress(job->key, &progress) || expertmem_stats(job->key, &stats))
 		return;
 	plain_text(progress.text);
-	size_text(size, stats.live_bytes);
+	memory_text(memory, &stats);
 	if (!terminal) {
 		if (progress.calls && progress.percent / 10 > *shown / 10) {
-			fprintf(stderr, "%s: %d %%, %s live, %s\n", job->name,
-				(int)progress.percent, size, progress.text);
+			fprintf(stderr, "%s: %d %%, %s, %s\n", job->name,
+				(int)progress.percent, memory, progress.text);
 			*shown = progress.percent;
 		}
 		return;
 	}
 	if (!ioctl(STDERR_FILENO, TIOCGWINSZ, &window) && window.ws_col)
 		width = window.ws_col - 1;
-	snprintf(line, sizeof(line), "%s [%-20.*s] %2d %%  %s live  %s", job->name,
+	snprintf(line, sizeof(line), "%s [%-20.*s] %2d %%  %s  %s", job->name,
 		 (int)progress.percent / 5, "####################", (int)progress.percent,
-		 size, progress.text);
+		 memory, progress.text);
 	fprintf(stderr, "\r\033[K%.*s\r", width, line);
 }
 

@@ -124,8 +124,9 @@ static void print_event(const struct expert *expert, bool raw)
 			     colours[expert->event] : PLAIN;
 	char name[NAME_TEXT];
 
+	name_text(name, expert);
 	print_time(now());
-	printf("%4" PRIu64 "  %s%*s  ", expert->id, name_text(name, expert),
+	printf("%4" PRIu64 "  %s%*s  ", expert->id, name,
 	       text_columns(name) < 12 ? 12 - text_columns(name) : 0, "");
 	printf("%s%-9s%s  ", escape(colour), event_word(expert->event), escape(PLAIN));
 	print_details(expert, raw);

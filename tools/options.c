@@ -16,8 +16,8 @@ static const struct {
 	struct option option;
 	unsigned int takes;
 } known[] = {
-	{ { "help",   no_argument,	 NULL, HELP } },
-	{ { "json",   no_argument,	 NULL, JSON } },
+	{ { "help",   no_argument,	 NULL, HELP },	 0 },
+	{ { "json",   no_argument,	 NULL, JSON },	 0 },
 	{ { "bytes",  no_argument,	 NULL, BYTES },	 TAKES_BYTES },
 	{ { "wait",   no_argument,	 NULL, WAIT },	 TAKES_WAIT },
 	{ { "sort",   required_argument, NULL, SORT },	 TAKES_SORT },

@@ -88,12 +88,13 @@ static void print_words(const struct totals *totals, bool raw)
 		printf(", %u %% in use", percent_of(totals->committed, totals->total_limit));
 	printf("; %s for each, if its host sets no other\n",
 	       limit_text(size, totals->default_limit, raw));
-	printf("refused    %" PRIu64 " calls for want of memory\n", totals->refused);
-	printf("reclaimed  %" PRIu64 " experts as their process ended or let go, %" PRIu64
-	       " of them killed by a signal;\n"
-	       "           %" PRIu64 " by their host, %" PRIu64 " by an operator; %s in all\n",
-	       totals->detached, totals->killed, totals->reclaimed, totals->operated,
-	       amount_text(size, totals->freed_bytes, raw));
+	printf("refused    %" PRIu64 " call%s for want of memory\n", totals->refused,
+	       totals->refused == 1 ? "" : "s");
+	printf("reclaimed  %s; as a process ended or let go %" PRIu64 ", by a signal %" PRIu64
+	       " of these;\n"
+	       "           by a host %" PRIu64 ", by an operator %" PRIu64 "\n",
+	       amount_text(size, totals->freed_bytes, raw), totals->detached, totals->killed,
+	       totals->reclaimed, totals->operated);
 	if (totals->lost_events)
 		printf("events     %" PRIu64 " could not be sent\n", totals->lost_events);
 }

@@ -178,8 +178,10 @@ void json_expert(struct json *json, const struct expert *expert)
 {
 	bool reclaimed = expert->state == EXPERTMEM_STATE_RECLAIMED;
 	char user[NAME_TEXT], opened[SIZE_TEXT];
-	double age = age_of(expert);
+	static double boot;	/* when, by one look at the clocks: the same for all experts */
 
+	if (!boot)
+		boot = clock_seconds(CLOCK_REALTIME) - clock_seconds(CLOCK_BOOTTIME);
 	json_number(json, "id", expert->id);
 	json_string(json, "name", *expert->name ? expert->name : NULL);
 	json_string(json, "state", state_word(expert->state));
@@ -187,8 +189,8 @@ void json_expert(struct json *json, const struct expert *expert)
 	json_number(json, "uid", expert->uid);
 	json_maybe(json, "pid", expert->pid, expert->pid);
 	json_maybe(json, "opener_pid", expert->opener, expert->opener);
-	json_string(json, "opened", time_text(opened, clock_seconds(CLOCK_REALTIME) - age));
-	json_number(json, "age_seconds", age);
+	json_string(json, "opened", time_text(opened, boot + expert->opened / 1e9));
+	json_number(json, "age_seconds", age_of(expert));
 	json_number(json, "regions", expert->regions);
 	json_number(json, "committed", expert->committed);
 	json_number(json, "resident", expert->resident);
