@@ -9,6 +9,7 @@ bindir	?= $(PREFIX)/bin
 includedir ?= $(PREFIX)/include
 expertdir ?= $(libdir)/expertmem
 mandir	?= $(PREFIX)/share/man
+completiondir ?= $(PREFIX)/share/bash-completion/completions
 
 CFLAGS	?= -O2 -g
 WARN	:= -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wpointer-arith -Wshadow -Werror
@@ -215,6 +216,7 @@ INSTALLED = $(addprefix $(DESTDIR), \
 	$(libdir)/libexpertmem-malloc.so $(libdir)/libexpertmem-malloc.so.1 \
 	$(libdir)/libexpertmem-malloc.so.$(VERSION) \
 	$(libdir)/udev/rules.d/60-expertmem.rules $(libdir)/modules-load.d/expertmem.conf \
+	$(completiondir)/expertmem \
 	$(patsubst $(B)/experts/%,$(expertdir)/%,$(EXPERTS)) \
 	$(patsubst Documentation/man/%,$(mandir)/%,$(PAGES)))
 
@@ -232,6 +234,7 @@ install: lib tools ## install library, headers and command below PREFIX (the mod
 	  -e 's|@version@|$(VERSION)|' libexpertmem/libexpertmem.pc.in > $(DESTDIR)$(libdir)/pkgconfig/libexpertmem.pc
 	install -D -m 644 tools/60-expertmem.rules $(DESTDIR)$(libdir)/udev/rules.d/60-expertmem.rules
 	install -D -m 644 tools/expertmem.modules-load $(DESTDIR)$(libdir)/modules-load.d/expertmem.conf
+	install -D -m 644 tools/completion/expertmem $(DESTDIR)$(completiondir)/expertmem
 	install -m 755 $(EXPERTS) $(DESTDIR)$(expertdir)/
 	for n in 1 3 7; do \
 	  install -D -m 644 -t $(DESTDIR)$(mandir)/man$$n Documentation/man/man$$n/* || exit; \

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <linux/genetlink.h>
 #include <netlink/genl/ctrl.h>
@@ -205,10 +206,22 @@ static int ignore_sequence(struct nl_msg *message, void *arg)
 
 /* --- questions */
 
+/*
+ * To ask for a family that is not there has the kernel load its module. Who looks must not
+ * undo somebody's rmmod.
+ */
+static bool is_unloaded(void)
+{
+	return !access("/sys/module", F_OK) && access("/sys/module/expertmem", F_OK);
+}
+
 static int find_family(struct link *link)
 {
 	int one = 1;
 
+	link->family = 0;
+	if (is_unloaded())
+		return -ENODEV;
 	if (!link->socket) {
 		link->socket = nl_socket_alloc();
 		if (!link->socket)

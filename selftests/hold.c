@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * An expert to look at, for tests of those who look. No test of its own.
+ *
+ *   hold NAME LIMIT SIZE COUNT	an expert with COUNT regions of SIZE bytes, all touched, until
+ *				it is asked to stop; SIGUSR1 makes it ask for another one
+ *   hold --churn COUNT		open and close COUNT experts
+ */
+#include "expertmem_test.h"
+
+static volatile sig_atomic_t more;
+
+static void on_signal(int signal)
+{
+	(void)signal;
+	more = 1;
+}
+
+static void take(const struct window *window, __u64 size)
+{
+	__u64 offset;
+	int err = region_alloc(window, size, &offset);
+
+	if (err)
+		fprintf(stderr, "hold: %s\n", strerror(-err));
+	else
+		memset(at(window, offset), 1, size);
+}
+
+static int churn(int count)
+{
+	while (count--) {
+		int fd = expert_open();
+
+		if (fd < 0)
+			return 1;
+		close(fd);
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct timespec tick = { .tv_nsec = 20 * 1000 * 1000 };
+	const volatile struct expertmem_status *status;
+	struct expertmem_config config = {};
+	struct window window;
+	int fd, count;
+
+	if (argc == 3 && !strcmp(argv[1], "--churn"))
+		return churn(atoi(argv[2]));
+	if (argc != 5)
+		return 2;
+
+	signal(SIGUSR1, on_signal);
+	snprintf(config.name, sizeof(config.name), "%s", argv[1]);
+	config.limit = strtoull(argv[2], NULL, 0);
+	fd = expert_open();
+	if (fd < 0 || expert_ioctl(fd, EXPERTMEM_IOC_CONFIGURE, &config) ||
+	    window_map(&window, &small_window, fd, GIB)) {
+		fprintf(stderr, "hold: cannot have an expert: %s\n", strerror(errno));
+		return 1;
+	}
+	status = status_map(fd);
+	for (count = atoi(argv[4]); count; count--)
+		take(&window, strtoull(argv[3], NULL, 0));
+	printf("%llu\n", expert_stat(fd).id);
+	fflush(stdout);
+
+	while (!(status->flags & EXPERTMEM_STATUS_TERMINATE)) {
+		nanosleep(&tick, NULL);
+		if (more)
+			take(&window, strtoull(argv[3], NULL, 0));
+		more = 0;
+	}
+	return 0;
+}
