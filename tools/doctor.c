@@ -47,9 +47,9 @@ static const char help[] =
 "  message                  what was seen, in words\n"
 "  remedy                   what to do, or null\n"
 "\n"
-"Exit status: that of the first problem, or 0\n"
+"Exit status:\n"
 "  0    no problem\n"
-"  1    any other problem than these\n"
+"  1    problems, but neither of these\n"
 "  2    wrong command line\n"
 "  3    the module is not loaded\n"
 "  4    no permission for the device\n";
@@ -60,7 +60,7 @@ struct visit {
 	bool json, some;
 	bool loaded;
 	int fd;		/* of the device while it is looked at, -1: it could not be opened */
-	int status;	/* of the first problem */
+	int status;
 };
 
 static void __attribute__((format(printf, 5, 6)))
@@ -96,10 +96,10 @@ tell(struct visit *visit, enum result result, const char *check, const char *rem
 	json_end(&json);
 }
 
-/* A problem that has an exit status of its own, if it is the first. */
+/* A problem that has an exit status of its own: of several, the first. */
 static void set_status(struct visit *visit, int status)
 {
-	if (!visit->status)
+	if (!visit->status || visit->status == EXIT_FAILED)
 		visit->status = status;
 }
 

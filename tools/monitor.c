@@ -176,7 +176,7 @@ static int watch(struct link *link, const struct options *options)
 			break;
 		case NEWS_LOST:
 			print_notice(options->json, "lost",
-				     "events were lost here: they came faster than they were read");
+				     "events were lost: they came faster than they were read");
 			break;
 		case NEWS_UNLOADED:
 			print_notice(options->json, "unloaded", "the module was unloaded");
