@@ -90,7 +90,7 @@ static const struct sorting {
 	char key;
 	const char *word;
 	int (*compare)(const void *left, const void *right);
-} sortings[] = {
+} orders[] = {
 	{ 'r', "resident", by_resident }, { 'g', "rate", by_rate },
 	{ 'c', "committed", by_committed }, { 'p', "peak", by_peak }, { 'i', "id", by_id },
 	{}
@@ -344,7 +344,7 @@ static bool obey(struct screen *screen, int key)
 			act(screen, key);
 		return true;
 	}
-	for (const struct sorting *sorting = sortings; sorting->key; sorting++) {
+	for (const struct sorting *sorting = orders; sorting->key; sorting++) {
 		if (key != sorting->key)
 			continue;
 		screen->sorting = sorting;
@@ -420,7 +420,7 @@ int top_main(int argc, char **argv)
 		.command = "top", .help = help, .expected = "no arguments", .delay = 1,
 		.takes = TAKES_BYTES | TAKES_SORT | TAKES_DELAY | NO_JSON, .sort = "resident",
 	};
-	struct screen screen = { .options = &options, .sorting = sortings };
+	struct screen screen = { .options = &options, .sorting = orders };
 	int status = read_options(&options, argc, argv);
 
 	if (status != GO_ON)
