@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "command.h"
 #include "view.h"
@@ -18,8 +19,11 @@ int operate_failed(const char *command, const struct link *link, int error,
 	fprintf(stderr, "expertmem %s: ", command);
 	switch (error) {
 	case -ENODEV:
-		fputs("the kernel module is not loaded: modprobe expertmem\n"
-		      "('expertmem doctor' says more)\n", stderr);
+		fputs(access("/sys/module/expertmem", F_OK) ?
+		      "the kernel module is not loaded: modprobe expertmem\n" :
+		      "the kernel module does not answer: it does so in the initial network\n"
+		      "namespace only\n", stderr);
+		fputs("('expertmem doctor' says more)\n", stderr);
 		return EXIT_NO_MODULE;
 	case -EPERM:
 		fprintf(stderr, "%s%snot permitted: %s\n", expert ? expert : "",
