@@ -80,8 +80,10 @@ void em_unlock(struct em_expert *expert)
 		    expert->heap.nr_seen && !em_whole_program;
 
 	pthread_mutex_unlock(&expert->lock);
-	if (self->index && self->busy == EM_PARKED)
-		__atomic_store_n(&self->busy, EM_BUSY, __ATOMIC_RELAXED);
+	/* Released, so that who takes the record over knows that all this was before. */
+	if (self->index)
+		__atomic_store_n(&self->busy, self->busy == EM_PARKED ? EM_BUSY : self->busy,
+				 __ATOMIC_RELEASE);
 	if (em_whole_program)
 		pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (idle)
