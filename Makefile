@@ -236,7 +236,7 @@ install: lib tools ## install library, headers and command below PREFIX (the mod
 	install -D -m 644 tools/expertmem.modules-load $(DESTDIR)$(libdir)/modules-load.d/expertmem.conf
 	install -D -m 644 tools/completion/expertmem $(DESTDIR)$(completiondir)/expertmem
 	install -m 755 $(EXPERTS) $(DESTDIR)$(expertdir)/
-	for n in 1 3 7; do \
+	for n in 1 3 4 7 8; do \
 	  install -D -m 644 -t $(DESTDIR)$(mandir)/man$$n Documentation/man/man$$n/* || exit; \
 	done
 
