@@ -18,6 +18,12 @@
 /* regions of the small window that have grown to this size have huge pages inside */
 #define LARGE	(2 * EM_HUGE)
 
+/* at this one, the pages that are there become huge ones (Linux 6.1) */
+#define SETTLED	(4 * EM_HUGE)
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE	25
+#endif
+
 /**
  * struct node - a region and the gap behind it
  * @start: offset in the window
@@ -373,8 +379,11 @@ static bool anon_resize(struct em_expert *expert, void *region, size_t old, size
 		give_back(expert, (char *)region + size, old - size);
 	else if (!take(expert, (char *)region + old, size - old))
 		return gaps_resize(gaps, start, size, old, em_granule(window)), false;
-	if (size / EM_HUGE > old / EM_HUGE)
+	if (size / EM_HUGE > old / EM_HUGE) {
 		advise(expert, region, size, MADV_HUGEPAGE);
+		if (size >= SETTLED)
+			advise(expert, region, size, MADV_COLLAPSE);
+	}
 	return true;
 }
 

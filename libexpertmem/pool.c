@@ -5,7 +5,7 @@
 #include "internal.h"
 
 /* small slabs that are used before huge chunks are */
-#define SMALL_SEGMENT	(2UL << 20)
+#define SMALL_SEGMENT	(8UL << 20)
 
 /* so many slabs that are to be used again wait for one em_quiesce() */
 #define LIMBO_MAX	32
@@ -173,7 +173,10 @@ static bool grow_huge(struct em_expert *expert)
 /* More slabs: huge pages as soon as they pay, but rather small ones than none. */
 static bool grow(struct em_expert *expert)
 {
-	if (expert->heap.small.used >= SMALL_SEGMENT &&
+	/* with AddressSanitizer they are never given back, see shrink_small() */
+	size_t most = expert->debug & EM_DEBUG_ASAN ? SMALL_SEGMENT / 4 : SMALL_SEGMENT;
+
+	if (expert->heap.small.used >= most &&
 	    !(expert->flags & EXPERTMEM_NO_HUGE) && grow_huge(expert))
 		return true;
 	return grow_small(expert);
