@@ -27,71 +27,80 @@ static void *fail(LPDWORD error, DWORD code)
 
 /* ------------------------------------------------------------------- bad pointers */
 
-static bool is_live_locked(struct em_expert *expert, const void *p)
+static __attribute__((noinline)) SIZE_T answer(HEXPERTKEY key, enum expertmem_finding_kind kind,
+					       const void *p, DWORD error)
 {
-	size_t size;
-	bool live;
-
-	em_lock_slot(expert);
-	live = expert->attached && em_owner_of(p) == expert &&
-	       !(em_status(expert) & EXPERTMEM_STATUS_RECLAIMED) &&
-	       em_heap_size(expert, p, &size);
-	em_unlock(expert);
-	return live;
+	if (__atomic_load_n(&em_slot_of(key)->heard, __ATOMIC_RELAXED))
+		em_tell(&(struct expertmem_finding){
+			.key = key, .kind = kind, .error = error, .pointer = p,
+		});
+	return error;
 }
 
-/* Is @p a live block of this expert, which is not the caller's? */
-static bool is_live(struct em_expert *expert, const void *p)
+/* What is wrong with @p, which was no live block of the expert of @key? */
+static SIZE_T bad(HEXPERTKEY key, enum expertmem_finding_kind kind, const void *p)
 {
-	struct em_thread *self = em_self;
+	struct em_expert *owner = em_owner_of(p);
+	bool live = false;
+	size_t size;
+
+	if (owner && owner != em_slot_of(key)) {
+		em_lock_slot(owner);
+		live = owner->attached && em_owner_of(p) == owner &&
+		       !(em_status(owner) & EXPERTMEM_STATUS_RECLAIMED) &&
+		       em_heap_size(owner, p, &size);
+		em_unlock(owner);
+	}
+	return answer(key, kind, p, live ? NMERR_ACCESS_DENIED : NMERR_INVALID_PARAMETER);
+}
+
+/* Ends a section in which the same was found. */
+static inline SIZE_T end_bad(HEXPERTKEY key, enum expertmem_finding_kind kind, const void *p,
+			     DWORD error)
+{
+	bool heard = __atomic_load_n(&em_mine.expert->heard, __ATOMIC_RELAXED);
+
+	em_end(em_self);
+	return unlikely(heard) ? answer(key, kind, p, error) : error;
+}
+
+/* Ends a section: @p is in the windows of this expert. */
+static inline SIZE_T bad_here(HEXPERTKEY key, enum expertmem_finding_kind kind, const void *p)
+{
+	return end_bad(key, kind, p, NMERR_INVALID_PARAMETER);
+}
+
+/* Ends a section: @p is in the windows of another expert. */
+static __attribute__((noinline)) SIZE_T bad_others(HEXPERTKEY key,
+						   enum expertmem_finding_kind kind,
+						   const void *p, const struct em_expert *owner)
+{
 	const struct em_slab *slab;
 	uint32_t offset;
 	int live = -1;
 	size_t size;
 
-	if (self->busy == EM_IDLE) {
-		em_enter(self);
-		/* While that gate is open and this is a section, the expert stays. */
-		if (__atomic_load_n(&expert->gate, __ATOMIC_ACQUIRE) &&
-		    !(em_status(expert) & EXPERTMEM_STATUS_RECLAIMED)) {
-			slab = em_slab_at(expert, p, &offset);
-			live = slab ? em_slab_size(slab, offset, &size) :
-				      em_large_peek(expert, p, &size);
-		}
-		em_end(self);
+	/* While its gate is open and this is a section, it stays. */
+	if (__atomic_load_n(&owner->gate, __ATOMIC_ACQUIRE) &&
+	    !(em_status(owner) & EXPERTMEM_STATUS_RECLAIMED)) {
+		slab = em_slab_at(owner, p, &offset);
+		live = slab ? em_slab_size(slab, offset, &size) :
+			      em_large_peek(&owner->heap, p, &size);
 	}
-	return live < 0 ? is_live_locked(expert, p) : live;
+	if (live >= 0)
+		return end_bad(key, kind, p,
+			       live ? NMERR_ACCESS_DENIED : NMERR_INVALID_PARAMETER);
+	em_end(em_self);
+	return bad(key, kind, p);
 }
 
-static __attribute__((noinline)) DWORD bad_and_told(HEXPERTKEY key,
-						    enum expertmem_finding_kind kind,
-						    const void *p, DWORD error)
+/* Ends a section: @p is not in the windows of this expert. */
+static inline SIZE_T bad_elsewhere(HEXPERTKEY key, enum expertmem_finding_kind kind,
+				   const void *p)
 {
-	em_tell(&(struct expertmem_finding){
-		.key = key, .kind = kind, .error = error, .pointer = p,
-	});
-	return error;
-}
+	const struct em_expert *owner = em_owner_of(p);
 
-static __attribute__((noinline)) DWORD bad_elsewhere(HEXPERTKEY key,
-						     enum expertmem_finding_kind kind,
-						     const void *p, struct em_expert *owner)
-{
-	DWORD error = is_live(owner, p) ? NMERR_ACCESS_DENIED : NMERR_INVALID_PARAMETER;
-
-	return em_is_heard(key) ? bad_and_told(key, kind, p, error) : error;
-}
-
-/* What is wrong with @p, which was no live block of the expert of @key? */
-static DWORD bad(HEXPERTKEY key, enum expertmem_finding_kind kind, const void *p)
-{
-	struct em_expert *owner = em_owner_of(p);
-
-	if (owner && owner != em_slot_of(key))
-		return bad_elsewhere(key, kind, p, owner);
-	if (unlikely(em_is_heard(key)))
-		return bad_and_told(key, kind, p, NMERR_INVALID_PARAMETER);
-	return NMERR_INVALID_PARAMETER;
+	return unlikely(owner) ? bad_others(key, kind, p, owner) : bad_here(key, kind, p);
 }
 
 /* ------------------------------------------------------------------------ sections */
@@ -168,62 +177,6 @@ static void *alloc_in_section(HEXPERTKEY key, size_t size, size_t alignment)
 			       em_class_of(size, alignment));
 	end(key);
 	return block;
-}
-
-/* Ends a section. 1: freed, 0: bad, -1: it takes the lock */
-static int free_and_end(HEXPERTKEY key, const void *p, struct em_slab *slab, uint32_t offset)
-{
-	int freed = -1;
-	size_t size;
-
-	if (!__atomic_load_n(&slab->base, __ATOMIC_ACQUIRE)) {
-		freed = em_large_peek(em_mine.expert, p, &size) ? -1 : 0;
-		em_end(em_self);
-		return freed;
-	}
-	switch (em_slab_free(em_mine.expert, em_mine.local, slab, offset)) {
-	case EM_FREED:
-		freed = 1;
-		break;
-	case EM_BAD:
-		freed = 0;
-		break;
-	case EM_FOREIGN:
-		break;
-	}
-	end(key);
-	return freed;
-}
-
-static int free_in_section(HEXPERTKEY key, void *p)
-{
-	struct em_slab *slab;
-	uint32_t offset;
-
-	if (!begin_any(key))
-		return -1;
-	if (em_slab_of(p, &slab, &offset))
-		return free_and_end(key, p, slab, offset);
-	em_end(em_self);
-	return 0;
-}
-
-/* The same, by whatever it takes; true: freed */
-static bool free_quietly(HEXPERTKEY key, void *p)
-{
-	int freed = free_in_section(key, p);
-	struct expertmem_finding none;
-	struct em_expert *expert;
-
-	if (freed >= 0)
-		return freed;
-	expert = em_lock(key);
-	if (!expert)
-		return false;
-	freed = !(em_status(expert) & EXPERTMEM_STATUS_RECLAIMED) &&
-		em_heap_free(expert, p, &none);
-	em_unlock(expert);
-	return freed;
 }
 
 /* -------------------------------------------------------------------------- locked */
@@ -312,6 +265,19 @@ static __attribute__((noinline)) void *alloc_peak(void *block, LPDWORD error)
 	return block;
 }
 
+/* Free a block that nobody has heard of. */
+static void drop(HEXPERTKEY key, void *block)
+{
+	struct em_expert *expert = em_lock(key);
+	struct expertmem_finding none;
+
+	if (!expert)
+		return;
+	if (!(em_status(expert) & EXPERTMEM_STATUS_RECLAIMED))
+		em_heap_free(expert, block, &none);
+	em_unlock(expert);
+}
+
 /* Tell what a call has found besides what it answers. */
 static void tell(const struct expertmem_finding *found)
 {
@@ -345,8 +311,14 @@ static __attribute__((noinline)) void *realloc_locked(HEXPERTKEY key, void *p, s
 /* Ends a section. */
 static __attribute__((noinline)) void *realloc_bad(HEXPERTKEY key, const void *p, LPDWORD error)
 {
-	em_end(em_self);
-	return fail(error, bad(key, EXPERTMEM_BAD_REALLOC, p));
+	return fail(error, bad_here(key, EXPERTMEM_BAD_REALLOC, p));
+}
+
+/* Ends a section. */
+static __attribute__((noinline)) void *realloc_elsewhere(HEXPERTKEY key, const void *p,
+							 LPDWORD error)
+{
+	return fail(error, bad_elsewhere(key, EXPERTMEM_BAD_REALLOC, p));
 }
 
 /* Ends a section: no slab is there. */
@@ -355,7 +327,7 @@ static __attribute__((noinline)) void *realloc_large(HEXPERTKEY key, void *p, si
 {
 	size_t old;
 
-	if (!em_large_peek(em_mine.expert, p, &old))
+	if (!em_large_peek(&em_mine.expert->heap, p, &old))
 		return realloc_bad(key, p, error);
 	em_end(em_self);
 	return realloc_locked(key, p, size, site, error);
@@ -370,24 +342,28 @@ static __attribute__((noinline)) void *realloc_small(HEXPERTKEY key, void *p, si
 	struct em_local *local = em_mine.local;
 	uint32_t offset = (uintptr_t)p % EM_SLAB_SIZE;
 	void *new = NULL;
+	bool done = false;
 	size_t old;
 
 	if (em_slab_resize(expert, local, slab, offset, size, false) == EM_FREED) {
 		new = p;
+		done = true;
 	} else if (size <= EM_SMALL_MAX && em_slab_is_mine(slab, local) &&
 		   em_slab_size(slab, offset, &old)) {
 		new = em_local_alloc(expert, local, size, em_class_of(size, 1));
-		if (new)
+		if (new) {
 			memcpy(new, p, old < size ? old : size);
+			done = em_slab_free(expert, local, slab, offset) == EM_FREED;
+		}
 	}
 	end(key);
-	if (new && (new == p || free_quietly(key, p))) {
+	if (done) {
 		fail(error, NMERR_SUCCESS);
 		return new;
 	}
-	/* Another thread has freed it meanwhile, or closed the expert. */
+	/* Another thread is about to free it, or to share the slab. */
 	if (new)
-		free_quietly(key, new);
+		drop(key, new);
 	return realloc_locked(key, p, size, site, error);
 }
 
@@ -399,7 +375,7 @@ static inline void *realloc_in_section(HEXPERTKEY key, void *p, size_t size, con
 	size_t old;
 
 	if (unlikely(!em_slab_of(p, &slab, &offset)))
-		return realloc_bad(key, p, error);
+		return realloc_elsewhere(key, p, error);
 	if (unlikely(!__atomic_load_n(&slab->base, __ATOMIC_ACQUIRE)))
 		return realloc_large(key, p, size, site, error);
 	if (unlikely(!em_slab_size(slab, offset, &old)))
@@ -437,20 +413,6 @@ static SIZE_T free_locked(HEXPERTKEY key, void *p)
 	return freed ? NMERR_SUCCESS : bad(key, EXPERTMEM_BAD_FREE, p);
 }
 
-/* @freed: as free_in_section() has it */
-static SIZE_T free_rest(HEXPERTKEY key, void *p, int freed)
-{
-	if (freed < 0)
-		return free_locked(key, p);
-	return freed ? NMERR_SUCCESS : bad(key, EXPERTMEM_BAD_FREE, p);
-}
-
-static __attribute__((noinline)) SIZE_T free_slow(HEXPERTKEY key, void *p)
-{
-	return free_rest(key, p, p ? free_in_section(key, p) : -1);
-}
-
-
 /* Ends a section: the slab may belong in another list now. */
 static __attribute__((noinline)) SIZE_T free_and_place(struct em_slab *slab)
 {
@@ -462,30 +424,54 @@ static __attribute__((noinline)) SIZE_T free_and_place(struct em_slab *slab)
 /* Ends a section. */
 static __attribute__((noinline)) SIZE_T free_bad(HEXPERTKEY key, const void *p)
 {
-	em_end(em_self);
-	if (!p)
-		return NMERR_SUCCESS;
-	return bad(key, EXPERTMEM_BAD_FREE, p);
+	return bad_here(key, EXPERTMEM_BAD_FREE, p);
 }
 
-/* Ends a section: no slab is there. */
-static __attribute__((noinline)) SIZE_T free_large(HEXPERTKEY key, void *p)
+/* Ends a section. */
+static __attribute__((noinline)) SIZE_T free_elsewhere(HEXPERTKEY key, const void *p)
+{
+	if (p)
+		return bad_elsewhere(key, EXPERTMEM_BAD_FREE, p);
+	em_end(em_self);
+	return NMERR_SUCCESS;
+}
+
+/* Ends a section: a slab is there, whose blocks the thread may not free just so. */
+static __attribute__((noinline)) SIZE_T free_foreign(HEXPERTKEY key, void *p,
+						     struct em_slab *slab, uint32_t offset)
+{
+	enum em_freed freed = em_slab_free(em_mine.expert, em_mine.local, slab, offset);
+
+	if (freed == EM_BAD)
+		return free_bad(key, p);
+	end(key);
+	return freed == EM_FREED ? NMERR_SUCCESS : free_locked(key, p);
+}
+
+/* Ends a section: no more is known than that @p is in the windows. */
+static __attribute__((noinline)) SIZE_T free_any(HEXPERTKEY key, void *p,
+						 struct em_slab *slab, uint32_t offset)
 {
 	size_t size;
 
-	if (!em_large_peek(em_mine.expert, p, &size))
+	if (__atomic_load_n(&slab->base, __ATOMIC_ACQUIRE))
+		return free_foreign(key, p, slab, offset);
+	if (!em_large_peek(&em_mine.expert->heap, p, &size))
 		return free_bad(key, p);
 	em_end(em_self);
 	return free_locked(key, p);
 }
 
-/* Ends a section: this is no slab whose blocks the thread may free just so. */
-static __attribute__((noinline)) SIZE_T free_foreign(HEXPERTKEY key, void *p,
-						     struct em_slab *slab, uint32_t offset)
+static __attribute__((noinline)) SIZE_T free_slow(HEXPERTKEY key, void *p)
 {
-	if (!__atomic_load_n(&slab->base, __ATOMIC_ACQUIRE))
-		return free_large(key, p);
-	return free_rest(key, p, free_and_end(key, p, slab, offset));
+	struct em_slab *slab;
+	uint32_t offset;
+
+	if (!p || !begin(key))
+		return free_locked(key, p);
+	if (!em_slab_of(p, &slab, &offset))
+		return free_elsewhere(key, p);
+	return free_any(key, p, slab, offset);
 }
 
 static __attribute__((noinline)) SIZE_T size_locked(HEXPERTKEY key, void *p)
@@ -509,9 +495,17 @@ static __attribute__((noinline)) SIZE_T size_locked(HEXPERTKEY key, void *p)
 /* Ends a section. */
 static __attribute__((noinline)) SIZE_T size_bad(HEXPERTKEY key, const void *p)
 {
-	em_end(em_self);
+	bad_here(key, EXPERTMEM_BAD_SIZE, p);
+	return 0;
+}
+
+/* Ends a section. */
+static __attribute__((noinline)) SIZE_T size_elsewhere(HEXPERTKEY key, const void *p)
+{
 	if (p)
-		bad(key, EXPERTMEM_BAD_SIZE, p);
+		bad_elsewhere(key, EXPERTMEM_BAD_SIZE, p);
+	else
+		em_end(em_self);
 	return 0;
 }
 
@@ -519,7 +513,7 @@ static __attribute__((noinline)) SIZE_T size_bad(HEXPERTKEY key, const void *p)
 static __attribute__((noinline)) SIZE_T size_large(HEXPERTKEY key, void *p)
 {
 	size_t size;
-	int live = em_large_peek(em_mine.expert, p, &size);
+	int live = em_large_peek(&em_mine.expert->heap, p, &size);
 
 	if (!live)
 		return size_bad(key, p);
@@ -534,7 +528,7 @@ static inline SIZE_T size_in_section(HEXPERTKEY key, void *p)
 	size_t size;
 
 	if (unlikely(!em_slab_of(p, &slab, &offset)))
-		return size_bad(key, p);
+		return size_elsewhere(key, p);
 	if (unlikely(!__atomic_load_n(&slab->base, __ATOMIC_ACQUIRE)))
 		return size_large(key, p);
 	if (unlikely(!em_slab_size(slab, offset, &size)))
@@ -599,10 +593,10 @@ SIZE_T WINAPI ExpertFreeMemory(HEXPERTKEY hExpertKey, LPVOID pMemory)
 	if (unlikely(!em_begin(self, hExpertKey)))
 		return free_slow(hExpertKey, pMemory);
 	if (unlikely(!em_slab_of(pMemory, &slab, &offset)))
-		return free_bad(em_mine.key, pMemory);
+		return free_elsewhere(em_mine.key, pMemory);
 	if (unlikely(__atomic_load_n(&slab->owner, __ATOMIC_RELAXED) !=
 		     (uintptr_t)em_mine.local))
-		return free_foreign(em_mine.key, pMemory, slab, offset);
+		return free_any(em_mine.key, pMemory, slab, offset);
 	if (unlikely(!em_block_at(slab, offset, &i)))
 		return free_bad(em_mine.key, pMemory);
 	state = em_get_state(slab->states, i);

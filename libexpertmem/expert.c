@@ -44,6 +44,7 @@ static int open_slot(const struct expertmem_options *options,
 	expert->flags = options->flags;
 	expert->keep = em_whole_program;
 	expert->debug = debug;
+	expert->heard = debug & EM_DEBUG_HEARD;
 	expert->control = control;
 	error = backend->open(expert, options, fd);
 	if (error)
@@ -296,8 +297,10 @@ int expertmem_listen(HEXPERTKEY key, expertmem_listener listener, void *arg)
 
 	if (!expert)
 		return EXPERTMEM_E_KEY;
-	__atomic_store_n(&expert->listener, listener, __ATOMIC_RELAXED);
+	expert->listener = listener;
 	expert->listener_arg = arg;
+	__atomic_store_n(&expert->heard, listener || expert->debug & EM_DEBUG_HEARD,
+			 __ATOMIC_RELAXED);
 	em_unlock(expert);
 	return EXPERTMEM_OK;
 }

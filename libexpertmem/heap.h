@@ -157,6 +157,23 @@ struct em_local {
 	struct em_slab *pending __attribute__((aligned(64)));
 } __attribute__((aligned(64)));
 
+/* A large block; @address 0: this place of the table is free. */
+struct em_large {
+	uintptr_t address;
+	size_t size;
+	size_t room;		/* the same, and what is kept behind */
+	char *region;		/* starts before @address where that is aligned */
+};
+
+/*
+ * Open addressing: at most half of the places are taken. A table is replaced by one of
+ * twice the size behind it. The old one stays, for calls may still look there.
+ */
+struct em_large_table {
+	size_t mask;
+	struct em_large places[];
+};
+
 /* A region that grows in place, used from its start. */
 struct em_array {
 	char *base;
@@ -228,7 +245,6 @@ void em_pool_trim(struct em_expert *expert);
 
 /* large.c */
 struct em_large *em_large_find(const struct em_expert *expert, const void *p);
-int em_large_peek(const struct em_expert *expert, const void *p, size_t *size);
 void *em_large_alloc(struct em_expert *expert, size_t size, size_t room, size_t alignment);
 void *em_large_alloc_guarded(struct em_expert *expert, size_t size);
 bool em_large_resize(struct em_expert *expert, struct em_large *large, size_t size);
@@ -359,6 +375,40 @@ static inline bool em_slab_size(const struct em_slab *slab, uint32_t offset, siz
 
 	*size = state - 1U;
 	return em_is_live(state);
+}
+
+/* Where in the table the large block at @address is, or would be. */
+static inline struct em_large *em_large_place(struct em_large_table *table, uintptr_t address)
+{
+	size_t i = (address >> 4) * 0x9e3779b97f4a7c15 >> 20;
+
+	for (;; i++) {
+		struct em_large *large = &table->places[i & table->mask];
+		uintptr_t found = __atomic_load_n(&large->address, __ATOMIC_RELAXED);
+
+		if (found == address || !found)
+			return large;
+	}
+}
+
+/* In a section: 1 if a large block starts at @p, 0 if not, -1: look with the lock held. */
+static inline int em_large_peek(const struct em_heap *heap, const void *p, size_t *size)
+{
+	uint32_t version = __atomic_load_n(&heap->large_version, __ATOMIC_ACQUIRE);
+	struct em_large_table *table = __atomic_load_n(&heap->large, __ATOMIC_ACQUIRE);
+	const struct em_large *large;
+	bool found;
+
+	/* but with EM_DEBUG_GUARD, for which there are no sections, they start at pages */
+	if (!table || (uintptr_t)p % EM_PAGE)
+		return 0;
+	if (version & 1)
+		return -1;
+	large = em_large_place(table, (uintptr_t)p);
+	found = __atomic_load_n(&large->address, __ATOMIC_RELAXED);
+	*size = __atomic_load_n(&large->size, __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	return __atomic_load_n(&heap->large_version, __ATOMIC_RELAXED) == version ? found : -1;
 }
 
 #endif /* EM_HEAP_H */

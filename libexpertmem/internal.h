@@ -188,6 +188,7 @@ enum {
 	EM_DEBUG_BLOCKS		= (1 << 6) - 1,
 	EM_DEBUG_REPORT		= 1 << 6,
 	EM_DEBUG_ABORT		= 1 << 7,
+	EM_DEBUG_HEARD		= EM_DEBUG_REPORT | EM_DEBUG_ABORT,
 };
 
 #include "heap.h"
@@ -226,6 +227,7 @@ struct em_expert {
 		size_t size;
 	} *poisoned;			/* with EM_DEBUG_ASAN */
 	size_t nr_poisoned;
+	bool heard;			/* somebody is to be told what is found */
 	uint64_t limit;			/* ANON */
 	int fd;				/* DEVICE */
 	const struct em_backend *backend;
@@ -259,15 +261,6 @@ static inline struct em_expert *em_owner_of(const void *p)
 	return owner ? &em_experts[owner - 1] : NULL;
 }
 
-/* Is there anybody to tell what is found? */
-static inline bool em_is_heard(HEXPERTKEY key)
-{
-	const struct em_expert *expert = em_slot_of(key);
-
-	return __atomic_load_n(&expert->listener, __ATOMIC_RELAXED) ||
-	       expert->debug & (EM_DEBUG_REPORT | EM_DEBUG_ABORT);
-}
-
 static inline char *em_window_base(const struct em_expert *expert, enum em_window window)
 {
 	return expert->base + (window == EM_HUGE_WINDOW ? expert->window : 0);
@@ -295,7 +288,6 @@ static inline uint32_t em_status(const struct em_expert *expert)
 {
 	return __atomic_load_n(expert->status, __ATOMIC_RELAXED);
 }
-
 
 /* The slab that @p points into; NULL also where large blocks may be. */
 static inline struct em_slab *em_slab_at(const struct em_expert *expert, const void *p,

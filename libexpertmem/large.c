@@ -6,23 +6,6 @@
  */
 #include "internal.h"
 
-/* A large block; @address 0: this place of the table is free. */
-struct em_large {
-	uintptr_t address;
-	size_t size;
-	size_t room;		/* the same, and what is kept behind */
-	char *region;		/* starts before @address where that is aligned */
-};
-
-/*
- * Open addressing: at most half of the places are taken. A table is replaced by one of
- * twice the size behind it. The old one stays, for calls may still look there.
- */
-struct em_large_table {
-	size_t mask;
-	struct em_large places[];
-};
-
 /* A block that grows gets this part of its size more, and at most so many bytes. */
 #define GROW_PART	16
 #define GROW_MAX	(1UL << 20)
@@ -30,19 +13,6 @@ struct em_large_table {
 static size_t table_size(size_t places)
 {
 	return sizeof(struct em_large_table) + places * sizeof(struct em_large);
-}
-
-static struct em_large *place_of(struct em_large_table *table, uintptr_t address)
-{
-	size_t i = (address >> 4) * 0x9e3779b97f4a7c15 >> 20;
-
-	for (;; i++) {
-		struct em_large *large = &table->places[i & table->mask];
-		uintptr_t found = __atomic_load_n(&large->address, __ATOMIC_RELAXED);
-
-		if (found == address || !found)
-			return large;
-	}
 }
 
 static void set(struct em_large *large, const struct em_large *to)
@@ -80,7 +50,7 @@ static bool reserve(struct em_expert *expert)
 	table->mask = places - 1;
 	for (i = 0; old && i <= old->mask; i++)
 		if (old->places[i].address)
-			*place_of(table, old->places[i].address) = old->places[i];
+			*em_large_place(table, old->places[i].address) = old->places[i];
 	__atomic_store_n(&heap->large, table, __ATOMIC_RELEASE);
 	return true;
 }
@@ -92,29 +62,8 @@ struct em_large *em_large_find(const struct em_expert *expert, const void *p)
 
 	if (!expert->heap.large || !p)
 		return NULL;
-	large = place_of(expert->heap.large, (uintptr_t)p);
+	large = em_large_place(expert->heap.large, (uintptr_t)p);
 	return large->address ? large : NULL;
-}
-
-/* In a section: 1 if a live block starts at @p, 0 if not, -1: look with the lock held. */
-int em_large_peek(const struct em_expert *expert, const void *p, size_t *size)
-{
-	const struct em_heap *heap = &expert->heap;
-	uint32_t version = __atomic_load_n(&heap->large_version, __ATOMIC_ACQUIRE);
-	struct em_large_table *table = __atomic_load_n(&heap->large, __ATOMIC_ACQUIRE);
-	const struct em_large *large;
-	bool found;
-
-	/* but with EM_DEBUG_GUARD, for which there are no sections, they start at pages */
-	if (!table || !p || (uintptr_t)p % EM_PAGE)
-		return 0;
-	if (version & 1)
-		return -1;
-	large = place_of(table, (uintptr_t)p);
-	found = __atomic_load_n(&large->address, __ATOMIC_RELAXED);
-	*size = __atomic_load_n(&large->size, __ATOMIC_RELAXED);
-	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	return __atomic_load_n(&heap->large_version, __ATOMIC_RELAXED) == version ? found : -1;
 }
 
 size_t em_large_size(const struct em_large *large)
@@ -150,7 +99,7 @@ static void *insert(struct em_expert *expert, const struct em_large *large)
 	struct em_heap *heap = &expert->heap;
 
 	write_begin(heap);
-	set(place_of(heap->large, large->address), large);
+	set(em_large_place(heap->large, large->address), large);
 	write_end(heap);
 	heap->nr_large++;
 	em_debug_region(expert, large->region, region_size(large));
@@ -253,7 +202,7 @@ size_t em_large_free(struct em_expert *expert, struct em_large *hole)
 			break;
 		moved = *large;
 		set(large, &none);
-		set(place_of(heap->large, moved.address), &moved);
+		set(em_large_place(heap->large, moved.address), &moved);
 	}
 	write_end(heap);
 	heap->nr_large--;
