@@ -57,10 +57,10 @@ lib: $(SO) $(B)/lib/libexpertmem.a $(PRELOAD) ## build libexpertmem, and the mal
 # a compiler that knows malloc() would make it call itself; what new calls may throw
 $(B)/obj/lib/malloc.o: ALL_CFLAGS += -fno-builtin -fexceptions
 
-# two stores made one are later than each would be
+# a call is fetched in whole lines; two stores made one are later than each would be
 $(B)/obj/lib/%.o: libexpertmem/%.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -fPIC -pthread -fno-tree-slp-vectorize -c $< -o $@
+	$(CC) $(ALL_CFLAGS) -fPIC -pthread -falign-functions=64 -fno-tree-slp-vectorize -c $< -o $@
 
 $(SO): $(LIB_OBJS) libexpertmem/libexpertmem.map
 $(PRELOAD): $(OBJS) libexpertmem/malloc.map

@@ -133,7 +133,8 @@ static __attribute__((noinline)) bool begin(HEXPERTKEY key)
 		.count = local->count,
 		.base = expert->base,
 		.span = expert->span,
-		.slabs = expert->slabs,
+		.slabs = (uintptr_t)expert->slabs -
+			 ((uintptr_t)expert->base >> EM_SLAB_SHIFT) * sizeof(struct em_slab),
 	};
 	return true;
 }
@@ -587,7 +588,7 @@ SIZE_T WINAPI ExpertFreeMemory(HEXPERTKEY hExpertKey, LPVOID pMemory)
 	struct em_thread *self = em_self;
 	struct em_count *count;
 	struct em_slab *slab;
-	uint32_t i, offset, tail;
+	uint32_t i, offset, wake;
 	uint16_t state;
 
 	if (unlikely(!em_begin(self, hExpertKey)))
@@ -602,12 +603,12 @@ SIZE_T WINAPI ExpertFreeMemory(HEXPERTKEY hExpertKey, LPVOID pMemory)
 	state = em_get_state(slab->states, i);
 	if (unlikely(!em_is_live(state)))
 		return free_bad(em_mine.key, pMemory);
-	tail = em_slab_push(slab, i);
-	/* em_count() */
+	/* em_count(), before stores whose addresses are known late */
 	count = em_mine.count;
 	em_add(&count->blocks, -1);
 	em_add(&count->left, (int64_t)state - 1);
-	if (unlikely(tail == slab->wake))
+	wake = slab->wake;
+	if (unlikely(em_slab_push(slab, i) == wake))
 		return free_and_place(slab);
 	em_end(self);
 	return NMERR_SUCCESS;

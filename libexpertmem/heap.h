@@ -292,7 +292,10 @@ static inline void em_set_state(uint16_t *states, unsigned int i, uint16_t state
 	__atomic_store_n(&states[i], state, __ATOMIC_RELAXED);
 }
 
-/* Know the block at @head before the call that takes it: stores to late addresses cost. */
+/*
+ * Know the block at @head before the call that takes it: until it is known where a store
+ * goes, what is read behind it may have to wait.
+ */
 static inline void em_bin_aim(struct em_bin *bin, const struct em_slab *slab, uint32_t head)
 {
 	size_t place = head & slab->mask, i = slab->queue[place] ^ place;
@@ -305,9 +308,12 @@ static inline void em_bin_aim(struct em_bin *bin, const struct em_slab *slab, ui
 static inline void *em_bin_pop(struct em_bin *bin, struct em_slab *slab, size_t size)
 {
 	uint32_t head = slab->head + 1;
-	void *block = bin->block;
+	void *block;
 
 	em_set_state(bin->state, 0, size + 1);
+	/* Else this would be one register more than there are to be had for nothing. */
+	__atomic_signal_fence(__ATOMIC_ACQ_REL);
+	block = bin->block;
 	slab->head = head;
 	em_bin_aim(bin, slab, head);
 	return block;
@@ -322,9 +328,12 @@ static inline uint32_t em_slab_push(struct em_slab *slab, unsigned int i)
 {
 	uint32_t tail = slab->tail;
 	uint32_t place = tail & slab->mask;
+	uint16_t *states = slab->states, *queue = slab->queue;
 
-	em_set_state(slab->states, i, EM_STATE_FREE);
-	slab->queue[place] = i ^ place;
+	/* What is read here need not wait until it is known where these stores go. */
+	__atomic_signal_fence(__ATOMIC_ACQ_REL);
+	em_set_state(states, i, EM_STATE_FREE);
+	queue[place] = i ^ place;
 	__atomic_store_n(&slab->tail, tail + 1, __ATOMIC_RELEASE);
 	return tail + 1;
 }

@@ -123,7 +123,7 @@ struct em_expert;
  * @count: local->count
  * @base: expert->base
  * @span: expert->span
- * @slabs: expert->slabs
+ * @slabs: where expert->slabs would have the slab at address 0
  *
  * All but @self stays right as long as @key is that of an expert: a key is never used
  * again. It is copied here because a call is as fast as its longest chain of loads.
@@ -137,7 +137,7 @@ struct em_mine {
 	struct em_count *count;
 	char *base;
 	size_t span;
-	struct em_slab *slabs;
+	uintptr_t slabs;
 };
 
 /*
@@ -399,11 +399,12 @@ static inline bool em_begin(struct em_thread *self, HEXPERTKEY key)
  */
 static inline bool em_slab_of(const void *p, struct em_slab **slab, uint32_t *offset)
 {
-	size_t at = (uintptr_t)p - (uintptr_t)em_mine.base;
+	uintptr_t address = (uintptr_t)p;
 
-	*slab = &em_mine.slabs[at / EM_SLAB_SIZE];
-	*offset = at % EM_SLAB_SIZE;
-	return at < em_mine.span;
+	*slab = (struct em_slab *)(em_mine.slabs +
+				   (address >> EM_SLAB_SHIFT) * sizeof(**slab));
+	*offset = address % EM_SLAB_SIZE;
+	return address - (uintptr_t)em_mine.base < em_mine.span;
 }
 
 #pragma GCC visibility pop

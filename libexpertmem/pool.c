@@ -190,15 +190,23 @@ struct em_free_states {
 	uint16_t *queue;
 };
 
+/*
+ * Whether a store is to what is read next, processors guess by the last 12 bits of the
+ * addresses. States and queue are written in turns, often from their start on: so the
+ * queue of the first slab is so much farther into its page than its states are.
+ */
+#define QUEUE_OFFSET	64
+
 /* One more than blocks. */
 static size_t states_size(const struct em_slab *slab)
 {
 	return em_round_up((slab->blocks + 1) * sizeof(uint16_t), 64);
 }
 
+/* The same, so that slabs of one class do not change how far it is apart from states. */
 static size_t queue_size(const struct em_slab *slab)
 {
-	return em_round_up((slab->mask + 1) * sizeof(uint16_t), 64);
+	return em_round_up((slab->mask + 2) * sizeof(uint16_t), 64);
 }
 
 /* Give @slab states and a queue, all 0; false: no memory. */
@@ -216,11 +224,12 @@ static bool states_get(struct em_expert *expert, struct em_slab *slab)
 		/* A call that looks at a slab in the moment when it gets them may look behind. */
 		if (!em_array_grow(expert, &heap->states,
 				   states_size(slab) + EM_BLOCKS_MAX * sizeof(*states)) ||
-		    !em_array_grow(expert, &heap->queues, queue_size(slab)))
+		    !em_array_grow(expert, &heap->queues, QUEUE_OFFSET + queue_size(slab)))
 			return false;
 		states = (uint16_t *)(heap->states.base + heap->states.used);
 		heap->states.used += states_size(slab);
-		slab->queue = (uint16_t *)(heap->queues.base + heap->queues.used);
+		slab->queue = (uint16_t *)(heap->queues.base + QUEUE_OFFSET +
+					   heap->queues.used);
 		heap->queues.used += queue_size(slab);
 	}
 	__atomic_store_n(&slab->states, states, __ATOMIC_RELAXED);
