@@ -2,7 +2,8 @@
 /*
  * What the files of the library share.
  *
- *   api.c	the calls of Netmon.h: keys, termination, codes, and their fast paths
+ *   api.c	the calls of Netmon.h, without a lock as far as that goes
+ *   locked.c	the same with the expert's lock held
  *   expert.c	the host's calls
  *   table.c	the table of experts: keys, locks, addresses, fork
  *   idle.c	a thread that trims experts which do nothing
@@ -356,6 +357,24 @@ void em_debug_slab(struct em_expert *expert, void *start);
 void em_debug_region(struct em_expert *expert, char *start, size_t size);
 void em_debug_leaks(HEXPERTKEY key);
 void em_debug_tell(const struct expertmem_finding *finding, unsigned int debug, bool heard);
+
+/* locked.c */
+SIZE_T em_bad_answer(HEXPERTKEY key, enum expertmem_finding_kind kind, const void *p,
+		     DWORD error);
+SIZE_T em_bad(HEXPERTKEY key, enum expertmem_finding_kind kind, const void *p);
+void *em_alloc_locked(HEXPERTKEY key, size_t size, size_t alignment, const void *site,
+		      DWORD *error);
+void *em_realloc_locked(HEXPERTKEY key, void *p, size_t size, const void *site, DWORD *error);
+SIZE_T em_free_locked(HEXPERTKEY key, void *p);
+SIZE_T em_size_locked(HEXPERTKEY key, void *p);
+void em_drop(HEXPERTKEY key, void *block);
+
+static inline void *em_fail(DWORD *error, DWORD code)
+{
+	if (error)
+		*error = code;
+	return NULL;
+}
 
 /* api.c: as ExpertAllocMemory(), for the malloc family */
 void *em_alloc_aligned(HEXPERTKEY key, size_t alignment, size_t size, DWORD *error);
