@@ -63,4 +63,34 @@ static inline struct nlattr **compat_dump_attrs(struct netlink_callback *cb)
 #endif
 }
 
+/*
+ * A group's number can be joined before it is anybody's, and then nobody is asked for
+ * the right. Since 6.8 listeners can be looked at when something is sent; before, those
+ * can only be put out who are there already, which unregistering does.
+ */
+static inline int compat_genl_register_family(struct genl_family *family)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
+	int err = genl_register_family(family);
+
+	if (err)
+		return err;
+	genl_unregister_family(family);
+#endif
+	return genl_register_family(family);
+}
+
+static inline int
+compat_genlmsg_multicast(const struct genl_family *family, struct net *net,
+			 struct sk_buff *skb, unsigned int group, gfp_t gfp,
+			 int (*is_deaf)(struct sock *, struct sk_buff *, void *))
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
+	return genlmsg_multicast_netns(family, net, skb, 0, group, gfp);
+#else
+	return genlmsg_multicast_netns_filtered(family, net, skb, 0, group, gfp,
+						is_deaf, NULL);
+#endif
+}
+
 #endif /* EXPERTMEM_COMPAT_H */

@@ -10,6 +10,7 @@
 #include <linux/pid_namespace.h>
 #include <linux/sched/signal.h>
 #include <net/genetlink.h>
+#include <net/sock.h>
 
 #include "compat.h"
 #include "expertmem.h"
@@ -320,6 +321,12 @@ static struct sk_buff *new_event(const struct expertmem *expert,
 	return skb;
 }
 
+/* Joining the group asks for the same, but not where its number was joined before. */
+static int is_deaf(struct sock *listener, struct sk_buff *skb, void *unused)
+{
+	return !file_ns_capable(listener->sk_socket->file, &init_user_ns, CAP_NET_ADMIN);
+}
+
 /**
  * expertmem_event() - tell whoever listens
  * @expert: the expert
@@ -343,7 +350,8 @@ void expertmem_event(struct expertmem *expert, enum expertmem_event event)
 	if (!skb) {
 		genl_set_err(&family, &init_net, 0, GROUP_EVENTS, -ENOBUFS);
 		atomic64_inc(&expertmem_totals.lost_events);
-	} else if (genlmsg_multicast(&family, skb, 0, GROUP_EVENTS, gfp) == -ENOBUFS) {
+	} else if (compat_genlmsg_multicast(&family, &init_net, skb, GROUP_EVENTS, gfp,
+					    is_deaf) == -ENOBUFS) {
 		atomic64_inc(&expertmem_totals.lost_events);
 	}
 }
@@ -423,7 +431,7 @@ static struct genl_family family = {
  */
 int expertmem_netlink_register(void)
 {
-	return genl_register_family(&family);
+	return compat_genl_register_family(&family);
 }
 
 /**

@@ -284,4 +284,49 @@ TEST_F_TIMEOUT(netlink, the_module_can_go_with_a_socket_open_but_not_with_an_exp
 	EXPECT_EQ(nl_stats(&self->nl).value[S(OPENED)], 0);
 }
 
+/* As nobody in particular: a member of all groups but that of the families themselves. */
+static int join_whatever_there_is(void)
+{
+	const struct sockaddr_nl any = { .nl_family = AF_NETLINK };
+	__u32 group;
+	int fd;
+
+	if (seteuid(1001))
+		return -1;
+	fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_GENERIC);
+	/* who has no number is taken for the kernel, and hears nothing of what that says */
+	if (bind(fd, (const struct sockaddr *)&any, sizeof(any)))
+		return -1;
+	for (group = 1; group < 1024; group++)
+		if (group != GENL_ID_CTRL)
+			setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group,
+				   sizeof(group));
+	return seteuid(0) ? -1 : fd;
+}
+
+TEST_F(netlink, who_joined_the_group_before_it_was_the_modules_hears_nothing)
+{
+	struct nl early = self->nl, listener;
+	struct told t;
+	int fd, file;
+
+	file = open(MODULE, O_RDONLY | O_CLOEXEC);
+	if (file < 0)
+		SKIP_TEST(MODULE ": %s", strerror(errno));
+	ASSERT_EQ(result(syscall(SYS_delete_module, "expertmem", O_NONBLOCK)), 0);
+	early.fd = join_whatever_there_is();
+	ASSERT_GE(early.fd, 0);
+	ASSERT_EQ(result(syscall(SYS_finit_module, file, "", 0)), 0);
+	ASSERT_EQ(nl_open(&listener), 0);
+	ASSERT_EQ(nl_join(&listener), 0);
+
+	fd = expert_open();
+	ASSERT_GE(fd, 0);
+	EXPECT_EQ(nl_event(&listener, &t), EXPERTMEM_EVENT_OPENED);
+	EXPECT_EQ(nl_event(&early, &t), -EAGAIN);
+	close(fd);
+	EXPECT_EQ(nl_event(&listener, &t), EXPERTMEM_EVENT_RELEASED);
+	EXPECT_EQ(nl_event(&early, &t), -EAGAIN);
+}
+
 TEST_HARNESS_MAIN
