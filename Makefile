@@ -167,7 +167,7 @@ $(B)/asan/misuse: selftests/misuse.c $(SO)
 deps: ## install what is missing of the Debian packages needed
 	@selftests/deps
 
-demo: deps ## analyse traffic in a VM, kill an expert, and see its memory come back (CAPTURE=file)
+demo: deps ## analyse traffic in a VM; limit, end and kill experts, and see their memory come back (CAPTURE=file)
 	@selftests/demo $(if $(CAPTURE),"$(CAPTURE)")
 
 check: deps ## run every test

@@ -95,24 +95,27 @@ static void memory_text(char text[static MEMORY_TEXT], const struct expertmem_st
 
 /*
  * On a terminal one line, rewritten in place; the cursor stays at its start, where
- * the expert's own output may come. Elsewhere a line for every ten per cent.
+ * the expert's own output may come. Elsewhere a line for every ten per cent. Who has
+ * @ended has no memory to speak of.
  */
-static void show_progress(struct job *job, bool terminal, LONG *shown)
+static void show_progress(struct job *job, bool terminal, bool ended, LONG *shown)
 {
 	struct expertmem_progress progress;
 	struct expertmem_stats stats;
-	char memory[MEMORY_TEXT], line[512];
+	char memory[MEMORY_TEXT] = "", line[512];
 	struct winsize window;
 	int width = 79;
 
 	if (expertmem_progress(job->key, &progress) || expertmem_stats(job->key, &stats))
 		return;
 	plain_text(progress.text);
-	memory_text(memory, &stats);
+	if (!ended)
+		memory_text(memory, &stats);
 	if (!terminal) {
 		if (progress.calls && progress.percent / 10 > *shown / 10) {
-			fprintf(stderr, "%s: %d %%, %s, %s\n", job->name,
-				(int)progress.percent, memory, progress.text);
+			fprintf(stderr, "%s: %d %%, %s%s%s\n", job->name,
+				(int)progress.percent, memory, *memory ? ", " : "",
+				progress.text);
 			*shown = progress.percent;
 		}
 		return;
@@ -172,7 +175,7 @@ static int watch(struct job *job, pid_t child, const sigset_t *signals, double s
 		bool ended = waitpid(child, &status, WNOHANG) == child;
 
 		if (job->kind == &library_kind)
-			show_progress(job, terminal, &shown);
+			show_progress(job, terminal, ended, &shown);
 		if (ended)
 			break;
 		if (signal > 0 && signal != SIGCHLD) {
