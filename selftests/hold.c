@@ -5,7 +5,10 @@
  *   hold NAME LIMIT SIZE COUNT	an expert with COUNT regions of SIZE bytes, all touched, until
  *				it is asked to stop; SIGUSR1 makes it ask for another one
  *   hold --churn COUNT		open and close COUNT experts
+ *   hold --crowd COUNT		hold COUNT experts, while others come and go, until it is killed
  */
+#include <sys/resource.h>
+
 #include "expertmem_test.h"
 
 static volatile sig_atomic_t more;
@@ -39,6 +42,27 @@ static int churn(int count)
 	return 0;
 }
 
+static int crowd(int count)
+{
+	const struct rlimit limit = { count + 100, count + 100 };
+
+	setrlimit(RLIMIT_NOFILE, &limit);
+	for (int i = 0; i < count; i++) {
+		int fd = expert_open();
+
+		if (fd < 0) {
+			fprintf(stderr, "hold: expert %d: %s\n", i, strerror(errno));
+			return 1;
+		}
+		if (!i)
+			printf("%llu\n", expert_stat(fd).id);
+	}
+	fflush(stdout);
+	while (!churn(1000))
+		;
+	return 1;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct timespec tick = { .tv_nsec = 20 * 1000 * 1000 };
@@ -49,6 +73,8 @@ int main(int argc, char **argv)
 
 	if (argc == 3 && !strcmp(argv[1], "--churn"))
 		return churn(atoi(argv[2]));
+	if (argc == 3 && !strcmp(argv[1], "--crowd"))
+		return crowd(atoi(argv[2]));
 	if (argc != 5)
 		return 2;
 

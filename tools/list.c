@@ -27,6 +27,10 @@ static const char help[] =
 "that uses the expert. STATE is idle (nobody uses it yet), running, terminating (asked\n"
 "to stop) or reclaimed (its memory was taken back; somebody still has it open).\n"
 "\n"
+"Where experts come and go so fast that the kernel cannot tell all of one moment, those\n"
+"that were there all the time are listed; that others may be missing is said on standard\n"
+"error.\n"
+"\n"
 "Example: who of alice's has most?\n"
 "  expertmem list --user alice --sort resident\n"
 "\n"
@@ -242,6 +246,9 @@ int list_main(int argc, char **argv)
 		link_close(link);
 		return status;
 	}
+	if (link_is_partial(link))
+		fputs("expertmem list: experts came and went meanwhile; some of these may be missing\n",
+		      stderr);
 	for (size_t i = 0; i < count; i++)
 		if (!options.user || experts[i].uid == uid)
 			experts[kept++] = experts[i];

@@ -13,7 +13,7 @@
 #include <netlink/genl/genl.h>
 #include <netlink/netlink.h>
 
-/* Dumps that are interrupted again and again: then, what the last one said. */
+/* How often something is asked that the kernel's own changes get in the way of. */
 #define TRIES 8
 /* Some ten thousand events. */
 #define NEWS_BUFFER (4 << 20)
@@ -305,7 +305,6 @@ static int ask(struct link *link, const struct query *query)
 				return error ? error : -ENOENT;
 			continue;
 		}
-		/* each expert is told rightly, but one that came or went may be missing */
 		if (error || !link->interrupted)
 			return error;
 	}
@@ -357,6 +356,11 @@ int link_experts(struct link *link, struct expert **experts, size_t *count)
 	error = ask_all(link, &query, expert_fields, &items, sizeof(**experts), count);
 	*experts = items;
 	return error;
+}
+
+bool link_is_partial(const struct link *link)
+{
+	return link->interrupted;
 }
 
 int link_regions(struct link *link, uint64_t id, struct region **regions, size_t *count)

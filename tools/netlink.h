@@ -54,8 +54,15 @@ void link_close(struct link *link);
 /* What the kernel said to the last error, or NULL. */
 const char *link_reason(const struct link *link);
 
-/* All that the caller may read, by id. The caller frees @experts. */
+/*
+ * All that the caller may read, by id. The caller frees @experts.
+ *
+ * An expert that is there from beginning to end is in it once. Where others came or went
+ * meanwhile the kernel is asked anew, but not for ever: link_is_partial() tells that the last
+ * answer was so, too, and some of those may be missing.
+ */
 int link_experts(struct link *link, struct expert **experts, size_t *count);
+bool link_is_partial(const struct link *link);
 int link_regions(struct link *link, uint64_t id, struct region **regions, size_t *count);
 int link_expert(struct link *link, uint64_t id, struct expert *expert);
 int link_totals(struct link *link, struct totals *totals);
