@@ -296,6 +296,52 @@ TEST_F_TIMEOUT(events, a_reader_that_is_slow_is_told_that_it_missed_some, TIMEOU
 	EXPECT_EVENT(RELEASED, &t);
 }
 
+/*
+ * A second is the least that the reader sleeps, a thousand events the least that happen
+ * meanwhile: on a machine that is fast enough, that is the rate, and far more.
+ */
+TEST_F_TIMEOUT(events, a_thousand_events_a_second_do_not_wait_for_who_reads_one_of_them, TIMEOUT)
+{
+	const unsigned long naps = 5, least = 1000;
+	unsigned long nap, count, opened = 0, overruns = 0;
+	const int small = 1;	/* the least that there is: an overrun in each nap */
+	struct timespec start, now;
+	struct told before, t;
+	__u64 last = 0;
+	int event, fd;
+
+	ASSERT_EQ(setsockopt(self->listener.fd, SOL_SOCKET, SO_RCVBUF, &small,
+			     sizeof(small)), 0);
+	before = nl_stats(&self->nl);
+	for (nap = 0; nap < naps; nap++) {
+		clock_gettime(CLOCK_MONOTONIC, &start);
+		count = 0;
+		do {
+			fd = expert_open();
+			ASSERT_GE(fd, 0);
+			ASSERT_EQ(close(fd), 0);
+			count += 2;
+			clock_gettime(CLOCK_MONOTONIC, &now);
+		} while (count < least || now.tv_sec - start.tv_sec < 2);
+		TH_LOG("%lu events in %lds", count, (long)(now.tv_sec - start.tv_sec));
+		opened += count / 2;
+
+		/* one of each heap is read: the first, behind the news that some were lost */
+		event = nl_event(&self->listener, &t);
+		if (event == -ENOBUFS) {
+			overruns++;
+			event = nl_event(&self->listener, &t);
+		}
+		ASSERT_GE(event, 0);
+		EXPECT_GE(t.value[E(ID)], last);
+		last = t.value[E(ID)];
+	}
+	EXPECT_EQ(overruns, naps);
+	t = nl_stats(&self->nl);
+	EXPECT_EQ(t.value[S(OPENED)], before.value[S(OPENED)] + opened);
+	EXPECT_EQ(t.value[S(EXPERTS)], before.value[S(EXPERTS)]);
+}
+
 TEST_F(events, who_does_not_listen_hears_nothing)
 {
 	struct told t;
