@@ -70,7 +70,8 @@ enum expertmem_backend {
 
 /**
  * struct expertmem_options - how to open an expert; all zero is a good default
- * @name: at most 31 bytes, shown to operators; NULL: the name of the program
+ * @name: shown to operators; at most 31 bytes of UTF-8 without control characters; NULL:
+ *	the name of the program, as much of it as may be one
  * @limit: most bytes that its memory may take, with the heap's own; 0: the
  *	module's default, and none for ANON
  * @flags: EXPERTMEM_NO_HUGE, EXPERTMEM_UNSWAPPABLE, EXPERTMEM_POPULATE

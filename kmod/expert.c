@@ -10,6 +10,7 @@
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/nls.h>
 #include <linux/pid.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -281,15 +282,22 @@ static int expert_get_info(struct expertmem_info __user *uarg)
 	return copy_to_user(uarg, &info, sizeof(info)) ? -EFAULT : 0;
 }
 
-/* A name is printed by tools and logs: one line of text, padded with NUL. */
+/*
+ * A name is printed by tools and logs: one line of UTF-8, padded with NUL. Some terminals
+ * obey U+0080 to U+009F as they do escape sequences.
+ */
 static bool name_is_valid(const char *name, size_t size)
 {
 	size_t len = strnlen(name, size);
+	unicode_t c;
 	size_t i;
+	int n;
 
-	for (i = 0; i < len; i++)
-		if ((unsigned char)name[i] < ' ' || name[i] == 0x7f)
+	for (i = 0; i < len; i += n) {
+		n = utf8_to_utf32((const u8 *)name + i, len - i, &c);
+		if (n < 0 || c < ' ' || (c >= 0x7f && c < 0xa0))
 			return false;
+	}
 	return len < size && !memchr_inv(name + len, 0, size - len);
 }
 

@@ -10,6 +10,8 @@
 
 #include "internal.h"
 
+#define NAME_SIZE sizeof(((struct expertmem_config *)0)->name)
+
 /* Make an expert in a free slot; @fd: a descriptor to adopt, or -1 */
 static int open_slot(const struct expertmem_options *options,
 		     const struct em_backend *backend, int fd, HEXPERTKEY *key)
@@ -75,18 +77,50 @@ static bool choose_backend(enum expertmem_backend *backend)
 	return *backend >= EXPERTMEM_BACKEND_AUTO && *backend <= EXPERTMEM_BACKEND_ANON;
 }
 
+/* Where the character at @c ends; NULL: it is none of UTF-8, or a control character. */
+static const char *character_end(const char *c)
+{
+	static const uint32_t least[] = { 0, 0x80, 0x800, 0x10000 };
+	unsigned char first = *c++;
+	uint32_t value = first;
+	int more = 0;
+
+	if (first >= 0x80) {
+		more = first < 0xc0 || first >= 0xf8 ? -1 : first < 0xe0 ? 1 : first < 0xf0 ? 2 : 3;
+		if (more < 0)
+			return NULL;
+		value &= 0x3f >> more;
+	}
+	for (int i = 0; i < more; i++, c++) {
+		if ((*c & 0xc0) != 0x80)
+			return NULL;
+		value = value << 6 | (*c & 0x3f);
+	}
+	/* longer than need be; a surrogate; beyond Unicode; C0; DEL and C1 */
+	if (value < least[more] || value >> 11 == 0xd800 >> 11 || value > 0x10ffff ||
+	    value < ' ' || (value >= 0x7f && value < 0xa0))
+		return NULL;
+	return c;
+}
+
+/* As the kernel sees it. */
+static bool is_name(const char *name)
+{
+	const char *c = name;
+
+	while (c && *c)
+		c = character_end(c);
+	return c && (size_t)(c - name) < NAME_SIZE;
+}
+
 static bool options_are_valid(const struct expertmem_options *options)
 {
-	const unsigned char *c = (const unsigned char *)options->name;
 	size_t i;
 
 	for (i = 0; i < sizeof(options->reserved) / sizeof(options->reserved[0]); i++)
 		if (options->reserved[i])
 			return false;
-	for (i = 0; c[i]; i++)
-		if (c[i] < ' ' || c[i] == 0x7f)
-			return false;
-	return i < sizeof(((struct expertmem_config *)0)->name) &&
+	return is_name(options->name) &&
 	       !(options->flags & ~(EXPERTMEM_NO_HUGE | EXPERTMEM_UNSWAPPABLE |
 				    EXPERTMEM_POPULATE));
 }
@@ -94,13 +128,16 @@ static bool options_are_valid(const struct expertmem_options *options)
 int expertmem_open(const struct expertmem_options *options, HEXPERTKEY *key)
 {
 	struct expertmem_options chosen = { 0 };
-	char name[sizeof(((struct expertmem_config *)0)->name)] = "";
+	char name[NAME_SIZE] = "";
 	int error = EXPERTMEM_E_NO_MODULE;
 
 	if (options)
 		chosen = *options;
 	if (!chosen.name) {
 		strncpy(name, program_invocation_short_name, sizeof(name) - 1);
+		/* a file may be called anything; and half a character is none */
+		for (size_t i = strlen(name); !is_name(name); i--)
+			name[i] = '\0';
 		chosen.name = name;
 	}
 	if (!key || !options_are_valid(&chosen) || !choose_backend(&chosen.backend))

@@ -8,6 +8,7 @@
 #include "kselftest_harness.h"
 
 #include "expertmem_test.h"
+#include "names.h"
 
 FIXTURE(expert) {
 	int fd;
@@ -220,21 +221,28 @@ TEST_F(expert, longest_name_has_31_bytes)
 	EXPECT_STREQ(name, expert_stat(self->fd).name);
 }
 
-TEST_F(expert, name_with_a_control_character_is_invalid)
+TEST_F(expert, name_with_a_control_character_or_no_utf8_is_invalid)
 {
-	char name[32] = "bad?name";
-	int c;
+	char name[32];
+	size_t i;
+	int fd;
 
-	for (c = 1; c < 0x80; c++) {
-		if (c >= ' ' && c != 0x7f)
-			continue;
-		name[3] = (char)c;
+	for (i = 0; i < COUNT_OF(bad_names); i++) {
+		memset(name, 0, sizeof(name));
+		memcpy(name, bad_names[i], strlen(bad_names[i]));
 		EXPECT_EQ(-EINVAL, configure_raw(self->fd, name))
-			TH_LOG("character %#x", c);
+			TH_LOG("bad name %zu", i);
 	}
 	EXPECT_EQ('\0', expert_stat(self->fd).name[0]);
-	name[3] = ' ';
-	EXPECT_EQ(0, configure_raw(self->fd, name));
+	for (i = 0; i < COUNT_OF(good_names); i++) {
+		memset(name, 0, sizeof(name));
+		memcpy(name, good_names[i], strlen(good_names[i]));
+		fd = expert_open();
+		EXPECT_EQ(0, configure_raw(fd, name))
+			TH_LOG("good name %zu", i);
+		EXPECT_STREQ(good_names[i], expert_stat(fd).name);
+		close(fd);
+	}
 }
 
 TEST_F(expert, name_with_bytes_after_its_end_is_invalid)

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 /* expertmem run: Network Monitor's role, small. The command line. */
-#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
@@ -225,6 +224,7 @@ static void look_for_program(int argc, char **argv)
 /* Return 0, or the exit status. */
 static int parse(struct job *job, bool *json, int argc, char **argv)
 {
+	char plain[NAME_SIZE];
 	int option;
 
 	while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
@@ -233,9 +233,9 @@ static int parse(struct job *job, bool *json, int argc, char **argv)
 			if (!*optarg || strlen(optarg) >= NAME_SIZE)
 				return wrong("a --name has 1 to 31 bytes, not %zu",
 					     strlen(optarg));
-			for (const char *c = optarg; *c; c++)
-				if (iscntrl((unsigned char)*c))
-					return wrong("a --name has no control characters");
+			strcpy(plain, optarg);
+			if (strcmp(plain_text(plain), optarg))
+				return wrong("a --name is UTF-8 without control characters");
 			job->name = optarg;
 			break;
 		case LIMIT:

@@ -109,7 +109,8 @@ struct expertmem_info {
  * CONFIGURE - name and limit an expert. Once, and before any window is mapped, so
  * that an expert that adopted the descriptor cannot lift what its host has set.
  *
- *	EINVAL		@name is not terminated, or holds a control character
+ *	EINVAL		@name is not terminated, is not UTF-8, or holds a control
+ *			character: U+0000 to U+001F, U+007F to U+009F
  *	EBUSY		configured already, or a window has been mapped
  *	ESHUTDOWN	the expert was reclaimed
  *	EPERM		UNSWAPPABLE without CAP_IPC_LOCK or an unlimited
