@@ -21,6 +21,8 @@ static const char help[] =
 "alone, and the exit status is 3.\n"
 "\n"
 "  --output FILE  write to FILE, which is replaced in one step\n"
+"  --openmetrics  print OpenMetrics, for what reads that; the collector of node_exporter\n"
+"                 does not know counters in it\n"
 "  --json         print an array of objects\n"
 "  --help         print this text\n"
 "\n"
@@ -42,17 +44,24 @@ static const char help[] =
 
 struct page {
 	FILE *out;
-	bool json, some;
+	bool json, openmetrics, some;
 	const char *name, *type;	/* of the samples that follow */
 };
 
 static void begin_metric(struct page *page, const char *name, const char *type,
 			 const char *about)
 {
+	static const char total[] = "_total";
+	int length = strlen(name);
+
 	page->name = name;
 	page->type = type;
+	/* of a counter, OpenMetrics has this at the end of samples only */
+	if (page->openmetrics && !strcmp(type, "counter"))
+		length -= strlen(total);
 	if (!page->json)
-		fprintf(page->out, "# HELP %s %s\n# TYPE %s %s\n", name, about, name, type);
+		fprintf(page->out, "# HELP %.*s %s\n# TYPE %.*s %s\n", length, name, about,
+			length, name, type);
 }
 
 /* @labels: pairs of key and value that are safe for a terminal, up to a NULL key. */
@@ -199,8 +208,7 @@ static int print_page(struct page *page)
 		print_totals(page, &totals);
 		print_experts(page, experts, count);
 	}
-	/* Prometheus' text format takes it for a comment, OpenMetrics asks for it */
-	fputs(page->json ? "\n]\n" : "# EOF\n", page->out);
+	fputs(page->json ? "\n]\n" : page->openmetrics ? "# EOF\n" : "", page->out);
 	if (error)
 		error = operate_failed("metrics", link, error, NULL);
 	free(experts);
@@ -245,14 +253,17 @@ int metrics_main(int argc, char **argv)
 {
 	struct options options = {
 		.command = "metrics", .help = help, .expected = "no arguments",
-		.takes = TAKES_OUTPUT,
+		.takes = TAKES_OUTPUT | TAKES_OPENMETRICS,
 	};
 	int status = read_options(&options, argc, argv);
 	struct page page = { .out = stdout };
 
 	if (status != GO_ON)
 		return status;
+	if (options.json && options.openmetrics)
+		return wrong_usage("metrics", "it is --json or --openmetrics, not both");
 	page.json = options.json;
+	page.openmetrics = options.openmetrics;
 	if (options.output)
 		return write_file(&page, options.output);
 	return finish_output("metrics", print_page(&page));

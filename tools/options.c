@@ -10,7 +10,7 @@
 #include "command.h"
 #include "text.h"
 
-enum { JSON = 1, HELP, BYTES, WAIT, SORT, USER, ALL, OUTPUT, DELAY };
+enum { JSON = 1, HELP, BYTES, WAIT, SORT, USER, ALL, OUTPUT, DELAY, OPENMETRICS };
 
 static const struct {
 	struct option option;
@@ -25,6 +25,7 @@ static const struct {
 	{ { "all",    no_argument,	 NULL, ALL },	 TAKES_ALL },
 	{ { "output", required_argument, NULL, OUTPUT }, TAKES_OUTPUT },
 	{ { "delay",  required_argument, NULL, DELAY },	 TAKES_DELAY },
+	{ { "openmetrics", no_argument,	 NULL, OPENMETRICS }, TAKES_OPENMETRICS },
 };
 
 #define KNOWN (sizeof(known) / sizeof(known[0]))
@@ -72,6 +73,9 @@ static int read_option(struct options *options, int option, char **argv)
 		break;
 	case ALL:
 		options->all = true;
+		break;
+	case OPENMETRICS:
+		options->openmetrics = true;
 		break;
 	case OUTPUT:
 		options->output = optarg;

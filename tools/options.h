@@ -14,7 +14,8 @@ enum {
 	TAKES_ALL	= 1 << 4,
 	TAKES_OUTPUT	= 1 << 5,
 	TAKES_DELAY	= 1 << 6,
-	NO_JSON		= 1 << 7,
+	TAKES_OPENMETRICS = 1 << 7,
+	NO_JSON		= 1 << 8,
 };
 
 struct options {
@@ -24,7 +25,7 @@ struct options {
 	const char *expected;	/* what these are, in words */
 
 	/* what was said */
-	bool json, bytes, wait, all;
+	bool json, bytes, wait, all, openmetrics;
 	const char *sort, *user, *output;
 	double delay;
 	char **operand;
