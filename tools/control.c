@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* expertmem limit, terminate and reclaim: what an operator does to an expert. */
 #include <errno.h>
-#include <inttypes.h>
 #include <string.h>
 #include <time.h>
 
@@ -91,6 +90,7 @@ STATUS_HELP;
 
 struct action {
 	struct options options;
+	uint64_t limit;		/* to set */
 	struct link *link;
 	struct expert expert;	/* as it was last seen */
 	bool gone;
@@ -192,10 +192,10 @@ static bool is_within(const struct expert *expert)
 	       expert->state == EXPERTMEM_STATE_RECLAIMED;
 }
 
-static int set_limit(struct action *action, uint64_t limit)
+static int set_limit(struct action *action)
 {
 	char now[SIZE_TEXT], before[SIZE_TEXT], has[SIZE_TEXT], over[SIZE_TEXT], words[256];
-	uint64_t old = action->expert.limit;
+	uint64_t limit = action->limit, old = action->expert.limit;
 	bool raw = action->options.bytes;
 	const struct expert *expert = &action->expert;
 	int error;
@@ -218,31 +218,6 @@ static int set_limit(struct action *action, uint64_t limit)
 	return finish(action, "limit_before", old, words);
 }
 
-int limit_main(int argc, char **argv)
-{
-	struct action action = { .options = {
-		.command = "limit", .help = limit_help, .takes = TAKES_WAIT | TAKES_BYTES,
-		.operands = 2, .expected = "an expert and a size",
-	} };
-	uint64_t limit = 0;
-	const char *size;
-	int status;
-
-	/* a wrong size is told even where there is no such expert, or no module */
-	status = read_options(&action.options, argc, argv);
-	if (status != GO_ON)
-		return status;
-	size = action.options.operand[1];
-	if (strcmp(size, "none") && (parse_size(size, &limit) || !limit))
-		return wrong_usage("limit", "'%s' is not a size; write it as 64M, 1.5GiB or 65536,\n"
-				   "or none", size);
-	status = begin(&action);
-	if (!status)
-		status = set_limit(&action, limit);
-	link_close(action.link);
-	return status;
-}
-
 /* --- terminate */
 
 static bool is_reclaimed(const struct expert *expert)
@@ -253,7 +228,7 @@ static bool is_reclaimed(const struct expert *expert)
 static int terminate(struct action *action)
 {
 	const struct expert *expert = &action->expert;
-	char size[SIZE_TEXT], words[256], why[NAME_TEXT];
+	char size[SIZE_TEXT], regions[SIZE_TEXT], words[256], why[NAME_TEXT];
 	bool raw = action->options.bytes;
 	uint32_t before = expert->state;
 	int error;
@@ -267,37 +242,19 @@ static int terminate(struct action *action)
 	if (before == EXPERTMEM_STATE_RECLAIMED)
 		snprintf(words, sizeof(words), "its memory had been taken back already");
 	else if (is_reclaimed(expert))
-		snprintf(words, sizeof(words), "stopped (%s); %s in %" PRIu64 " region%s freed",
+		snprintf(words, sizeof(words), "stopped (%s); %s in %s freed",
 			 cause_text(why, expert), amount_text(size, expert->freed_bytes, raw),
-			 expert->freed_regions, expert->freed_regions == 1 ? "" : "s");
+			 count_text(regions, expert->freed_regions, "region"));
 	else if (action->gone)
 		snprintf(words, sizeof(words), "stopped, and is gone; it had %s",
 			 amount_text(size, expert->committed, raw));
 	else
-		snprintf(words, sizeof(words), "%s; it has %s in %" PRIu64 " region%s",
+		snprintf(words, sizeof(words), "%s; it has %s in %s",
 			 before == EXPERTMEM_STATE_TERMINATING ?
 				 "had been asked to stop already" : "asked to stop",
-			 amount_text(size, expert->committed, raw), expert->regions,
-			 expert->regions == 1 ? "" : "s");
+			 amount_text(size, expert->committed, raw),
+			 count_text(regions, expert->regions, "region"));
 	return finish(action, NULL, 0, words);
-}
-
-int terminate_main(int argc, char **argv)
-{
-	struct action action = { .options = {
-		.command = "terminate", .help = terminate_help,
-		.takes = TAKES_WAIT | TAKES_BYTES, .operands = 1, .expected = "one expert",
-	} };
-	int status;
-
-	status = read_options(&action.options, argc, argv);
-	if (status != GO_ON)
-		return status;
-	status = begin(&action);
-	if (!status)
-		status = terminate(&action);
-	link_close(action.link);
-	return status;
 }
 
 /* --- reclaim */
@@ -310,7 +267,7 @@ static bool is_gone(const struct expert *expert)
 
 static int reclaim(struct action *action)
 {
-	char size[SIZE_TEXT], resident[SIZE_TEXT], words[256];
+	char size[SIZE_TEXT], regions[SIZE_TEXT], resident[SIZE_TEXT], words[256];
 	const struct expert *expert = &action->expert;
 	bool raw = action->options.bytes;
 	struct expert freed;
@@ -323,9 +280,9 @@ static int reclaim(struct action *action)
 		return failed(action, error);
 
 	if (freed.freed_regions)
-		snprintf(words, sizeof(words), "%s in %" PRIu64 " region%s taken back, %s of it "
-			 "from memory%s", amount_text(size, freed.freed_bytes, raw),
-			 freed.freed_regions, freed.freed_regions == 1 ? "" : "s",
+		snprintf(words, sizeof(words), "%s in %s taken back, %s of it from memory%s",
+			 amount_text(size, freed.freed_bytes, raw),
+			 count_text(regions, freed.freed_regions, "region"),
 			 amount_text(resident, freed.freed_resident, raw),
 			 action->gone ? "; it is closed now" : "");
 	else
@@ -334,20 +291,61 @@ static int reclaim(struct action *action)
 	return finish(action, NULL, 0, words);
 }
 
+/* --- all three */
+
+static int read_limit(struct action *action)
+{
+	const char *size = action->options.operand[1];
+
+	if (strcmp(size, "none") && (parse_size(size, &action->limit) || !action->limit))
+		return wrong_usage("limit", "'%s' is not a size; write it as 64M, 1.5GiB or 65536,\n"
+				   "or none", size);
+	return GO_ON;
+}
+
+static int run(struct action *action, int (*act)(struct action *action), int argc, char **argv)
+{
+	int status;
+
+	status = read_options(&action->options, argc, argv);
+	/* a wrong size is told even where there is no such expert, or no module */
+	if (status == GO_ON && act == set_limit)
+		status = read_limit(action);
+	if (status != GO_ON)
+		return status;
+	status = begin(action);
+	if (!status)
+		status = act(action);
+	link_close(action->link);
+	return status;
+}
+
+int limit_main(int argc, char **argv)
+{
+	struct action action = { .options = {
+		.command = "limit", .help = limit_help, .takes = TAKES_WAIT | TAKES_BYTES,
+		.operands = 2, .expected = "an expert and a size",
+	} };
+
+	return run(&action, set_limit, argc, argv);
+}
+
+int terminate_main(int argc, char **argv)
+{
+	struct action action = { .options = {
+		.command = "terminate", .help = terminate_help,
+		.takes = TAKES_WAIT | TAKES_BYTES, .operands = 1, .expected = "one expert",
+	} };
+
+	return run(&action, terminate, argc, argv);
+}
+
 int reclaim_main(int argc, char **argv)
 {
 	struct action action = { .options = {
 		.command = "reclaim", .help = reclaim_help, .takes = TAKES_WAIT | TAKES_BYTES,
 		.operands = 1, .expected = "one expert",
 	} };
-	int status;
 
-	status = read_options(&action.options, argc, argv);
-	if (status != GO_ON)
-		return status;
-	status = begin(&action);
-	if (!status)
-		status = reclaim(&action);
-	link_close(action.link);
-	return status;
+	return run(&action, reclaim, argc, argv);
 }

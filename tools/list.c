@@ -193,12 +193,13 @@ static void print_json(const struct expert *experts, size_t count)
 static void print_nothing(struct link *link, const struct options *options)
 {
 	struct totals totals = {};
+	char open[SIZE_TEXT];
 
 	if (options->user)
 		printf("No expert of user %s is open.\n", options->user);
 	else if (!link_totals(link, &totals) && totals.experts)
-		printf("None of the %u open expert%s is yours; root sees all.\n",
-		       totals.experts, totals.experts == 1 ? "" : "s");
+		printf("None of the %s is yours; root sees all.\n",
+		       count_text(open, totals.experts, "open expert"));
 	else
 		puts("No expert is open.");
 }

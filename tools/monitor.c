@@ -77,7 +77,7 @@ static void print_time(double seconds)
 /* What there is to say beyond the event's name. */
 static void print_details(const struct expert *expert, bool raw)
 {
-	char size[SIZE_TEXT], more[SIZE_TEXT], text[NAME_TEXT];
+	char size[SIZE_TEXT], more[SIZE_TEXT], count[SIZE_TEXT], text[NAME_TEXT];
 
 	switch (expert->event) {
 	case EXPERTMEM_EVENT_OPENED:
@@ -91,18 +91,18 @@ static void print_details(const struct expert *expert, bool raw)
 		printf("limit %s", limit_text(size, expert->limit, raw));
 		break;
 	case EXPERTMEM_EVENT_LIMIT_HIT:
-		printf("has %s of %s, %" PRIu64 " call%s refused so far",
+		printf("has %s of %s, %s refused so far",
 		       amount_text(size, expert->committed, raw),
-		       limit_text(more, expert->limit, raw), expert->refused,
-		       expert->refused == 1 ? "" : "s");
+		       limit_text(more, expert->limit, raw),
+		       count_text(count, expert->refused, "call"));
 		break;
 	case EXPERTMEM_EVENT_TERMINATE:
 		printf("asked to stop, has %s", amount_text(size, expert->committed, raw));
 		break;
 	case EXPERTMEM_EVENT_RECLAIMED:
-		printf("%s; %s in %" PRIu64 " region%s taken back, %s of it from memory",
+		printf("%s; %s in %s taken back, %s of it from memory",
 		       cause_text(text, expert), amount_text(size, expert->freed_bytes, raw),
-		       expert->freed_regions, expert->freed_regions == 1 ? "" : "s",
+		       count_text(count, expert->freed_regions, "region"),
 		       amount_text(more, expert->freed_resident, raw));
 		break;
 	case EXPERTMEM_EVENT_RELEASED:

@@ -13,6 +13,8 @@
 #include <netlink/genl/genl.h>
 #include <netlink/netlink.h>
 
+#include "message.h"
+
 /* How often something is asked that the kernel's own changes get in the way of. */
 #define TRIES 8
 /* Some ten thousand events. */
@@ -26,66 +28,6 @@ struct link {
 	bool done, interrupted;
 	int error;
 	char reason[128];
-};
-
-/* Where an attribute goes. */
-struct field {
-	int attribute;
-	size_t offset, size;
-};
-
-#define FIELD(set, name, type, member) \
-	{ EXPERTMEM_A_##set##_##name, offsetof(struct type, member), \
-	  sizeof(((struct type *)0)->member) }
-
-static const struct field expert_fields[] = {
-	FIELD(EXPERT, ID, expert, id),
-	FIELD(EXPERT, UID, expert, uid),
-	FIELD(EXPERT, OPENER, expert, opener),
-	FIELD(EXPERT, PID, expert, pid),
-	FIELD(EXPERT, OPENED, expert, opened),
-	FIELD(EXPERT, STATE, expert, state),
-	FIELD(EXPERT, FLAGS, expert, flags),
-	FIELD(EXPERT, REGIONS, expert, regions),
-	FIELD(EXPERT, COMMITTED, expert, committed),
-	FIELD(EXPERT, RESIDENT, expert, resident),
-	FIELD(EXPERT, PEAK, expert, peak),
-	FIELD(EXPERT, LIMIT, expert, limit),
-	FIELD(EXPERT, REFUSED, expert, refused),
-	FIELD(EXPERT, CAUSE, expert, cause),
-	FIELD(EXPERT, SIGNAL, expert, signal),
-	FIELD(EXPERT, FREED_BYTES, expert, freed_bytes),
-	FIELD(EXPERT, FREED_RESIDENT, expert, freed_resident),
-	FIELD(EXPERT, FREED_REGIONS, expert, freed_regions),
-	FIELD(EXPERT, EVENT, expert, event),
-	{}
-};
-
-static const struct field region_fields[] = {
-	FIELD(REGION, OFFSET, region, offset),
-	FIELD(REGION, SIZE, region, size),
-	FIELD(REGION, ROOM, region, room),
-	FIELD(REGION, RESIDENT, region, resident),
-	{}
-};
-
-static const struct field totals_fields[] = {
-	FIELD(STATS, EXPERTS, totals, experts),
-	FIELD(STATS, MAX_EXPERTS, totals, max_experts),
-	FIELD(STATS, OPENED, totals, opened),
-	FIELD(STATS, REGIONS, totals, regions),
-	FIELD(STATS, COMMITTED, totals, committed),
-	FIELD(STATS, RESIDENT, totals, resident),
-	FIELD(STATS, TOTAL_LIMIT, totals, total_limit),
-	FIELD(STATS, DEFAULT_LIMIT, totals, default_limit),
-	FIELD(STATS, REFUSED, totals, refused),
-	FIELD(STATS, DETACHED, totals, detached),
-	FIELD(STATS, KILLED, totals, killed),
-	FIELD(STATS, RECLAIMED, totals, reclaimed),
-	FIELD(STATS, OPERATOR, totals, operated),
-	FIELD(STATS, FREED_BYTES, totals, freed_bytes),
-	FIELD(STATS, LOST_EVENTS, totals, lost_events),
-	{}
 };
 
 /* What a message brings is put at the end of an array of such things. */
@@ -103,32 +45,6 @@ struct query {
 	const uint64_t *limit;
 	struct harvest *harvest;	/* NULL: nothing but success is awaited */
 };
-
-static void read_message(void *item, const struct field *fields, struct nl_msg *message)
-{
-	struct nlattr *attrs[EXPERTMEM_A_EXPERT_MAX + 1] = {};
-
-	_Static_assert((int)EXPERTMEM_A_REGION_MAX <= EXPERTMEM_A_EXPERT_MAX &&
-		       (int)EXPERTMEM_A_STATS_MAX <= EXPERTMEM_A_EXPERT_MAX,
-		       "there is room for those of each set");
-	genlmsg_parse(nlmsg_hdr(message), 0, attrs, EXPERTMEM_A_EXPERT_MAX, NULL);
-	for (; fields->size; fields++) {
-		const struct nlattr *attr = attrs[fields->attribute];
-
-		if (attr && (size_t)nla_len(attr) == fields->size)
-			memcpy((char *)item + fields->offset, nla_data(attr), fields->size);
-	}
-}
-
-static void read_expert(struct expert *expert, struct nl_msg *message)
-{
-	struct nlattr *name;
-
-	read_message(expert, expert_fields, message);
-	name = nlmsg_find_attr(nlmsg_hdr(message), GENL_HDRLEN, EXPERTMEM_A_EXPERT_NAME);
-	if (name)
-		nla_strlcpy(expert->name, name, sizeof(expert->name));
-}
 
 /* --- answers: libnl's callbacks */
 
@@ -148,10 +64,7 @@ static int on_valid(struct nl_msg *message, void *arg)
 	}
 	item = harvest->items + harvest->count++ * harvest->size;
 	memset(item, 0, harvest->size);
-	if (harvest->fields == expert_fields)
-		read_expert(item, message);
-	else
-		read_message(item, harvest->fields, message);
+	read_message(item, harvest->fields, message);
 	return NL_OK;
 }
 
@@ -378,17 +291,6 @@ int link_regions(struct link *link, uint64_t id, struct region **regions, size_t
 	return error;
 }
 
-int link_expert(struct link *link, uint64_t id, struct expert *expert)
-{
-	struct query query = {
-		.command = EXPERTMEM_CMD_EXPERT_GET,
-		.id_attribute = EXPERTMEM_A_EXPERT_ID,
-		.id = id,
-	};
-
-	return ask_one(link, &query, expert_fields, expert, sizeof(*expert));
-}
-
 int link_totals(struct link *link, struct totals *totals)
 {
 	struct query query = { .command = EXPERTMEM_CMD_STATS_GET };
@@ -396,36 +298,38 @@ int link_totals(struct link *link, struct totals *totals)
 	return ask_one(link, &query, totals_fields, totals, sizeof(*totals));
 }
 
+static struct query about_expert(int command, uint64_t id)
+{
+	return (struct query){
+		.command = command, .id_attribute = EXPERTMEM_A_EXPERT_ID, .id = id,
+	};
+}
+
+int link_expert(struct link *link, uint64_t id, struct expert *expert)
+{
+	struct query query = about_expert(EXPERTMEM_CMD_EXPERT_GET, id);
+
+	return ask_one(link, &query, expert_fields, expert, sizeof(*expert));
+}
+
 int link_limit(struct link *link, uint64_t id, uint64_t limit)
 {
-	const struct query query = {
-		.command = EXPERTMEM_CMD_EXPERT_SET,
-		.id_attribute = EXPERTMEM_A_EXPERT_ID,
-		.id = id,
-		.limit = &limit,
-	};
+	struct query query = about_expert(EXPERTMEM_CMD_EXPERT_SET, id);
 
+	query.limit = &limit;
 	return ask(link, &query);
 }
 
 int link_terminate(struct link *link, uint64_t id)
 {
-	const struct query query = {
-		.command = EXPERTMEM_CMD_TERMINATE,
-		.id_attribute = EXPERTMEM_A_EXPERT_ID,
-		.id = id,
-	};
+	struct query query = about_expert(EXPERTMEM_CMD_TERMINATE, id);
 
 	return ask(link, &query);
 }
 
 int link_reclaim(struct link *link, uint64_t id, struct expert *freed)
 {
-	struct query query = {
-		.command = EXPERTMEM_CMD_RECLAIM,
-		.id_attribute = EXPERTMEM_A_EXPERT_ID,
-		.id = id,
-	};
+	struct query query = about_expert(EXPERTMEM_CMD_RECLAIM, id);
 
 	return ask_one(link, &query, expert_fields, freed, sizeof(*freed));
 }
@@ -497,7 +401,7 @@ static int on_news(struct nl_msg *message, void *arg)
 	if (nlmsg_hdr(message)->nlmsg_type != GENL_ID_CTRL) {
 		if (header->cmd == EXPERTMEM_CMD_EVENT) {
 			memset(got->event, 0, sizeof(*got->event));
-			read_expert(got->event, message);
+			read_message(got->event, expert_fields, message);
 			got->news = NEWS_EVENT;
 		}
 		return NL_OK;

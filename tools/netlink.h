@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What the kernel knows of experts, by its netlink family. All else of the command speaks
- * in these structs; netlink.c alone knows of sockets, messages and attributes.
+ * in these structs; netlink.c alone knows of sockets, and message.c of attributes.
  *
  * Functions return 0 or a negative error number: that of the kernel, whose words for it
  * link_reason() has, or -ENODEV where the module is not loaded. A link outlives the

@@ -26,11 +26,9 @@ void report(const struct job *job, const struct verdict *verdict,
 	fprintf(stderr, "  limit      %s\n",
 		stats->limit ? size_text(size, stats->limit) : "none");
 	if (!program)
-		fprintf(stderr, "  not freed  %llu block%s, %llu byte%s\n",
-			(unsigned long long)stats->live_blocks,
-			stats->live_blocks == 1 ? "" : "s",
-			(unsigned long long)stats->live_bytes,
-			stats->live_bytes == 1 ? "" : "s");
+		fprintf(stderr, "  not freed  %s, %s\n",
+			count_text(size, stats->live_blocks, "block"),
+			count_text(with_heap, stats->live_bytes, "byte"));
 	if (device)
 		fprintf(stderr,
 			"  reclaimed  %s by the kernel\n"

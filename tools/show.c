@@ -146,8 +146,7 @@ static void print_expert(const struct expert *expert, bool raw)
 	printf("\n  resident   %s\n", amount_text(size, expert->resident, raw));
 	printf("  peak       %s\n", amount_text(size, expert->peak, raw));
 	printf("  limit      %s\n", limit_text(size, expert->limit, raw));
-	printf("  refused    %" PRIu64 " call%s for want of memory\n", expert->refused,
-	       expert->refused == 1 ? "" : "s");
+	printf("  refused    %s for want of memory\n", count_text(size, expert->refused, "call"));
 	if (expert->flags & EXPERTMEM_CONFIG_UNSWAPPABLE)
 		puts("  swap       never");
 	printf("  regions    %" PRIu64 "\n", expert->regions);

@@ -88,8 +88,7 @@ static void print_words(const struct totals *totals, bool raw)
 		printf(", %u %% in use", percent_of(totals->committed, totals->total_limit));
 	printf("; %s for each, if its host sets no other\n",
 	       limit_text(size, totals->default_limit, raw));
-	printf("refused    %" PRIu64 " call%s for want of memory\n", totals->refused,
-	       totals->refused == 1 ? "" : "s");
+	printf("refused    %s for want of memory\n", count_text(size, totals->refused, "call"));
 	printf("reclaimed  %s; as a process ended or let go %" PRIu64 ", by a signal %" PRIu64
 	       " of these;\n"
 	       "           by a host %" PRIu64 ", by an operator %" PRIu64 "\n",

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "text.h"
 
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,6 +76,12 @@ const char *size_text(char text[static SIZE_TEXT], uint64_t bytes)
 	for (; value >= 1023.95; value /= 1024)
 		unit++;
 	snprintf(text, SIZE_TEXT, "%.1f %ciB", value, *unit);
+	return text;
+}
+
+const char *count_text(char text[static SIZE_TEXT], uint64_t count, const char *noun)
+{
+	snprintf(text, SIZE_TEXT, "%" PRIu64 " %s%s", count, noun, count == 1 ? "" : "s");
 	return text;
 }
 

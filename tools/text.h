@@ -18,6 +18,9 @@ int parse_seconds(const char *text, double *seconds);
 /* "512 B", "64.0 MiB". Return @text. */
 const char *size_text(char text[static SIZE_TEXT], uint64_t bytes);
 
+/* "1 region", "4 regions". Return @text. */
+const char *count_text(char text[static SIZE_TEXT], uint64_t count, const char *noun);
+
 /* "42s", "3m07s", "2h05m", "1d03h". Return @text. */
 const char *duration_text(char text[static SIZE_TEXT], double seconds);
 

@@ -206,7 +206,7 @@ static void __attribute__((format(printf, 2, 3))) add(int colour, const char *fo
 static void show_head(const struct screen *screen)
 {
 	const struct totals *totals = &screen->totals;
-	char committed[SIZE_TEXT], limit[SIZE_TEXT], resident[SIZE_TEXT];
+	char committed[SIZE_TEXT], limit[SIZE_TEXT], resident[SIZE_TEXT], count[SIZE_TEXT];
 	bool raw = screen->options->bytes;
 
 	move(0, 0);
@@ -221,8 +221,7 @@ static void show_head(const struct screen *screen)
 		    strerror(-screen->error));
 		return;
 	}
-	add(0, "%u expert%s open, %s committed", totals->experts,
-	    totals->experts == 1 ? "" : "s",
+	add(0, "%s open, %s committed", count_text(count, totals->experts, "expert"),
 	    amount_text(committed, totals->committed, raw));
 	if (totals->total_limit)
 		add(0, " of %s", amount_text(limit, totals->total_limit, raw));
