@@ -18,7 +18,7 @@ B	:= build
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all module lib tools selftests test-experts sanitizers asan tsan deps demo check bench install uninstall clean help
+.PHONY: all module lib tools selftests test-experts sanitizers asan tsan deps demo check check-long bench install uninstall clean help
 
 all: lib tools selftests module ## build everything
 
@@ -170,8 +170,11 @@ deps: ## install what is missing of the Debian packages needed
 demo: deps ## analyse traffic in a VM; limit, end and kill experts, and see their memory come back (CAPTURE=file)
 	@selftests/demo $(if $(CAPTURE),"$(CAPTURE)")
 
-check: deps ## run every test
-	@selftests/check
+check: deps ## run the tests, natively and in VMs (KERNELS="6.1 6.12 7.2 debug"; default 6.1 and debug)
+	@KERNELS="$(KERNELS)" selftests/check
+
+check-long: deps ## run every test in full on each of KERNELS
+	@KERNELS="$(KERNELS)" selftests/check --long
 
 ## Measuring: one program for each allocator that is compared
 
@@ -248,6 +251,6 @@ clean: ## remove what was built, but for downloads
 	rm -rf $(B)/obj $(B)/lib $(B)/tools $(B)/experts $(B)/selftests $(B)/module $(B)/bench
 
 help: ## this text
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
 
 -include $(wildcard $(B)/obj/*/*.d $(B)/experts/*.d $(B)/selftests/*.d $(B)/selftests/*/*.d $(B)/bench/*.d $(B)/asan/*.d)
