@@ -203,7 +203,8 @@ int expertmem_terminate(HEXPERTKEY key);
  * The expert's next touch of a block faults; its next call says
  * NMERR_EXPERT_TERMINATE. With ANON only the expert's own process can do this.
  *
- * Return: EXPERTMEM_OK, E_KEY, E_UNSUPPORTED.
+ * Return: EXPERTMEM_OK, E_KEY, E_UNSUPPORTED, E_NOMEM (ANON: the process has too many
+ * mappings; nothing has changed).
  */
 int expertmem_reclaim(HEXPERTKEY key, uint64_t *bytes);
 

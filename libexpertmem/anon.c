@@ -409,18 +409,19 @@ static bool anon_terminate(struct em_expert *expert)
 	return true;
 }
 
-static bool anon_reclaim(struct em_expert *expert, uint64_t *bytes)
+static int anon_reclaim(struct em_expert *expert, uint64_t *bytes)
 {
 	if (!expert->attached && expert->control->owner)
-		return false;
+		return EXPERTMEM_E_UNSUPPORTED;
+	if (expert->attached &&
+	    mmap(expert->base, expert->window * 2, PROT_NONE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
+		return EXPERTMEM_E_NOMEM;
 	__atomic_or_fetch(&expert->control->flags, EXPERTMEM_STATUS_RECLAIMED,
 			  __ATOMIC_RELAXED);
 	*bytes = expert->control->committed;
 	expert->control->committed = 0;
-	return !expert->attached ||
-	       mmap(expert->base, expert->window * 2, PROT_NONE,
-		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
-		    0) != MAP_FAILED;
+	return EXPERTMEM_OK;
 }
 
 static void anon_stats(struct em_expert *expert, struct expertmem_stats *stats)

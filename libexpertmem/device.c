@@ -204,14 +204,14 @@ static bool device_terminate(struct em_expert *expert)
 	return !ioctl(expert->fd, EXPERTMEM_IOC_TERMINATE, 0);
 }
 
-static bool device_reclaim(struct em_expert *expert, uint64_t *bytes)
+static int device_reclaim(struct em_expert *expert, uint64_t *bytes)
 {
 	struct expertmem_reclaim arg = { 0 };
 
 	if (ioctl(expert->fd, EXPERTMEM_IOC_RECLAIM, &arg))
-		return false;
+		return EXPERTMEM_E_UNSUPPORTED;
 	*bytes = arg.bytes;
-	return true;
+	return EXPERTMEM_OK;
 }
 
 static void device_stats(struct em_expert *expert, struct expertmem_stats *stats)

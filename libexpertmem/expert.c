@@ -215,18 +215,18 @@ int expertmem_reclaim(HEXPERTKEY key, uint64_t *bytes)
 {
 	struct em_expert *expert = em_lock(key);
 	uint64_t given = 0;
-	bool done;
+	int error;
 
 	if (!expert)
 		return EXPERTMEM_E_KEY;
 	/* No call is to find its heap gone in the middle. */
 	em_stop(expert);
-	done = expert->backend->reclaim(expert, &given);
+	error = expert->backend->reclaim(expert, &given);
 	em_resume(expert);
 	em_unlock(expert);
-	if (bytes && done)
+	if (bytes && !error)
 		*bytes = given;
-	return done ? EXPERTMEM_OK : EXPERTMEM_E_UNSUPPORTED;
+	return error;
 }
 
 /* Threads go on counting meanwhile, and a block may be freed by another one. */

@@ -170,7 +170,8 @@ struct em_backend {
 	int (*fork)(struct em_expert *expert);
 	/* any process of the expert's; false where that cannot be done */
 	bool (*terminate)(struct em_expert *expert);
-	bool (*reclaim)(struct em_expert *expert, uint64_t *bytes);
+	/* the same; enum expertmem_error, with nothing changed */
+	int (*reclaim)(struct em_expert *expert, uint64_t *bytes);
 	void (*stats)(struct em_expert *expert, struct expertmem_stats *stats);
 	/* undo open() and attach(); the windows are unmapped already */
 	void (*close)(struct em_expert *expert);
