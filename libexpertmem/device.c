@@ -116,12 +116,10 @@ err_fd:
 
 static int device_attach(struct em_expert *expert)
 {
-	enum em_window window;
-
-	for (window = EM_SMALL_WINDOW; window <= EM_HUGE_WINDOW; window++)
-		if (mmap(em_window_base(expert, window), expert->window,
+	for (; expert->mapped <= EM_HUGE_WINDOW; expert->mapped++)
+		if (mmap(em_window_base(expert, expert->mapped), expert->window,
 			 PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, expert->fd,
-			 window_offset[window]) == MAP_FAILED)
+			 window_offset[expert->mapped]) == MAP_FAILED)
 			return error_of(errno);
 	return EXPERTMEM_OK;
 }
@@ -148,6 +146,7 @@ static int device_fork(struct em_expert *expert)
 	if (fd < 0 || ioctl(fd, EXPERTMEM_IOC_CONFIGURE, &config))
 		return error_of(errno);
 	expert->fd = fd;
+	expert->mapped = 0;
 	error = device_attach(expert);
 	if (error)
 		return error;

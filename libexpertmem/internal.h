@@ -232,6 +232,7 @@ struct em_expert {
 	bool heard;			/* somebody is to be told what is found */
 	uint64_t limit;			/* ANON */
 	int fd;				/* DEVICE */
+	unsigned int mapped;		/* DEVICE: windows, also before all are */
 	const struct em_backend *backend;
 	struct em_control *control;
 	size_t window;			/* bytes of one */

@@ -177,6 +177,8 @@ static bool reserve(struct em_expert *expert)
 	char *start = MAP_FAILED, *end;
 	size_t size;
 
+	if (expert->mapped)
+		return true;	/* what an attempt that failed has left */
 	if (window > most)
 		window = most;
 	for (window &= ~(EM_WINDOW_MIN - 1); start == MAP_FAILED; window /= 2) {
@@ -254,17 +256,20 @@ int em_attach(struct em_expert *expert)
 	if (!tables_get(expert))
 		goto err_windows;
 	if (!em_debug_attach(expert))
-		goto err_tables;
+		goto err_debug;
 	em_set_owner(expert, expert - em_experts + 1);
 	expert->attached = true;
 	expert->stops++;
 	em_resume(expert);
 	return EXPERTMEM_OK;
 
-err_tables:
+err_debug:
+	em_debug_detach(expert);
 	munmap(expert->slabs, tables_size(expert));
 err_windows:
-	munmap(expert->base, expert->window * 2);
+	/* To the kernel, an expert whose window is unmapped has ended. */
+	if (!expert->mapped)
+		munmap(expert->base, expert->window * 2);
 err_owner:
 	__atomic_store_n(&expert->control->owner, 0, __ATOMIC_RELAXED);
 	return error;
@@ -422,6 +427,7 @@ static void fork_child(void)
 			inherit(expert);
 			continue;
 		}
+		expert->mapped = 0;
 		if (expert->key && expert->attached) {
 			__atomic_store_n(&expert->gate, 0, __ATOMIC_RELAXED);
 			em_set_owner(expert, 0);
