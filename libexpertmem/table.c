@@ -279,8 +279,14 @@ err_owner:
 void em_teardown(struct em_expert *expert)
 {
 	expert->key = 0;
+	if (expert->attached || expert->mapped) {
+		/* May be part of a larger mapping, which is split, unless there are too many. */
+		if (munmap(expert->base, expert->window * 2))
+			madvise(expert->base, expert->window * 2,
+				expert->backend->id == EXPERTMEM_BACKEND_ANON ?
+				MADV_DONTNEED : MADV_REMOVE);
+	}
 	if (expert->attached) {
-		munmap(expert->base, expert->window * 2);
 		munmap(expert->slabs, tables_size(expert));
 		em_debug_detach(expert);
 	}
