@@ -125,8 +125,11 @@ static void barrier(void)
 {
 	/* Pairs with the CAS in em_register(): who is not counted yet sees it as well. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (__atomic_load_n(&nr_threads, __ATOMIC_RELAXED) > 2 || em_self == &nobody)
-		syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+	if (__atomic_load_n(&nr_threads, __ATOMIC_RELAXED) <= 2 && em_self != &nobody)
+		return;
+	/* It needs memory, for a set of CPUs; there is no going on without it. */
+	while (syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) && errno == ENOMEM)
+		sched_yield();
 }
 
 static bool wait_for(const struct em_thread *thread)
