@@ -252,9 +252,17 @@ static bool charge(struct em_expert *expert, size_t size)
 	return true;
 }
 
+/* Pages that somebody has locked, and left so, are not given back before that is undone. */
+static void anon_discard(void *start, size_t size)
+{
+	if (madvise(start, size, MADV_DONTNEED) &&
+	    (munlock(start, size) || madvise(start, size, MADV_DONTNEED)))
+		memset(start, 0, size);
+}
+
 static void give_back(struct em_expert *expert, char *start, size_t size)
 {
-	madvise(start, size, MADV_DONTNEED);
+	anon_discard(start, size);
 	expert->control->committed -= size;
 }
 
@@ -395,11 +403,6 @@ static void anon_free(struct em_expert *expert, void *region, size_t size)
 	advise(expert, region, rounded(window, size), MADV_NOHUGEPAGE);
 	gaps_remove(expert->gaps[window],
 		    (char *)region - em_window_base(expert, window));
-}
-
-static void anon_discard(void *start, size_t size)
-{
-	madvise(start, size, MADV_DONTNEED);
 }
 
 static bool anon_terminate(struct em_expert *expert)

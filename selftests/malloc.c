@@ -99,6 +99,28 @@ TEST(products_that_overflow_are_refused_with_enomem)
 	release(block);
 }
 
+/* Who has a secret locks its pages, and may forget to unlock them. */
+TEST(calloc_clears_what_was_locked_and_freed)
+{
+	size_t i;
+
+	for (i = 1; i < COUNT_OF(sizes); i++) {
+		unsigned char *block = allocate(sizes[i]);
+
+		ASSERT_NE(NULL, block);
+		memset(block, 0xff, sizes[i]);
+		if (mlock(block, sizes[i]))
+			SKIP(return, "so much memory may not be locked: ulimit -l");
+		release(block);
+		block = allocate_array(sizes[i], 1);
+		ASSERT_NE(NULL, block);
+		ASSERT_TRUE(all_bytes(block, sizes[i], 0)) {
+			TH_LOG("%zu bytes", sizes[i]);
+		}
+		release(block);
+	}
+}
+
 TEST(calloc_clears_what_was_used_before)
 {
 	size_t i, round;
