@@ -164,6 +164,17 @@ $(B)/asan/misuse: selftests/misuse.c $(SO)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -fsanitize=address $(LDFLAGS) $< $(LINK_LIB) -o $@
 
+# two ways through the library: with ASan, blocks are poisoned under the expert's lock
+FUZZ_CC	?= clang-14
+fuzz_FLAGS := -fsanitize=fuzzer,undefined
+fuzz-asan_FLAGS := -fsanitize=fuzzer,address,undefined
+
+$(B)/fuzz/library: fuzz := fuzz
+$(B)/fuzz/library-asan: fuzz := fuzz-asan
+$(B)/fuzz/library $(B)/fuzz/library-asan: selftests/fuzz/library.c $(filter-out %/malloc.c,$(wildcard libexpertmem/*.c)) $(wildcard libexpertmem/*.h include/*.h)
+	@mkdir -p $(@D)
+	$(FUZZ_CC) -std=gnu11 -D_GNU_SOURCE $(WARN) -Iinclude -Iinclude/uapi -O1 -g -pthread $($(fuzz)_FLAGS) -fno-sanitize-recover=all $(filter %.c,$^) -o $@
+
 deps: ## install what is missing of the Debian packages needed
 	@selftests/deps
 
@@ -175,6 +186,9 @@ check: deps ## run the tests, natively and in VMs (KERNELS="6.1 6.12 7.2 debug";
 
 check-long: deps ## run every test in full on each of KERNELS
 	@KERNELS="$(KERNELS)" selftests/check --long
+
+check-long: deps ## the tests that find more the longer they run, in half an hour
+	@selftests/check --long
 
 ## Measuring: one program for each allocator that is compared
 
@@ -248,7 +262,7 @@ uninstall: ## remove what install has put there
 	-rmdir --ignore-fail-on-non-empty $(DESTDIR)$(expertdir)
 
 clean: ## remove what was built, but for downloads
-	rm -rf $(B)/obj $(B)/lib $(B)/tools $(B)/experts $(B)/selftests $(B)/module $(B)/bench
+	rm -rf $(B)/obj $(B)/lib $(B)/tools $(B)/experts $(B)/selftests $(B)/module $(B)/bench $(B)/fuzz
 
 help: ## this text
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
