@@ -11,7 +11,7 @@
 #include <expertmem.h>
 
 #define EXPERTS	3
-#define BLOCKS	64
+#define BLOCKS	16
 #define OLD	16
 
 /* The input is wrong about nothing: the library is. */
@@ -259,7 +259,7 @@ static unsigned char *any_pointer(const struct block *block)
 	uintptr_t at = (uintptr_t)block->at;
 	unsigned char local;
 
-	switch (byte() % 8) {
+	switch (byte() % 10) {
 	case 0:
 		at += byte();
 		break;
@@ -279,8 +279,11 @@ static unsigned char *any_pointer(const struct block *block)
 		break;
 	case 6:
 		return global + byte() % sizeof(global);
-	default:
+	case 7:
 		at ^= 1UL << byte() % 48;
+		break;
+	default:
+		return experts[byte() % EXPERTS].blocks[byte() % BLOCKS].at;
 	}
 	return (unsigned char *)at;
 }
