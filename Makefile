@@ -112,9 +112,12 @@ TEST_EXPERTS := $(patsubst selftests/experts/%.c,$(B)/selftests/experts/%.so,$(w
 TEST_PROGRAMS := $(B)/selftests/programs/exceptions $(B)/selftests/programs/plugin.so \
 	$(B)/selftests/programs/atfork.so $(B)/selftests/programs/slab.i
 
+# for 32 bit callers of the module; static, for there is one set of libraries in the VM
+TESTS_32 := $(patsubst %,$(B)/selftests/32/%,layout device regions limits)
+
 test-experts: $(TEST_EXPERTS)
 
-selftests: $(TESTS) test-experts $(TEST_PROGRAMS) ## build the tests (run them with "make check")
+selftests: $(TESTS) $(TESTS_32) test-experts $(TEST_PROGRAMS) ## build the tests (run them with "make check")
 
 $(B)/kselftest/kselftest_harness.h:
 	selftests/kernel-source $(@D)
@@ -122,6 +125,10 @@ $(B)/kselftest/kselftest_harness.h:
 $(B)/selftests/%: selftests/%.c $(SO) $(KSELFTEST_DIR)/kselftest_harness.h
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(TEST_FLAGS) $(LDFLAGS) $< $(LINK_LIB) -o $@
+
+$(B)/selftests/32/%: selftests/%.c $(KSELFTEST_DIR)/kselftest_harness.h
+	@mkdir -p $(@D)
+	$(CC) -m32 -static -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 $(ALL_CFLAGS) $(TEST_FLAGS) $(LDFLAGS) $< -o $@
 
 $(B)/selftests/experts/%.so: selftests/experts/%.c $(SO)
 	@mkdir -p $(@D)

@@ -30,7 +30,7 @@
 #define KIB		(1UL << 10)
 #define MIB		(1UL << 20)
 #define GIB		(1UL << 30)
-#define TIB		(1UL << 40)
+#define TIB		(1ULL << 40)
 #define HUGE		(2 * MIB)
 
 #define POISON		0xa5
@@ -50,6 +50,13 @@
 		if (access(DEVICE, R_OK | W_OK))				\
 			SKIP_TEST(DEVICE ": %s; load the module, be root",	\
 				  strerror(errno));				\
+	} while (0)
+
+/* For what needs a longer window than a 32 bit program can map. */
+#define NEED_LONG_WINDOW()							\
+	do {									\
+		if (sizeof(long) == 4)						\
+			SKIP(return, "a 32 bit program has too few addresses");	\
 	} while (0)
 
 static inline int result(long ret)
@@ -137,10 +144,12 @@ struct window {
 static const struct window small_window = SMALL_WINDOW;
 static const struct window huge_window = HUGE_WINDOW;
 
-/* window_map() - map a window like @kind of an expert */
+/* window_map() - map a window like @kind of an expert; 32 bit programs get 1 GiB at most */
 static inline int window_map(struct window *window, const struct window *kind, int fd,
 			     __u64 size)
 {
+	if (sizeof(long) == 4 && size > GIB)
+		size = GIB;
 	*window = *kind;
 	window->fd = fd;
 	window->size = size;

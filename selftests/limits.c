@@ -120,6 +120,7 @@ TEST_F(group, populating_more_than_the_group_may_have_fails_and_kills_nobody)
 {
 	pid_t pid;
 
+	NEED_LONG_WINDOW();
 	ASSERT_EQ(0, limit_group("64M"));
 	pid = fork();
 	ASSERT_LE(0, pid);

@@ -660,6 +660,7 @@ TEST_F(region, granule_between_regions_stays_unmapped)
 	__u64 random = SEED;
 	size_t i;
 
+	NEED_LONG_WINDOW();
 	for (i = 0; i < COUNT; i++) {
 		regions[i].size = (1 + random_below(&random, 100)) * w->granule;
 		ASSERT_EQ(0, region_alloc(w, regions[i].size, &regions[i].offset));
@@ -702,11 +703,13 @@ static void grow_in_steps(struct __test_metadata *_metadata, const struct window
 
 TEST_F_TIMEOUT(region, large_region_grows_a_thousandfold_in_place, 120)
 {
+	NEED_LONG_WINDOW();
 	grow_in_steps(_metadata, &self->w, 0);
 }
 
 TEST_F_TIMEOUT(region, large_region_grows_a_thousandfold_among_a_hundred, 120)
 {
+	NEED_LONG_WINDOW();
 	grow_in_steps(_metadata, &self->w, 100);
 }
 
@@ -719,6 +722,7 @@ TEST_F_TIMEOUT(region, hundred_thousand_regions_come_and_go_in_any_order, 120)
 	__u64 random = SEED;
 	size_t i, j;
 
+	NEED_LONG_WINDOW();
 	ASSERT_NE(NULL, offsets);
 	ASSERT_NE(NULL, sorted);
 	for (i = 0; i < COUNT; i++) {
