@@ -58,6 +58,7 @@ static void chunk_del(struct em_heap *heap, struct em_slab *chunk)
 	if (chunk->chunk.next)
 		chunk->chunk.next->chunk.prev = chunk->chunk.prev;
 	else
+		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): it has @chunk at least */
 		heap->chunks->chunk.prev = chunk->chunk.prev;
 	if (heap->chunks == chunk)
 		heap->chunks = chunk->chunk.next;
@@ -152,11 +153,13 @@ static bool grow_huge(struct em_expert *expert)
 	struct em_heap *heap = &expert->heap;
 	char *base = expert->backend->alloc(expert, EM_HUGE_WINDOW, EM_CHUNK_SIZE,
 					    EM_CHUNK_SIZE);
-	size_t first = (base - expert->base) / EM_SLAB_SIZE, i;
-	struct em_slab *chunk = &expert->slabs[first];
+	struct em_slab *chunk;
+	size_t first, i;
 
 	if (!base)
 		return false;
+	first = (base - expert->base) / EM_SLAB_SIZE;
+	chunk = &expert->slabs[first];
 	for (i = 0; i < EM_CHUNK_SLABS; i++)
 		slab_init(&chunk[i], base + i * EM_SLAB_SIZE);
 	chunk->chunk.pool = UINT32_MAX;
