@@ -119,7 +119,7 @@ test-experts: $(TEST_EXPERTS)
 
 selftests: $(TESTS) $(TESTS_32) test-experts $(TEST_PROGRAMS) ## build the tests (run them with "make check")
 
-$(B)/kselftest/kselftest_harness.h:
+$(B)/kselftest/kselftest_harness.h: selftests/kernel-source
 	selftests/kernel-source $(@D)
 
 $(B)/selftests/%: selftests/%.c $(SO) $(KSELFTEST_DIR)/kselftest_harness.h

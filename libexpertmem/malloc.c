@@ -404,6 +404,7 @@ NEW_ALIGNED(_ZnwmSt11align_val_tRKSt9nothrow_t)
 NEW_ALIGNED(_ZnamSt11align_val_tRKSt9nothrow_t)
 
 /* All else that frees is also told a size, an alignment or std::nothrow: no need of them. */
+/* NOLINTNEXTLINE(bugprone-macro-parentheses): a declarator */
 #define FREE(name) __typeof__(free) name __attribute__((alias("free"), copy(free)))
 
 FREE(free_sized);

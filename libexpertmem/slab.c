@@ -53,6 +53,7 @@ unsigned int em_class_of(size_t size, size_t alignment)
 {
 	unsigned int class = class_of(size);
 
+	/* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): the last is a page's */
 	while (em_class_size[class] & (alignment - 1))
 		class++;
 	return class;

@@ -172,6 +172,7 @@ static void check_device(struct visit *visit)
 	}
 	read_line("/sys/class/misc/expertmem/dev", line, sizeof(line));
 	if (!S_ISCHR(node.st_mode) ||
+	    /* NOLINTNEXTLINE(cert-err34-c): the kernel's own numbers fit */
 	    (sscanf(line, "%u:%u", &major, &minor) == 2 && node.st_rdev != makedev(major, minor)))
 		tell(visit, PROBLEM, "device", "rm " DEVICE "; then load the module again",
 		     DEVICE " is not the module's device");

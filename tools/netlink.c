@@ -231,6 +231,7 @@ static int ask_one(struct link *link, struct query *query, const struct field *f
 	struct harvest harvest = { .fields = fields, .size = size };
 	int error;
 
+	/* cppcheck-suppress autoVariables; its only reader is ask() */
 	query->harvest = &harvest;
 	error = ask(link, query);
 	if (!error && harvest.count)
@@ -249,6 +250,7 @@ static int ask_all(struct link *link, struct query *query, const struct field *f
 	int error;
 
 	query->flags = NLM_F_DUMP;
+	/* cppcheck-suppress autoVariables; the same */
 	query->harvest = &harvest;
 	error = ask(link, query);
 	if (error) {
