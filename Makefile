@@ -194,9 +194,6 @@ check: deps ## run the tests, natively and in VMs (KERNELS="6.1 6.12 7.2 debug";
 check-long: deps ## run every test in full on each of KERNELS
 	@KERNELS="$(KERNELS)" selftests/check --long
 
-check-long: deps ## the tests that find more the longer they run, in half an hour
-	@selftests/check --long
-
 ## Measuring: one program for each allocator that is compared
 
 BENCH_jemalloc	= -ljemalloc

@@ -70,6 +70,7 @@ static uint32_t *find_slot(const struct survey *survey, const struct in6_addr *a
 {
 	uint32_t i = first_slot(survey, address);
 
+	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): there are slots from the first host on */
 	while (survey->slots[i] &&
 	       memcmp(&survey->hosts[survey->slots[i] - 1].address, address, sizeof(*address)))
 		i = (i + 1) & (survey->slot_count - 1);
@@ -123,6 +124,7 @@ static DWORD survey_host(struct survey *survey, const struct in6_addr *address, 
 			slot = find_slot(survey, address);
 		}
 		survey->hosts[survey->count] = (struct host){ .address = *address };
+		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): there are slots from the first host on */
 		*slot = ++survey->count;
 	}
 	*number = *slot - 1;
