@@ -174,8 +174,9 @@ static struct file *window_file(const struct expertmem_window *window)
 	struct file *file;
 
 	file = compat_shmem_file_setup(expertmem_mount(window), "expertmem", size);
+	/* That there is no memory for the inode is ENOSPC there. */
 	if (IS_ERR(file))
-		return file;
+		return file == ERR_PTR(-ENOSPC) ? ERR_PTR(-ENOMEM) : file;
 	__module_get(THIS_MODULE);
 	file->f_op = &window_fops;
 	/* Only reachable through the device, whose rights are checked there. */
