@@ -124,14 +124,16 @@ static int __init expertmem_init(void)
 	if (IS_ERR(small_mount))
 		return PTR_ERR(small_mount);
 	huge_mount = mount_tmpfs("always");
-	if (IS_ERR(huge_mount)) {
-		pr_info("no huge pages in tmpfs (%ld), all windows use small ones\n",
-			PTR_ERR(huge_mount));
+	if (huge_mount == ERR_PTR(-EINVAL)) {
+		pr_info("no huge pages in tmpfs, all windows use small ones\n");
 		huge_mount = NULL;
 	}
+	err = PTR_ERR_OR_ZERO(huge_mount);
+	if (err)
+		goto err_small_mount;
 	err = expertmem_netlink_register();
 	if (err)
-		goto err_mounts;
+		goto err_huge_mount;
 	err = misc_register(&device);
 	if (err)
 		goto err_netlink;
@@ -139,8 +141,9 @@ static int __init expertmem_init(void)
 
 err_netlink:
 	expertmem_netlink_unregister();
-err_mounts:
+err_huge_mount:
 	kern_unmount(huge_mount);
+err_small_mount:
 	kern_unmount(small_mount);
 	return err;
 }
