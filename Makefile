@@ -182,6 +182,13 @@ $(B)/fuzz/library $(B)/fuzz/library-asan: selftests/fuzz/library.c $(filter-out 
 	@mkdir -p $(@D)
 	$(FUZZ_CC) -std=gnu11 -D_GNU_SOURCE $(WARN) -Iinclude -Iinclude/uapi -O1 -g -pthread $($(fuzz)_FLAGS) -fno-sanitize-recover=all $(filter %.c,$^) -o $@
 
+# the module's, which runs in a VM
+FUZZ_DEVICE := $(addprefix selftests/fuzz/,device.c sequence.c ioctls.c mappings.c messages.c process.c model.c)
+
+$(B)/fuzz/device: $(FUZZ_DEVICE) $(wildcard selftests/fuzz/*.h selftests/*_test.h) include/uapi/linux/expertmem.h
+	@mkdir -p $(@D)
+	$(FUZZ_CC) -std=gnu11 -D_GNU_SOURCE $(WARN) -Wno-unused-parameter -Iinclude -Iinclude/uapi -O2 -g -fsanitize=fuzzer $(filter %.c,$^) -o $@
+
 deps: ## install what is missing of the Debian packages needed
 	@selftests/deps
 
