@@ -188,6 +188,7 @@ void shadow_drop(struct shadow_window *window, __u64 from, __u64 to);
 void shadow_resident(const struct shadow_expert *expert, __u64 *low, __u64 *high);
 void shadow_reclaim(struct shadow_expert *expert, struct shadow_window *only,
 		    enum expertmem_cause cause, __u32 signal);
+void shadow_copy(struct shadow_expert *to, const struct shadow_expert *from);
 void shadow_terminate(struct shadow_expert *expert);
 void shadow_process_ends(enum process process, __u32 signal, bool all);
 

@@ -200,7 +200,7 @@ void op_alloc(struct step *step)
 
 	may_fail(&errors, unknown || !arg.size || (arg.room && arg.room < arg.size), EINVAL);
 	may_be_over(&errors, expert, window);
-	may_fail(&errors, window->state != MAPPED, ENXIO);
+	may_fail(&errors, window->state == UNMAPPED, ENXIO);
 	may_fail(&errors, large || (window->state == MAPPED &&
 				    !shadow_fits(window, region.room > region.size ?
 							 region.room : region.size)), ENOSPC);
@@ -404,26 +404,6 @@ void op_info(struct step *step)
 		     info.max_experts != shadow.max_experts ||
 		     memcmp(info.reserved, zero.reserved, sizeof(zero.reserved))))
 		fail("GET_INFO is wrong");
-}
-
-/* All regions of one expert in another, or nothing. */
-static void shadow_copy(struct shadow_expert *to, const struct shadow_expert *from)
-{
-	const struct shadow_window *source;
-	struct shadow_window *copy;
-	unsigned int i, j;
-
-	for (i = 0; i < 2; i++) {
-		source = &from->windows[i];
-		copy = &to->windows[i];
-		for (j = 0; j < source->nr_regions; j++)
-			shadow_insert(to, copy, &source->regions[j]);
-		copy->nr_pages = source->nr_pages;
-		copy->nr_granules = source->nr_granules;
-		copy->vague = source->vague;
-		memcpy(copy->pages, source->pages, sizeof(copy->pages));
-		memcpy(copy->granules, source->granules, sizeof(copy->granules));
-	}
 }
 
 static void may_not_copy(struct errors *errors, const struct shadow_expert *to,

@@ -334,6 +334,26 @@ void shadow_resident(const struct shadow_expert *expert, __u64 *low, __u64 *high
 	resident_in(&expert->windows[1], low, high);
 }
 
+/* All regions of one expert in another, or nothing. */
+void shadow_copy(struct shadow_expert *to, const struct shadow_expert *from)
+{
+	const struct shadow_window *source;
+	struct shadow_window *copy;
+	unsigned int i, j;
+
+	for (i = 0; i < 2; i++) {
+		source = &from->windows[i];
+		copy = &to->windows[i];
+		for (j = 0; j < source->nr_regions; j++)
+			shadow_insert(to, copy, &source->regions[j]);
+		copy->nr_pages = source->nr_pages;
+		copy->nr_granules = source->nr_granules;
+		copy->vague = source->vague;
+		memcpy(copy->pages, source->pages, sizeof(copy->pages));
+		memcpy(copy->granules, source->granules, sizeof(copy->granules));
+	}
+}
+
 /* -------------------------------------------------------------------------- ending */
 
 static void window_goes(struct shadow_expert *expert, struct shadow_window *window)
