@@ -144,7 +144,7 @@ struct expertmem_config {
  *			with POPULATE: not every page could be had
  *	EINTR		with POPULATE: the caller was killed
  *	ECANCELED	the expert is terminating
- *	ESHUTDOWN	the expert was reclaimed
+ *	ESHUTDOWN	the expert was reclaimed, or the window unmapped
  */
 struct expertmem_alloc {
 	__aligned_u64 size;		/* in: bytes */
@@ -186,7 +186,7 @@ struct expertmem_realloc {
  *
  *	ENOENT		no region starts at @offset
  *	EBUSY		another thread is making, resizing or freeing this region
- *	ESHUTDOWN	the expert was reclaimed
+ *	ESHUTDOWN	the expert was reclaimed, or the window unmapped
  */
 struct expertmem_free {
 	__aligned_u64 offset;		/* in */
@@ -283,8 +283,8 @@ enum expertmem_cause {
  *	EIO		a page of the source cannot be read: swap device, bad memory
  *	EINTR		the caller was killed
  *	ECANCELED	the destination is terminating
- *	ESHUTDOWN	the source was reclaimed, or the destination; or either lost
- *			a window
+ *	ESHUTDOWN	the source was reclaimed, or loses a window meanwhile; the
+ *			destination was reclaimed, or has lost a window
  */
 struct expertmem_copy {
 	__s32 fd;			/* in: the source */
@@ -325,6 +325,7 @@ struct expertmem_copy {
  *	EPERM		the expert was opened by someone else (or, joining EVENTS,
  *			CAP_NET_ADMIN is missing)
  *	ENOENT		there is no expert with this ID, or it has just been released
+ *	EOPNOTSUPP	there is no such command, or it is one for a dump only, or for none
  */
 #define EXPERTMEM_FAMILY_NAME		"expertmem"
 #define EXPERTMEM_FAMILY_VERSION	1
