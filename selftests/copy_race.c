@@ -6,14 +6,12 @@
 #include <pthread.h>
 #include <sched.h>
 #include <sys/stat.h>
-#include <sys/swap.h>
 #include <sys/syscall.h>
 
 #include "copy_test.h"
 
 #define CGROUP		"/sys/fs/cgroup/"
 #define GROUP		CGROUP "expertmem-copy/"
-#define RAMDISK		"/dev/ram0"
 
 /* What takes long enough to be interrupted. */
 #define BIG		(128 * MIB)
@@ -563,26 +561,6 @@ FIXTURE_VARIANT_ADD(swap, small) {
 FIXTURE_VARIANT_ADD(swap, huge) {
 	.kind = HUGE_WINDOW,
 };
-
-/* Make a block device a swap space: what mkswap does. */
-static int swap_on(const char *path)
-{
-	struct {
-		char boot[1024];
-		__u32 version, last_page, bad_pages;
-	} header = { .version = 1 };
-	int fd = open(path, O_RDWR | O_CLOEXEC);
-	int err = 0;
-
-	if (fd < 0)
-		return -errno;
-	header.last_page = lseek(fd, 0, SEEK_END) / PAGE - 1;
-	if (pwrite(fd, &header, sizeof(header), 0) != sizeof(header) ||
-	    pwrite(fd, "SWAPSPACE2", 10, PAGE - 10) != 10)
-		err = -EIO;
-	close(fd);
-	return err ? err : result(swapon(path, 0));
-}
 
 FIXTURE_SETUP(swap)
 {

@@ -4,7 +4,6 @@
  * tracing.
  */
 #include <sys/stat.h>
-#include <sys/swap.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
@@ -16,7 +15,6 @@
 #define GROUP		CGROUP "expertmem-test/"
 #define TRACING		"/sys/kernel/tracing/instances/"
 #define INSTANCE	TRACING "expertmem-test/"
-#define RAMDISK		"/dev/ram0"
 
 /* What the counters of a group may lag behind. */
 #define SLACK		(2 * MIB)
@@ -216,27 +214,6 @@ FIXTURE_VARIANT_ADD(swap, huge) {
 	.kind = HUGE_WINDOW,
 };
 
-/* Make a block device a swap space: what mkswap does. */
-static int make_swap(const char *path)
-{
-	struct {
-		char boot[1024];
-		__u32 version, last_page, bad_pages;
-		char padding[PAGE - 1024 - 12 - 10];
-		char magic[10];
-	} __attribute__((packed)) header = { .version = 1, .magic = "SWAPSPACE2" };
-	int fd = open(path, O_RDWR | O_CLOEXEC);
-	int err = 0;
-
-	if (fd < 0)
-		return -errno;
-	header.last_page = lseek(fd, 0, SEEK_END) / PAGE - 1;
-	if (pwrite(fd, &header, sizeof(header), 0) != sizeof(header) || fsync(fd))
-		err = -EIO;
-	close(fd);
-	return err;
-}
-
 FIXTURE_SETUP(swap)
 {
 	NEED_DEVICE();
@@ -244,8 +221,7 @@ FIXTURE_SETUP(swap)
 		SKIP_TEST(RAMDISK " is somebody's");
 	if (system("modprobe brd rd_nr=1 rd_size=131072 2>/dev/null"))
 		SKIP_TEST("no module brd for a disk in memory");
-	ASSERT_EQ(0, make_swap(RAMDISK));
-	ASSERT_EQ(0, swapon(RAMDISK, 0));
+	ASSERT_EQ(0, swap_on(RAMDISK));
 	make_group(_metadata);
 	ASSERT_EQ(0, join_group());
 	self->free = meminfo("SwapFree");

@@ -5,7 +5,6 @@
  */
 #include <pthread.h>
 #include <sched.h>
-#include <sys/swap.h>
 
 #include "kselftest_harness.h"
 #include "expertmem_test.h"
@@ -218,38 +217,15 @@ FIXTURE_VARIANT_ADD(touch, huge_with_swap) {
 	.kind = &huge_window, .granules = 2, .rounds = 10, .frees = 20, .pageout = true,
 };
 
-#define SWAP	"/dev/ram0"
-
-/* Somewhere to swap to, in memory. */
-static int swap_on(void)
-{
-	struct {
-		char boot[1024];
-		__u32 version, last_page, bad_pages;
-	} header = { .version = 1 };
-	int err = 0, fd = open(SWAP, O_RDWR | O_CLOEXEC);
-	off_t size;
-
-	if (fd < 0)
-		return -errno;
-	size = lseek(fd, 0, SEEK_END);
-	header.last_page = size / PAGE - 1;
-	if (size < (off_t)(4 * MIB) || pwrite(fd, &header, sizeof(header), 0) != sizeof(header) ||
-	    pwrite(fd, "SWAPSPACE2", 10, PAGE - 10) != 10)
-		err = -EIO;
-	close(fd);
-	return err ? err : result(swapon(SWAP, 0));
-}
-
 FIXTURE_SETUP(touch)
 {
 	int err;
 
 	NEED_DEVICE();
 	if (variant->pageout) {
-		err = swap_on();
+		err = swap_on(RAMDISK);
 		if (err)
-			SKIP_TEST(SWAP ": %s; load brd", strerror(-err));
+			SKIP_TEST(RAMDISK ": %s; load brd", strerror(-err));
 	}
 	ASSERT_EQ(window_open(&self->window, variant->kind, WINDOW, 0), 0);
 }
@@ -258,7 +234,7 @@ FIXTURE_TEARDOWN(touch)
 {
 	window_close(&self->window);
 	if (variant->pageout)
-		EXPECT_EQ(swapoff(SWAP), 0);
+		EXPECT_EQ(swapoff(RAMDISK), 0);
 }
 
 struct pager {

@@ -9,12 +9,10 @@
 #include <sys/klog.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/swap.h>
 
 #include "kselftest.h"
 #include "storm_expert.h"
 
-#define RAMDISK		"/dev/ram0"
 #define KMEMLEAK	"/sys/kernel/debug/kmemleak"
 #define INODES		"/sys/kernel/slab/shmem_inode_cache/"
 #define PATIENCE	300	/* seconds; what takes longer hangs */
@@ -125,30 +123,15 @@ static void be_operator(unsigned int number)
 	}
 }
 
-/* Make a block device a swap space: what mkswap does. */
-static int swap_on(const char *path)
+/* A disk in memory gets its pages when they are written, and keeps them: have them now. */
+static void fill(const char *path)
 {
-	struct {
-		char boot[1024];
-		__u32 version, last_page, bad_pages;
-	} header = { .version = 1 };
-	int fd = open(path, O_RDWR | O_CLOEXEC);
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
 	char page[PAGE] = "";
-	off_t size, i;
-	int err = 0;
 
-	if (fd < 0)
-		return -errno;
-	size = lseek(fd, 0, SEEK_END);
-	header.last_page = size / PAGE - 1;
-	/* a disk in memory gets its pages when they are written, and keeps them */
-	for (i = 0; i < size; i += PAGE)
-		pwrite(fd, page, PAGE, i);
-	if (pwrite(fd, &header, sizeof(header), 0) != sizeof(header) ||
-	    pwrite(fd, "SWAPSPACE2", 10, PAGE - 10) != 10)
-		err = -EIO;
+	while (fd >= 0 && write(fd, page, PAGE) == PAGE)
+		;
 	close(fd);
-	return err ? err : result(swapon(path, 0));
 }
 
 static void be_weather(unsigned int number)
@@ -407,6 +390,7 @@ int main(int argc, char **argv)
 	file_write(KMEMLEAK, "scan");
 	file_write(KMEMLEAK, "clear");
 
+	fill(RAMDISK);
 	swaps = !swap_on(RAMDISK);
 	file_write(CGROUP "cgroup.subtree_control", "+memory");
 	mkdir(GROUP, 0755);
