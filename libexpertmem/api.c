@@ -20,7 +20,7 @@
 
 /* ------------------------------------------------------------------- bad pointers */
 
-/* Ends a section in which the same was found. */
+/* Ends a section in which @p was found to be no live block of the expert. */
 static inline SIZE_T end_bad(HEXPERTKEY key, enum expertmem_finding_kind kind, const void *p,
 			     DWORD error)
 {
