@@ -66,18 +66,23 @@ static inline struct nlattr **compat_dump_attrs(struct netlink_callback *cb)
 /*
  * A group's number can be joined before it is anybody's, and then nobody is asked for
  * the right. Since 6.8 listeners can be looked at when something is sent; before, those
- * can only be put out who are there already, which unregistering does.
+ * can only be put out who are there already, which unregistering does. Some may come
+ * back in between, but not for ever. Numbers above that of bits in a long are left
+ * alone: there it would look behind the bits of sockets that are older than they are.
  */
 static inline int compat_genl_register_family(struct genl_family *family)
 {
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
 	int err = genl_register_family(family);
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
+	int tries = 8;
 
-	if (err)
-		return err;
-	genl_unregister_family(family);
+	while (!err && family->mcgrp_offset <= BITS_PER_LONG &&
+	       genl_has_listeners(family, &init_net, 0) && tries--) {
+		genl_unregister_family(family);
+		err = genl_register_family(family);
+	}
 #endif
-	return genl_register_family(family);
+	return err;
 }
 
 static inline int
