@@ -444,11 +444,11 @@ static long expert_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case EXPERTMEM_IOC_CONFIGURE:
 		return expert_configure(expert, uarg);
 	case EXPERTMEM_IOC_ALLOC:
-		return expertmem_region_alloc(expert, uarg);
+		return expertmem_alloc(expert, uarg);
 	case EXPERTMEM_IOC_REALLOC:
-		return expertmem_region_realloc(expert, uarg);
+		return expertmem_realloc(expert, uarg);
 	case EXPERTMEM_IOC_FREE:
-		return expertmem_region_free(expert, uarg);
+		return expertmem_free(expert, uarg);
 	case EXPERTMEM_IOC_TERMINATE:
 		return arg ? -EINVAL : expertmem_terminate(expert);
 	case EXPERTMEM_IOC_RECLAIM:

@@ -213,19 +213,25 @@ int expertmem_set_limit(struct expertmem *expert, u64 limit);
 void expertmem_set_status(struct expertmem *expert, u32 flags);
 unsigned long expertmem_committed(const struct expertmem *expert);
 
+/* alloc.c */
+int expertmem_alloc(struct expertmem *expert, struct expertmem_alloc __user *uarg);
+int expertmem_realloc(struct expertmem *expert, struct expertmem_realloc __user *uarg);
+int expertmem_free(struct expertmem *expert, struct expertmem_free __user *uarg);
+int expertmem_count_refused(struct expertmem *expert, int err);
+
 /* region.c */
-int expertmem_region_alloc(struct expertmem *expert,
-			   struct expertmem_alloc __user *uarg);
-int expertmem_region_realloc(struct expertmem *expert,
-			     struct expertmem_realloc __user *uarg);
-int expertmem_region_free(struct expertmem *expert,
-			  struct expertmem_free __user *uarg);
+int expertmem_window_usable(const struct expertmem_window *window);
 int expertmem_region_insert(struct expertmem_window *window,
 			    struct expertmem_region *region);
 void expertmem_region_publish(struct expertmem *expert, struct expertmem_region *region);
 void expertmem_region_destroy(struct expertmem_window *window,
 			      struct expertmem_region *region);
-int expertmem_count_refused(struct expertmem *expert, int err);
+int expertmem_region_extend(struct expertmem_window *window,
+			    struct expertmem_region *region, unsigned long pages);
+void expertmem_region_close(struct expertmem_window *window,
+			    struct expertmem_region *region, unsigned long pages);
+void expertmem_region_trim(struct expertmem_window *window,
+			   struct expertmem_region *region, unsigned long pages);
 bool expertmem_region_gate(struct expertmem_window *window, pgoff_t pgoff,
 			   pgoff_t *first, pgoff_t *last);
 struct expertmem_window *expertmem_region_next(struct expertmem *expert, pgoff_t from,

@@ -4,27 +4,18 @@
  *
  * The tree of a window maps device page offsets to regions. An entry covers what is
  * reserved for its region (@span pages); the gate lets the expert touch the first
- * @pages of these. Making, resizing and freeing a region are each
- *
- *	lock, look up, mark busy, charge, close the gate (if less will be usable)
- *	unlock, populate or truncate
- *	lock, open the gate or give back tree and charge, unmark, unlock
+ * @pages of these.
  */
 #include <linux/mm.h>
-#include <linux/ktime.h>
 #include <linux/pagemap.h>
 #include <linux/sched.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
-#include <linux/uaccess.h>
 
 #include "expertmem.h"
-#include "trace.h"
 
 /* In the small window, regions from this size on are given room to grow. */
 #define ROOMY_PAGES	(SZ_256K >> PAGE_SHIFT)
-
-#define ALLOC_FLAGS	(EXPERTMEM_ALLOC_HUGE | EXPERTMEM_ALLOC_POPULATE)
 
 /* pages in the regions of all experts */
 static atomic_long_t total_pages;
@@ -56,24 +47,14 @@ static void uncharge(struct expertmem_window *window, unsigned long pages)
 	atomic_long_sub(pages, &total_pages);
 }
 
-static unsigned long to_pages(const struct expertmem_window *window, u64 bytes)
-{
-	return round_up(DIV_ROUND_UP_ULL(bytes, PAGE_SIZE), window->granule);
-}
-
-static struct expertmem_window *window_at(struct expertmem *expert, u64 offset)
-{
-	if (offset >= EXPERTMEM_SMALL_OFFSET &&
-	    offset - EXPERTMEM_SMALL_OFFSET < EXPERTMEM_WINDOW_MAX)
-		return &expert->small;
-	if (offset >= EXPERTMEM_HUGE_OFFSET &&
-	    offset - EXPERTMEM_HUGE_OFFSET < EXPERTMEM_WINDOW_MAX)
-		return &expert->huge;
-	return NULL;
-}
-
-/* May regions of @window be made or resized? */
-static int check_usable(const struct expertmem_window *window)
+/**
+ * expertmem_window_usable() - may regions of a window be made or resized?
+ * @window: the window
+ *
+ * Context: expert->lock held.
+ * Return: 0, -ESHUTDOWN or -ECANCELED.
+ */
+int expertmem_window_usable(const struct expertmem_window *window)
 {
 	lockdep_assert_held(&window->expert->lock);
 	if (window->expert->state == EXPERTMEM_STATE_RECLAIMED ||
@@ -84,25 +65,16 @@ static int check_usable(const struct expertmem_window *window)
 	return 0;
 }
 
-/* The region that starts at @offset, marked busy. */
-static struct expertmem_region *region_take(struct expertmem_window *window, u64 offset)
-{
-	struct expertmem_region *region;
-
-	lockdep_assert_held(&window->expert->lock);
-	region = mtree_load(&window->regions, offset >> PAGE_SHIFT);
-	if (!region || (u64)region->first << PAGE_SHIFT != offset ||
-	    region->state == REGION_DEAD)
-		return ERR_PTR(-ENOENT);
-	if (region->state == REGION_BUSY)
-		return ERR_PTR(-EBUSY);
-	region->state = REGION_BUSY;
-	return region;
-}
-
-/* After this, nothing behind the first @pages of the region is paged in. */
-static void region_close(struct expertmem_window *window, struct expertmem_region *region,
-			 unsigned long pages)
+/**
+ * expertmem_region_close() - close the gate of the end of a busy region
+ * @window: its window
+ * @region: the region
+ * @pages: behind the first so many, nothing is paged in after this
+ *
+ * Context: expert->lock held; may sleep.
+ */
+void expertmem_region_close(struct expertmem_window *window,
+			    struct expertmem_region *region, unsigned long pages)
 {
 	struct address_space *mapping = window->file->f_mapping;
 
@@ -149,9 +121,16 @@ void expertmem_region_destroy(struct expertmem_window *window,
 	kfree_rcu(region, rcu);
 }
 
-/* Give back what a busy region has behind its first @pages, but keep its room. */
-static void region_trim(struct expertmem_window *window, struct expertmem_region *region,
-			unsigned long pages)
+/**
+ * expertmem_region_trim() - give back the end of a busy region, but for its room
+ * @window: its window, which is not gone
+ * @region: the region, its pages behind @pages truncated
+ * @pages: what stays
+ *
+ * Context: expert->lock held; may sleep.
+ */
+void expertmem_region_trim(struct expertmem_window *window,
+			   struct expertmem_region *region, unsigned long pages)
 {
 	unsigned long span = max(pages, region->room);
 
@@ -163,9 +142,17 @@ static void region_trim(struct expertmem_window *window, struct expertmem_region
 		region->span = span;
 }
 
-/* Charge for @pages, and reserve the addresses where it has not got them. */
-static int region_extend(struct expertmem_window *window, struct expertmem_region *region,
-			 unsigned long pages)
+/**
+ * expertmem_region_extend() - charge a busy region for more, and reserve its addresses
+ * @window: its window, which is not gone
+ * @region: the region; may be touched no further until it is published
+ * @pages: how long it is to be, more than it is charged for
+ *
+ * Context: expert->lock held; may sleep.
+ * Return: 0, or what the uAPI header says of REALLOC.
+ */
+int expertmem_region_extend(struct expertmem_window *window,
+			    struct expertmem_region *region, unsigned long pages)
 {
 	unsigned long index = region->first + region->span;
 	pgoff_t end = region->first + pages;
@@ -268,7 +255,7 @@ int expertmem_region_insert(struct expertmem_window *window,
 {
 	int err;
 
-	err = check_usable(window);
+	err = expertmem_window_usable(window);
 	if (err)
 		return err;
 	if (window->state == WINDOW_UNMAPPED)
@@ -292,246 +279,6 @@ int expertmem_region_insert(struct expertmem_window *window,
 	}
 	window->nr_regions++;
 	return 0;
-}
-
-/* The region is published last, when its offset has reached the caller. */
-static int do_alloc(struct expertmem *expert, struct expertmem_alloc *arg,
-		    struct expertmem_alloc __user *uarg)
-{
-	struct expertmem_window *window;
-	struct expertmem_region *region;
-	unsigned long pages;
-	pgoff_t first;
-	int err;
-
-	if (arg->flags & ~ALLOC_FLAGS || arg->reserved || !arg->size ||
-	    (arg->room && arg->room < arg->size))
-		return -EINVAL;
-	if (arg->size > EXPERTMEM_WINDOW_MAX || arg->room > EXPERTMEM_WINDOW_MAX)
-		return -ENOSPC;
-
-	window = arg->flags & EXPERTMEM_ALLOC_HUGE ? &expert->huge : &expert->small;
-	region = kzalloc(sizeof(*region), GFP_KERNEL_ACCOUNT);
-	if (!region)
-		return -ENOMEM;
-	pages = to_pages(window, arg->size);
-	region->charged = pages;
-	region->room = to_pages(window, arg->room);
-	region->span = max(region->charged, region->room);
-	region->state = REGION_BUSY;
-
-	mutex_lock(&expert->lock);
-	err = expertmem_region_insert(window, region);
-	if (err)
-		kfree(region);
-	else
-		first = region->first;
-	mutex_unlock(&expert->lock);
-	if (err)
-		return err;
-
-	arg->offset = (u64)first << PAGE_SHIFT;
-	if (arg->flags & EXPERTMEM_ALLOC_POPULATE)
-		err = expertmem_window_populate(window, first, pages);
-	if (!err && put_user(arg->offset, &uarg->offset))
-		err = -EFAULT;
-	if (err)
-		expertmem_window_truncate(window, first, pages);
-
-	mutex_lock(&expert->lock);
-	if (window->state == WINDOW_GONE)
-		err = -ESHUTDOWN;
-	else if (err)
-		expertmem_region_destroy(window, region);
-	else
-		expertmem_region_publish(expert, region);
-	mutex_unlock(&expert->lock);
-	return err;
-}
-
-static int do_realloc(struct expertmem *expert, const struct expertmem_realloc *arg)
-{
-	struct expertmem_window *window;
-	unsigned long old, pages;
-	struct expertmem_region *region;
-	pgoff_t first;
-	int err;
-
-	if (arg->flags & ~EXPERTMEM_ALLOC_POPULATE || arg->reserved || !arg->size)
-		return -EINVAL;
-	window = window_at(expert, arg->offset);
-	if (!window)
-		return -ENOENT;
-	if (arg->size > EXPERTMEM_WINDOW_MAX)
-		return -ENOSPC;
-	pages = to_pages(window, arg->size);
-
-	mutex_lock(&expert->lock);
-	err = check_usable(window);
-	if (err)
-		goto unlock;
-	region = region_take(window, arg->offset);
-	if (IS_ERR(region)) {
-		err = PTR_ERR(region);
-		goto unlock;
-	}
-	first = region->first;
-	old = region->charged;
-	if (pages < old) {
-		region_close(window, region, pages);
-	} else if (pages > old) {
-		err = region_extend(window, region, pages);
-		if (err) {
-			expertmem_region_publish(expert, region);
-			goto unlock;
-		}
-	}
-	mutex_unlock(&expert->lock);
-
-	if (pages > old && arg->flags & EXPERTMEM_ALLOC_POPULATE)
-		err = expertmem_window_populate(window, first + old, pages - old);
-	if (pages < old)
-		expertmem_window_truncate(window, first + pages, old - pages);
-	else if (err)
-		expertmem_window_truncate(window, first + old, pages - old);
-
-	mutex_lock(&expert->lock);
-	if (window->state == WINDOW_GONE) {
-		err = -ESHUTDOWN;
-	} else {
-		if (pages < old || err)
-			region_trim(window, region, min(pages, old));
-		expertmem_region_publish(expert, region);
-	}
-unlock:
-	mutex_unlock(&expert->lock);
-	return err;
-}
-
-static int do_free(struct expertmem *expert, const struct expertmem_free *arg,
-		   unsigned long *pages)
-{
-	struct expertmem_window *window;
-	struct expertmem_region *region;
-
-	if (arg->flags || arg->reserved)
-		return -EINVAL;
-	window = window_at(expert, arg->offset);
-	if (!window)
-		return -ENOENT;
-
-	mutex_lock(&expert->lock);
-	if (expert->state == EXPERTMEM_STATE_RECLAIMED || window->state == WINDOW_GONE)
-		region = ERR_PTR(-ESHUTDOWN);
-	else
-		region = region_take(window, arg->offset);
-	if (IS_ERR(region)) {
-		mutex_unlock(&expert->lock);
-		return PTR_ERR(region);
-	}
-	*pages = region->charged;
-	region_close(window, region, 0);
-	mutex_unlock(&expert->lock);
-
-	expertmem_window_truncate(window, arg->offset >> PAGE_SHIFT, *pages);
-
-	mutex_lock(&expert->lock);
-	if (window->state != WINDOW_GONE)
-		expertmem_region_destroy(window, region);
-	mutex_unlock(&expert->lock);
-	return 0;
-}
-
-/**
- * expertmem_count_refused() - count what had to be refused for want of memory
- * @expert: the expert
- * @err: what a call that charges is to return
- *
- * Context: takes expert->lock.
- * Return: @err.
- */
-int expertmem_count_refused(struct expertmem *expert, int err)
-{
-	u64 now;
-
-	if (err == -EDQUOT || err == -ENOMEM) {
-		atomic64_inc(&expertmem_totals.refused);
-		mutex_lock(&expert->lock);
-		expert->refused++;
-		now = ktime_get_ns();
-		if (now >= expert->next_hit) {
-			expert->next_hit = now + NSEC_PER_SEC;
-			expertmem_event(expert, EXPERTMEM_EVENT_LIMIT_HIT);
-		}
-		mutex_unlock(&expert->lock);
-	}
-	return err;
-}
-
-/**
- * expertmem_region_alloc() - the ALLOC ioctl
- * @expert: the expert
- * @uarg: its argument
- *
- * Context: process context, may sleep; takes expert->lock.
- * Return: 0 or a negative errno, as the uAPI header says.
- */
-int expertmem_region_alloc(struct expertmem *expert,
-			   struct expertmem_alloc __user *uarg)
-{
-	struct expertmem_alloc arg;
-	int err;
-
-	if (copy_from_user(&arg, uarg, sizeof(arg)))
-		return -EFAULT;
-	arg.offset = 0;
-	err = expertmem_count_refused(expert, do_alloc(expert, &arg, uarg));
-	trace_expertmem_alloc(expert->id, arg.offset, arg.size, arg.flags, err);
-	return err;
-}
-
-/**
- * expertmem_region_realloc() - the REALLOC ioctl
- * @expert: the expert
- * @uarg: its argument
- *
- * Context: process context, may sleep; takes expert->lock.
- * Return: 0 or a negative errno, as the uAPI header says.
- */
-int expertmem_region_realloc(struct expertmem *expert,
-			     struct expertmem_realloc __user *uarg)
-{
-	struct expertmem_realloc arg;
-	int err;
-
-	if (copy_from_user(&arg, uarg, sizeof(arg)))
-		return -EFAULT;
-	err = expertmem_count_refused(expert, do_realloc(expert, &arg));
-	trace_expertmem_realloc(expert->id, arg.offset, arg.size, arg.flags, err);
-	return err;
-}
-
-/**
- * expertmem_region_free() - the FREE ioctl
- * @expert: the expert
- * @uarg: its argument
- *
- * Context: process context, may sleep; takes expert->lock.
- * Return: 0 or a negative errno, as the uAPI header says.
- */
-int expertmem_region_free(struct expertmem *expert,
-			  struct expertmem_free __user *uarg)
-{
-	struct expertmem_free arg;
-	unsigned long pages = 0;
-	int err;
-
-	if (copy_from_user(&arg, uarg, sizeof(arg)))
-		return -EFAULT;
-	err = do_free(expert, &arg, &pages);
-	trace_expertmem_free(expert->id, arg.offset, (u64)pages << PAGE_SHIFT,
-			     arg.flags, err);
-	return err;
 }
 
 /**

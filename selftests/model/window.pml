@@ -344,7 +344,7 @@ inline region_destroy(r)
 	free_region(r)
 }
 
-/* region_close() */
+/* expertmem_region_close() */
 inline region_close(r)
 {
 #ifndef BREAK_CLOSING_HOLDS_THE_INVALIDATE_LOCK
