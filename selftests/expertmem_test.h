@@ -37,6 +37,12 @@
 #define POISON		0xa5
 #define POISON64	0xa5a5a5a5a5a5a5a5ULL
 
+/* A test that hangs must end, one in an emulated machine that is busy must not. */
+#ifdef TEST_TIMEOUT_DEFAULT
+#undef TEST_TIMEOUT_DEFAULT
+#define TEST_TIMEOUT_DEFAULT	1800	/* seconds */
+#endif
+
 #define COUNT_OF(array)	(sizeof(array) / sizeof((array)[0]))
 
 /*
@@ -448,6 +454,9 @@ static inline int swap_on(const char *path)
  * struct memory - how much of the system's memory is in use; bytes
  * @shmem: in shmem files
  * @free: free, with what lies ready on the lists of each CPU
+ *
+ * A debug kernel keeps what kfree() was given for a while, and what it knows of each
+ * object besides. There slabs count as free: kmemleak watches them.
  */
 struct memory {
 	__u64 shmem;
@@ -465,6 +474,8 @@ static inline struct memory memory_now(void)
 	file_write("/proc/sys/vm/drop_caches", "3");
 	memory.shmem = meminfo("Shmem");
 	memory.free = meminfo("MemFree");
+	if (!access("/sys/kernel/debug/kmemleak", F_OK))
+		memory.free += meminfo("SUnreclaim");
 	file = fopen("/proc/zoneinfo", "re");
 	while (file && fgets(line, sizeof(line), file))
 		if (sscanf(line, " count: %lu", &pages) == 1)
@@ -495,9 +506,9 @@ static inline bool memory_is_back(const struct memory *before, __u64 noise, int 
 		nanosleep(&nap, NULL);
 	}
 	if (seconds)
-		printf("# shmem %llu KiB, before %llu KiB; free %llu KiB, before %llu KiB\n",
-		       now.shmem / KIB, before->shmem / KIB,
-		       now.free / KIB, before->free / KIB);
+		fprintf(stderr, "# shmem %llu KiB, before %llu; free %llu KiB, before %llu\n",
+			now.shmem / KIB, before->shmem / KIB,
+			now.free / KIB, before->free / KIB);
 	return false;
 }
 
