@@ -272,8 +272,9 @@ uninstall: ## remove what install has put there
 	rm -f $(INSTALLED)
 	-rmdir --ignore-fail-on-non-empty $(DESTDIR)$(expertdir)
 
-clean: ## remove what was built, but for downloads
-	rm -rf $(B)/obj $(B)/lib $(B)/tools $(B)/experts $(B)/selftests $(B)/module $(B)/bench $(B)/fuzz
+clean: ## remove what was built, but for downloads and the fuzzers' corpora
+	rm -rf $(B)/obj $(B)/lib $(B)/tools $(B)/experts $(B)/selftests $(B)/module $(B)/bench \
+	  $(filter-out %corpus,$(wildcard $(B)/fuzz/*))
 
 help: ## this text
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
