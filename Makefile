@@ -18,7 +18,7 @@ B	:= build
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all module lib tools selftests test-experts sanitizers asan tsan deps demo check check-long bench install uninstall clean help
+.PHONY: FORCE all module lib tools selftests test-experts sanitizers asan tsan deps demo check check-long bench install uninstall clean help
 
 all: lib tools selftests module ## build everything
 
@@ -44,6 +44,10 @@ $(KO): Kbuild $(wildcard kmod/*.[ch]) include/uapi/linux/expertmem.h
 	@mkdir -p $(@D)/include/uapi/linux
 	@cp -r Kbuild kmod $(@D)/ && cp include/uapi/linux/expertmem.h $(@D)/include/uapi/linux/
 	$(MAKE) -C $(KDIR) M=$(abspath $(@D)) modules
+	@echo $(realpath $(KDIR)) >$(@D)/kdir
+
+# another KDIR may have the same release
+$(KO): $(if $(filter-out $(realpath $(KDIR)),$(file <$(dir $(KO))kdir)),FORCE)
 
 ## The library
 
