@@ -628,14 +628,16 @@ TEST_F(expert, an_id_of_another_size_is_refused)
 TEST_F(expert, headers_that_lie_are_refused)
 {
 	struct request req = request(&self->nl, EXPERTMEM_CMD_TERMINATE, NLM_F_ACK);
-	struct nlattr *attr = (void *)req.attrs;
+	struct nlattr attr = { .nla_type = E(ID), .nla_len = 200 };
 	struct told t;
 
 	/* the attribute is longer than the message */
 	put_u64(&req, E(ID), self->id);
-	attr->nla_len = 200;
+	memcpy(req.attrs, &attr, sizeof(attr));
 	EXPECT_EQ(nl_talk(&self->nl, &req, NULL), -EINVAL);
-	attr->nla_len = 3;
+	/* shorter than its own header */
+	attr.nla_len = 3;
+	memcpy(req.attrs, &attr, sizeof(attr));
 	EXPECT_EQ(nl_talk(&self->nl, &req, NULL), -EINVAL);
 
 	/* bytes behind the last attribute */

@@ -84,12 +84,12 @@ static inline struct request request(const struct nl *nl, __u8 cmd, __u16 flags)
 
 static inline void put(struct request *req, int type, const void *data, size_t size)
 {
-	struct nlattr *attr = (void *)((char *)req + req->header.nlmsg_len);
+	const struct nlattr attr = { .nla_type = type, .nla_len = NLA_HDRLEN + size };
+	char *end = (char *)req + req->header.nlmsg_len;
 
-	attr->nla_type = type;
-	attr->nla_len = NLA_HDRLEN + size;
-	memcpy(attr + 1, data, size);
-	req->header.nlmsg_len += NLA_ALIGN(attr->nla_len);
+	memcpy(end, &attr, sizeof(attr));
+	memcpy(end + NLA_HDRLEN, data, size);
+	req->header.nlmsg_len += NLA_ALIGN(attr.nla_len);
 }
 
 static inline void put_u64(struct request *req, int type, __u64 value)
@@ -166,7 +166,7 @@ typedef void (*told_fn)(const struct told *t, void *arg);
 /* Receive until the ack, the error or the end of the dump; tell @fn each message. */
 static inline int nl_receive(struct nl *nl, told_fn fn, void *arg)
 {
-	static __thread char buffer[64 * KIB];
+	static __thread struct nlmsghdr buffer[64 * KIB / NLMSG_HDRLEN];
 	const struct nlmsghdr *header;
 	struct told t;
 	ssize_t len;
@@ -176,7 +176,7 @@ static inline int nl_receive(struct nl *nl, told_fn fn, void *arg)
 		len = recv(nl->fd, buffer, sizeof(buffer), 0);
 		if (len < 0)
 			return -errno;
-		for (header = (void *)buffer; NLMSG_OK(header, len);
+		for (header = buffer; NLMSG_OK(header, len);
 		     header = NLMSG_NEXT(header, len)) {
 			if (header->nlmsg_seq != nl->seq)
 				continue;
@@ -260,7 +260,7 @@ static inline int nl_resolve(struct nl *nl)
 {
 	struct request req = request(nl, CTRL_CMD_GETFAMILY, 0);
 	static const char name[] = EXPERTMEM_FAMILY_NAME;
-	char buffer[8 * KIB];
+	struct nlmsghdr buffer[8 * KIB / NLMSG_HDRLEN];
 	const char *at, *end;
 	ssize_t len;
 
@@ -271,10 +271,10 @@ static inline int nl_resolve(struct nl *nl)
 	len = recv(nl->fd, buffer, sizeof(buffer), 0);
 	if (len < (ssize_t)NLMSG_LENGTH(GENL_HDRLEN))
 		return -EIO;
-	if (((struct nlmsghdr *)buffer)->nlmsg_type == NLMSG_ERROR)
+	if (buffer->nlmsg_type == NLMSG_ERROR)
 		return ((struct nlmsgerr *)NLMSG_DATA(buffer))->error;
 	at = (char *)NLMSG_DATA(buffer) + GENL_HDRLEN;
-	end = buffer + len;
+	end = (char *)buffer + len;
 	while (end - at >= NLA_HDRLEN) {
 		const struct nlattr *attr = (const void *)at;
 		const struct nlattr *inner;
@@ -323,12 +323,12 @@ static inline int nl_join(struct nl *nl)
 /* nl_event() - the next event that is there already; -EAGAIN: none is */
 static inline int nl_event(struct nl *nl, struct told *t)
 {
-	char buffer[4 * KIB];
+	struct nlmsghdr buffer[4 * KIB / NLMSG_HDRLEN];
 	ssize_t len = recv(nl->fd, buffer, sizeof(buffer), MSG_DONTWAIT);
 
 	if (len < 0)
 		return -errno;
-	parse((void *)buffer, t);
+	parse(buffer, t);
 	return t->cmd == EXPERTMEM_CMD_EVENT ? (int)t->value[E(EVENT)] : -EIO;
 }
 

@@ -302,7 +302,7 @@ void op_message(struct step *step)
 /* Was the message with the sequence number 0 answered, and how? */
 static bool answer_of(__u32 last, int *ret)
 {
-	static char buffer[64 * KIB];
+	static struct nlmsghdr buffer[64 * KIB / NLMSG_HDRLEN];
 	const struct nlmsghdr *header;
 	bool answered = false;
 	ssize_t len;
@@ -311,7 +311,7 @@ static bool answer_of(__u32 last, int *ret)
 		len = recv(nl.fd, buffer, sizeof(buffer), 0);
 		if (len < 0)
 			fail("nothing comes from the socket any more: %s", strerror(errno));
-		for (header = (void *)buffer; NLMSG_OK(header, len);
+		for (header = buffer; NLMSG_OK(header, len);
 		     header = NLMSG_NEXT(header, len)) {
 			if (header->nlmsg_type != NLMSG_ERROR && header->nlmsg_type != NLMSG_DONE)
 				continue;
