@@ -37,7 +37,7 @@ static void end(unsigned long times, const char *what, const char *where)
 
 static void must(int err, const char *what)
 {
-	if (err >= 0)
+	if (!err)
 		return;
 	fprintf(stderr, "cost: %s: %s\n", what, strerror(-err));
 	exit(1);
@@ -92,7 +92,7 @@ static void cost_of_experts(const struct window *kind, const char *where)
 	begin();
 	for (i = 0; i < TIMES; i++) {
 		fd = expert_open();
-		must(fd, DEVICE);
+		must(fd < 0 ? fd : 0, DEVICE);
 		close(fd);
 	}
 	end(TIMES, "open, close", "");
@@ -210,7 +210,7 @@ static void cost_of_anonymous_pages(int advice, const char *where)
 
 int main(void)
 {
-	struct parameter total_limit;
+	struct parameter total_limit = { };
 
 	must(parameter_set(&total_limit, "total_limit", "0"), PARAMETERS "total_limit");
 	cost_of_experts(&small_window, "small window");

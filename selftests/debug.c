@@ -100,6 +100,7 @@ static bool an_overrun_is_found_when_resized(void)
 			unsigned char *old = block.at;
 			size_t kept = size < to[j] ? size : to[j];
 
+			MUST(old);
 			fill(&block);
 			overrun(block.at, size);
 			block.at = resize(key, old, to[j]).block;
@@ -197,7 +198,7 @@ static bool some_blocks_fault_one_byte_behind(void)
 		fill(&blocks[i]);
 		faults += read_touch(blocks[i].at + size) == SIGSEGV;
 	}
-	printf("# %zu of %u blocks had a guard page\n", faults, GUARDED);
+	printf("# %zu of %d blocks had a guard page\n", faults, GUARDED);
 	MUST(faults > 0);
 	MUST(faults < GUARDED / 2);
 	for (i = 0; i < GUARDED; i += 2) {

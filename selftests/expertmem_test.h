@@ -248,10 +248,10 @@ static inline int touch(volatile unsigned char *addr, bool write)
 	sigaction(SIGBUS, &action, &bus);
 	sig = sigsetjmp(touch_env, 1);
 	if (!sig) {
+		unsigned char byte = *addr;
+
 		if (write)
-			*addr = *addr;
-		else
-			(void)*addr;
+			*addr = byte;
 	}
 	sigaction(SIGSEGV, &segv, NULL);
 	sigaction(SIGBUS, &bus, NULL);
@@ -415,9 +415,9 @@ static inline int poke(volatile __u64 *addr, __u64 value)
 static inline unsigned long rounds(unsigned long count)
 {
 	const char *factor = getenv("EXPERTMEM_ROUNDS");
-	double times = factor ? strtod(factor, NULL) : 1;
+	unsigned long times = factor ? strtod(factor, NULL) * count : count;
 
-	return times * count < 1 ? 1 : times * count;
+	return times ? times : 1;
 }
 
 /* ------------------------------------------------------ the memory of the system */

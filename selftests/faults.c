@@ -119,7 +119,7 @@ struct world {
 struct numbers {
 	struct expertmem_stat kept;
 	struct expertmem_stat made;
-	__u32 experts;
+	__u64 experts;
 	__u64 regions;
 	__u64 committed;
 	__u64 resident;
@@ -515,6 +515,7 @@ static int nl_call(struct world *w, struct request *req, struct told *t)
 	socklen_t len = sizeof(int);
 	int err, lost = 0;
 
+	memset(t, 0, sizeof(*t));
 	req->header.nlmsg_flags |= NLM_F_ACK;
 	err = INJECTED(w, nl_send(&w->nl, req));
 	if (err)

@@ -298,6 +298,7 @@ TEST_F_TIMEOUT(expert, an_idle_expert_gives_memory_back_by_itself, 120)
 	for (i = 0; i < COUNT_OF(kinds); i++) {
 		struct block kept = { get(self->key, kinds[i]), kinds[i], i };
 
+		ASSERT_NE(NULL, kept.at);
 		fill(&kept);
 		ASSERT_EQ(EXPERTMEM_OK, expertmem_trim(self->key, NULL));
 		base = stats_of(self->key).committed;

@@ -376,6 +376,16 @@ TEST_F(expert, without_addresses_there_is_no_memory_until_there_are_some)
 
 /* -------------------------------------------------- what the host and expert say */
 
+static bool same_startup(const EXPERTSTARTUPINFO *a, const EXPERTSTARTUPINFO *b)
+{
+	return a->Flags == b->Flags && a->hCapture == b->hCapture &&
+	       !memcmp(a->szCaptureFile, b->szCaptureFile, sizeof(a->szCaptureFile)) &&
+	       a->dwFrameNumber == b->dwFrameNumber && a->hProtocol == b->hProtocol &&
+	       a->lpPropertyInst == b->lpPropertyInst &&
+	       a->sBitfield.BitNumber == b->sBitfield.BitNumber &&
+	       a->sBitfield.bOn == b->sBitfield.bOn;
+}
+
 TEST_F(expert, startup_information_is_a_copy_of_the_hosts)
 {
 	EXPERTSTARTUPINFO startup, got;
@@ -390,7 +400,7 @@ TEST_F(expert, startup_information_is_a_copy_of_the_hosts)
 	EXPECT_EQ(NMERR_SUCCESS, ExpertGetStartupInfo(key, &got));
 	EXPECT_EQ(0, strcmp("/var/capture.pcap", got.szCaptureFile));
 	strcpy(startup.szCaptureFile, "/var/capture.pcap");
-	EXPECT_EQ(0, memcmp(&startup, &got, sizeof(got)));
+	EXPECT_TRUE(same_startup(&startup, &got));
 	EXPECT_EQ(NMERR_INVALID_PARAMETER, ExpertGetStartupInfo(key, NULL));
 	EXPECT_EQ(EXPERTMEM_OK, expertmem_close(key));
 
@@ -557,9 +567,9 @@ TEST_F(expert, the_host_reads_what_its_dead_child_left)
  */
 static void obey(HEXPERTKEY key, int line)
 {
-	unsigned char *block = get(key, MIB), what = block ? 0 : 1;
+	unsigned char *block = get(key, MIB), what = 0;
 
-	while (write(line, &what, 1) == 1 && read(line, &what, 1) == 1) {
+	while (block && write(line, &what, 1) == 1 && read(line, &what, 1) == 1) {
 		if (what == 'a')
 			what = alloc(key, 10).error;
 		else

@@ -21,10 +21,11 @@ static bool is_aligned(const void *p, size_t alignment)
 }
 
 /* Did that call fail as it must? */
-static bool failed(const void *block, int error)
+static bool failed(void *block, int error)
 {
 	bool right = !block && errno == error;
 
+	release(block);
 	errno = 0;
 	return right;
 }
@@ -377,7 +378,7 @@ FIXTURE_TEARDOWN(experts)
 	size_t i;
 
 	for (i = 0; i < COUNT_OF(self->blocks); i++) {
-		EXPECT_TRUE(all_bytes(self->blocks[i], 1 + i * i * i, i));
+		EXPECT_TRUE(self->blocks[i] && all_bytes(self->blocks[i], 1 + i * i * i, i));
 		release(self->blocks[i]);
 	}
 }

@@ -320,12 +320,13 @@ static inline int nl_join(struct nl *nl)
 				 sizeof(nl->group)));
 }
 
-/* nl_event() - the next event that is there already; -EAGAIN: none is */
+/* nl_event() - the next event that is there already; -EAGAIN: none is, and nothing is told */
 static inline int nl_event(struct nl *nl, struct told *t)
 {
 	struct nlmsghdr buffer[4 * KIB / NLMSG_HDRLEN];
 	ssize_t len = recv(nl->fd, buffer, sizeof(buffer), MSG_DONTWAIT);
 
+	memset(t, 0, sizeof(*t));
 	if (len < 0)
 		return -errno;
 	parse(buffer, t);

@@ -177,7 +177,7 @@ void op_request(struct step *step)
 	__u64 limit = (__u64)r->x << (r->y & 31);
 	__u64 id = right ? expert->stat.id : strange[r->b & 3];
 	struct errors errors = { };
-	struct told t;
+	struct told t = { };
 	int which, ret;
 
 	hear_events();
