@@ -261,11 +261,11 @@ TEST_F(process, a_child_of_vfork_calls_exec)
 	for (i = 0; i < 20; i++) {
 		pid_t child = vfork();
 
-		ASSERT_LE(0, child);
 		if (!child) {
 			execv(self_path, again);
 			_exit(127);
 		}
+		ASSERT_LE(0, child);
 		ASSERT_EQ(0, child_status(child));
 		ASSERT_TRUE(heap_churn(&self->heap, 100));
 	}

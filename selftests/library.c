@@ -286,11 +286,13 @@ TEST_F(expert, realloc_keeps_the_contents_between_any_two_sizes)
 	};
 	size_t i, j;
 
-	for (i = 0; i < COUNT_OF(ends); i++)
-		for (j = 0; j < COUNT_OF(ends); j++)
+	for (i = 0; i < COUNT_OF(ends); i++) {
+		for (j = 0; j < COUNT_OF(ends); j++) {
 			ASSERT_TRUE(realloc_keeps(self->key, ends[i], ends[j])) {
 				TH_LOG("from %zu to %zu", ends[i], ends[j]);
 			}
+		}
+	}
 }
 
 TEST_F(expert, realloc_keeps_the_contents_of_a_very_large_block)
@@ -728,7 +730,7 @@ TEST_F(expert, the_walk_visits_exactly_the_live_blocks)
 
 TEST_F(expert, a_process_can_have_1000_experts)
 {
-	static struct block blocks[1000][3];
+	static struct block blocks[1000][3], sorted[3000];
 	static HEXPERTKEY keys[1000];
 	struct rlimit files;
 	size_t i, j;
@@ -750,7 +752,8 @@ TEST_F(expert, a_process_can_have_1000_experts)
 			fill(&blocks[i][j]);
 		}
 	}
-	EXPECT_TRUE(disjoint(memcpy(malloc(sizeof(blocks)), blocks, sizeof(blocks)), 3000));
+	memcpy(sorted, blocks, sizeof(sorted));
+	EXPECT_TRUE(disjoint(sorted, COUNT_OF(sorted)));
 	for (i = 0; i < 1000; i++) {
 		for (j = 0; j < 3; j++) {
 			EXPECT_TRUE(intact(keys[i], &blocks[i][j]));

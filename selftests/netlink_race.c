@@ -40,7 +40,7 @@ static void *come_and_go(void *arg)
 {
 	int fds[8] = { -1, -1, -1, -1, -1, -1, -1, -1 };
 	unsigned long *count = arg;
-	int *fd = fds;
+	int *fd;
 
 	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
 		fd = &fds[*count % COUNT_OF(fds)];

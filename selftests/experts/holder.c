@@ -18,8 +18,10 @@ RUN
 
 	take(key, (mib ? strtoul(mib, NULL, 10) : 256) << 20);
 	/* The library closes its own descriptor in a fork of the expert; not this one. */
-	if (fd >= 0)
-		fd = dup(fd);
+	if (fd >= 0 && dup(fd) < 0) {
+		perror("holder: dup");
+		return FALSE;
+	}
 	fflush(stdout);
 	child = fork();
 	if (child < 0) {
