@@ -48,10 +48,10 @@ static bool fails(const char *what, bool once, int err)
 /* The function that is hidden by the caller of the same name. */
 #define HIDDEN(name)							\
 	({								\
-		static typeof(&name) hidden;				\
+		static typeof(&(name)) hidden;				\
 									\
 		if (!hidden)						\
-			hidden = (typeof(&name))dlsym(RTLD_NEXT, #name);	\
+			hidden = (typeof(&(name)))dlsym(RTLD_NEXT, #name);	\
 		hidden;							\
 	})
 

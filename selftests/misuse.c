@@ -92,7 +92,8 @@ static void read_behind_shrunk(size_t size)
 /* None: also where memory is used again, by the same expert, by others, or by nobody. */
 static void clean(size_t size)
 {
-	volatile unsigned char *block, *blocks[200];
+	volatile unsigned char *blocks[200];
+	volatile unsigned char *block;
 	size_t i, round;
 
 	for (round = 0; round < 3; round++) {

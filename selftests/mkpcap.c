@@ -36,7 +36,7 @@ enum { ARP = 0x0806, VLAN = 0x8100, QINQ = 0x88a8, IPV4 = 0x0800, IPV6 = 0x86dd 
 
 /* Documentation addresses: 192.0.2.0/24 and 198.51.100.0/24, 2001:db8::/32 */
 #define V4(a, b, c, d) { a, b, c, d }
-#define V6(last) { 0x20, 0x01, 0x0d, 0xb8, [15] = last }
+#define V6(last) { 0x20, 0x01, 0x0d, 0xb8, [15] = (last) }
 
 static const struct frame {
 	unsigned int length;	/* on the wire, all headers included */
