@@ -342,6 +342,30 @@ TEST_F_TIMEOUT(events, a_thousand_events_a_second_do_not_wait_for_who_reads_one_
 	EXPECT_EQ(t.value[S(EXPERTS)], before.value[S(EXPERTS)]);
 }
 
+/* Losing is the listener's affair, unless it asks that the sender be told. */
+TEST_F(events, what_a_listener_misses_is_counted_if_it_wants_that)
+{
+	const int small = 1, yes = 1;
+	unsigned long i, lost;
+	struct told t;
+
+	ASSERT_EQ(setsockopt(self->listener.fd, SOL_SOCKET, SO_RCVBUF, &small,
+			     sizeof(small)), 0);
+	lost = nl_stats(&self->nl).value[S(LOST_EVENTS)];
+	for (i = 0; i < 100; i++)
+		close(expert_open());
+	EXPECT_EQ(nl_stats(&self->nl).value[S(LOST_EVENTS)], lost);
+	while (nl_event(&self->listener, &t) != -EAGAIN)
+		;
+
+	ASSERT_EQ(setsockopt(self->listener.fd, SOL_NETLINK, NETLINK_BROADCAST_ERROR, &yes,
+			     sizeof(yes)), 0);
+	for (i = 0; i < 100; i++)
+		close(expert_open());
+	EXPECT_GT(nl_stats(&self->nl).value[S(LOST_EVENTS)], lost + 100);
+	EXPECT_LE(nl_stats(&self->nl).value[S(LOST_EVENTS)], lost + 200);
+}
+
 TEST_F(events, who_does_not_listen_hears_nothing)
 {
 	struct told t;
