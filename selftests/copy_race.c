@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 
 #include "copy_test.h"
+#include "memory_test.h"
 
 #define CGROUP		"/sys/fs/cgroup/"
 #define GROUP		CGROUP "expertmem-copy/"

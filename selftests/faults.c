@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 
 #include "copy_test.h"
+#include "memory_test.h"
 #include "netlink_test.h"
 
 #define WINDOW		TIB

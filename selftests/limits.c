@@ -9,7 +9,7 @@
 
 #include "kselftest_harness.h"
 
-#include "expertmem_test.h"
+#include "memory_test.h"
 
 #define CGROUP		"/sys/fs/cgroup/"
 #define GROUP		CGROUP "expertmem-test/"

@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 
 #include "kselftest_harness.h"
+#include "memory_test.h"
 #include "netlink_test.h"
 
 #define WINDOW		GIB

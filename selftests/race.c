@@ -7,7 +7,7 @@
 #include <sched.h>
 
 #include "kselftest_harness.h"
-#include "expertmem_test.h"
+#include "memory_test.h"
 
 #define WINDOW		GIB
 #define TIMEOUT		3600

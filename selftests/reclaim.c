@@ -17,7 +17,7 @@
 #include <sys/uio.h>
 
 #include "kselftest_harness.h"
-#include "expertmem_test.h"
+#include "memory_test.h"
 
 /* in each of the two windows */
 #define HELD		(32 * MIB)

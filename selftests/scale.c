@@ -5,7 +5,7 @@
 #include <sys/resource.h>
 
 #include "kselftest_harness.h"
-#include "expertmem_test.h"
+#include "memory_test.h"
 
 #define EXPERTS		10000
 #define WINDOW		MIB

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "kselftest.h"
+#include "memory_test.h"
 #include "storm_expert.h"
 
 #define KMEMLEAK	"/sys/kernel/debug/kmemleak"
