@@ -120,6 +120,14 @@ static inline struct expertmem_info expert_info(int fd)
 	return info;
 }
 
+/* map() - can that be mapped of the device? */
+static inline int map(int fd, size_t size, int prot, int flags, __u64 offset)
+{
+	void *addr = mmap(NULL, size, prot, flags, fd, offset);
+
+	return addr == MAP_FAILED ? -errno : 0;
+}
+
 static inline const volatile struct expertmem_status *status_map(int fd)
 {
 	return mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, EXPERTMEM_STATUS_OFFSET);
