@@ -117,7 +117,7 @@ TEST_PROGRAMS := $(B)/selftests/programs/exceptions $(B)/selftests/programs/plug
 	$(B)/selftests/programs/atfork.so $(B)/selftests/programs/slab.i
 
 # for 32 bit callers of the module; static, for there is one set of libraries in the VM
-TESTS_32 := $(patsubst %,$(B)/selftests/32/%,layout device regions limits)
+TESTS_32 := $(patsubst %,$(B)/selftests/32/%,layout device regions placement limits)
 
 test-experts: $(TEST_EXPERTS)
 
