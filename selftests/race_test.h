@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the tests with threads that work against each other share. */
+#ifndef RACE_TEST_H
+#define RACE_TEST_H
+
+#include <pthread.h>
+#include <sched.h>
+
+#include "kselftest_harness.h"
+#include "expertmem_test.h"
+
+#define WINDOW		GIB
+#define TIMEOUT		3600
+
+static inline void check_empty(struct __test_metadata *_metadata, int fd)
+{
+	struct expertmem_stat stat = expert_stat(fd);
+
+	EXPECT_EQ(stat.regions, 0);
+	EXPECT_EQ(stat.committed, 0);
+	EXPECT_EQ(stat.resident, 0);
+}
+
+#endif /* RACE_TEST_H */
