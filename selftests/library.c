@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The expert's side of libexpertmem: what the memory calls do with keys, sizes and limits.
- * Pointers are in pointers.c, threads in threads.c, and the host's side in host.c. Every
+ * Pointers are in pointers.c, threads in threads.c, the host's side in open.c and host.c. Every
  * test runs on both backends.
  */
 #include <sys/resource.h>

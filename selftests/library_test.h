@@ -59,6 +59,22 @@ FIXTURE_TEARDOWN(expert)
 		EXPECT_EQ(EXPERTMEM_OK, expertmem_close(self->key));
 }
 
+/* For what only the device can do. */
+FIXTURE(device) {
+	HEXPERTKEY key;
+};
+
+FIXTURE_SETUP(device)
+{
+	NEED_DEVICE();
+	self->key = open_expert(EXPERTMEM_BACKEND_DEVICE, 0, 0);
+	ASSERT_NE(NULL, self->key);
+}
+
+FIXTURE_TEARDOWN(device)
+{
+	EXPECT_EQ(EXPERTMEM_OK, expertmem_close(self->key));
+}
 /* ------------------------------------------------------------ calls and answers */
 
 /* What a call that returns a block said. */
