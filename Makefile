@@ -199,7 +199,7 @@ deps: ## install what is missing of the Debian packages needed
 demo: deps ## analyse traffic in a VM; limit, end and kill experts, and see their memory come back (CAPTURE=file)
 	@selftests/demo $(if $(CAPTURE),"$(CAPTURE)")
 
-check: deps ## run the tests, natively and in VMs (KERNELS="6.1 6.12 7.2 debug"; default 6.1)
+check: deps ## run the tests, natively and in VMs (KERNELS="6.1 6.12 7.2 debug"; default "6.1 debug")
 	@KERNELS="$(KERNELS)" selftests/check
 
 check-long: deps ## run every test in full on each of KERNELS

@@ -145,7 +145,7 @@ static void *random_calls(void *arg)
 	return NULL;
 }
 
-TEST_F_TIMEOUT(calls, at_random_leave_the_books_right, TIMEOUT)
+TEST_F(calls, at_random_leave_the_books_right)
 {
 	struct window *window = &self->window;
 	struct expertmem_stat stat, less;
@@ -256,7 +256,7 @@ static int twin_free(struct twin *twin)
 	return region_free(&twin->window, twin->offset);
 }
 
-TEST_F_TIMEOUT(calls, that_free_one_region_succeed_once, TIMEOUT)
+TEST_F(calls, that_free_one_region_succeed_once)
 {
 	unsigned long i, n = rounds(variant->rounds), busy = 0, first = 0;
 	struct twin twin = { .window = self->window };
@@ -283,7 +283,7 @@ static int twin_map(struct twin *twin)
 	return window_map(&twin->window, &small_window, twin->window.fd, MIB);
 }
 
-TEST_F_TIMEOUT(calls, that_map_one_window_succeed_once, TIMEOUT)
+TEST_F(calls, that_map_one_window_succeed_once)
 {
 	unsigned long i, n = rounds(variant->rounds / 4);
 	struct twin twin = { };
@@ -323,7 +323,7 @@ static void *alloc_until_refused(void *arg)
 	}
 }
 
-TEST_F_TIMEOUT(calls, to_alloc_end_with_terminate, TIMEOUT)
+TEST_F(calls, to_alloc_end_with_terminate)
 {
 	unsigned long i, n = rounds(variant->rounds / 20);
 	struct expertmem_stat stat;

@@ -48,7 +48,7 @@ static void *inherit(void *arg)
 	return (void *)wrong;
 }
 
-TEST_F_TIMEOUT(expert, of_10000_threads_in_sequence_nothing_piles_up, 300)
+TEST_F(expert, of_10000_threads_in_sequence_nothing_piles_up)
 {
 	struct estate estate = { .key = self->key, .random = 10000 };
 	unsigned long i, count = rounds(10000);
@@ -137,7 +137,7 @@ static bool clean_up(struct crowded *crowded, size_t count)
 	return true;
 }
 
-TEST_F_TIMEOUT(expert, of_500_threads_at_once_nothing_remains, 300)
+TEST_F(expert, of_500_threads_at_once_nothing_remains)
 {
 	static struct crowded crowded[CROWDED];
 	pthread_barrier_t all;
@@ -167,7 +167,7 @@ TEST_F_TIMEOUT(expert, of_500_threads_at_once_nothing_remains, 300)
 
 /* Sanitizers do not bear threads that end without telling them. */
 #if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
-TEST_F_TIMEOUT(expert, a_thread_that_just_stops_leaves_nothing_behind, 120)
+TEST_F(expert, a_thread_that_just_stops_leaves_nothing_behind)
 {
 	static struct crowded crowded[8];
 	size_t i, round;
@@ -243,7 +243,7 @@ static void *consume(void *arg)
 	return (void *)wrong;
 }
 
-TEST_F_TIMEOUT(expert, what_others_free_comes_back_to_who_allocates, 300)
+TEST_F(expert, what_others_free_comes_back_to_who_allocates)
 {
 	static const size_t kinds[] = { 64, 1000, 4096, 20000, 40000, 0 };
 	pthread_t producer, consumer;

@@ -210,7 +210,7 @@ static unsigned long race_all(struct race *race, bool owner)
 	return wrong;
 }
 
-TEST_F_TIMEOUT(expert, of_the_owner_and_another_thread_one_wins, 300)
+TEST_F(expert, of_the_owner_and_another_thread_one_wins)
 {
 	static struct race race;
 
@@ -218,7 +218,7 @@ TEST_F_TIMEOUT(expert, of_the_owner_and_another_thread_one_wins, 300)
 	EXPECT_EQ(0, race_all(&race, true));
 }
 
-TEST_F_TIMEOUT(expert, of_two_other_threads_one_wins, 300)
+TEST_F(expert, of_two_other_threads_one_wins)
 {
 	static struct race race;
 
@@ -287,7 +287,7 @@ static void *work(void *arg)
 	return (void *)wrong;
 }
 
-TEST_F_TIMEOUT(expert, threads_are_told_to_terminate_and_clean_up, 120)
+TEST_F(expert, threads_are_told_to_terminate_and_clean_up)
 {
 	static struct worker workers[4];
 	unsigned long round, total;
@@ -357,7 +357,7 @@ static void *free_third(void *arg)
 }
 
 /* Who has the place next is not disturbed by those that are late. */
-TEST_F_TIMEOUT(expert, a_close_races_with_others_that_free, 120)
+TEST_F(expert, a_close_races_with_others_that_free)
 {
 	static void *blocks[SHARED];
 	struct block next[20];

@@ -13,7 +13,6 @@
 
 #define INSTANCE	"/sys/kernel/tracing/instances/expertmem-copy/"
 #define SHMEM_ENABLED	"/sys/kernel/mm/transparent_hugepage/shmem_enabled"
-#define TIMEOUT		600
 
 /* The other of the two windows. */
 static const struct window *other_kind(const struct window *w)
@@ -35,7 +34,7 @@ static void expect_refusal(struct __test_metadata *_metadata, int err,
 
 /* ------------------------------------------------------------- what is copied */
 
-TEST_F_TIMEOUT(copy, bytes_are_the_same_for_every_size, TIMEOUT)
+TEST_F(copy, bytes_are_the_same_for_every_size)
 {
 	static const __u64 sizes[] = {
 		1, 2 * PAGE, 3 * PAGE, 64 * PAGE, HUGE - PAGE, HUGE, HUGE + PAGE,
@@ -97,7 +96,7 @@ TEST_F(copy, copy_outlives_its_source)
 	EXPECT_EQ(size, expert_stat(to->fd).resident);
 }
 
-TEST_F_TIMEOUT(copy, pages_never_touched_stay_holes, TIMEOUT)
+TEST_F(copy, pages_never_touched_stay_holes)
 {
 	const struct window *from = &self->from, *to = &self->to;
 	const __u64 granule = from->granule, size = 64 * HUGE;
@@ -245,7 +244,7 @@ TEST_F(copy, regions_of_the_copy_are_regions)
 	EXPECT_TRUE(is_touched(from, two, 4 * granule));
 }
 
-TEST_F_TIMEOUT(copy, ten_thousand_regions_are_copied, TIMEOUT)
+TEST_F(copy, ten_thousand_regions_are_copied)
 {
 	enum { REGIONS = 10000 };
 	const struct window *from = &self->from, *to = &self->to;

@@ -18,7 +18,6 @@
 #define BIG		(128 * MIB)
 #define SLACK		(2 * MIB)
 #define SETTLE		10
-#define TIMEOUT		600
 
 /* A COPY in a thread of its own. */
 struct copier {
@@ -43,7 +42,7 @@ static void wait_for_pages(int fd)
 		sched_yield();
 }
 
-TEST_F_TIMEOUT(copy, kill_in_the_middle_leaves_nothing, TIMEOUT)
+TEST_F(copy, kill_in_the_middle_leaves_nothing)
 {
 	const struct window *from = &self->from, *to = &self->to;
 	struct expertmem_stat before;
@@ -71,7 +70,7 @@ TEST_F_TIMEOUT(copy, kill_in_the_middle_leaves_nothing, TIMEOUT)
 	EXPECT_TRUE(is_touched(to, offset, BIG));
 }
 
-TEST_F_TIMEOUT(copy, death_of_the_destination_in_the_middle_leaves_nothing, TIMEOUT)
+TEST_F(copy, death_of_the_destination_in_the_middle_leaves_nothing)
 {
 	const struct window *from = &self->from;
 	struct memory before;
@@ -103,7 +102,7 @@ TEST_F_TIMEOUT(copy, death_of_the_destination_in_the_middle_leaves_nothing, TIME
 	EXPECT_TRUE(is_touched(from, offset, BIG));
 }
 
-TEST_F_TIMEOUT(copy, reclaim_of_the_source_in_the_middle_leaves_nothing, TIMEOUT)
+TEST_F(copy, reclaim_of_the_source_in_the_middle_leaves_nothing)
 {
 	struct expertmem_reclaim arg;
 	struct copier copier = { };
@@ -129,7 +128,7 @@ TEST_F_TIMEOUT(copy, reclaim_of_the_source_in_the_middle_leaves_nothing, TIMEOUT
 	EXPECT_EQ(-ESHUTDOWN, copier.err);
 }
 
-TEST_F_TIMEOUT(copy, reclaim_of_the_destination_in_the_middle_leaves_nothing, TIMEOUT)
+TEST_F(copy, reclaim_of_the_destination_in_the_middle_leaves_nothing)
 {
 	struct copier copier = { };
 	struct expertmem_reclaim arg;
@@ -158,7 +157,7 @@ TEST_F_TIMEOUT(copy, reclaim_of_the_destination_in_the_middle_leaves_nothing, TI
 	EXPECT_TRUE(unchanged(self->from.fd, &before));
 }
 
-TEST_F_TIMEOUT(copy, region_that_is_freed_in_the_middle_leaves_no_page_behind, TIMEOUT)
+TEST_F(copy, region_that_is_freed_in_the_middle_leaves_no_page_behind)
 {
 	const __u64 size = 8 * MIB;
 	struct copier copier;
@@ -187,7 +186,7 @@ TEST_F_TIMEOUT(copy, region_that_is_freed_in_the_middle_leaves_no_page_behind, T
 }
 
 /* With no pages to copy, it comes while regions are entered, or just before they open. */
-TEST_F_TIMEOUT(copy, reclaim_of_the_destination_finds_whatever_regions_there_are, TIMEOUT)
+TEST_F(copy, reclaim_of_the_destination_finds_whatever_regions_there_are)
 {
 	enum { REGIONS = 2000 };
 	struct copier copier;
@@ -224,7 +223,7 @@ static unsigned long rounds_for(const struct window *kind, unsigned long count)
 }
 
 /* Two experts that can copy each other have no regions. Here, one has. */
-TEST_F_TIMEOUT(copy, crossing_copies_do_not_wait_for_each_other, TIMEOUT)
+TEST_F(copy, crossing_copies_do_not_wait_for_each_other)
 {
 	const struct window *from = &self->from;
 	const __u64 size = 4 * from->granule;
@@ -256,7 +255,7 @@ TEST_F_TIMEOUT(copy, crossing_copies_do_not_wait_for_each_other, TIMEOUT)
 	EXPECT_EQ(size, expert_stat(from->fd).resident);
 }
 
-TEST_F_TIMEOUT(copy, one_of_two_copies_to_one_expert_succeeds, TIMEOUT)
+TEST_F(copy, one_of_two_copies_to_one_expert_succeeds)
 {
 	const struct window *from = &self->from;
 	const __u64 size = 4 * from->granule;
@@ -299,7 +298,7 @@ static void *alloc_and_free(void *arg)
 	return NULL;
 }
 
-TEST_F_TIMEOUT(copy, copy_to_an_expert_that_allocates_is_whole_or_nothing, TIMEOUT)
+TEST_F(copy, copy_to_an_expert_that_allocates_is_whole_or_nothing)
 {
 	enum { REGIONS = 300 };
 	const struct window *from = &self->from, *to = &self->to;
@@ -401,7 +400,7 @@ static bool churned_words_are_right(const struct churner *churner, const struct 
 	return true;
 }
 
-TEST_F_TIMEOUT(copy, region_that_stays_is_right_whatever_becomes_of_others, TIMEOUT)
+TEST_F(copy, region_that_stays_is_right_whatever_becomes_of_others)
 {
 	const struct window *from = &self->from;
 	const __u64 size = 2 * from->granule;
@@ -510,7 +509,7 @@ static int copy_in_group(const struct pair *pair)
 	return err ? err : expert_copy(pair->to.fd, pair->from.fd);
 }
 
-TEST_F_TIMEOUT(group, pages_are_charged_to_the_group_of_the_caller, TIMEOUT)
+TEST_F(group, pages_are_charged_to_the_group_of_the_caller)
 {
 	const struct pair *pair = &self->pair;
 
@@ -522,7 +521,7 @@ TEST_F_TIMEOUT(group, pages_are_charged_to_the_group_of_the_caller, TIMEOUT)
 	EXPECT_TRUE(is_touched(&pair->from, pair->offset, COPIED));
 }
 
-TEST_F_TIMEOUT(group, copy_of_more_than_the_group_may_have_fails_and_kills_nobody, TIMEOUT)
+TEST_F(group, copy_of_more_than_the_group_may_have_fails_and_kills_nobody)
 {
 	const struct pair *pair = &self->pair;
 	struct expertmem_stat before = expert_stat(pair->from.fd);
@@ -581,7 +580,7 @@ FIXTURE_TEARDOWN(swap)
 	EXPECT_EQ(0, syscall(SYS_delete_module, "brd", O_NONBLOCK));
 }
 
-TEST_F_TIMEOUT(swap, pages_in_swap_are_copied, TIMEOUT)
+TEST_F(swap, pages_in_swap_are_copied)
 {
 	const struct pair *pair = &self->pair;
 
@@ -593,7 +592,7 @@ TEST_F_TIMEOUT(swap, pages_in_swap_are_copied, TIMEOUT)
 	EXPECT_TRUE(is_touched(&pair->from, pair->offset, COPIED));
 }
 
-TEST_F_TIMEOUT(swap, copy_may_go_to_swap_while_it_is_made, TIMEOUT)
+TEST_F(swap, copy_may_go_to_swap_while_it_is_made)
 {
 	const struct pair *pair = &self->pair;
 
@@ -613,7 +612,7 @@ static void *page_out(void *arg)
 	return NULL;
 }
 
-TEST_F_TIMEOUT(swap, pages_on_their_way_to_swap_are_copied, TIMEOUT)
+TEST_F(swap, pages_on_their_way_to_swap_are_copied)
 {
 	const struct pair *pair = &self->pair;
 	struct window to;

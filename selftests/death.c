@@ -149,7 +149,7 @@ static void does_populate_huge(struct expert *expert)
 	region_alloc_flags(&expert->huge, EXPERTMEM_ALLOC_POPULATE, 20 * HELD, 0, &offset);
 }
 
-TEST_F_TIMEOUT(expert, closing_its_descriptor_takes_nothing_from_its_windows, TIMEOUT)
+TEST_F(expert, closing_its_descriptor_takes_nothing_from_its_windows)
 {
 	struct expertmem_stat stat;
 
@@ -165,7 +165,7 @@ TEST_F_TIMEOUT(expert, closing_its_descriptor_takes_nothing_from_its_windows, TI
 	kill_expert(_metadata, self);
 }
 
-TEST_F_TIMEOUT(expert, one_window_less_gives_back_what_was_in_it, TIMEOUT)
+TEST_F(expert, one_window_less_gives_back_what_was_in_it)
 {
 	struct expertmem_stat stat;
 	struct expert *expert = &self->expert;
@@ -187,8 +187,7 @@ TEST_F_TIMEOUT(expert, one_window_less_gives_back_what_was_in_it, TIMEOUT)
 	check(_metadata, self, EXPERTMEM_CAUSE_DETACH);
 }
 
-TEST_F_TIMEOUT(expert, sigkill_gives_all_back_while_a_grandchild_holds_the_descriptor,
-	       TIMEOUT)
+TEST_F(expert, sigkill_gives_all_back_while_a_grandchild_holds_the_descriptor)
 {
 	start(_metadata, self, does_fork);
 	go(_metadata, self);
@@ -198,7 +197,7 @@ TEST_F_TIMEOUT(expert, sigkill_gives_all_back_while_a_grandchild_holds_the_descr
 	EXPECT_EQ(kill(*self->expert.kin, 0), 0);
 }
 
-TEST_F_TIMEOUT(expert, sigkill_of_eight_touching_threads_gives_all_back, TIMEOUT)
+TEST_F(expert, sigkill_of_eight_touching_threads_gives_all_back)
 {
 	start(_metadata, self, does_touch_in_threads);
 	go(_metadata, self);
@@ -207,7 +206,7 @@ TEST_F_TIMEOUT(expert, sigkill_of_eight_touching_threads_gives_all_back, TIMEOUT
 	check(_metadata, self, EXPERTMEM_CAUSE_DETACH);
 }
 
-TEST_F_TIMEOUT(expert, the_end_of_a_vfork_child_takes_nothing, TIMEOUT)
+TEST_F(expert, the_end_of_a_vfork_child_takes_nothing)
 {
 	struct expertmem_stat stat;
 
@@ -221,7 +220,7 @@ TEST_F_TIMEOUT(expert, the_end_of_a_vfork_child_takes_nothing, TIMEOUT)
 	check(_metadata, self, EXPERTMEM_CAUSE_DETACH);
 }
 
-TEST_F_TIMEOUT(expert, sigkill_of_a_vfork_child_takes_nothing, TIMEOUT)
+TEST_F(expert, sigkill_of_a_vfork_child_takes_nothing)
 {
 	struct expertmem_stat stat;
 
@@ -236,7 +235,7 @@ TEST_F_TIMEOUT(expert, sigkill_of_a_vfork_child_takes_nothing, TIMEOUT)
 }
 
 /* An mm is gone with the last who runs in it. */
-TEST_F_TIMEOUT(expert, a_vfork_child_that_outlives_the_expert_keeps_its_memory, TIMEOUT)
+TEST_F(expert, a_vfork_child_that_outlives_the_expert_keeps_its_memory)
 {
 	struct expertmem_stat stat;
 
@@ -254,7 +253,7 @@ TEST_F_TIMEOUT(expert, a_vfork_child_that_outlives_the_expert_keeps_its_memory, 
 	check(_metadata, self, EXPERTMEM_CAUSE_DETACH);
 }
 
-TEST_F_TIMEOUT(expert, sigkill_of_a_traced_and_stopped_expert_gives_all_back, TIMEOUT)
+TEST_F(expert, sigkill_of_a_traced_and_stopped_expert_gives_all_back)
 {
 	int status;
 
@@ -267,7 +266,7 @@ TEST_F_TIMEOUT(expert, sigkill_of_a_traced_and_stopped_expert_gives_all_back, TI
 	check(_metadata, self, EXPERTMEM_CAUSE_DETACH);
 }
 
-TEST_F_TIMEOUT(expert, the_oom_killer_gets_all_of_it_back, TIMEOUT)
+TEST_F(expert, the_oom_killer_gets_all_of_it_back)
 {
 	__u64 kills;
 
@@ -309,12 +308,12 @@ static void kill_in_populate(struct __test_metadata *_metadata,
 	EXPECT_TRUE(memory_is_back(&self->before, MEMORY_NOISE, SETTLE));
 }
 
-TEST_F_TIMEOUT(expert, sigkill_cuts_a_populate_of_small_pages_short, TIMEOUT)
+TEST_F(expert, sigkill_cuts_a_populate_of_small_pages_short)
 {
 	kill_in_populate(_metadata, self, does_populate, 12 * HELD);
 }
 
-TEST_F_TIMEOUT(expert, sigkill_cuts_a_populate_of_huge_pages_short, TIMEOUT)
+TEST_F(expert, sigkill_cuts_a_populate_of_huge_pages_short)
 {
 	kill_in_populate(_metadata, self, does_populate_huge, 20 * HELD);
 }
@@ -357,7 +356,7 @@ static int receive_descriptor(int socket)
 	return fd;
 }
 
-TEST_F_TIMEOUT(expert, sigkill_gives_all_back_while_the_descriptor_is_in_flight, TIMEOUT)
+TEST_F(expert, sigkill_gives_all_back_while_the_descriptor_is_in_flight)
 {
 	int queue[2];
 
@@ -373,8 +372,7 @@ TEST_F_TIMEOUT(expert, sigkill_gives_all_back_while_the_descriptor_is_in_flight,
 	check(_metadata, self, EXPERTMEM_CAUSE_DETACH);
 }
 
-TEST_F_TIMEOUT(expert, sigkill_gives_all_back_while_a_stranger_holds_the_descriptor,
-	       TIMEOUT)
+TEST_F(expert, sigkill_gives_all_back_while_a_stranger_holds_the_descriptor)
 {
 	int queue[2];
 	pid_t pid;
@@ -434,7 +432,7 @@ WAY(sigsegv, .what = does_segv, .status = 128 + SIGSEGV);
 WAY(sigkill, .what = does_nothing, .signal = SIGKILL, .status = 128 + SIGKILL);
 WAY(sigterm, .what = does_nothing, .signal = SIGTERM, .status = 128 + SIGTERM);
 
-TEST_F_TIMEOUT(end, memory_is_back, TIMEOUT)
+TEST_F(end, memory_is_back)
 {
 	FIXTURE_DATA(expert) *of = &self->of;
 

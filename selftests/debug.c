@@ -481,7 +481,7 @@ static int play(const char *name, const char *setting, enum expertmem_backend ba
 }
 
 #define TEST_OF(name, setting, function)					\
-	TEST_F_TIMEOUT(expert, name, 120)					\
+	TEST_F(expert, name)					\
 	{									\
 		EXPECT_EQ(0, play(#name, setting, variant->backend));		\
 	}

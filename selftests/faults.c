@@ -13,7 +13,6 @@
 #include "faults_calls.h"
 #include "memory_test.h"
 
-#define TIMEOUT		3600
 #define MODULE		"/expertmem.ko"
 #define MODPROBE	"/proc/sys/kernel/modprobe"
 #define KMEMLEAK	"/sys/kernel/debug/kmemleak"
@@ -181,7 +180,7 @@ static bool is_heard(struct world *w)
 	return event >= 0 || event == -ENOBUFS;
 }
 
-TEST_F_TIMEOUT(entry, fails_as_documented_changes_nothing_and_then_works, TIMEOUT)
+TEST_F(entry, fails_as_documented_changes_nothing_and_then_works)
 {
 	int (*make)(struct world *w) = variant->make ?: nothing;
 	int (*drop)(struct world *w) = variant->drop ?: nothing;
@@ -316,7 +315,7 @@ static unsigned int stride(void)
 	return 1000 / rounds(1000);
 }
 
-TEST_F_TIMEOUT(module, loads_whole_or_fails_and_leaves_nothing, TIMEOUT)
+TEST_F(module, loads_whole_or_fails_and_leaves_nothing)
 {
 	unsigned int nth, injected = 0, failures = 0;
 	bool failed = true;
@@ -340,7 +339,7 @@ TEST_F_TIMEOUT(module, loads_whole_or_fails_and_leaves_nothing, TIMEOUT)
 	EXPECT_GT(failures, 0);
 }
 
-TEST_F_TIMEOUT(module, unloads_whatever_fails, TIMEOUT)
+TEST_F(module, unloads_whatever_fails)
 {
 	unsigned int nth, failures = 0;
 	bool failed = true;
@@ -377,7 +376,7 @@ FIXTURE_TEARDOWN(after)
 {
 }
 
-TEST_F_TIMEOUT(after, kmemleak_finds_nothing, TIMEOUT)
+TEST_F(after, kmemleak_finds_nothing)
 {
 	char line[256];
 	int lines = 0;

@@ -137,7 +137,7 @@ static void *fork_often(void *arg)
 	return NULL;
 }
 
-TEST_F_TIMEOUT(process, many_threads_fork_while_others_allocate, 600)
+TEST_F(process, many_threads_fork_while_others_allocate)
 {
 	static struct forker forkers[THREADS];
 	static struct heap others[THREADS];
@@ -296,7 +296,7 @@ static void *spawn_often(void *arg)
 	return NULL;
 }
 
-TEST_F_TIMEOUT(process, posix_spawn_in_threads_while_others_allocate, 300)
+TEST_F(process, posix_spawn_in_threads_while_others_allocate)
 {
 	struct heap other = { .seed = 6 };
 	pthread_t threads[THREADS + 1];

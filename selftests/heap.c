@@ -50,7 +50,7 @@ static bool release(HEXPERTKEY key, struct block *blocks, size_t count)
 	return true;
 }
 
-TEST_F_TIMEOUT(expert, every_size_lives_beside_its_neighbours, 300)
+TEST_F(expert, every_size_lives_beside_its_neighbours)
 {
 	static struct block blocks[512], sorted[512];
 	size_t to[COUNT_OF(blocks)], base, i;
@@ -85,7 +85,7 @@ static size_t boundaries(size_t *at)
 	return count;
 }
 
-TEST_F_TIMEOUT(expert, sizes_around_every_boundary_become_each_other, 300)
+TEST_F(expert, sizes_around_every_boundary_become_each_other)
 {
 	static struct block blocks[BOUNDARIES], sorted[BOUNDARIES];
 	size_t at[BOUNDARIES], to[BOUNDARIES], count, round, i;
@@ -131,7 +131,7 @@ static size_t exhaust(HEXPERTKEY key, struct block *blocks, size_t most, size_t 
 	return ~0UL;
 }
 
-TEST_F_TIMEOUT(expert, at_the_limit_what_was_freed_can_be_had_again, 300)
+TEST_F(expert, at_the_limit_what_was_freed_can_be_had_again)
 {
 	static const size_t each[] = { 100, 1000, 4096, 5000, 32768, 40000, 300000, 2 * MIB };
 	static struct block blocks[100000];
@@ -196,7 +196,7 @@ static size_t take_much(HEXPERTKEY key, size_t size)
 
 static const size_t kinds[] = { 100, 256, 1000, 4096, 20000, 40000, 3 * MIB };
 
-TEST_F_TIMEOUT(expert, trim_gives_back_nearly_all_that_was_freed, 120)
+TEST_F(expert, trim_gives_back_nearly_all_that_was_freed)
 {
 	size_t i, n, count;
 
@@ -232,7 +232,7 @@ TEST_F_TIMEOUT(expert, trim_gives_back_nearly_all_that_was_freed, 120)
 	}
 }
 
-TEST_F_TIMEOUT(expert, trim_leaves_live_blocks_alone, 120)
+TEST_F(expert, trim_leaves_live_blocks_alone)
 {
 	static struct crowd crowd;
 	size_t i, n, count;
@@ -290,7 +290,7 @@ static bool shrinks_to(HEXPERTKEY key, uint64_t committed)
 	return false;
 }
 
-TEST_F_TIMEOUT(expert, an_idle_expert_gives_memory_back_by_itself, 120)
+TEST_F(expert, an_idle_expert_gives_memory_back_by_itself)
 {
 	size_t i, n, count;
 	uint64_t base;
@@ -330,7 +330,7 @@ static void *make_and_wait(void *arg)
 	return NULL;
 }
 
-TEST_F_TIMEOUT(expert, what_others_freed_is_given_back_while_who_made_it_sleeps, 120)
+TEST_F(expert, what_others_freed_is_given_back_while_who_made_it_sleeps)
 {
 	struct maker maker = { .key = self->key };
 	pthread_t thread;

@@ -13,7 +13,6 @@
 
 #define SEED	20261121
 #define STEPS	60000
-#define TIMEOUT	600
 
 #define SLOTS	512
 #define FREED	64
@@ -376,7 +375,7 @@ static const char *life(struct model *model, enum expertmem_backend backend, uin
 	return differs;
 }
 
-TEST_F_TIMEOUT(expert, random_calls_do_what_the_model_does, TIMEOUT)
+TEST_F(expert, random_calls_do_what_the_model_does)
 {
 	uint64_t seed = from_environment("MODEL_SEED", SEED);
 	uint64_t left = from_environment("MODEL_STEPS", STEPS), count;
@@ -409,7 +408,7 @@ static void *thread_steps(void *arg)
  * Each round other threads go on with what is there, so that blocks are also freed when
  * whoever made them has ended.
  */
-TEST_F_TIMEOUT(expert, threads_that_pass_blocks_around_do_what_their_models_do, TIMEOUT)
+TEST_F(expert, threads_that_pass_blocks_around_do_what_their_models_do)
 {
 	static struct block live[THREADS * SLOTS + 32];
 	uint64_t seed = from_environment("MODEL_SEED", SEED);

@@ -13,7 +13,6 @@
 #include "netlink_test.h"
 
 #define WINDOW		GIB
-#define TIMEOUT		3600
 #define MANY		10000
 #define IDS		(1UL << 22)
 #define MODULE		"/expertmem.ko"
@@ -65,7 +64,7 @@ static void count_id(const struct told *t, void *arg)
 		seen[t->value[E(ID)]]++;
 }
 
-TEST_F_TIMEOUT(netlink, who_lives_all_through_a_dump_of_ten_thousand_is_in_it_once, TIMEOUT)
+TEST_F(netlink, who_lives_all_through_a_dump_of_ten_thousand_is_in_it_once)
 {
 	const struct rlimit limit = { 2 * MANY, 2 * MANY };
 	unsigned long i, dump, twice, wrong, coming[2] = { }, interrupted = 0;
@@ -189,7 +188,7 @@ static void live(bool huge)
 	window_close(&window);
 }
 
-TEST_F_TIMEOUT(netlink, requests_race_release, TIMEOUT)
+TEST_F(netlink, requests_race_release)
 {
 	pthread_t threads[COUNT_OF(bothers)];
 	struct memory before;
@@ -204,7 +203,7 @@ TEST_F_TIMEOUT(netlink, requests_race_release, TIMEOUT)
 	EXPECT_TRUE(memory_is_back(&before, 4 * MIB, 30));
 }
 
-TEST_F_TIMEOUT(netlink, requests_race_exit, TIMEOUT)
+TEST_F(netlink, requests_race_exit)
 {
 	pthread_t threads[COUNT_OF(bothers)];
 	struct memory before;
@@ -264,7 +263,7 @@ static void ignore(const struct told *t, void *arg)
 {
 }
 
-TEST_F_TIMEOUT(netlink, the_module_can_go_with_a_socket_open_but_not_with_an_expert, TIMEOUT)
+TEST_F(netlink, the_module_can_go_with_a_socket_open_but_not_with_an_expert)
 {
 	struct nl listener;
 	struct told t;

@@ -72,7 +72,7 @@ FIXTURE_TEARDOWN(pinned)
 	expert_teardown(_metadata, &self->of, NULL);
 }
 
-TEST_F_TIMEOUT(pinned, pages_are_back_when_their_holder_lets_go, TIMEOUT)
+TEST_F(pinned, pages_are_back_when_their_holder_lets_go)
 {
 	struct expert *expert = &self->of.expert;
 	struct expertmem_reclaim result;
@@ -249,7 +249,7 @@ static void receive(struct __test_metadata *_metadata, FIXTURE_DATA(sent) *self,
 	close(self->line[1]);
 }
 
-TEST_F_TIMEOUT(sent, pages_outlive_reclaim_until_they_are_received, TIMEOUT)
+TEST_F(sent, pages_outlive_reclaim_until_they_are_received)
 {
 	struct expertmem_reclaim result;
 
@@ -261,7 +261,7 @@ TEST_F_TIMEOUT(sent, pages_outlive_reclaim_until_they_are_received, TIMEOUT)
 	check(_metadata, &self->of, EXPERTMEM_CAUSE_RECLAIM);
 }
 
-TEST_F_TIMEOUT(sent, pages_outlive_sigkill_until_they_are_received, TIMEOUT)
+TEST_F(sent, pages_outlive_sigkill_until_they_are_received)
 {
 	kill_expert(_metadata, &self->of);
 	check_held(_metadata, self, EXPERTMEM_CAUSE_DETACH);
@@ -270,7 +270,7 @@ TEST_F_TIMEOUT(sent, pages_outlive_sigkill_until_they_are_received, TIMEOUT)
 }
 
 /* One page in the pipe keeps all of its huge page from being free. */
-TEST_F_TIMEOUT(expert, a_pipe_keeps_the_old_bytes_until_it_is_read, TIMEOUT)
+TEST_F(expert, a_pipe_keeps_the_old_bytes_until_it_is_read)
 {
 	unsigned char *huge, *small, page[PAGE];
 	struct expertmem_reclaim result;

@@ -65,7 +65,7 @@ static void *pass_on(void *arg)
 	return (void *)intact;
 }
 
-TEST_F_TIMEOUT(program, threads_free_what_others_have_allocated, 300)
+TEST_F(program, threads_free_what_others_have_allocated)
 {
 	static struct ring rings[THREADS];
 	pthread_t threads[THREADS];
@@ -96,7 +96,7 @@ static void *short_life(void *arg)
 	return intact ? kept : NULL;
 }
 
-TEST_F_TIMEOUT(program, ten_thousand_threads_come_and_go, 600)
+TEST_F(program, ten_thousand_threads_come_and_go)
 {
 	unsigned long i, count = rounds(10000);
 	struct block *block = NULL;
@@ -186,7 +186,7 @@ static void allocate_in_handler(int sig)
 	signals_seen++;
 }
 
-TEST_F_TIMEOUT(program, signal_handlers_allocate_in_the_middle_of_malloc, 300)
+TEST_F(program, signal_handlers_allocate_in_the_middle_of_malloc)
 {
 	const struct itimerval often = { { 0, 500 }, { 0, 500 } }, never = {};
 	struct sigaction action = { .sa_handler = allocate_in_handler };

@@ -252,7 +252,7 @@ static void pager_stop(struct __test_metadata *_metadata, struct pager *pager)
 	ASSERT_EQ(pthread_join(pager->thread, NULL), 0);
 }
 
-TEST_F_TIMEOUT(touch, nothing_of_a_freed_region_is_ever_seen, TIMEOUT)
+TEST_F(touch, nothing_of_a_freed_region_is_ever_seen)
 {
 	__u64 size = variant->granules * variant->kind->granule, offset, again, value;
 	unsigned long i, n = rounds(variant->frees);
@@ -286,7 +286,7 @@ TEST_F_TIMEOUT(touch, nothing_of_a_freed_region_is_ever_seen, TIMEOUT)
 	check_empty(_metadata, self->window.fd);
 }
 
-TEST_F_TIMEOUT(touch, nothing_of_a_shrunk_tail_is_ever_seen, TIMEOUT)
+TEST_F(touch, nothing_of_a_shrunk_tail_is_ever_seen)
 {
 	__u64 size = variant->granules * variant->kind->granule, offset, value;
 	unsigned long i, n = rounds(variant->rounds);
@@ -324,7 +324,7 @@ TEST_F_TIMEOUT(touch, nothing_of_a_shrunk_tail_is_ever_seen, TIMEOUT)
 	check_empty(_metadata, self->window.fd);
 }
 
-TEST_F_TIMEOUT(touch, nothing_of_removed_pages_is_ever_seen, TIMEOUT)
+TEST_F(touch, nothing_of_removed_pages_is_ever_seen)
 {
 	__u64 size = variant->granules * variant->kind->granule, offset, value;
 	unsigned long i, n = rounds(variant->rounds);
@@ -463,29 +463,29 @@ FIXTURE_TEARDOWN(stay)
 	window_close(&self->window);
 }
 
-TEST_F_TIMEOUT(stay, no_byte_changes_when_mappings_are_dropped, TIMEOUT)
+TEST_F(stay, no_byte_changes_when_mappings_are_dropped)
 {
 	no_byte_changes(_metadata, &self->window, rounds(variant->rounds), drop_mappings);
 }
 
-TEST_F_TIMEOUT(stay, no_byte_changes_under_compaction, TIMEOUT)
+TEST_F(stay, no_byte_changes_under_compaction)
 {
 	if (access("/proc/sys/vm/compact_memory", W_OK))
 		SKIP_TEST("/proc/sys/vm/compact_memory: %s", strerror(errno));
 	no_byte_changes(_metadata, &self->window, rounds(5), compact);
 }
 
-TEST_F_TIMEOUT(stay, no_byte_changes_when_unmapping_parts_is_refused, TIMEOUT)
+TEST_F(stay, no_byte_changes_when_unmapping_parts_is_refused)
 {
 	no_byte_changes(_metadata, &self->window, rounds(variant->rounds), unmap_parts);
 }
 
-TEST_F_TIMEOUT(stay, no_byte_changes_under_fork, TIMEOUT)
+TEST_F(stay, no_byte_changes_under_fork)
 {
 	no_byte_changes(_metadata, &self->window, rounds(50), fork_child);
 }
 
-TEST_F_TIMEOUT(stay, no_byte_changes_under_fork_that_copies_the_mapping, TIMEOUT)
+TEST_F(stay, no_byte_changes_under_fork_that_copies_the_mapping)
 {
 	no_byte_changes(_metadata, &self->window, rounds(50), fork_child_with_mapping);
 }

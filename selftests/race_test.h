@@ -10,7 +10,6 @@
 #include "expertmem_test.h"
 
 #define WINDOW		GIB
-#define TIMEOUT		3600
 
 static inline void check_empty(struct __test_metadata *_metadata, int fd)
 {

@@ -32,7 +32,7 @@ static void does_as_told(struct expert *expert)
 	does_segv(expert);
 }
 
-TEST_F_TIMEOUT(expert, reclaim_takes_all_from_a_living_expert_for_good, TIMEOUT)
+TEST_F(expert, reclaim_takes_all_from_a_living_expert_for_good)
 {
 	const volatile struct expertmem_status *status = status_map(self->expert.fd);
 	struct expertmem_reclaim result;
@@ -91,7 +91,7 @@ static void *touch_until_fault(void *arg)
 	}
 }
 
-TEST_F_TIMEOUT(expert, reclaim_faults_every_one_of_eight_touching_threads, TIMEOUT)
+TEST_F(expert, reclaim_faults_every_one_of_eight_touching_threads)
 {
 	struct expertmem_reclaim result;
 	pthread_t threads[THREADS];
@@ -135,7 +135,7 @@ static void *populate_until_shutdown(void *arg)
 	}
 }
 
-TEST_F_TIMEOUT(expert, reclaim_leaves_nothing_of_a_racing_alloc_and_populate, TIMEOUT)
+TEST_F(expert, reclaim_leaves_nothing_of_a_racing_alloc_and_populate)
 {
 	unsigned long i, n = rounds(40);
 	struct expertmem_reclaim result;
@@ -233,12 +233,12 @@ static void race_with_reclaim(struct __test_metadata *_metadata,
 	EXPECT_TRUE(memory_is_back(&self->before, MEMORY_NOISE, SETTLE));
 }
 
-TEST_F_TIMEOUT(expert, reclaim_and_munmap_at_once_give_each_byte_back_once, TIMEOUT)
+TEST_F(expert, reclaim_and_munmap_at_once_give_each_byte_back_once)
 {
 	race_with_reclaim(_metadata, self, true);
 }
 
-TEST_F_TIMEOUT(expert, reclaim_and_exit_at_once_give_each_byte_back_once, TIMEOUT)
+TEST_F(expert, reclaim_and_exit_at_once_give_each_byte_back_once)
 {
 	race_with_reclaim(_metadata, self, false);
 }

@@ -17,7 +17,6 @@
 #define TOTAL		(2 * HELD)
 #define WINDOW		GIB
 #define THREADS		8
-#define TIMEOUT		600
 
 /* How long freeing behind the scenes may take, even on a slow machine. */
 #define SETTLE		10

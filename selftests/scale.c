@@ -9,7 +9,6 @@
 
 #define EXPERTS		10000
 #define WINDOW		MIB
-#define TIMEOUT		600
 
 /*
  * What may remain of 10,000 closed experts: slabs keep some of their empty pages, and
@@ -90,7 +89,7 @@ FIXTURE_TEARDOWN(scale)
 	EXPECT_EQ(parameter_restore(&self->max_experts), 0);
 }
 
-TEST_F_TIMEOUT(scale, ten_thousand_experts_leave_nothing_behind, TIMEOUT)
+TEST_F(scale, ten_thousand_experts_leave_nothing_behind)
 {
 	struct expertmem_stat stat;
 	struct memory full;
@@ -135,7 +134,7 @@ TEST_F_TIMEOUT(scale, ten_thousand_experts_leave_nothing_behind, TIMEOUT)
 	EXPECT_LE(meminfo("Slab"), self->slab + NOISE);
 }
 
-TEST_F_TIMEOUT(scale, the_expert_too_many_is_refused_until_another_ends, TIMEOUT)
+TEST_F(scale, the_expert_too_many_is_refused_until_another_ends)
 {
 	char max[16];
 	int i;

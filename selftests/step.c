@@ -209,7 +209,7 @@ FIXTURE_TEARDOWN(step)
 {
 }
 
-TEST_F_TIMEOUT(step, a_call_cut_off_at_any_instruction_leaves_a_heap_that_is_right, 300)
+TEST_F(step, a_call_cut_off_at_any_instruction_leaves_a_heap_that_is_right)
 {
 	/* every instruction, or some of them where each takes long */
 	long stride = rounds(100) < 100 ? 11 : 1, at, cut;

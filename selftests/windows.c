@@ -384,6 +384,27 @@ TEST_F(window, child_that_drops_an_inherited_window_takes_nothing)
 	EXPECT_EQ(0, write_touch(at(w, self->offset)));
 }
 
+TEST_F(window, grandchild_that_inherits_a_window_has_and_takes_nothing)
+{
+	const struct window *w = &self->w;
+	pid_t pid;
+
+	if (madvise(w->addr, w->size, MADV_DOFORK))
+		SKIP_TEST("this kernel lets no child inherit a window");
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		/* who is its parent then is no owner */
+		pid = fork();
+		if (!pid)
+			_exit(read_touch(at(w, self->offset)) != SIGSEGV);
+		_exit(munmap(w->addr, w->size) || child_status(pid));
+	}
+	EXPECT_EQ(0, child_status(pid));
+	EXPECT_TRUE(intact(self));
+	EXPECT_EQ(0, write_touch(at(w, self->offset)));
+}
+
 TEST_F(window, exec_reclaims_while_the_descriptor_lives_on)
 {
 	struct expertmem_stat stat;
