@@ -5,7 +5,7 @@
 #ifndef COPY_TEST_H
 #define COPY_TEST_H
 
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include "expertmem_test.h"
 

@@ -5,7 +5,7 @@
  */
 #include <sys/resource.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #include "expertmem_test.h"
 #include "names.h"

@@ -4,7 +4,7 @@
  */
 #include <sched.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "netlink_test.h"
 
 #define WINDOW		GIB
@@ -299,7 +299,7 @@ TEST_F(events, a_reader_that_is_slow_is_told_that_it_missed_some)
  * A second is the least that the reader sleeps, a thousand events the least that happen
  * meanwhile: on a machine that is fast enough, that is the rate, and far more.
  */
-TEST_F(events, a_thousand_events_a_second_do_not_wait_for_who_reads_one_of_them)
+TEST_F(events, a_thousand_events_a_second_do_not_wait_for_who_reads_few_of_them)
 {
 	const unsigned long naps = 5, least = 1000;
 	unsigned long nap, count, opened = 0, overruns = 0;
@@ -325,15 +325,16 @@ TEST_F(events, a_thousand_events_a_second_do_not_wait_for_who_reads_one_of_them)
 		TH_LOG("%lu events in %lds", count, (long)(now.tv_sec - start.tv_sec));
 		opened += count / 2;
 
-		/* one of each heap is read: the first, behind the news that some were lost */
-		event = nl_event(&self->listener, &t);
-		if (event == -ENOBUFS) {
-			overruns++;
-			event = nl_event(&self->listener, &t);
+		/* few of each heap are there to read, behind the news that some were lost */
+		while ((event = nl_event(&self->listener, &t)) != -EAGAIN) {
+			if (event == -ENOBUFS) {
+				overruns++;
+				continue;
+			}
+			ASSERT_GE(event, 0);
+			EXPECT_GE(t.value[E(ID)], last);
+			last = t.value[E(ID)];
 		}
-		ASSERT_GE(event, 0);
-		EXPECT_GE(t.value[E(ID)], last);
-		last = t.value[E(ID)];
 	}
 	EXPECT_EQ(overruns, naps);
 	t = nl_stats(&self->nl);

@@ -36,12 +36,6 @@
 #define POISON		0xa5
 #define POISON64	0xa5a5a5a5a5a5a5a5ULL
 
-/* A test that hangs must end, one in an emulated machine that is busy must not. */
-#ifdef TEST_TIMEOUT_DEFAULT
-#undef TEST_TIMEOUT_DEFAULT
-#define TEST_TIMEOUT_DEFAULT	1800	/* seconds */
-#endif
-
 #define COUNT_OF(array)	(sizeof(array) / sizeof((array)[0]))
 
 /*

@@ -8,7 +8,7 @@
 
 #include <expertmem.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "expertmem_test.h"
 
 #define POISON32	0xa5a5a5a5U

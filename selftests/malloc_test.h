@@ -6,7 +6,7 @@
 #include <dlfcn.h>
 #include <malloc.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "expertmem_test.h"
 
 /* What the compiler cannot see through: it knows these functions, and what is wrong. */

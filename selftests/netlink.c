@@ -4,7 +4,7 @@
  */
 #include <sched.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "netlink_test.h"
 
 #define WINDOW		GIB

@@ -6,7 +6,7 @@
 #include <pthread.h>
 #include <sched.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "expertmem_test.h"
 
 #define WINDOW		GIB

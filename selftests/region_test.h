@@ -3,7 +3,7 @@
 #ifndef REGION_TEST_H
 #define REGION_TEST_H
 
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "expertmem_test.h"
 
 FIXTURE(region) {

@@ -4,7 +4,7 @@
  */
 #include <sys/resource.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "memory_test.h"
 
 #define EXPERTS		10000

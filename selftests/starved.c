@@ -6,7 +6,7 @@
  * The kernel needs FAULT_INJECTION, FAILSLAB and FAULT_INJECTION_DEBUG_FS, and
  * "slub_debug=A,maple_node,radix_tree_node" on its command line.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "expertmem_test.h"
 
 #define FAILSLAB	"/sys/kernel/debug/failslab/"

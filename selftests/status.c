@@ -2,7 +2,7 @@
 /*
  * The status page: what a program reads of its expert without a call.
  */
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "expertmem_test.h"
 
 FIXTURE(status) {

@@ -3,7 +3,7 @@
 #ifndef WINDOW_TEST_H
 #define WINDOW_TEST_H
 
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "expertmem_test.h"
 
 #define WINDOW_SIZE	GIB
