@@ -33,7 +33,7 @@ static void starve(bool on)
 static bool can_starve(void)
 {
 	static const char *const caches[] = { "maple_node", "radix_tree_node" };
-	char path[64], mark[8];
+	char path[64], mark[8] = "";
 	size_t i;
 
 	for (i = 0; i < COUNT_OF(caches); i++) {
