@@ -95,9 +95,10 @@ int main(int argc, char **argv)
 
 	while (!(status->flags & EXPERTMEM_STATUS_TERMINATE)) {
 		nanosleep(&tick, NULL);
-		if (more)
+		if (more) {
+			more = 0;
 			take(&window, strtoull(argv[3], NULL, 0));
-		more = 0;
+		}
 	}
 	return 0;
 }
