@@ -35,13 +35,19 @@ static inline int swap_on(const char *path)
 /* What two readings of an idle system differ by. */
 #define MEMORY_NOISE	MIB
 
+/*
+ * slabs_linger() - a debug kernel keeps what kfree() was given for a while, and what it
+ * knows of each object besides. There kmemleak watches the slabs.
+ */
+static inline bool slabs_linger(void)
+{
+	return !access("/sys/kernel/debug/kmemleak", F_OK);
+}
+
 /**
  * struct memory - how much of the system's memory is in use; bytes
  * @shmem: in shmem files
- * @free: free, with what lies ready on the lists of each CPU
- *
- * A debug kernel keeps what kfree() was given for a while, and what it knows of each
- * object besides. There slabs count as free: kmemleak watches them.
+ * @free: free, with what lies ready on the lists of each CPU, and slabs that linger
  */
 struct memory {
 	__u64 shmem;
@@ -59,7 +65,7 @@ static inline struct memory memory_now(void)
 	file_write("/proc/sys/vm/drop_caches", "3");
 	memory.shmem = meminfo("Shmem");
 	memory.free = meminfo("MemFree");
-	if (!access("/sys/kernel/debug/kmemleak", F_OK))
+	if (slabs_linger())
 		memory.free += meminfo("SUnreclaim");
 	file = fopen("/proc/zoneinfo", "re");
 	while (file && fgets(line, sizeof(line), file))
