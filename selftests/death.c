@@ -206,11 +206,13 @@ TEST_F(expert, sigkill_of_eight_touching_threads_gives_all_back)
 	check(_metadata, self, EXPERTMEM_CAUSE_DETACH);
 }
 
-TEST_F(expert, the_end_of_a_vfork_child_takes_nothing)
+/* @does: its vfork child ends, in some way */
+static void takes_nothing(struct __test_metadata *_metadata, FIXTURE_DATA(expert) *self,
+			  typeof(does_vfork) *does)
 {
 	struct expertmem_stat stat;
 
-	start(_metadata, self, does_vfork);
+	start(_metadata, self, does);
 	go(_metadata, self);
 	EXPECT_EQ(hear(self->expert.line), 't');
 	stat = expert_stat(self->expert.fd);
@@ -220,18 +222,14 @@ TEST_F(expert, the_end_of_a_vfork_child_takes_nothing)
 	check(_metadata, self, EXPERTMEM_CAUSE_DETACH);
 }
 
+TEST_F(expert, the_end_of_a_vfork_child_takes_nothing)
+{
+	takes_nothing(_metadata, self, does_vfork);
+}
+
 TEST_F(expert, sigkill_of_a_vfork_child_takes_nothing)
 {
-	struct expertmem_stat stat;
-
-	start(_metadata, self, does_vfork_killed);
-	go(_metadata, self);
-	EXPECT_EQ(hear(self->expert.line), 't');
-	stat = expert_stat(self->expert.fd);
-	EXPECT_EQ(stat.state, EXPERTMEM_STATE_RUNNING);
-	EXPECT_EQ(stat.resident, TOTAL);
-	kill_expert(_metadata, self);
-	check(_metadata, self, EXPERTMEM_CAUSE_DETACH);
+	takes_nothing(_metadata, self, does_vfork_killed);
 }
 
 /* An mm is gone with the last who runs in it. */

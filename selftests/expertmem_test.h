@@ -52,6 +52,13 @@
 				  strerror(errno));				\
 	} while (0)
 
+/* For what forks: its children have the window, too. */
+#define NEED_INHERITANCE(window)						\
+	do {									\
+		if (madvise((window)->addr, (window)->size, MADV_DOFORK))	\
+			SKIP_TEST("this kernel lets no child inherit a window");	\
+	} while (0)
+
 /* For what needs a longer window than a 32 bit program can map. */
 #define NEED_LONG_WINDOW()							\
 	do {									\

@@ -447,8 +447,7 @@ TEST_F(module, module_stays_while_a_child_holds_an_inherited_window)
 	pid_t pid;
 
 	ASSERT_EQ(0, window_open(&w, &small_window, MIB, 0));
-	if (madvise(w.addr, w.size, MADV_DOFORK))
-		SKIP_TEST("this kernel lets no child inherit a window");
+	NEED_INHERITANCE(&w);
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid) {

@@ -487,8 +487,7 @@ TEST_F(stay, no_byte_changes_under_fork)
 
 TEST_F(stay, no_byte_changes_under_fork_that_copies_the_mapping)
 {
-	if (madvise(self->window.addr, self->window.size, MADV_DOFORK))
-		SKIP_TEST("this kernel lets no child inherit a window");
+	NEED_INHERITANCE(&self->window);
 	no_byte_changes(_metadata, &self->window, rounds(50), fork_child_with_mapping);
 }
 

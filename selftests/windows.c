@@ -337,8 +337,7 @@ TEST_F(window, window_that_a_child_inherits_is_empty_there)
 	int done[2];
 	pid_t pid;
 
-	if (madvise(w->addr, w->size, MADV_DOFORK))
-		SKIP_TEST("this kernel lets no child inherit a window");
+	NEED_INHERITANCE(w);
 	ASSERT_EQ(0, pipe(done));
 	pid = fork();
 	ASSERT_LE(0, pid);
@@ -373,8 +372,7 @@ TEST_F(window, child_that_drops_an_inherited_window_takes_nothing)
 	const struct window *w = &self->w;
 	pid_t pid;
 
-	if (madvise(w->addr, w->size, MADV_DOFORK))
-		SKIP_TEST("this kernel lets no child inherit a window");
+	NEED_INHERITANCE(w);
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid)
@@ -389,8 +387,7 @@ TEST_F(window, grandchild_that_inherits_a_window_has_and_takes_nothing)
 	const struct window *w = &self->w;
 	pid_t pid;
 
-	if (madvise(w->addr, w->size, MADV_DOFORK))
-		SKIP_TEST("this kernel lets no child inherit a window");
+	NEED_INHERITANCE(w);
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid) {
