@@ -17,9 +17,6 @@
 #define MODPROBE	"/proc/sys/kernel/modprobe"
 #define KMEMLEAK	"/sys/kernel/debug/kmemleak"
 
-/* more than any call has allocations */
-#define ENDLESS		20000
-
 /* The harness runs each test in a process of its own: this comes before all of them. */
 static void __attribute__((constructor)) forget_older_leaks(void)
 {
@@ -244,9 +241,14 @@ FIXTURE(module)
 	int file;
 };
 
+static int load_with(int file, const char *parameters)
+{
+	return result(syscall(SYS_finit_module, file, parameters, 0));
+}
+
 static int load(int file)
 {
-	return result(syscall(SYS_finit_module, file, "max_experts=100", 0));
+	return load_with(file, "max_experts=100");
 }
 
 static int unload(void)
@@ -309,22 +311,26 @@ static int is_loaded(__u32 features)
 	return 1;
 }
 
-/* With fewer rounds, not every number is tried. */
-static unsigned int stride(void)
+/* How much of what loading needs comes before the module has its parameters. */
+static unsigned int needed_before_parameters(struct __test_metadata *_metadata, int file)
 {
-	return 1000 / rounds(1000);
+	arm(ENDLESS);
+	EXPECT_EQ(-EINVAL, load_with(file, "max_experts=any"));
+	return ENDLESS - disarm();
 }
 
 TEST_F(module, loads_whole_or_fails_and_leaves_nothing)
 {
+	const unsigned int before = needed_before_parameters(_metadata, self->file);
 	unsigned int nth, injected = 0, failures = 0;
 	bool failed = true;
 	int err;
 
-	for (nth = 1; failed && nth < ENDLESS; nth += stride()) {
+	/* with fewer rounds, not every number of what is no doing of the module is tried */
+	for (nth = 1; failed && nth < ENDLESS; nth += nth < before ? 1000 / rounds(1000) : 1) {
 		arm(nth);
 		err = load(self->file);
-		failed = disarm();
+		failed = !disarm();
 		injected += failed;
 		failures += !!err;
 		EXPECT_EQ(err ? 0 : 1, is_loaded(self->features)) TH_LOG("number %u", nth);
@@ -335,7 +341,8 @@ TEST_F(module, loads_whole_or_fails_and_leaves_nothing)
 	}
 	ASSERT_FALSE(failed);
 	ASSERT_EQ(0, err);
-	TH_LOG("%u injected, %u calls failed", injected, failures);
+	TH_LOG("%u injected, %u calls failed; %u before the module's parameters, %u in all", injected,
+	       failures, before, nth);
 	EXPECT_GT(failures, 0);
 }
 
@@ -349,7 +356,7 @@ TEST_F(module, unloads_whatever_fails)
 		ASSERT_EQ(0, load(self->file));
 		arm(nth);
 		err = unload();
-		failed = disarm();
+		failed = !disarm();
 		if (err) {
 			failures++;
 			EXPECT_EQ(-EFAULT, err);	/* its name */

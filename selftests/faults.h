@@ -9,6 +9,9 @@
 #define WINDOW		TIB
 #define INJECT		"/sys/kernel/debug/fail"
 
+/* more than any call has allocations and user copies */
+#define ENDLESS		20000
+
 /* ----------------------------------------------------------------- injecting */
 
 static int fail_nth = -1;
@@ -23,15 +26,15 @@ static void arm(unsigned int nth)
 		abort();
 }
 
-/* Did one fail? The read and the write here are user copies, too. */
-static bool disarm(void)
+/* How many more it would have taken; 0: one failed. Read and write are user copies, too. */
+static unsigned int disarm(void)
 {
 	char text[16] = "";
-	bool failed = pread(fail_nth, text, sizeof(text) - 1, 0) > 0 && !atoi(text);
+	ssize_t got = pread(fail_nth, text, sizeof(text) - 1, 0);
 
 	while (pwrite(fail_nth, "0", 1, 0) != 1)
 		;
-	return failed;
+	return got > 0 ? strtoul(text, NULL, 10) : ENDLESS;
 }
 
 /* Which allocations may fail: all. By itself, this makes none fail. */
@@ -144,7 +147,7 @@ static void begin(struct world *w)
 static void end(struct world *w)
 {
 	if (w->armed)
-		w->failed = disarm();
+		w->failed = !disarm();
 	w->armed = 0;
 }
 
