@@ -118,15 +118,22 @@ static void announce(const struct record *records, size_t nr)
 	}
 }
 
-/* What the rest of the kernel tells whoever uses it wrongly. */
+/*
+ * What the rest of the kernel tells whoever uses it wrongly, and what it says of an
+ * emulated CPU that had to wait for a real one.
+ */
 static bool is_excused(const char *said)
 {
 	static const char *const excused[] = {
 		"netlink: ", "callbacks suppressed", "Zero length message",
 		"deprecated remap_file_pages()",
+		"clocksource: ", "tsc: ", "sched_clock: ", "hrtimer: interrupt took",
+		"hogged CPU",
 	};
 	unsigned int i;
 
+	if (strstr(said, "[expertmem]"))
+		return false;
 	for (i = 0; i < COUNT_OF(excused); i++)
 		if (strstr(said, excused[i]))
 			return true;
