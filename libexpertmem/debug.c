@@ -297,18 +297,20 @@ void em_debug_leaks(HEXPERTKEY key)
 	munmap(leaks.sites, bytes);
 }
 
-/* "libfoo.so(parse+0x1f)"; what addr2line takes */
-static const char *place(const void *site, char text[static 256])
+/* " from libfoo.so(parse+0x1f)", what addr2line takes; nothing where sites are not kept */
+static const char *from(const void *site, char text[static 256])
 {
 	Dl_info info;
 
-	if (!site || !dladdr(site, &info) || !info.dli_fname)
-		snprintf(text, 256, "%p", site);
+	if (!site)
+		return "";
+	if (!dladdr(site, &info) || !info.dli_fname)
+		snprintf(text, 256, " from %p", site);
 	else if (info.dli_sname)
-		snprintf(text, 256, "%s(%s+%#tx)", info.dli_fname, info.dli_sname,
+		snprintf(text, 256, " from %s(%s+%#tx)", info.dli_fname, info.dli_sname,
 			 (const char *)site - (const char *)info.dli_saddr);
 	else
-		snprintf(text, 256, "%s(+%#tx)", info.dli_fname,
+		snprintf(text, 256, " from %s(+%#tx)", info.dli_fname,
 			 (const char *)site - (const char *)info.dli_fbase);
 	return text;
 }
@@ -332,12 +334,12 @@ static void print(const struct expertmem_finding *f)
 			 calls[f->kind], whose);
 		break;
 	case EXPERTMEM_OVERRUN:
-		snprintf(line, sizeof(line), "bytes behind the %zu of block %p, from %s, were written",
-			 f->size, f->pointer, place(f->site, text));
+		snprintf(line, sizeof(line), "bytes behind the %zu of block %p%s were written",
+			 f->size, f->pointer, from(f->site, text));
 		break;
 	case EXPERTMEM_LEAK:
-		snprintf(line, sizeof(line), "%zu bytes in %zu blocks from %s were not freed",
-			 f->size, f->blocks, place(f->site, text));
+		snprintf(line, sizeof(line), "%zu bytes in %zu blocks%s were not freed",
+			 f->size, f->blocks, from(f->site, text));
 		break;
 	}
 	dprintf(STDERR_FILENO, "expertmem: %s\n", line);

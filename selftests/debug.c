@@ -350,6 +350,37 @@ static bool findings_are_printed_where_nobody_listens(void)
 	return true;
 }
 
+/* Overrun a block, free it, and close with another one leaked: what is said of each? */
+static bool is_said(const char *behind_block, const char *leak, int leaks)
+{
+	unsigned char *p = from_here(100);
+	char text[128];
+
+	MUST(from_there(1000));
+	MUST(expertmem_listen(key, NULL, NULL) == EXPERTMEM_OK);
+	catch_stderr();
+	overrun(p, 100);
+	MUST(ExpertFreeMemory(key, p) == NMERR_SUCCESS);
+	snprintf(text, sizeof(text), "bytes behind the 100 of block %p%s", p, behind_block);
+	MUST(caught_lines(text) == 1);
+	catch_stderr();
+	MUST(expertmem_close(key) == EXPERTMEM_OK);
+	MUST(caught_lines(leak) == leaks);
+	key = NULL;
+	return true;
+}
+
+static bool it_is_printed_where_blocks_are_from(void)
+{
+	/* as addr2line takes it: this program, and an offset */
+	return is_said(" from debug(+0x", "1000 bytes in 1 blocks from debug(+0x", 1);
+}
+
+static bool nothing_is_printed_of_sites_that_are_not_kept(void)
+{
+	return is_said(" were written", "", 0);
+}
+
 static bool nothing_is_printed(void)
 {
 	unsigned char *p = get(key, 100);
@@ -450,6 +481,8 @@ TEST_F(expert, a_word_that_is_not_known_is_an_error)
 	scene(sites_of_good_blocks, "sites", good_use_is_not_found)			\
 	scene(sites_of_overruns, "sites,canary", the_site_of_an_overrun_block_is_found)	\
 	scene(report, "report", findings_are_printed_where_nobody_listens)		\
+	scene(report_of_sites, "report,canary,sites", it_is_printed_where_blocks_are_from) \
+	scene(report_without_sites, "report,canary", nothing_is_printed_of_sites_that_are_not_kept) \
 	scene(no_report, "canary", nothing_is_printed)					\
 	scene(aborting, "abort", a_finding_aborts_when_it_was_heard)			\
 	scene(nothing, "", without_it_nothing_more_is_found)				\
