@@ -190,7 +190,7 @@ static bool some_blocks_fault_one_byte_behind(void)
 	size_t i, faults = 0;
 
 	for (i = 0; i < GUARDED; i++) {
-		/* not a multiple of 16 or of 2: every size, 0 too, is guarded some time */
+		/* 199 and 16 have no common factor: every size, 0 too, is guarded some time */
 		size_t size = 16 * (i % 199);
 
 		blocks[i] = (struct block){ get(key, size), size, i };
