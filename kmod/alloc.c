@@ -3,8 +3,9 @@
  * ALLOC, REALLOC and FREE: making, resizing and freeing a region are each
  *
  *	lock, look up, mark busy, charge, close the gate (if less will be usable)
- *	unlock, populate or truncate
+ *	unlock, populate; or wait for faults, and truncate
  *	lock, open the gate or give back tree and charge, unmark, unlock
+ *	map what was populated
  */
 #include <linux/ktime.h>
 #include <linux/mm.h>
@@ -38,9 +39,8 @@ static struct expertmem_region *region_take(struct expertmem_window *window, u64
 	struct expertmem_region *region;
 
 	lockdep_assert_held(&window->expert->lock);
-	region = mtree_load(&window->regions, offset >> PAGE_SHIFT);
-	if (!region || (u64)region->first << PAGE_SHIFT != offset ||
-	    region->state == REGION_DEAD)
+	region = expertmem_region_find(window, offset >> PAGE_SHIFT);
+	if (!region || (u64)region->first << PAGE_SHIFT != offset)
 		return ERR_PTR(-ENOENT);
 	if (region->state == REGION_BUSY)
 		return ERR_PTR(-EBUSY);
@@ -100,6 +100,8 @@ static int do_alloc(struct expertmem *expert, struct expertmem_alloc *arg,
 	else
 		expertmem_region_publish(expert, region);
 	mutex_unlock(&expert->lock);
+	if (!err && arg->flags & EXPERTMEM_ALLOC_POPULATE)
+		expertmem_window_map(window, first, pages);
 	return err;
 }
 
@@ -132,7 +134,7 @@ static int do_realloc(struct expertmem *expert, const struct expertmem_realloc *
 	first = region->first;
 	old = region->charged;
 	if (pages < old) {
-		expertmem_region_close(window, region, pages);
+		expertmem_region_close(region, pages);
 	} else if (pages > old) {
 		err = expertmem_region_extend(window, region, pages);
 		if (err) {
@@ -144,10 +146,12 @@ static int do_realloc(struct expertmem *expert, const struct expertmem_realloc *
 
 	if (pages > old && arg->flags & EXPERTMEM_ALLOC_POPULATE)
 		err = expertmem_window_populate(window, first + old, pages - old);
-	if (pages < old)
+	if (pages < old) {
+		expertmem_window_wait_for_faults(window);
 		expertmem_window_truncate(window, first + pages, old - pages);
-	else if (err)
+	} else if (err) {
 		expertmem_window_truncate(window, first + old, pages - old);
+	}
 
 	mutex_lock(&expert->lock);
 	if (window->state == WINDOW_GONE) {
@@ -157,6 +161,11 @@ static int do_realloc(struct expertmem *expert, const struct expertmem_realloc *
 			expertmem_region_trim(window, region, min(pages, old));
 		expertmem_region_publish(expert, region);
 	}
+	mutex_unlock(&expert->lock);
+	if (!err && pages > old && arg->flags & EXPERTMEM_ALLOC_POPULATE)
+		expertmem_window_map(window, first + old, pages - old);
+	return err;
+
 unlock:
 	mutex_unlock(&expert->lock);
 	return err;
@@ -184,9 +193,10 @@ static int do_free(struct expertmem *expert, const struct expertmem_free *arg,
 		return PTR_ERR(region);
 	}
 	*pages = region->charged;
-	expertmem_region_close(window, region, 0);
+	expertmem_region_close(region, 0);
 	mutex_unlock(&expert->lock);
 
+	expertmem_window_wait_for_faults(window);
 	expertmem_window_truncate(window, arg->offset >> PAGE_SHIFT, *pages);
 
 	mutex_lock(&expert->lock);
@@ -222,6 +232,17 @@ int expertmem_count_refused(struct expertmem *expert, int err)
 	return err;
 }
 
+/* Was memory refused that pinned pages, let go meanwhile, may have taken? */
+static bool try_again(struct expertmem *expert, int err)
+{
+	long pinned = atomic_long_read(&expert->pinned);
+
+	if ((err != -EDQUOT && err != -ENOMEM) || !pinned)
+		return false;
+	expertmem_pins_check(expert);
+	return atomic_long_read(&expert->pinned) < pinned;
+}
+
 /**
  * expertmem_alloc() - the ALLOC ioctl
  * @expert: the expert
@@ -238,7 +259,10 @@ int expertmem_alloc(struct expertmem *expert, struct expertmem_alloc __user *uar
 	if (copy_from_user(&arg, uarg, sizeof(arg)))
 		return -EFAULT;
 	arg.offset = 0;
-	err = expertmem_count_refused(expert, do_alloc(expert, &arg, uarg));
+	do {
+		err = do_alloc(expert, &arg, uarg);
+	} while (try_again(expert, err));
+	expertmem_count_refused(expert, err);
 	trace_expertmem_alloc(expert->id, arg.offset, arg.size, arg.flags, err);
 	return err;
 }
@@ -258,7 +282,10 @@ int expertmem_realloc(struct expertmem *expert, struct expertmem_realloc __user 
 
 	if (copy_from_user(&arg, uarg, sizeof(arg)))
 		return -EFAULT;
-	err = expertmem_count_refused(expert, do_realloc(expert, &arg));
+	do {
+		err = do_realloc(expert, &arg);
+	} while (try_again(expert, err));
+	expertmem_count_refused(expert, err);
 	trace_expertmem_realloc(expert->id, arg.offset, arg.size, arg.flags, err);
 	return err;
 }

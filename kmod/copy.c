@@ -7,7 +7,7 @@
  *	enter regions like these in the destination, under its lock; they are busy, and
  *	their gates are closed
  *	copy the pages, with neither lock held
- *	open all gates at once, or truncate and destroy
+ *	open all gates at once, and map the pages; or truncate and destroy
  */
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -43,7 +43,8 @@ struct extent {
  * @to: the destination
  * @extents: by offset
  * @nr: how many
- * @entered: the first of these, which are in the destination
+ * @made: the first of these have a region in @copy
+ * @entered: the first of these, whose region is in the destination
  * @pages: copied
  */
 struct copy {
@@ -51,6 +52,7 @@ struct copy {
 	struct expertmem *to;
 	struct extent *extents;
 	unsigned long nr;
+	unsigned long made;
 	unsigned long entered;
 	unsigned long pages;
 };
@@ -73,13 +75,12 @@ static unsigned long nr_regions(const struct expertmem *expert)
  */
 static void list_window(struct copy *copy, struct expertmem_window *window)
 {
-	struct expertmem_region *region;
-	unsigned long index = 0;
+	struct expertmem_region *region = NULL;
 
 	lockdep_assert_held(&window->expert->lock);
 	if (window->state != WINDOW_MAPPED)
 		return;
-	mt_for_each(&window->regions, region, index, ULONG_MAX) {
+	while ((region = expertmem_regions_walk(window, region))) {
 		if (region->pages)
 			copy->extents[copy->nr++] = (struct extent) {
 				.first = region->first,
@@ -138,27 +139,35 @@ static int check_destination(const struct expertmem *to)
 	return nr_regions(to) ? -EBUSY : 0;
 }
 
-static int enter_region(struct expertmem *to, struct extent *extent)
+/* Memory for the regions is had before the lock is taken. */
+static int make_regions(struct copy *copy)
 {
 	struct expertmem_region *region;
-	int err;
+	struct extent *extent;
 
+	for (; copy->made < copy->nr; copy->made++) {
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		region = kzalloc(sizeof(*region), GFP_KERNEL_ACCOUNT);
+		if (!region)
+			return -ENOMEM;
+		extent = &copy->extents[copy->made];
+		region->first = extent->first;
+		region->charged = extent->pages;
+		region->room = extent->room;
+		region->span = max(region->charged, region->room);
+		region->state = REGION_BUSY;
+		extent->copy = region;
+		cond_resched();
+	}
+	return 0;
+}
+
+static int enter_region(struct expertmem *to, const struct extent *extent)
+{
 	if (fatal_signal_pending(current))
 		return -EINTR;
-	region = kzalloc(sizeof(*region), GFP_KERNEL_ACCOUNT);
-	if (!region)
-		return -ENOMEM;
-	region->first = extent->first;
-	region->charged = extent->pages;
-	region->room = extent->room;
-	region->span = max(region->charged, region->room);
-	region->state = REGION_BUSY;
-	err = expertmem_region_insert(window_of(to, extent), region);
-	if (err)
-		kfree(region);
-	else
-		extent->copy = region;
-	return err;
+	return expertmem_region_insert(window_of(to, extent), extent->copy);
 }
 
 static int enter_regions(struct copy *copy)
@@ -217,12 +226,27 @@ static int publish_regions(struct copy *copy)
 	return err;
 }
 
+/* The copies are in use from the first moment: those who look for resident memory see them. */
+static void map_pages(struct copy *copy)
+{
+	const struct extent *extent;
+	unsigned long i;
+
+	for (i = 0; copy->pages && i < copy->nr; i++) {
+		extent = &copy->extents[i];
+		expertmem_window_map(window_of(copy->to, extent), extent->first,
+				     extent->pages);
+	}
+}
+
 /* Their gates were never open. A window that is gone has freed its regions. */
 static void destroy_regions(struct copy *copy)
 {
 	struct expertmem_window *window;
 	const struct extent *extent;
 
+	while (copy->made > copy->entered)
+		kfree(copy->extents[--copy->made].copy);
 	while (copy->entered) {
 		extent = &copy->extents[--copy->entered];
 		window = window_of(copy->to, extent);
@@ -241,6 +265,8 @@ static int do_copy(struct copy *copy)
 
 	err = list_regions(copy);
 	if (!err)
+		err = make_regions(copy);
+	if (!err)
 		err = enter_regions(copy);
 	if (!err)
 		err = copy_pages(copy);
@@ -248,6 +274,8 @@ static int do_copy(struct copy *copy)
 		err = publish_regions(copy);
 	if (err)
 		destroy_regions(copy);
+	else
+		map_pages(copy);
 	return err;
 }
 
@@ -273,9 +301,13 @@ int expertmem_copy(struct expertmem *expert, struct expertmem_copy __user *uarg)
 	file = fget(arg.fd);
 	if (!file)
 		return -EBADF;
-	if (file->f_op != &expertmem_fops || file->private_data == expert) {
+	if (file->f_op != &expertmem_fops || file->private_data == expert)
+		err = -EINVAL;
+	else
+		err = file->f_mode & FMODE_WRITE ? 0 : -EBADF;
+	if (err) {
 		fput(file);
-		return -EINVAL;
+		return err;
 	}
 
 	copy.from = file->private_data;

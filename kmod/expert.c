@@ -3,6 +3,7 @@
  * Experts: one open of the device is one expert. Its file operations, its state, and
  * the ioctls that concern it as a whole.
  */
+#include <linux/anon_inodes.h>
 #include <linux/capability.h>
 #include <linux/compat.h>
 #include <linux/cred.h>
@@ -26,21 +27,10 @@
 struct expertmem_totals expertmem_totals;
 
 /* those that are open, by id */
-static DEFINE_XARRAY(experts);
+static DEFINE_XARRAY_FLAGS(experts, XA_FLAGS_ACCOUNT);
 static atomic64_t last_id;
-static atomic_t nr_experts;
 /* of what is in experts; changes with it, under its lock; never 0 */
 static unsigned int generation = 1;
-
-/**
- * expertmem_nr_experts() - how many are open
- *
- * Return: that.
- */
-unsigned int expertmem_nr_experts(void)
-{
-	return atomic_read(&nr_experts);
-}
 
 /**
  * expertmem_generation() - has an expert been opened or released?
@@ -94,13 +84,12 @@ static void expert_destroy(struct kref *ref)
 {
 	struct expertmem *expert = container_of(ref, struct expertmem, ref);
 
-	if (expert->small.file)
-		fput(expert->small.file);
-	if (expert->huge.file)
-		fput(expert->huge.file);
 	put_page(expert->status);
-	put_pid(expert->mapper);
+	put_pid(expert->small.mapper);
+	put_pid(expert->huge.mapper);
 	put_pid(expert->opener);
+	expertmem_user_put(expert->user);
+	mutex_destroy(&expert->pins_lock);
 	mutex_destroy(&expert->lock);
 	mutex_destroy(&expert->reclaim_lock);
 	kfree(expert);
@@ -134,9 +123,15 @@ static int expert_enter(struct expertmem *expert)
 	return err;
 }
 
-/* Who has found it already waits for its locks, and then leaves it alone. */
+/*
+ * Who has found it already waits for its locks, and then leaves it alone. An expert that stays
+ * for its pinned pages has no files any more: these would keep the module.
+ */
 static void expert_leave(struct expertmem *expert)
 {
+	struct expertmem_window *windows[] = { &expert->small, &expert->huge };
+	int i;
+
 	xa_lock(&experts);
 	__xa_erase(&experts, expert->id);
 	WRITE_ONCE(generation, generation + 2);
@@ -144,8 +139,16 @@ static void expert_leave(struct expertmem *expert)
 
 	mutex_lock(&expert->reclaim_lock);
 	mutex_lock(&expert->lock);
+	if (expert->state != EXPERTMEM_STATE_RECLAIMED)
+		expertmem_uncharge_expert();
+	expertmem_uncharge_expert_user(expert);
 	expert->released = true;
 	expertmem_event(expert, EXPERTMEM_EVENT_RELEASED);
+	for (i = 0; i < ARRAY_SIZE(windows); i++) {
+		if (windows[i]->file)
+			fput(windows[i]->file);
+		windows[i]->file = NULL;
+	}
 	mutex_unlock(&expert->lock);
 	mutex_unlock(&expert->reclaim_lock);
 }
@@ -180,24 +183,32 @@ unsigned long expertmem_committed(const struct expertmem *expert)
 
 static int expert_open(struct inode *inode, struct file *file)
 {
-	unsigned int max = READ_ONCE(expertmem_max_experts);
 	struct expertmem *expert;
 	int err = -ENOMEM;
 
-	if (atomic_inc_return(&nr_experts) > max && max) {
-		err = -ENFILE;
-		goto err_count;
-	}
+	/* O_RDONLY is for looking. Nothing can be done with less. */
+	if (!(file->f_mode & FMODE_READ))
+		return -EINVAL;
 	expert = kzalloc(sizeof(*expert), GFP_KERNEL_ACCOUNT);
 	if (!expert)
-		goto err_count;
+		return -ENOMEM;
 	expert->status = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
 	if (!expert->status)
 		goto err_expert;
+	expert->user = expertmem_user_get();
+	if (!expert->user)
+		goto err_status;
+	expert->privileged = ns_capable_noaudit(&init_user_ns, CAP_SYS_RESOURCE);
+	err = expertmem_charge_expert(expert);
+	if (err)
+		goto err_user;
 
 	kref_init(&expert->ref);
 	mutex_init(&expert->reclaim_lock);
 	mutex_init(&expert->lock);
+	mutex_init(&expert->pins_lock);
+	INIT_LIST_HEAD(&expert->pins);
+	INIT_LIST_HEAD(&expert->holder);
 	expert->uid = current_uid();
 	expert->opener = get_pid(task_tgid(current));
 	expert->opened = ktime_get_boottime_ns();
@@ -210,18 +221,21 @@ static int expert_open(struct inode *inode, struct file *file)
 	file->private_data = expert;
 	err = expert_enter(expert);
 	if (err)
-		goto err_put;
+		goto err_charge;
 	atomic64_inc(&expertmem_totals.opened);
 	trace_expertmem_open(expert->id);
 	return nonseekable_open(inode, file);
 
-err_put:
-	expertmem_put(expert);
-	goto err_count;
+err_charge:
+	expertmem_uncharge_expert();
+	expertmem_uncharge_expert_user(expert);
+	put_pid(expert->opener);
+err_user:
+	expertmem_user_put(expert->user);
+err_status:
+	put_page(expert->status);
 err_expert:
 	kfree(expert);
-err_count:
-	atomic_dec(&nr_experts);
 	return err;
 }
 
@@ -233,38 +247,58 @@ static int expert_release(struct inode *inode, struct file *file)
 	trace_expertmem_release(expert->id, (u64)expert->peak << PAGE_SHIFT);
 	expert_leave(expert);
 	expertmem_put(expert);
-	atomic_dec(&nr_experts);
 	return 0;
 }
 
+static const struct file_operations status_fops = {
+	.owner	= THIS_MODULE,
+};
+
+/*
+ * The mapping gets a file of its own: as one of the device it would keep the expert, which
+ * nobody can use any more, open.
+ */
 static int status_mmap(struct expertmem *expert, struct vm_area_struct *vma)
 {
+	struct file *file;
+	int err;
+
 	if (vma_pages(vma) != 1 || !(vma->vm_flags & VM_MAYSHARE) ||
 	    vma->vm_flags & (VM_WRITE | VM_EXEC))
 		return -EINVAL;
+	file = anon_inode_getfile("[expertmem-status]", &status_fops, NULL, O_RDONLY);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
 	vm_flags_clear(vma, VM_MAYWRITE | VM_MAYEXEC);
 	vm_flags_set(vma, VM_DONTEXPAND | VM_DONTDUMP);
-	return vm_insert_page(vma, vma->vm_start, expert->status);
+	err = vm_insert_page(vma, vma->vm_start, expert->status);
+	if (!err)
+		vma_set_file(vma, file);
+	fput(file);
+	return err;
 }
 
 static int expert_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct expertmem *expert = file->private_data;
+	/* who may only look */
+	int err = file->f_mode & FMODE_WRITE ? 0 : -EACCES;
 
 	switch ((u64)vma->vm_pgoff << PAGE_SHIFT) {
 	case EXPERTMEM_STATUS_OFFSET:
 		return status_mmap(expert, vma);
 	case EXPERTMEM_SMALL_OFFSET:
-		return expertmem_window_mmap(&expert->small, vma);
+		return err ?: expertmem_window_mmap(&expert->small, vma);
 	case EXPERTMEM_HUGE_OFFSET:
-		return expertmem_window_mmap(&expert->huge, vma);
+		return err ?: expertmem_window_mmap(&expert->huge, vma);
 	default:
 		return -EINVAL;
 	}
 }
 
-static int expert_get_info(struct expertmem_info __user *uarg)
+static int expert_get_info(struct expertmem *expert, struct expertmem_info __user *uarg)
 {
+	unsigned long charged;
 	struct expertmem_info info = {
 		.abi		= EXPERTMEM_ABI_VERSION,
 		.features	= EXPERTMEM_FEATURE_UNSWAPPABLE,
@@ -275,8 +309,12 @@ static int expert_get_info(struct expertmem_info __user *uarg)
 		.total_limit	= READ_ONCE(expertmem_total_limit),
 		.max_experts	= READ_ONCE(expertmem_max_experts),
 		.experts	= expertmem_nr_experts(),
+		.uid_limit	= expertmem_effective_uid_limit(),
+		.uid_max_experts = expertmem_effective_uid_max_experts(),
+		.uid_experts	= expertmem_user_usage(expert, &charged),
 	};
 
+	info.uid_charged = (u64)charged << PAGE_SHIFT;
 	if (expertmem_has_huge())
 		info.features |= EXPERTMEM_FEATURE_HUGE;
 	return copy_to_user(uarg, &info, sizeof(info)) ? -EFAULT : 0;
@@ -301,19 +339,29 @@ static bool name_is_valid(const char *name, size_t size)
 	return len < size && !memchr_inv(name + len, 0, size - len);
 }
 
+/* Is @limit more than the expert has? 0 means none. */
+static bool is_raised(const struct expertmem *expert, u64 limit)
+{
+	lockdep_assert_held(&expert->lock);
+	return expert->limit && (!limit || limit > expert->limit);
+}
+
+#define CONFIG_FLAGS	(EXPERTMEM_CONFIG_UNSWAPPABLE | EXPERTMEM_CONFIG_DEFAULT_LIMIT)
+
 static int expert_configure(struct expertmem *expert,
 			    struct expertmem_config __user *uarg)
 {
 	struct expertmem_config config;
+	bool keep_limit, may_raise;
 	int err = 0;
 
 	if (copy_from_user(&config, uarg, sizeof(config)))
 		return -EFAULT;
-	if (config.flags & ~EXPERTMEM_CONFIG_UNSWAPPABLE || config.reserved ||
+	keep_limit = config.flags & EXPERTMEM_CONFIG_DEFAULT_LIMIT;
+	if (config.flags & ~CONFIG_FLAGS || config.reserved || (keep_limit && config.limit) ||
 	    !name_is_valid(config.name, sizeof(config.name)))
 		return -EINVAL;
-	if (!config.limit)
-		config.limit = READ_ONCE(expertmem_default_limit);
+	may_raise = keep_limit || ns_capable_noaudit(&init_user_ns, CAP_NET_ADMIN);
 	/* Not counted as locked memory, so only for those who may lock any amount. */
 	if (config.flags & EXPERTMEM_CONFIG_UNSWAPPABLE &&
 	    rlimit(RLIMIT_MEMLOCK) != RLIM_INFINITY && !capable(CAP_IPC_LOCK))
@@ -325,10 +373,13 @@ static int expert_configure(struct expertmem *expert,
 	} else if (expert->configured || expert->small.state != WINDOW_UNMAPPED ||
 		   expert->huge.state != WINDOW_UNMAPPED) {
 		err = -EBUSY;
+	} else if (!may_raise && is_raised(expert, config.limit)) {
+		err = -EPERM;
 	} else {
 		expert->configured = true;
-		expert->flags = config.flags;
-		expert->limit = config.limit;
+		expert->flags = config.flags & EXPERTMEM_CONFIG_UNSWAPPABLE;
+		if (!keep_limit)
+			expert->limit = config.limit;
 		memcpy(expert->name, config.name, sizeof(expert->name));
 	}
 	mutex_unlock(&expert->lock);
@@ -365,17 +416,20 @@ int expertmem_terminate(struct expertmem *expert)
  * expertmem_set_limit() - limit an expert anew
  * @expert: the expert
  * @limit: bytes, 0: none; it may have more already, and then gets no more
+ * @may_raise: the limit may become greater than it is
  *
  * Context: takes expert->lock.
- * Return: as expertmem_terminate().
+ * Return: as expertmem_terminate(); -EPERM where the limit may not be raised.
  */
-int expertmem_set_limit(struct expertmem *expert, u64 limit)
+int expertmem_set_limit(struct expertmem *expert, u64 limit, bool may_raise)
 {
 	int err = 0;
 
 	mutex_lock(&expert->lock);
 	if (expert->released)
 		err = -ENOENT;
+	else if (!may_raise && is_raised(expert, limit))
+		err = -EPERM;
 	else
 		expert->limit = limit;
 	mutex_unlock(&expert->lock);
@@ -419,6 +473,7 @@ void expertmem_snapshot(const struct expertmem *expert, struct expertmem_stat *s
 		.refused	= expert->refused,
 		.reclaimed	= expert->freed.bytes,
 		.cause		= expert->cause,
+		.pinned		= (u64)atomic_long_read(&expert->pinned) << PAGE_SHIFT,
 	};
 	memcpy(stat->name, expert->name, sizeof(stat->name));
 }
@@ -427,6 +482,7 @@ static int expert_stat(struct expertmem *expert, struct expertmem_stat __user *u
 {
 	struct expertmem_stat stat;
 
+	expertmem_pins_check(expert);
 	mutex_lock(&expert->lock);
 	expertmem_snapshot(expert, &stat);
 	mutex_unlock(&expert->lock);
@@ -437,26 +493,28 @@ static long expert_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct expertmem *expert = file->private_data;
 	void __user *uarg = (void __user *)arg;
+	/* who may only look */
+	int err = file->f_mode & FMODE_WRITE ? 0 : -EBADF;
 
 	switch (cmd) {
 	case EXPERTMEM_IOC_GET_INFO:
-		return expert_get_info(uarg);
-	case EXPERTMEM_IOC_CONFIGURE:
-		return expert_configure(expert, uarg);
-	case EXPERTMEM_IOC_ALLOC:
-		return expertmem_alloc(expert, uarg);
-	case EXPERTMEM_IOC_REALLOC:
-		return expertmem_realloc(expert, uarg);
-	case EXPERTMEM_IOC_FREE:
-		return expertmem_free(expert, uarg);
-	case EXPERTMEM_IOC_TERMINATE:
-		return arg ? -EINVAL : expertmem_terminate(expert);
-	case EXPERTMEM_IOC_RECLAIM:
-		return expert_reclaim(expert, uarg);
+		return expert_get_info(expert, uarg);
 	case EXPERTMEM_IOC_STAT:
 		return expert_stat(expert, uarg);
+	case EXPERTMEM_IOC_CONFIGURE:
+		return err ?: expert_configure(expert, uarg);
+	case EXPERTMEM_IOC_ALLOC:
+		return err ?: expertmem_alloc(expert, uarg);
+	case EXPERTMEM_IOC_REALLOC:
+		return err ?: expertmem_realloc(expert, uarg);
+	case EXPERTMEM_IOC_FREE:
+		return err ?: expertmem_free(expert, uarg);
+	case EXPERTMEM_IOC_TERMINATE:
+		return err ?: (arg ? -EINVAL : expertmem_terminate(expert));
+	case EXPERTMEM_IOC_RECLAIM:
+		return err ?: expert_reclaim(expert, uarg);
 	case EXPERTMEM_IOC_COPY:
-		return expertmem_copy(expert, uarg);
+		return err ?: expertmem_copy(expert, uarg);
 	default:
 		return -ENOTTY;
 	}

@@ -4,24 +4,33 @@
  *
  * Lifetimes: an expert can be found by its id from open to release of the device
  * file. A mapping of a window holds a reference to that file, so release sees no
- * mapping. Whoever works on an expert and does not hold the file (netlink) holds a
- * reference to the expert: it may be released meanwhile, and is then left alone. The
- * shmem file of a window lives from the window's mmap to the expert's last reference.
+ * mapping. Whoever works on an expert without the file (netlink, the worker that reclaims
+ * after the death of a process, the list of pinned pages) holds a reference to the expert:
+ * it may be released meanwhile, and is then left alone. The expert refers to the shmem file
+ * of a window from the window's mmap to the release.
  *
  * Locks, in the order in which they are taken:
  *
  *   mm->mmap_lock		held by the mm around mmap, fault, open and close
  *   expert->reclaim_lock	held all through a reclaim, so that who comes second
  *				returns when it is done
+ *   expert->pins_lock		expert->pins; held from looking for pinned pages of a
+ *				range until it is truncated
  *   expert->lock		state, charges, the region trees' writers, a region's
- *				fields but for @pages; never held while pages are
- *				read, truncated or copied to or from user space
- *   mapping->invalidate_lock	the gate. Shared: around a look at the gate and the
- *				page that it lets in. Exclusive: to close the gate.
- *				Once it was closed and the lock dropped, nothing
- *				adds a page there, and truncation needs no lock.
+ *				fields but for @pages; never held while memory is
+ *				allocated, a lock of the mm is waited for, or pages are
+ *				read, truncated or copied to or from user space. So
+ *				nobody waits long for it, whatever the expert is doing.
+ *   mapping->invalidate_lock	the gate; not taken with expert->lock held. Shared:
+ *				around a look at the gate and the page that it lets in.
+ *				Exclusive: to wait, after the gate was closed, for those
+ *				who had passed it. From then on nothing adds or maps a
+ *				page there, and truncation needs no lock.
  *   folio lock, i_mmap lock	inside the mm
  *   xa_lock of the experts	which there are; from finding one to having a reference
+ *   xa_lock of the users	which there are, and how many experts refer to each
+ *   holders_lock		which experts have pinned pages
+ *   pid->wait_pidfd.lock	held by the kernel when it tells that a process died
  *
  * COPY works on two experts, and holds a lock of only one at a time.
  *
@@ -35,13 +44,20 @@
 
 #include <linux/atomic.h>
 #include <linux/kref.h>
-#include <linux/maple_tree.h>
 #include <linux/mm_types.h>
 #include <linux/mutex.h>
+#include <linux/rbtree.h>
+#include <linux/rcupdate.h>
+#include <linux/seqlock.h>
 #include <linux/uidgid.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
 #include <uapi/linux/expertmem.h>
 
+struct address_space;
+struct expertmem_user;
 struct file;
+struct folio;
 struct pid;
 struct vfsmount;
 struct vm_area_struct;
@@ -61,17 +77,24 @@ enum expertmem_window_state {
 /**
  * struct expertmem_window - one of the two mappings of an expert
  * @expert: whose it is
- * @state: enum expertmem_window_state; written under expert->lock, and for
- *	WINDOW_GONE under the exclusive gate as well
+ * @state: enum expertmem_window_state; written under expert->lock, read by the gate
+ *	without it
  * @granule: pages; regions start and end at multiples of it
  * @first: the device page offset at which the window starts
  * @pages: how long the window is
  * @committed: pages in regions; under expert->lock
  * @nr_regions: under expert->lock
- * @regions: by device page offset, what is reserved for each region
- * @file: the shmem file that holds the pages; set once, at mmap
- * @mm: who mapped it; only compared, and only from vmas that keep it alive
+ * @regions: tree of the regions by device page offset; writers hold expert->lock
+ * @seq: of @regions, for the gate
+ * @file: the shmem file that holds the pages; set at mmap, dropped at release, under
+ *	expert->lock; whoever has the device file, or a mapping, needs no lock
+ * @mm: who mapped it; only compared
+ * @address: where it is mapped there; it cannot move
  * @vmas: how many vmas of @mm show it (two during mremap); under its mmap_lock
+ * @mapper: the process that mapped it; set once, at mmap
+ * @death: entry in @mapper's wait queue, from mmap to the end of the mapping
+ * @death_work: reclaims the window after the death of @mapper
+ * @signal: that killed @mapper, 0: none; written before @death_work is queued
  */
 struct expertmem_window {
 	struct expertmem *expert;
@@ -81,43 +104,56 @@ struct expertmem_window {
 	unsigned long pages;
 	unsigned long committed;
 	unsigned long nr_regions;
-	struct maple_tree regions;
+	struct rb_root regions;
+	seqcount_mutex_t seq;
 	struct file *file;
 	struct mm_struct *mm;
+	unsigned long address;
 	unsigned int vmas;
+	struct pid *mapper;
+	wait_queue_entry_t death;
+	struct work_struct death_work;
+	u32 signal;
 };
 
 /**
  * enum expertmem_region_state - who may change a region
  * @REGION_LIVE: whoever holds expert->lock
  * @REGION_BUSY: the call that marked it
- * @REGION_DEAD: nobody; it was freed, but there was no memory to take it out of the
- *	tree. It holds nothing but addresses, until the window goes.
  */
 enum expertmem_region_state {
 	REGION_LIVE,
 	REGION_BUSY,
-	REGION_DEAD,
 };
 
 /**
  * struct expertmem_region - a range of a window that holds memory
+ * @node: in the window's tree
  * @first: device page offset; constant
  * @pages: how many of them may be touched; read without a lock
  * @charged: pages counted against the limits; at least @pages
  * @room: pages to keep reserved, as asked for in ALLOC; constant
  * @span: pages reserved in the tree; at least @charged
  * @state: enum expertmem_region_state
- * @rcu: readers of the gate may still look
+ * @gap: pages between what the region before reserves, or the start of the window, and @first
+ * @max_gap: the largest @gap in the subtree of @node
+ * @rcu: readers of the gate may still look at @node and @pages
  */
 struct expertmem_region {
+	struct rb_node node;
 	pgoff_t first;
 	unsigned long pages;
 	unsigned long charged;
 	unsigned long room;
 	unsigned long span;
 	enum expertmem_region_state state;
-	struct rcu_head rcu;
+	union {
+		struct {
+			unsigned long gap;
+			unsigned long max_gap;
+		};
+		struct rcu_head rcu;
+	};
 };
 
 /**
@@ -128,17 +164,24 @@ struct expertmem_region {
  * @id: never reused while the module is loaded
  * @file: the device file; the expert does not hold a reference to it
  * @released: the device file is gone, and nothing is to change any more; under @lock
+ * @privileged: opened with CAP_SYS_RESOURCE: no bounds of its user, and the reserve
  * @uid: who opened it
+ * @user: the account that it is charged to
  * @opener: the process that did
- * @mapper: the process that mapped a window first; set once, under @lock
+ * @mapper: the process that mapped a window first, a copy of that window's @mapper; set
+ *	once, under @lock
  * @opened: when, in ns of CLOCK_BOOTTIME
  * @state: enum expertmem_state; under @lock
  * @cause: why it was reclaimed; under @lock
  * @configured: CONFIGURE has been called
  * @flags: EXPERTMEM_CONFIG_*
  * @name: from CONFIGURE
- * @limit: bytes, 0: none
- * @peak: the most pages committed; under @lock
+ * @limit: bytes, 0: none; under @lock
+ * @pinned: pages of @pins
+ * @pins_lock: see the top of this file
+ * @pins: the folios that are pinned
+ * @holder: entry in the list of experts with pins
+ * @peak: the most pages charged; under @lock
  * @refused: ALLOC, REALLOC and COPY that failed for want of memory; under @lock
  * @next_hit: when refusals are an event again, in ns; under @lock
  * @signal: that killed its process, once reclaimed; under @lock
@@ -154,7 +197,9 @@ struct expertmem {
 	u64 id;
 	struct file *file;
 	bool released;
+	bool privileged;
 	kuid_t uid;
+	struct expertmem_user *user;
 	struct pid *opener;
 	struct pid *mapper;
 	u64 opened;
@@ -164,6 +209,10 @@ struct expertmem {
 	u32 flags;
 	char name[sizeof_field(struct expertmem_config, name)];
 	u64 limit;
+	atomic_long_t pinned;
+	struct mutex pins_lock;		/* see the top of this file */
+	struct list_head pins;
+	struct list_head holder;
 	unsigned long peak;
 	u64 refused;
 	u64 next_hit;
@@ -182,6 +231,7 @@ struct expertmem {
  * @killed: of those reclaimed because their process ended, by a signal
  * @freed_bytes: that were in regions when reclaimed
  * @lost_events: that could not be sent
+ * @suppressed_events: that passed the budget of their user
  */
 struct expertmem_totals {
 	atomic64_t opened;
@@ -190,28 +240,51 @@ struct expertmem_totals {
 	atomic64_t killed;
 	atomic64_t freed_bytes;
 	atomic64_t lost_events;
+	atomic64_t suppressed_events;
 };
 
 /* main.c */
+#define EXPERTMEM_AUTO	U64_MAX		/* uid_limit, uid_max_experts: half of the total */
 extern u64 expertmem_default_limit;
 extern u64 expertmem_total_limit;
 extern unsigned int expertmem_max_experts;
+extern u64 expertmem_uid_limit;
+extern u64 expertmem_uid_max_experts;
+extern struct workqueue_struct *expertmem_workqueue;
 struct vfsmount *expertmem_mount(const struct expertmem_window *window);
 bool expertmem_has_huge(void);
 
 /* expert.c */
 extern const struct file_operations expertmem_fops;
 extern struct expertmem_totals expertmem_totals;
-unsigned int expertmem_nr_experts(void);
 unsigned int expertmem_generation(void);
 struct expertmem *expertmem_find(unsigned long id);
 struct expertmem *expertmem_next(unsigned long *id);
 void expertmem_put(struct expertmem *expert);
 void expertmem_snapshot(const struct expertmem *expert, struct expertmem_stat *stat);
 int expertmem_terminate(struct expertmem *expert);
-int expertmem_set_limit(struct expertmem *expert, u64 limit);
+int expertmem_set_limit(struct expertmem *expert, u64 limit, bool may_raise);
 void expertmem_set_status(struct expertmem *expert, u32 flags);
 unsigned long expertmem_committed(const struct expertmem *expert);
+
+/* account.c */
+struct expertmem_user *expertmem_user_get(void);
+void expertmem_user_put(struct expertmem_user *user);
+void expertmem_users_destroy(void);
+bool expertmem_user_may_tell(struct expertmem *expert);
+u64 expertmem_effective_uid_limit(void);
+unsigned int expertmem_effective_uid_max_experts(void);
+int expertmem_charge_expert(struct expertmem *expert);
+void expertmem_uncharge_expert(void);
+void expertmem_uncharge_expert_user(struct expertmem *expert);
+unsigned int expertmem_nr_experts(void);
+unsigned int expertmem_user_usage(const struct expertmem *expert, unsigned long *pages);
+unsigned long expertmem_charged(const struct expertmem *expert);
+int expertmem_charge(struct expertmem_window *window, unsigned long pages);
+void expertmem_uncharge(struct expertmem_window *window, unsigned long pages);
+void expertmem_charge_pinned(struct expertmem *expert, unsigned long pages);
+void expertmem_uncharge_pinned(struct expertmem *expert, unsigned long pages);
+unsigned long expertmem_total_pinned(void);
 
 /* alloc.c */
 int expertmem_alloc(struct expertmem *expert, struct expertmem_alloc __user *uarg);
@@ -221,6 +294,8 @@ int expertmem_count_refused(struct expertmem *expert, int err);
 
 /* region.c */
 int expertmem_window_usable(const struct expertmem_window *window);
+struct expertmem_region *expertmem_region_find(const struct expertmem_window *window,
+					       pgoff_t first);
 int expertmem_region_insert(struct expertmem_window *window,
 			    struct expertmem_region *region);
 void expertmem_region_publish(struct expertmem *expert, struct expertmem_region *region);
@@ -228,15 +303,15 @@ void expertmem_region_destroy(struct expertmem_window *window,
 			      struct expertmem_region *region);
 int expertmem_region_extend(struct expertmem_window *window,
 			    struct expertmem_region *region, unsigned long pages);
-void expertmem_region_close(struct expertmem_window *window,
-			    struct expertmem_region *region, unsigned long pages);
+void expertmem_region_close(struct expertmem_region *region, unsigned long pages);
 void expertmem_region_trim(struct expertmem_window *window,
 			   struct expertmem_region *region, unsigned long pages);
 bool expertmem_region_gate(struct expertmem_window *window, pgoff_t pgoff,
 			   pgoff_t *first, pgoff_t *last);
 struct expertmem_window *expertmem_region_next(struct expertmem *expert, pgoff_t from,
 					       struct expertmem_region *region);
-bool expertmem_regions_retire(struct expertmem_window *window);
+struct expertmem_region *expertmem_regions_walk(const struct expertmem_window *window,
+						const struct expertmem_region *region);
 void expertmem_regions_destroy(struct expertmem_window *window);
 
 /* window.c */
@@ -245,15 +320,32 @@ void expertmem_window_init(struct expertmem_window *window,
 			   unsigned long granule);
 int expertmem_window_mmap(struct expertmem_window *window,
 			  struct vm_area_struct *vma);
+void expertmem_window_wait_for_faults(struct expertmem_window *window);
+
+/* pages.c */
+struct page *expertmem_page_get(struct address_space *mapping, pgoff_t index, gfp_t gfp);
 int expertmem_window_populate(struct expertmem_window *window, pgoff_t first,
 			      unsigned long pages);
+void expertmem_window_map(struct expertmem_window *window, pgoff_t first,
+			  unsigned long pages);
 int expertmem_window_copy(struct expertmem_window *to, struct expertmem_window *from,
 			  pgoff_t first, unsigned long pages, unsigned long *copied);
 void expertmem_window_truncate(struct expertmem_window *window, pgoff_t first,
 			       unsigned long pages);
+long expertmem_punch_hole(struct file *file, loff_t offset, loff_t len);
 unsigned long expertmem_window_resident(const struct expertmem_window *window);
-unsigned long expertmem_window_resident_in(const struct expertmem_window *window,
+unsigned long expertmem_window_resident_in(struct expertmem_window *window,
 					   pgoff_t first, unsigned long pages);
+
+/* pinned.c */
+struct folio *expertmem_next_held(struct address_space *mapping, pgoff_t *index,
+				  pgoff_t last);
+void expertmem_pins_collect(struct expertmem_window *window, pgoff_t first, pgoff_t last,
+			    struct list_head *pins);
+void expertmem_pins_settle(struct expertmem *expert, struct list_head *pins);
+void expertmem_pins_check(struct expertmem *expert);
+void expertmem_pins_destroy(void);
+void expertmem_drain_lru(void);
 
 /* copy.c */
 int expertmem_copy(struct expertmem *expert, struct expertmem_copy __user *uarg);
@@ -261,6 +353,10 @@ int expertmem_copy(struct expertmem *expert, struct expertmem_copy __user *uarg)
 /* reclaim.c */
 int expertmem_reclaim(struct expertmem *expert, struct expertmem_window *only,
 		      enum expertmem_cause cause, struct expertmem_reclaim *result);
+int expertmem_reclaim_interruptible(struct expertmem *expert, enum expertmem_cause cause,
+				    struct expertmem_reclaim *result);
+void expertmem_death_watch(struct expertmem_window *window);
+void expertmem_death_unwatch(struct expertmem_window *window);
 
 /* netlink.c */
 int expertmem_netlink_register(void);

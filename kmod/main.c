@@ -20,6 +20,11 @@
 u64 expertmem_default_limit;
 u64 expertmem_total_limit = U64_MAX;	/* until loading is done: not given */
 unsigned int expertmem_max_experts = 16384;
+u64 expertmem_uid_limit = EXPERTMEM_AUTO;
+u64 expertmem_uid_max_experts = EXPERTMEM_AUTO;
+
+/* Reclaims for which nobody waits uninterruptibly, and looks after pinned pages. */
+struct workqueue_struct *expertmem_workqueue;
 
 /* a parameter in bytes, with an optional K, M, G, T */
 static int size_set(const char *val, const struct kernel_param *kp)
@@ -45,15 +50,44 @@ static const struct kernel_param_ops param_ops_size = {
 
 #define param_check_size(name, p) __param_check(name, p, u64)
 
+/* a size, or the word "auto" */
+static int auto_size_set(const char *val, const struct kernel_param *kp)
+{
+	if (!sysfs_streq(val, "auto"))
+		return size_set(val, kp);
+	WRITE_ONCE(*(u64 *)kp->arg, EXPERTMEM_AUTO);
+	return 0;
+}
+
+static int auto_size_get(char *buffer, const struct kernel_param *kp)
+{
+	if (READ_ONCE(*(u64 *)kp->arg) == EXPERTMEM_AUTO)
+		return sysfs_emit(buffer, "auto\n");
+	return size_get(buffer, kp);
+}
+
+static const struct kernel_param_ops param_ops_auto_size = {
+	.set = auto_size_set,
+	.get = auto_size_get,
+};
+
+#define param_check_auto_size(name, p) __param_check(name, p, u64)
+
 module_param_named(default_limit, expertmem_default_limit, size, 0644);
 MODULE_PARM_DESC(default_limit,
 		 "Bytes that an expert may have in regions unless configured otherwise, 0: no limit (default)");
 module_param_named(total_limit, expertmem_total_limit, size, 0644);
 MODULE_PARM_DESC(total_limit,
-		 "Bytes that all experts together may have in regions, 0: no limit (default: half of the memory)");
+		 "Bytes that all experts together may have in regions or pinned, 0: no limit (default: half of the memory)");
 module_param_named(max_experts, expertmem_max_experts, uint, 0644);
 MODULE_PARM_DESC(max_experts,
 		 "Experts that may be open at once, 0: any number (default: 16384)");
+module_param_named(uid_limit, expertmem_uid_limit, auto_size, 0644);
+MODULE_PARM_DESC(uid_limit,
+		 "Bytes that all experts of one user may have, 0: no limit, auto: half of total_limit (default)");
+module_param_named(uid_max_experts, expertmem_uid_max_experts, auto_size, 0644);
+MODULE_PARM_DESC(uid_max_experts,
+		 "Experts that one user may have open, 0: any number, auto: half of max_experts (default)");
 
 static struct vfsmount *small_mount;
 static struct vfsmount *huge_mount;
@@ -120,9 +154,13 @@ static int __init expertmem_init(void)
 	if (expertmem_total_limit == U64_MAX)
 		expertmem_total_limit = (u64)totalram_pages() / 2 << PAGE_SHIFT;
 
+	expertmem_workqueue = alloc_workqueue("expertmem", WQ_UNBOUND, WQ_MAX_ACTIVE);
+	if (!expertmem_workqueue)
+		return -ENOMEM;
 	small_mount = mount_tmpfs("never");
-	if (IS_ERR(small_mount))
-		return PTR_ERR(small_mount);
+	err = PTR_ERR_OR_ZERO(small_mount);
+	if (err)
+		goto err_workqueue;
 	huge_mount = mount_tmpfs("always");
 	if (huge_mount == ERR_PTR(-EINVAL)) {
 		pr_info("no huge pages in tmpfs, all windows use small ones\n");
@@ -145,6 +183,8 @@ err_huge_mount:
 	kern_unmount(huge_mount);
 err_small_mount:
 	kern_unmount(small_mount);
+err_workqueue:
+	destroy_workqueue(expertmem_workqueue);
 	return err;
 }
 
@@ -152,6 +192,11 @@ static void __exit expertmem_exit(void)
 {
 	misc_deregister(&device);
 	expertmem_netlink_unregister();
+	/* Reclaims that go on without those who asked for them hold experts. */
+	flush_workqueue(expertmem_workqueue);
+	expertmem_pins_destroy();
+	destroy_workqueue(expertmem_workqueue);
+	expertmem_users_destroy();
 	kern_unmount(huge_mount);
 	kern_unmount(small_mount);
 }

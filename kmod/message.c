@@ -91,7 +91,8 @@ int expertmem_msg_put_expert(struct sk_buff *skb, const struct expertmem *expert
 	      put_u64(skb, EXPERTMEM_A_EXPERT_RESIDENT, stat.resident) ?:
 	      put_u64(skb, EXPERTMEM_A_EXPERT_PEAK, stat.peak) ?:
 	      put_u64(skb, EXPERTMEM_A_EXPERT_LIMIT, stat.limit) ?:
-	      put_u64(skb, EXPERTMEM_A_EXPERT_REFUSED, stat.refused);
+	      put_u64(skb, EXPERTMEM_A_EXPERT_REFUSED, stat.refused) ?:
+	      put_u64(skb, EXPERTMEM_A_EXPERT_PINNED, stat.pinned);
 	if (!err && stat.state == EXPERTMEM_STATE_RECLAIMED)
 		err = nla_put_u32(skb, EXPERTMEM_A_EXPERT_CAUSE, stat.cause) ?:
 		      nla_put_u32(skb, EXPERTMEM_A_EXPERT_SIGNAL, expert->signal) ?:
@@ -187,5 +188,11 @@ int expertmem_msg_put_stats(struct sk_buff *skb)
 	       put_counter(skb, EXPERTMEM_A_STATS_OPERATOR,
 			   &totals->reclaimed[EXPERTMEM_CAUSE_OPERATOR]) ?:
 	       put_counter(skb, EXPERTMEM_A_STATS_FREED_BYTES, &totals->freed_bytes) ?:
-	       put_counter(skb, EXPERTMEM_A_STATS_LOST_EVENTS, &totals->lost_events);
+	       put_counter(skb, EXPERTMEM_A_STATS_LOST_EVENTS, &totals->lost_events) ?:
+	       put_pages(skb, EXPERTMEM_A_STATS_PINNED, expertmem_total_pinned()) ?:
+	       put_u64(skb, EXPERTMEM_A_STATS_UID_LIMIT, expertmem_effective_uid_limit()) ?:
+	       nla_put_u32(skb, EXPERTMEM_A_STATS_UID_MAX_EXPERTS,
+			   expertmem_effective_uid_max_experts()) ?:
+	       put_counter(skb, EXPERTMEM_A_STATS_SUPPRESSED_EVENTS,
+			   &totals->suppressed_events);
 }

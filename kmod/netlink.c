@@ -6,7 +6,9 @@
  * meanwhile, and is then as good as not there. Requests run side by side. A dump holds
  * nothing from one message to the next but the number at which it goes on.
  */
+#include <linux/capability.h>
 #include <linux/cred.h>
+#include <linux/fs.h>
 #include <linux/pid_namespace.h>
 #include <linux/sched/signal.h>
 #include <net/genetlink.h>
@@ -28,14 +30,56 @@ static struct expertmem_reader this_reader(void)
 	};
 }
 
-static bool is_owner(const struct sk_buff *request, const struct expertmem *expert)
+/* --------------------------------------------------------------------- rights */
+
+/**
+ * struct party - somebody who takes part in a request
+ * @uid: its user
+ * @operator: has CAP_NET_ADMIN in the initial user namespace
+ *
+ * All parties must have a right: whoever opened the socket, or it could be handed to a program
+ * that has the right and writes to it what it is told to; whoever sends; and, in a dump, which
+ * goes on when somebody reads, the reader.
+ */
+struct party {
+	kuid_t uid;
+	bool operator;
+};
+
+static struct party opener_of(const struct sk_buff *request)
 {
-	return uid_eq(NETLINK_CB(request).creds.uid, expert->uid);
+	const struct file *file = NETLINK_CB(request).sk->sk_socket->file;
+
+	return (struct party) {
+		.uid		= file->f_cred->uid,
+		.operator	= file_ns_capable(file, &init_user_ns, CAP_NET_ADMIN),
+	};
+}
+
+static struct party sender_of(const struct sk_buff *request)
+{
+	return (struct party) {
+		.uid		= NETLINK_CB(request).creds.uid,
+		.operator	= ns_capable_noaudit(&init_user_ns, CAP_NET_ADMIN),
+	};
+}
+
+static struct party reader(void)
+{
+	return (struct party) {
+		.uid		= current_uid(),
+		.operator	= ns_capable_noaudit(&init_user_ns, CAP_NET_ADMIN),
+	};
+}
+
+static bool is_entitled(const struct party *party, const struct expertmem *expert)
+{
+	return party->operator || uid_eq(party->uid, expert->uid);
 }
 
 static bool is_operator(const struct sk_buff *request)
 {
-	return netlink_capable(request, CAP_NET_ADMIN);
+	return opener_of(request).operator && sender_of(request).operator;
 }
 
 /* ------------------------------------------------------------------- requests */
@@ -44,13 +88,14 @@ static bool is_operator(const struct sk_buff *request)
 static struct expertmem *expert_of(struct sk_buff *request, struct nlattr *id,
 				   struct netlink_ext_ack *extack)
 {
+	struct party opener = opener_of(request), sender = sender_of(request);
 	struct expertmem *expert = expertmem_find(nla_get_u64(id));
 
 	if (!expert) {
 		NL_SET_ERR_MSG_ATTR(extack, id, "no such expert");
 		return ERR_PTR(-ENOENT);
 	}
-	if (!is_owner(request, expert) && !is_operator(request)) {
+	if (!is_entitled(&opener, expert) || !is_entitled(&sender, expert)) {
 		expertmem_put(expert);
 		NL_SET_ERR_MSG_ATTR(extack, id, "the expert was opened by someone else");
 		return ERR_PTR(-EPERM);
@@ -87,7 +132,7 @@ static struct sk_buff *new_reply(struct genl_info *info, void **header)
 
 static int expert_get(struct sk_buff *request, struct genl_info *info)
 {
-	struct expertmem_reader reader = this_reader();
+	struct expertmem_reader names = this_reader();
 	struct expertmem *expert;
 	struct sk_buff *skb;
 	void *header;
@@ -101,8 +146,9 @@ static int expert_get(struct sk_buff *request, struct genl_info *info)
 		expertmem_put(expert);
 		return -ENOMEM;
 	}
+	expertmem_pins_check(expert);
 	mutex_lock(&expert->lock);
-	err = expert->released ? -ENOENT : expertmem_msg_put_expert(skb, expert, &reader);
+	err = expert->released ? -ENOENT : expertmem_msg_put_expert(skb, expert, &names);
 	mutex_unlock(&expert->lock);
 	expertmem_put(expert);
 	return reply(skb, header, info, err);
@@ -119,7 +165,11 @@ static int expert_set(struct sk_buff *request, struct genl_info *info)
 	if (IS_ERR(expert))
 		return PTR_ERR(expert);
 	err = expertmem_set_limit(expert,
-				  nla_get_u64(info->attrs[EXPERTMEM_A_EXPERT_LIMIT]));
+				  nla_get_u64(info->attrs[EXPERTMEM_A_EXPERT_LIMIT]),
+				  is_operator(request));
+	if (err == -EPERM)
+		NL_SET_ERR_MSG_ATTR(info->extack, info->attrs[EXPERTMEM_A_EXPERT_LIMIT],
+				    "raising a limit needs CAP_NET_ADMIN");
 	expertmem_put(expert);
 	return err;
 }
@@ -154,7 +204,7 @@ static int reclaim(struct sk_buff *request, struct genl_info *info)
 		expertmem_put(expert);
 		return -ENOMEM;
 	}
-	err = expertmem_reclaim(expert, NULL, EXPERTMEM_CAUSE_OPERATOR, &freed) ?:
+	err = expertmem_reclaim_interruptible(expert, EXPERTMEM_CAUSE_OPERATOR, &freed) ?:
 	      expertmem_msg_put_freed(skb, expert->id, &freed);
 	expertmem_put(expert);
 	return reply(skb, header, info, err);
@@ -193,12 +243,41 @@ static int dump_end(struct sk_buff *skb, void *header, int err)
 	return err;
 }
 
+/*
+ * What a dump keeps from one message to the next, in cb->args: where it goes on, and whether
+ * its sender is an operator.
+ */
+enum { ARG_NEXT, ARG_OPERATOR };
+
+static void start_dump(struct netlink_callback *cb)
+{
+	cb->args[ARG_OPERATOR] = sender_of(cb->skb).operator;
+}
+
+/* May this message of a dump be about that expert? */
+static bool may_dump(const struct netlink_callback *cb, const struct expertmem *expert)
+{
+	const struct party parties[] = {
+		opener_of(cb->skb),
+		{ NETLINK_CB(cb->skb).creds.uid, cb->args[ARG_OPERATOR] },
+		reader(),
+	};
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(parties); i++)
+		if (!is_entitled(&parties[i], expert))
+			return false;
+	return true;
+}
+
 static int expert_get_start(struct netlink_callback *cb)
 {
 	struct nlattr *id = compat_dump_attrs(cb)[EXPERTMEM_A_EXPERT_ID];
 
-	if (!id)
+	if (!id) {
+		start_dump(cb);
 		return 0;
+	}
 	NL_SET_ERR_MSG_ATTR(cb->extack, id, "a dump is of all experts");
 	return -EINVAL;
 }
@@ -206,7 +285,7 @@ static int expert_get_start(struct netlink_callback *cb)
 static int dump_expert(struct sk_buff *skb, struct netlink_callback *cb,
 		       struct expertmem *expert)
 {
-	struct expertmem_reader reader = this_reader();
+	struct expertmem_reader names = this_reader();
 	void *header;
 	int err = 0;
 
@@ -214,28 +293,27 @@ static int dump_expert(struct sk_buff *skb, struct netlink_callback *cb,
 	if (!header)
 		return -EMSGSIZE;
 	mutex_lock(&expert->lock);
-	err = expertmem_msg_put_expert(skb, expert, &reader);
+	err = expertmem_msg_put_expert(skb, expert, &names);
 	mutex_unlock(&expert->lock);
 	return dump_end(skb, header, err);
 }
 
 static int expert_get_dump(struct sk_buff *skb, struct netlink_callback *cb)
 {
-	bool all = is_operator(cb->skb);
-	unsigned long id = cb->args[0];
+	unsigned long id = cb->args[ARG_NEXT];
 	struct expertmem *expert;
 	int err = 0;
 
 	cb->seq = expertmem_generation();
 	for (; (expert = expertmem_next(&id)); id++) {
-		if (all || is_owner(cb->skb, expert))
+		if (may_dump(cb, expert))
 			err = dump_expert(skb, cb, expert);
 		expertmem_put(expert);
 		if (err)
 			break;
 		cond_resched();
 	}
-	cb->args[0] = id;
+	cb->args[ARG_NEXT] = id;
 	return skb->len ?: err;
 }
 
@@ -257,6 +335,7 @@ static int region_get_start(struct netlink_callback *cb)
 	if (IS_ERR(expert))
 		return PTR_ERR(expert);
 	expertmem_put(expert);
+	start_dump(cb);
 	return 0;
 }
 
@@ -279,12 +358,16 @@ static int region_get_dump(struct sk_buff *skb, struct netlink_callback *cb)
 	struct expertmem *expert = expertmem_find(region_get_id(cb));
 	struct expertmem_window *window;
 	struct expertmem_region region;
-	pgoff_t from = cb->args[0];
+	pgoff_t from = cb->args[ARG_NEXT];
 	int err = 0;
 
 	/* It may vanish in the middle of the dump. */
 	if (!expert)
 		return 0;
+	if (!may_dump(cb, expert)) {
+		expertmem_put(expert);
+		return -EPERM;
+	}
 	for (; (window = expertmem_region_next(expert, from, &region));
 	     from = region.first + 1) {
 		err = dump_region(skb, cb, window, &region);
@@ -295,7 +378,7 @@ static int region_get_dump(struct sk_buff *skb, struct netlink_callback *cb)
 		cond_resched();
 	}
 	expertmem_put(expert);
-	cb->args[0] = from;
+	cb->args[ARG_NEXT] = from;
 	return skb->len ?: err;
 }
 
@@ -304,7 +387,7 @@ static int region_get_dump(struct sk_buff *skb, struct netlink_callback *cb)
 static struct sk_buff *new_event(const struct expertmem *expert,
 				 enum expertmem_event event, gfp_t gfp)
 {
-	const struct expertmem_reader reader = { .users = &init_user_ns, .pids = &init_pid_ns };
+	const struct expertmem_reader names = { .users = &init_user_ns, .pids = &init_pid_ns };
 	struct sk_buff *skb;
 	void *header;
 
@@ -313,7 +396,10 @@ static struct sk_buff *new_event(const struct expertmem *expert,
 		return NULL;
 	header = genlmsg_put(skb, 0, 0, &family, 0, EXPERTMEM_CMD_EVENT);
 	if (nla_put_u32(skb, EXPERTMEM_A_EXPERT_EVENT, event) ||
-	    expertmem_msg_put_expert(skb, expert, &reader)) {
+	    nla_put_u64_64bit(skb, EXPERTMEM_A_EXPERT_SUPPRESSED,
+			      atomic64_read(&expertmem_totals.suppressed_events),
+			      EXPERTMEM_A_EXPERT_PAD) ||
+	    expertmem_msg_put_expert(skb, expert, &names)) {
 		nlmsg_free(skb);
 		return NULL;
 	}
@@ -333,7 +419,7 @@ static int is_deaf(struct sock *listener, struct sk_buff *skb, void *unused)
  * @event: what has just happened to it
  *
  * What cannot be told is lost, and listeners are told that something was: who caused the
- * event neither waits nor fails.
+ * event neither waits nor fails. What passes the budget of the expert's user is only counted.
  *
  * Context: expert->lock held, so that events come in the order in which they happen;
  *	mmap_lock may be held. Does not sleep.
@@ -346,6 +432,10 @@ void expertmem_event(struct expertmem *expert, enum expertmem_event event)
 	lockdep_assert_held(&expert->lock);
 	if (!genl_has_listeners(&family, &init_net, GROUP_EVENTS))
 		return;
+	if (!expertmem_user_may_tell(expert)) {
+		atomic64_inc(&expertmem_totals.suppressed_events);
+		return;
+	}
 	skb = new_event(expert, event, gfp);
 	if (!skb) {
 		genl_set_err(&family, &init_net, 0, GROUP_EVENTS, -ENOBUFS);

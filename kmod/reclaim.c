@@ -3,39 +3,67 @@
  * Reclaim: taking everything back, whatever the expert is doing.
  *
  *	close the gates of the windows, under expert->lock
- *	truncate their files; no fault and no populate adds a page any more
- *	free the regions, which nobody finds any more
+ *	wait for the faults that had passed them; no fault and no populate adds a page now
+ *	truncate the files
+ *	uncharge, under expert->lock; free the regions, which nobody finds any more
+ *
+ * It is begun by the owner (ioctl), by an operator (netlink), by the end of a mapping, and by
+ * the death of the process that mapped a window. An mm may outlive its process: another one
+ * shares it, or is reading from it.
  */
+#include <linux/completion.h>
 #include <linux/mm.h>
 #include <linux/pid.h>
+#include <linux/rcupdate.h>
+#include <linux/refcount.h>
 #include <linux/sched/signal.h>
+#include <linux/slab.h>
 #include <linux/string.h>
 
 #include "expertmem.h"
 #include "trace.h"
 
-/* Close the gate, and add what is behind it to @result. */
-static bool window_retire(struct expertmem_window *window,
-			  struct expertmem_reclaim *result)
+/* Close the gate of a whole window for good. True: the caller is to empty it. */
+static bool close_window(struct expertmem_window *window, struct expertmem_reclaim *result)
 {
-	if (window->state == WINDOW_MAPPED) {
+	bool mapped = window->state == WINDOW_MAPPED;
+
+	lockdep_assert_held(&window->expert->lock);
+	WRITE_ONCE(window->state, WINDOW_GONE);
+	if (mapped) {
 		result->bytes += (u64)window->committed << PAGE_SHIFT;
 		result->resident += (u64)expertmem_window_resident(window) << PAGE_SHIFT;
 		result->regions += window->nr_regions;
 	}
-	return expertmem_regions_retire(window);
+	return mapped;
 }
 
-/* The signal that the process dies of whose windows go: none if somebody else ends them. */
-static u32 fatal_signal(const struct expertmem *expert)
+/* Free the pages and regions of a closed window. */
+static void empty_window(struct expertmem_window *window)
 {
-	if (!(current->flags & PF_EXITING) || task_tgid(current) != expert->mapper)
-		return 0;
-	return current->exit_code & 0x7f;
+	expertmem_window_wait_for_faults(window);
+	expertmem_window_truncate(window, window->first, window->pages);
+	mutex_lock(&window->expert->lock);
+	expertmem_uncharge(window, window->committed);
+	window->nr_regions = 0;
+	mutex_unlock(&window->expert->lock);
+	expertmem_regions_destroy(window);
+}
+
+/*
+ * The signal that killed the process that mapped @window; 0 where it lives, or has ended by
+ * itself.
+ */
+static u32 fatal_signal(const struct expertmem_window *window)
+{
+	if (current->flags & PF_EXITING && task_tgid(current) == window->mapper)
+		return current->exit_code & 0x7f;
+	return READ_ONCE(window->signal);
 }
 
 /* Without its windows, an expert has ended. */
-static bool expert_ends(struct expertmem *expert, enum expertmem_cause cause)
+static bool expert_ends(struct expertmem *expert, struct expertmem_window *only,
+			enum expertmem_cause cause)
 {
 	lockdep_assert_held(&expert->lock);
 	if (expert->state == EXPERTMEM_STATE_RECLAIMED ||
@@ -44,9 +72,10 @@ static bool expert_ends(struct expertmem *expert, enum expertmem_cause cause)
 	expert->state = EXPERTMEM_STATE_RECLAIMED;
 	expert->cause = cause;
 	expertmem_set_status(expert, EXPERTMEM_STATUS_RECLAIMED);
+	expertmem_uncharge_expert();
 	atomic64_inc(&expertmem_totals.reclaimed[cause]);
 	if (cause == EXPERTMEM_CAUSE_DETACH)
-		expert->signal = fatal_signal(expert);
+		expert->signal = fatal_signal(only);
 	if (expert->signal)
 		atomic64_inc(&expertmem_totals.killed);
 	return true;
@@ -78,7 +107,7 @@ int expertmem_reclaim(struct expertmem *expert, struct expertmem_window *only,
 		      enum expertmem_cause cause, struct expertmem_reclaim *result)
 {
 	struct expertmem_window *windows[] = { &expert->small, &expert->huge };
-	bool retired[ARRAY_SIZE(windows)] = { };
+	bool closed[ARRAY_SIZE(windows)] = { };
 	bool released, ends = false;
 	int i;
 
@@ -89,26 +118,171 @@ int expertmem_reclaim(struct expertmem *expert, struct expertmem_window *only,
 	if (!released) {
 		for (i = 0; i < ARRAY_SIZE(windows); i++)
 			if (!only || only == windows[i])
-				retired[i] = window_retire(windows[i], result);
+				closed[i] = close_window(windows[i], result);
 		add_freed(expert, result);
-		ends = expert_ends(expert, cause);
+		ends = expert_ends(expert, only, cause);
 	}
 	mutex_unlock(&expert->lock);
 
-	for (i = 0; i < ARRAY_SIZE(windows); i++) {
-		if (!retired[i])
-			continue;
-		expertmem_window_truncate(windows[i], windows[i]->first,
-					  windows[i]->pages);
-		expertmem_regions_destroy(windows[i]);
-	}
+	for (i = 0; i < ARRAY_SIZE(windows); i++)
+		if (closed[i])
+			empty_window(windows[i]);
 	if (ends) {
 		mutex_lock(&expert->lock);
 		expertmem_event(expert, EXPERTMEM_EVENT_RECLAIMED);
 		mutex_unlock(&expert->lock);
 	}
 	mutex_unlock(&expert->reclaim_lock);
-	if (retired[0] || retired[1])
+	if (closed[0] || closed[1])
 		trace_expertmem_reclaim(expert->id, cause, result);
 	return released ? -ENOENT : 0;
+}
+
+/* ------------------------------------------------------------ in a worker */
+
+/**
+ * struct request - a reclaim that a worker does
+ * @work: the work
+ * @refs: the worker's, and that of whoever waits
+ * @done: it has ended
+ * @expert: the expert, with a reference
+ * @cause: why
+ * @result: what was given back
+ * @err: what expertmem_reclaim() returned
+ */
+struct request {
+	struct work_struct work;
+	refcount_t refs;
+	struct completion done;
+	struct expertmem *expert;
+	enum expertmem_cause cause;
+	struct expertmem_reclaim result;
+	int err;
+};
+
+static void put_request(struct request *request)
+{
+	if (refcount_dec_and_test(&request->refs)) {
+		expertmem_put(request->expert);
+		kfree(request);
+	}
+}
+
+static void do_request(struct work_struct *work)
+{
+	struct request *request = container_of(work, struct request, work);
+
+	request->err = expertmem_reclaim(request->expert, NULL, request->cause,
+					 &request->result);
+	complete(&request->done);
+	put_request(request);
+}
+
+/**
+ * expertmem_reclaim_interruptible() - reclaim, and wait for it until a signal comes
+ * @expert: the expert, to which the caller has a reference
+ * @cause: why
+ * @result: as of expertmem_reclaim()
+ *
+ * A fault of the expert may take long: it reads from swap, or waits for memory. Whoever waits
+ * here can be interrupted; the reclaim goes on.
+ *
+ * Context: process context; may sleep.
+ * Return: 0; -ENOENT as of expertmem_reclaim(); -EINTR; -ENOMEM where nothing was begun.
+ */
+int expertmem_reclaim_interruptible(struct expertmem *expert, enum expertmem_cause cause,
+				    struct expertmem_reclaim *result)
+{
+	struct request *request = kzalloc(sizeof(*request), GFP_KERNEL);
+	int err;
+
+	if (!request)
+		return -ENOMEM;
+	INIT_WORK(&request->work, do_request);
+	refcount_set(&request->refs, 2);
+	init_completion(&request->done);
+	kref_get(&expert->ref);
+	request->expert = expert;
+	request->cause = cause;
+	queue_work(expertmem_workqueue, &request->work);
+	if (wait_for_completion_interruptible(&request->done)) {
+		err = -EINTR;
+	} else {
+		err = request->err;
+		*result = request->result;
+	}
+	put_request(request);
+	return err;
+}
+
+/* ------------------------------------------------------- death of a process */
+
+static void reclaim_dead(struct work_struct *work)
+{
+	struct expertmem_window *window = container_of(work, struct expertmem_window,
+						       death_work);
+	struct expertmem *expert = window->expert;
+	struct expertmem_reclaim result;
+
+	expertmem_reclaim(expert, window, EXPERTMEM_CAUSE_DETACH, &result);
+	expertmem_put(expert);
+}
+
+/* A signal that killed the process, 0: it called exit(). */
+static u32 exit_signal(const struct task_struct *leader)
+{
+	const struct signal_struct *signal = leader->signal;
+
+	return (signal->flags & SIGNAL_GROUP_EXIT ? signal->group_exit_code :
+						    leader->exit_code) & 0x7f;
+}
+
+/*
+ * Somebody who waits for this process's end, by a pidfd, would be woken now: a thread of it
+ * has ended, perhaps the last. Called with the lock of the wait queue held, interrupts off.
+ */
+static int process_ended(struct wait_queue_entry *entry, unsigned int mode, int sync, void *key)
+{
+	struct expertmem_window *window = container_of(entry, struct expertmem_window, death);
+	struct task_struct *leader;
+	bool dead;
+
+	rcu_read_lock();
+	leader = pid_task(window->mapper, PIDTYPE_TGID);
+	dead = !leader || (READ_ONCE(leader->exit_state) && thread_group_empty(leader));
+	if (leader && dead)
+		WRITE_ONCE(window->signal, exit_signal(leader));
+	rcu_read_unlock();
+	if (!dead)
+		return 0;
+
+	/* The expert lives while the entry is in the queue, and longer if work is queued. */
+	kref_get(&window->expert->ref);
+	if (!queue_work(expertmem_workqueue, &window->death_work))
+		expertmem_put(window->expert);
+	return 0;
+}
+
+/**
+ * expertmem_death_watch() - reclaim a window when the process that has mapped it dies
+ * @window: the window, just mapped by the current process
+ *
+ * Context: mmap_lock held; none of the expert's locks held.
+ */
+void expertmem_death_watch(struct expertmem_window *window)
+{
+	INIT_WORK(&window->death_work, reclaim_dead);
+	init_waitqueue_func_entry(&window->death, process_ended);
+	add_wait_queue(&window->mapper->wait_pidfd, &window->death);
+}
+
+/**
+ * expertmem_death_unwatch() - the mapping of a window has ended
+ * @window: the window
+ *
+ * Context: mmap_lock held; none of the expert's locks held.
+ */
+void expertmem_death_unwatch(struct expertmem_window *window)
+{
+	remove_wait_queue(&window->mapper->wait_pidfd, &window->death);
 }

@@ -2,13 +2,20 @@
 /*
  * Regions: which parts of a window hold memory.
  *
- * The tree of a window maps device page offsets to regions. An entry covers what is
- * reserved for its region (@span pages); the gate lets the expert touch the first
- * @pages of these.
+ * The regions of a window are nodes of a red-black tree, sorted by their first page. Each
+ * reserves @span pages; the gate lets the expert touch the first @pages of these. Every node
+ * knows the gap before it and the largest gap in its subtree, so that a place is found in
+ * O(log n). The tree needs no memory but the regions, which are charged to the memory cgroup
+ * of whoever makes them, and taking a region out cannot fail.
+ *
+ * Writers hold expert->lock. The gate reads the tree without it: rotations never make a
+ * loop, and a lookup that a writer disturbed is repeated (window->seq).
  */
 #include <linux/mm.h>
 #include <linux/pagemap.h>
+#include <linux/rbtree_augmented.h>
 #include <linux/sched.h>
+#include <linux/seqlock.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 
@@ -17,35 +24,130 @@
 /* In the small window, regions from this size on are given room to grow. */
 #define ROOMY_PAGES	(SZ_256K >> PAGE_SHIFT)
 
-/* pages in the regions of all experts */
-static atomic_long_t total_pages;
+#define to_region(rb)	rb_entry_safe(rb, struct expertmem_region, node)
 
-static int charge(struct expertmem_window *window, unsigned long pages)
+/* ----------------------------------------------------------------------- tree */
+
+static unsigned long gap_before(const struct expertmem_region *region)
 {
-	struct expertmem *expert = window->expert;
-	unsigned long committed = expertmem_committed(expert) + pages;
-	u64 total_limit = READ_ONCE(expertmem_total_limit);
-	unsigned long total;
+	return region->gap;
+}
 
-	lockdep_assert_held(&expert->lock);
-	if (expert->limit && committed > expert->limit >> PAGE_SHIFT)
-		return -EDQUOT;
+RB_DECLARE_CALLBACKS_MAX(static, gap_callbacks, struct expertmem_region, node,
+			 unsigned long, max_gap, gap_before)
 
-	total = atomic_long_add_return(pages, &total_pages);
-	if (total_limit && total > total_limit >> PAGE_SHIFT) {
-		atomic_long_sub(pages, &total_pages);
-		return -ENOMEM;
+static struct expertmem_region *first_region(const struct expertmem_window *window)
+{
+	return to_region(rb_first(&window->regions));
+}
+
+static struct expertmem_region *last_region(const struct expertmem_window *window)
+{
+	return to_region(rb_last(&window->regions));
+}
+
+static struct expertmem_region *region_after(const struct expertmem_region *region)
+{
+	return to_region(rb_next(&region->node));
+}
+
+/* The page behind what a region reserves. */
+static pgoff_t region_end(const struct expertmem_region *region)
+{
+	return region->first + region->span;
+}
+
+static pgoff_t window_end(const struct expertmem_window *window)
+{
+	return window->first + window->pages;
+}
+
+/* The page behind all regions. */
+static pgoff_t regions_end(const struct expertmem_window *window)
+{
+	struct expertmem_region *last = last_region(window);
+
+	return last ? region_end(last) : window->first;
+}
+
+/* The last region that starts at @pgoff or before it. */
+static struct expertmem_region *region_at(const struct expertmem_window *window, pgoff_t pgoff)
+{
+	struct rb_node *node = READ_ONCE(window->regions.rb_node);
+	struct expertmem_region *region, *found = NULL;
+
+	while (node) {
+		region = to_region(node);
+		if (region->first <= pgoff) {
+			found = region;
+			node = READ_ONCE(node->rb_right);
+		} else {
+			node = READ_ONCE(node->rb_left);
+		}
 	}
-	window->committed += pages;
-	return 0;
+	return found;
 }
 
-static void uncharge(struct expertmem_window *window, unsigned long pages)
+/* The gap before @region has become @gap pages long. */
+static void set_gap(struct expertmem_region *region, unsigned long gap)
 {
-	lockdep_assert_held(&window->expert->lock);
-	window->committed -= pages;
-	atomic_long_sub(pages, &total_pages);
+	region->gap = gap;
+	gap_callbacks.propagate(&region->node, NULL);
 }
+
+/* @region has come to reserve @span pages. */
+static void set_span(struct expertmem_region *region, unsigned long span)
+{
+	struct expertmem_region *next = region_after(region);
+
+	if (next)
+		set_gap(next, next->gap + region->span - span);
+	region->span = span;
+}
+
+static void link_region(struct expertmem_window *window, struct expertmem_region *region)
+{
+	struct rb_node **link = &window->regions.rb_node, *parent = NULL;
+	struct expertmem_region *before = NULL, *next;
+
+	while (*link) {
+		parent = *link;
+		if (to_region(parent)->first < region->first) {
+			before = to_region(parent);
+			link = &parent->rb_right;
+		} else {
+			link = &parent->rb_left;
+		}
+	}
+	region->gap = region->first - (before ? region_end(before) : window->first);
+	region->max_gap = region->gap;
+
+	write_seqcount_begin(&window->seq);
+	rb_link_node_rcu(&region->node, parent, link);
+	gap_callbacks.propagate(parent, NULL);
+	rb_insert_augmented(&region->node, &window->regions, &gap_callbacks);
+	write_seqcount_end(&window->seq);
+
+	next = region_after(region);
+	if (next)
+		set_gap(next, next->first - region_end(region));
+	window->nr_regions++;
+}
+
+static void unlink_region(struct expertmem_window *window, struct expertmem_region *region)
+{
+	struct expertmem_region *next = region_after(region);
+	unsigned long freed = region->gap + region->span;
+
+	write_seqcount_begin(&window->seq);
+	rb_erase_augmented(&region->node, &window->regions, &gap_callbacks);
+	write_seqcount_end(&window->seq);
+	if (next)
+		set_gap(next, next->gap + freed);
+	window->nr_regions--;
+}
+
+/* -------------------------------------------------------------------- regions */
 
 /**
  * expertmem_window_usable() - may regions of a window be made or resized?
@@ -66,21 +168,35 @@ int expertmem_window_usable(const struct expertmem_window *window)
 }
 
 /**
- * expertmem_region_close() - close the gate of the end of a busy region
- * @window: its window
- * @region: the region
- * @pages: behind the first so many, nothing is paged in after this
+ * expertmem_region_find() - find the region that starts at an offset
+ * @window: the window
+ * @first: device page offset
  *
- * Context: expert->lock held; may sleep.
+ * Context: expert->lock held.
+ * Return: the region, or NULL.
  */
-void expertmem_region_close(struct expertmem_window *window,
-			    struct expertmem_region *region, unsigned long pages)
+struct expertmem_region *expertmem_region_find(const struct expertmem_window *window,
+					       pgoff_t first)
 {
-	struct address_space *mapping = window->file->f_mapping;
+	struct expertmem_region *region = region_at(window, first);
 
-	filemap_invalidate_lock(mapping);
+	lockdep_assert_held(&window->expert->lock);
+	return region && region->first == first ? region : NULL;
+}
+
+/**
+ * expertmem_region_close() - close the gate of the end of a busy region
+ * @region: the region
+ * @pages: faults behind the first so many are refused from now on
+ *
+ * Faults that have passed the gate before may still be under way: without expert->lock, call
+ * expertmem_window_wait_for_faults() next.
+ *
+ * Context: expert->lock held.
+ */
+void expertmem_region_close(struct expertmem_region *region, unsigned long pages)
+{
 	WRITE_ONCE(region->pages, pages);
-	filemap_invalidate_unlock(mapping);
 }
 
 /**
@@ -93,7 +209,7 @@ void expertmem_region_close(struct expertmem_window *window,
 void expertmem_region_publish(struct expertmem *expert, struct expertmem_region *region)
 {
 	lockdep_assert_held(&expert->lock);
-	expert->peak = max(expert->peak, expertmem_committed(expert));
+	expert->peak = max(expert->peak, expertmem_charged(expert));
 	WRITE_ONCE(region->pages, region->charged);
 	region->state = REGION_LIVE;
 }
@@ -103,21 +219,13 @@ void expertmem_region_publish(struct expertmem *expert, struct expertmem_region 
  * @window: its window, which is not gone
  * @region: the region, its pages truncated
  *
- * Where the tree has no memory for that, the addresses stay reserved.
- *
- * Context: expert->lock held; may sleep.
+ * Context: expert->lock held.
  */
 void expertmem_region_destroy(struct expertmem_window *window,
 			      struct expertmem_region *region)
 {
-	uncharge(window, region->charged);
-	region->charged = 0;
-	window->nr_regions--;
-	if (mtree_store_range(&window->regions, region->first,
-			      region->first + region->span - 1, NULL, GFP_KERNEL)) {
-		region->state = REGION_DEAD;
-		return;
-	}
+	expertmem_uncharge(window, region->charged);
+	unlink_region(window, region);
 	kfree_rcu(region, rcu);
 }
 
@@ -127,19 +235,14 @@ void expertmem_region_destroy(struct expertmem_window *window,
  * @region: the region, its pages behind @pages truncated
  * @pages: what stays
  *
- * Context: expert->lock held; may sleep.
+ * Context: expert->lock held.
  */
 void expertmem_region_trim(struct expertmem_window *window,
 			   struct expertmem_region *region, unsigned long pages)
 {
-	unsigned long span = max(pages, region->room);
-
-	uncharge(window, region->charged - pages);
+	expertmem_uncharge(window, region->charged - pages);
 	region->charged = pages;
-	if (span < region->span &&
-	    !mtree_store_range(&window->regions, region->first + span,
-			       region->first + region->span - 1, NULL, GFP_KERNEL))
-		region->span = span;
+	set_span(region, max(pages, region->room));
 }
 
 /**
@@ -148,97 +251,97 @@ void expertmem_region_trim(struct expertmem_window *window,
  * @region: the region; may be touched no further until it is published
  * @pages: how long it is to be, more than it is charged for
  *
- * Context: expert->lock held; may sleep.
+ * Context: expert->lock held.
  * Return: 0, or what the uAPI header says of REALLOC.
  */
 int expertmem_region_extend(struct expertmem_window *window,
 			    struct expertmem_region *region, unsigned long pages)
 {
-	unsigned long index = region->first + region->span;
-	pgoff_t end = region->first + pages;
+	struct expertmem_region *next = region_after(region);
+	pgoff_t bound = next ? next->first : window_end(window);
 	int err;
 
-	if (pages > region->span &&
-	    (end + window->granule > window->first + window->pages ||
-	     mt_find(&window->regions, &index, end + window->granule - 1)))
+	if (pages > region->span && region->first + pages + window->granule > bound)
 		return -ENOSPC;
-
-	err = charge(window, pages - region->charged);
+	err = expertmem_charge(window, pages - region->charged);
 	if (err)
 		return err;
-	if (pages > region->span) {
-		err = mtree_store_range(&window->regions, region->first, end - 1,
-					region, GFP_KERNEL);
-		if (err) {
-			uncharge(window, pages - region->charged);
-			return err;
-		}
-		region->span = pages;
-	}
 	region->charged = pages;
+	if (pages > region->span)
+		set_span(region, pages);
 	return 0;
 }
 
-/* The first page of the lowest, or highest, gap of @pages. */
-static int find_gap(struct expertmem_window *window, unsigned long pages,
-		    bool highest, pgoff_t *first)
+/* The first page of the lowest gap of at least @pages. */
+static int find_gap(const struct expertmem_window *window, unsigned long pages, pgoff_t *first)
 {
-	MA_STATE(mas, &window->regions, 0, 0);
-	pgoff_t max = window->first + window->pages - 1;
-	int err;
+	struct expertmem_region *region = to_region(window->regions.rb_node), *left;
 
-	if (pages > window->pages)
-		return -ENOSPC;
+	if (!region || region->max_gap < pages) {
+		*first = regions_end(window);
+		return window_end(window) - *first < pages ? -ENOSPC : 0;
+	}
+	for (;;) {
+		left = to_region(region->node.rb_left);
+		if (left && left->max_gap >= pages) {
+			region = left;
+		} else if (region->gap >= pages) {
+			*first = region->first - region->gap;
+			return 0;
+		} else {
+			region = to_region(region->node.rb_right);
+		}
+	}
+}
 
-	mas_lock(&mas);
-	err = highest ? mas_empty_area_rev(&mas, window->first, max, pages) :
-			mas_empty_area(&mas, window->first, max, pages);
-	mas_unlock(&mas);
-	if (err)
-		return -ENOSPC;
-	*first = mas.index;
-	return 0;
+static unsigned long largest_gap(const struct expertmem_window *window)
+{
+	struct expertmem_region *root = to_region(window->regions.rb_node);
+
+	return max(root ? root->max_gap : 0, window_end(window) - regions_end(window));
 }
 
 /*
- * Find a place for @region, with a granule unmapped on either side. Large regions go
- * to the middle of a gap that is at least half as large as the largest, so that with
- * n of them each has about 1/n of the window to grow into. Small ones are packed from
- * the top, where they are in no one's way until the window is full.
+ * Find a place for @region, with a granule unmapped on either side. Large regions go to the
+ * middle of a gap that is at least half as large as the largest, so that with n of them each
+ * has about 1/n of the window to grow into. Small ones take the lowest place that fits: the
+ * fewer addresses were ever touched, the fewer page tables there are.
  */
-static int find_place(struct expertmem_window *window,
+static int find_place(const struct expertmem_window *window,
 		      const struct expertmem_region *region, pgoff_t *first)
 {
 	unsigned long guard = window->granule;
 	unsigned long need = region->span + 2 * guard;
 	bool packed = window->granule == 1 && region->span < ROOMY_PAGES;
-	unsigned long gap;
+	unsigned long gap = window->pages / 2;
+	unsigned long largest;
 	int err;
 
 	if (!packed && !region->room) {
-		for (gap = window->pages / 2; gap > need; gap /= 2) {
-			if (find_gap(window, gap, false, first))
-				continue;
+		largest = largest_gap(window);
+		while (gap > largest)
+			gap /= 2;
+		if (gap > need && !find_gap(window, gap, first)) {
 			*first += min(gap / 2, gap - region->span - guard);
 			*first = round_down(*first, window->granule);
 			return 0;
 		}
 	}
-	err = find_gap(window, need, packed, first);
+	err = find_gap(window, need, first);
 	*first += guard;
 	return err;
 }
 
 /* Is the place that @region is to have free, and a granule on either side of it? */
-static int check_place(struct expertmem_window *window,
+static int check_place(const struct expertmem_window *window,
 		       const struct expertmem_region *region)
 {
-	unsigned long index = region->first - window->granule;
-	pgoff_t end = region->first + region->span + window->granule;
+	pgoff_t end = region_end(region) + window->granule;
+	struct expertmem_region *before = region_at(window, end - 1);
 
-	if (end > window->first + window->pages)
+	if (end > window_end(window))
 		return -ENOSPC;
-	return mt_find(&window->regions, &index, end - 1) ? -EBUSY : 0;
+	return before && region_end(before) + window->granule > region->first ? -EBUSY : 0;
 }
 
 /**
@@ -246,7 +349,7 @@ static int check_place(struct expertmem_window *window,
  * @window: the window
  * @region: the region; its first page is where it has to be, or 0 and set here
  *
- * Context: expert->lock held; may sleep.
+ * Context: expert->lock held.
  * Return: 0, or what the uAPI header says of ALLOC; -EBUSY where another region is in
  *	the way.
  */
@@ -260,24 +363,17 @@ int expertmem_region_insert(struct expertmem_window *window,
 		return err;
 	if (window->state == WINDOW_UNMAPPED)
 		return -ENXIO;
-	/* The tree is freed in one go, and its memory is charged to nobody. */
+	/* The tree is freed in one go. */
 	if (window->nr_regions >= EXPERTMEM_REGIONS_MAX)
 		return -ENOSPC;
 	err = region->first ? check_place(window, region) :
 			      find_place(window, region, &region->first);
 	if (err)
 		return err;
-	err = charge(window, region->charged);
+	err = expertmem_charge(window, region->charged);
 	if (err)
 		return err;
-	err = mtree_insert_range(&window->regions, region->first,
-				 region->first + region->span - 1, region,
-				 GFP_KERNEL);
-	if (err) {
-		uncharge(window, region->charged);
-		return err;
-	}
-	window->nr_regions++;
+	link_region(window, region);
 	return 0;
 }
 
@@ -288,20 +384,24 @@ int expertmem_region_insert(struct expertmem_window *window,
  * @first: receives the first page of its region
  * @last: receives the last page of its region that may be touched
  *
- * Context: any; no lock needed, but only with the invalidate_lock held does the
- *	answer stay true.
+ * Context: the invalidate_lock of the window's file held, so that the answer stays true.
  * Return: whether it may.
  */
 bool expertmem_region_gate(struct expertmem_window *window, pgoff_t pgoff,
 			   pgoff_t *first, pgoff_t *last)
 {
-	struct expertmem_region *region = NULL;
+	struct expertmem_region *region;
 	unsigned long pages = 0;
+	unsigned int seq;
 
-	/* A window seen as mapped keeps its regions until rcu_read_unlock(). */
+	/* A window seen as mapped keeps its tree until the invalidate_lock is dropped. */
+	if (READ_ONCE(window->state) != WINDOW_MAPPED)
+		return false;
 	rcu_read_lock();
-	if (READ_ONCE(window->state) == WINDOW_MAPPED)
-		region = mtree_load(&window->regions, pgoff);
+	do {
+		seq = read_seqcount_begin(&window->seq);
+		region = region_at(window, pgoff);
+	} while (read_seqcount_retry(&window->seq, seq));
 	if (region) {
 		pages = READ_ONCE(region->pages);
 		*first = region->first;
@@ -326,16 +426,16 @@ struct expertmem_window *expertmem_region_next(struct expertmem *expert, pgoff_t
 	struct expertmem_window *windows[] = { &expert->small, &expert->huge };
 	struct expertmem_window *window = NULL;
 	struct expertmem_region *found;
-	unsigned long index;
 	int i;
 
 	mutex_lock(&expert->lock);
 	for (i = 0; i < ARRAY_SIZE(windows); i++) {
 		if (windows[i]->state != WINDOW_MAPPED)
 			continue;
-		index = from;
-		mt_for_each(&windows[i]->regions, found, index, ULONG_MAX) {
-			if (found->pages && found->first >= from) {
+		found = from ? region_at(windows[i], from - 1) : NULL;
+		found = found ? region_after(found) : first_region(windows[i]);
+		for (; found; found = region_after(found)) {
+			if (found->pages) {
 				*region = *found;
 				window = windows[i];
 				goto unlock;
@@ -349,47 +449,35 @@ unlock:
 }
 
 /**
- * expertmem_regions_retire() - close the gate of a whole window for good
- * @window: a window
+ * expertmem_regions_walk() - go through the regions of a window
+ * @window: the window, mapped
+ * @region: the region before, NULL: begin
  *
- * Its regions count no more; their pages are still to be truncated.
- *
- * Context: expert->lock held; may sleep.
- * Return: true for the one caller that must then expertmem_regions_destroy() it.
+ * Context: expert->lock held.
+ * Return: the next region by offset, busy ones included; NULL: no more.
  */
-bool expertmem_regions_retire(struct expertmem_window *window)
+struct expertmem_region *expertmem_regions_walk(const struct expertmem_window *window,
+						const struct expertmem_region *region)
 {
-	struct address_space *mapping;
-
 	lockdep_assert_held(&window->expert->lock);
-	if (window->state != WINDOW_MAPPED) {
-		window->state = WINDOW_GONE;
-		return false;
-	}
-	mapping = window->file->f_mapping;
-	filemap_invalidate_lock(mapping);
-	WRITE_ONCE(window->state, WINDOW_GONE);
-	filemap_invalidate_unlock(mapping);
-	uncharge(window, window->committed);
-	window->nr_regions = 0;
-	return true;
+	return region ? region_after(region) : first_region(window);
 }
 
 /**
- * expertmem_regions_destroy() - free all regions of a retired window
- * @window: the window, its pages truncated
+ * expertmem_regions_destroy() - free all regions of a window that is gone
+ * @window: the window
  *
- * Context: expert->reclaim_lock held; only the caller of expertmem_regions_retire()
- *	that was told to. May sleep.
+ * Context: no lock of the expert's held but reclaim_lock; no fault that has passed the gate is
+ *	under way; only for whoever has set WINDOW_GONE. May sleep.
  */
 void expertmem_regions_destroy(struct expertmem_window *window)
 {
-	unsigned long index = 0;
-	struct expertmem_region *region;
+	struct expertmem_region *region, *next;
+	struct rb_root regions = window->regions;
 
-	mt_for_each(&window->regions, region, index, ULONG_MAX) {
-		kfree_rcu(region, rcu);
+	window->regions = RB_ROOT;
+	rbtree_postorder_for_each_entry_safe(region, next, &regions, node) {
+		kfree(region);
 		cond_resched();
 	}
-	mtree_destroy(&window->regions);
 }

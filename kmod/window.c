@@ -6,13 +6,15 @@
  */
 #include <linux/file.h>
 #include <linux/fs.h>
-#include <linux/highmem.h>
+#include <linux/falloc.h>
+#include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/pagemap.h>
 #include <linux/pid.h>
-#include <linux/sched/signal.h>
+#include <linux/sched/mm.h>
 #include <linux/shmem_fs.h>
+#include <linux/vmstat.h>
 #include <linux/xarray.h>
 
 #include "compat.h"
@@ -26,62 +28,106 @@ static bool gate(const struct vm_fault *vmf, pgoff_t *first, pgoff_t *last)
 	return expertmem_region_gate(window, vmf->pgoff, first, last);
 }
 
-/*
- * The page at @index, made where there is none, and locked; else an error. Called with
- * the invalidate_lock held.
- */
-static struct page *locked_page(struct address_space *mapping, pgoff_t index, gfp_t gfp)
+/* Is the page at @index in swap? */
+static bool is_swapped_out(struct address_space *mapping, pgoff_t index)
 {
+	return READ_ONCE(SHMEM_I(mapping->host)->swapped) &&
+	       xa_is_value(xa_load(&mapping->i_pages, index));
+}
+
+/* Is the page at @index known to be bad? */
+static bool is_poisoned(struct address_space *mapping, pgoff_t index)
+{
+	struct folio *folio;
+	bool poisoned;
+
+	rcu_read_lock();
+	folio = xa_load(&mapping->i_pages, index);
+	poisoned = folio && !xa_is_value(folio) && PageHWPoison(folio_file_page(folio, index));
+	rcu_read_unlock();
+	return poisoned;
+}
+
+/* The page of a fault that has passed the gate, locked, in vmf->page. */
+static vm_fault_t fault_page(struct vm_fault *vmf, struct address_space *mapping)
+{
+	vm_fault_t ret = VM_FAULT_LOCKED;
 	struct page *page;
 
-	for (;;) {
-		page = shmem_read_mapping_page_gfp(mapping, index, gfp);
-		if (IS_ERR(page))
-			return page;
-		lock_page(page);
-		if (page_folio(page)->mapping == mapping)
-			return page;
-		/* swapped out before it could be locked */
-		unlock_page(page);
-		put_page(page);
+	if (is_swapped_out(mapping, vmf->pgoff)) {
+		count_vm_event(PGMAJFAULT);
+		ret |= VM_FAULT_MAJOR;
 	}
+	page = expertmem_page_get(mapping, vmf->pgoff, mapping_gfp_mask(mapping));
+	if (!IS_ERR(page)) {
+		vmf->page = page;
+		return ret;
+	}
+	if (page == ERR_PTR(-EIO) && is_poisoned(mapping, vmf->pgoff))
+		return VM_FAULT_HWPOISON;
+	return vmf_error(PTR_ERR(page));
+}
+
+/* The same for a fault that another process causes (ptrace, process_vm_writev()). */
+static vm_fault_t foreign_fault_page(struct vm_fault *vmf, struct address_space *mapping)
+{
+	struct mem_cgroup *memcg = get_mem_cgroup_from_mm(vmf->vma->vm_mm);
+	struct mem_cgroup *old = set_active_memcg(memcg);
+	vm_fault_t ret = fault_page(vmf, mapping);
+
+	set_active_memcg(old);
+	mem_cgroup_put(memcg);
+	return ret;
 }
 
 /*
  * With the invalidate_lock held the gate does not close between the look at it and
  * the arrival of the page, and truncation, which comes after closing, will find the
  * page. From then on the folio lock, held until the page is mapped, does the same.
+ *
+ * The page is charged to the memory cgroup of whoever owns the window.
  */
 static vm_fault_t window_fault(struct vm_fault *vmf)
 {
 	struct address_space *mapping = vmf->vma->vm_file->f_mapping;
-	vm_fault_t ret = VM_FAULT_LOCKED;
+	vm_fault_t ret = VM_FAULT_SIGSEGV;
 	pgoff_t first, last;
-	struct page *page;
 
 	filemap_invalidate_lock_shared(mapping);
-	if (!gate(vmf, &first, &last)) {
-		ret = VM_FAULT_SIGSEGV;
-		goto unlock;
-	}
-	page = locked_page(mapping, vmf->pgoff, mapping_gfp_mask(mapping));
-	if (IS_ERR(page))
-		ret = vmf_error(PTR_ERR(page));
-	else
-		vmf->page = page;
-unlock:
+	if (gate(vmf, &first, &last))
+		ret = likely(current->mm == vmf->vma->vm_mm) ? fault_page(vmf, mapping) :
+							       foreign_fault_page(vmf, mapping);
 	filemap_invalidate_unlock_shared(mapping);
 	return ret;
 }
 
-/* Map the pages around a fault that are there already, within the region. */
+/*
+ * Map the pages around a fault that are there already, within the region. This must not
+ * sleep. Where somebody is closing a gate, window_fault() waits for the lock instead.
+ */
 static vm_fault_t window_map_pages(struct vm_fault *vmf, pgoff_t start, pgoff_t end)
 {
+	struct address_space *mapping = vmf->vma->vm_file->f_mapping;
+	vm_fault_t ret = 0;
 	pgoff_t first, last;
 
-	if (!gate(vmf, &first, &last))
-		return 0;	/* window_fault() will say so */
-	return filemap_map_pages(vmf, max(start, first), min(end, last));
+	if (!filemap_invalidate_trylock_shared(mapping))
+		return 0;
+	if (gate(vmf, &first, &last))
+		ret = filemap_map_pages(vmf, max(start, first), min(end, last));
+	filemap_invalidate_unlock_shared(mapping);
+	return ret;
+}
+
+/* Windows stay whole, and stay where they are. */
+static int window_may_split(struct vm_area_struct *vma, unsigned long addr)
+{
+	return -EINVAL;
+}
+
+static int window_mremap(struct vm_area_struct *vma)
+{
+	return -EINVAL;
 }
 
 static vm_fault_t orphan_fault(struct vm_fault *vmf)
@@ -103,11 +149,16 @@ static void orphan_close(struct vm_area_struct *vma)
 	fput(window->expert->file);
 }
 
-/* A window that came to another process: MADV_DOFORK, then fork. */
+/*
+ * A window that came to another process (MADV_DOFORK, then fork) is a hole there. Nothing can
+ * be done to it but to unmap it whole.
+ */
 static const struct vm_operations_struct orphan_ops = {
-	.open	= orphan_open,
-	.close	= orphan_close,
-	.fault	= orphan_fault,
+	.open		= orphan_open,
+	.close		= orphan_close,
+	.may_split	= window_may_split,
+	.mremap		= window_mremap,
+	.fault		= orphan_fault,
 };
 
 static void window_open(struct vm_area_struct *vma)
@@ -115,10 +166,13 @@ static void window_open(struct vm_area_struct *vma)
 	struct expertmem_window *window = vma->vm_private_data;
 
 	get_file(window->expert->file);
-	if (vma->vm_mm == window->mm)
+	if (vma->vm_mm == window->mm) {
 		window->vmas++;
-	else
-		vma->vm_ops = &orphan_ops;
+		return;
+	}
+	vma->vm_ops = &orphan_ops;
+	/* MADV_REMOVE asks for VM_WRITE only, and would give the pages of the owner back. */
+	vm_flags_clear(vma, VM_WRITE | VM_MAYWRITE);
 }
 
 static void window_close(struct vm_area_struct *vma)
@@ -127,20 +181,11 @@ static void window_close(struct vm_area_struct *vma)
 	struct expertmem *expert = window->expert;
 	struct expertmem_reclaim result;
 
-	if (!--window->vmas)
+	if (!--window->vmas) {
 		expertmem_reclaim(expert, window, EXPERTMEM_CAUSE_DETACH, &result);
+		expertmem_death_unwatch(window);
+	}
 	fput(expert->file);
-}
-
-/* Windows stay whole, and stay where they are. */
-static int window_may_split(struct vm_area_struct *vma, unsigned long addr)
-{
-	return -EINVAL;
-}
-
-static int window_mremap(struct vm_area_struct *vma)
-{
-	return -EINVAL;
 }
 
 static const struct vm_operations_struct window_ops = {
@@ -154,7 +199,9 @@ static const struct vm_operations_struct window_ops = {
 
 static long window_fallocate(struct file *file, int mode, loff_t offset, loff_t len)
 {
-	return file_inode(file)->i_fop->fallocate(file, mode, offset, len);
+	if (mode != (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE))
+		return -EOPNOTSUPP;
+	return expertmem_punch_hole(file, offset, len);
 }
 
 /*
@@ -168,9 +215,9 @@ static const struct file_operations window_fops = {
 };
 
 /* The file that holds the pages, at the same offsets as the device has them. */
-static struct file *window_file(const struct expertmem_window *window)
+static struct file *window_file(const struct expertmem_window *window, unsigned long pages)
 {
-	loff_t size = (loff_t)(window->first + window->pages) << PAGE_SHIFT;
+	loff_t size = (loff_t)(window->first + pages) << PAGE_SHIFT;
 	struct file *file;
 
 	file = compat_shmem_file_setup(expertmem_mount(window), "expertmem", size);
@@ -179,11 +226,24 @@ static struct file *window_file(const struct expertmem_window *window)
 		return file == ERR_PTR(-ENOSPC) ? ERR_PTR(-ENOMEM) : file;
 	__module_get(THIS_MODULE);
 	file->f_op = &window_fops;
-	/* Only reachable through the device, whose rights are checked there. */
-	file_inode(file)->i_flags |= S_PRIVATE;
-	if (window->expert->flags & EXPERTMEM_CONFIG_UNSWAPPABLE)
-		mapping_set_unevictable(file->f_mapping);
+	/*
+	 * The file that is open here is the only way to the pages. /proc/PID/map_files leads
+	 * root to the inode: every operation of a bad inode, from open to truncate, fails.
+	 */
+	make_bad_inode(file_inode(file));
+	file_inode(file)->i_flags |= S_PRIVATE | S_NOCMTIME;
 	return file;
+}
+
+/* Whether a window can be mapped now. */
+static int check_mmap(const struct expertmem_window *window)
+{
+	lockdep_assert_held(&window->expert->lock);
+	if (window->expert->state == EXPERTMEM_STATE_RECLAIMED)
+		return -ESHUTDOWN;
+	if (window->state != WINDOW_UNMAPPED)
+		return -EBUSY;
+	return window->expert->state == EXPERTMEM_STATE_TERMINATING ? -ECANCELED : 0;
 }
 
 /**
@@ -198,7 +258,7 @@ int expertmem_window_mmap(struct expertmem_window *window, struct vm_area_struct
 {
 	struct expertmem *expert = window->expert;
 	struct file *file;
-	int err = 0;
+	int err;
 
 	if (vma->vm_pgoff != window->first || !(vma->vm_flags & VM_SHARED) ||
 	    vma->vm_flags & VM_EXEC || !IS_ALIGNED(vma_pages(vma), window->granule) ||
@@ -206,266 +266,68 @@ int expertmem_window_mmap(struct expertmem_window *window, struct vm_area_struct
 		return -EINVAL;
 
 	mutex_lock(&expert->lock);
-	if (expert->state == EXPERTMEM_STATE_RECLAIMED)
-		err = -ESHUTDOWN;
-	else if (window->state != WINDOW_UNMAPPED)
-		err = -EBUSY;
+	err = check_mmap(window);
+	mutex_unlock(&expert->lock);
 	if (err)
-		goto unlock;
+		return err;
+	file = window_file(window, vma_pages(vma));
+	if (IS_ERR(file))
+		return PTR_ERR(file);
 
-	window->pages = vma_pages(vma);
-	file = window_file(window);
-	if (IS_ERR(file)) {
-		err = PTR_ERR(file);
-		goto unlock;
+	mutex_lock(&expert->lock);
+	err = check_mmap(window);
+	if (err) {
+		mutex_unlock(&expert->lock);
+		fput(file);
+		return err;
 	}
+	if (expert->flags & EXPERTMEM_CONFIG_UNSWAPPABLE)
+		mapping_set_unevictable(file->f_mapping);
+	window->pages = vma_pages(vma);
 	window->file = file;
 	window->mm = vma->vm_mm;
+	window->address = vma->vm_start;
 	window->vmas = 1;
+	window->mapper = get_pid(task_tgid(current));
 	window->state = WINDOW_MAPPED;
 	if (expert->state == EXPERTMEM_STATE_IDLE)
 		expert->state = EXPERTMEM_STATE_RUNNING;
 	if (!expert->mapper) {
-		expert->mapper = get_pid(task_tgid(current));
+		expert->mapper = window->mapper;
 		expertmem_event(expert, EXPERTMEM_EVENT_RUNNING);
 	}
+	mutex_unlock(&expert->lock);
+	expertmem_death_watch(window);
 
 	get_file(expert->file);
 	vma_set_file(vma, file);
 	vma->vm_private_data = window;
 	vma->vm_ops = &window_ops;
-	/* A core dump would look at every page of terabytes. */
+	/*
+	 * VM_DONTCOPY: a child gets no window. VM_DONTDUMP: a core dump would look at every
+	 * page of terabytes. VM_DONTEXPAND: besides growing by mremap(), it makes the mm
+	 * refuse what would go round the gate or the file's accounts: MADV_COLLAPSE and
+	 * khugepaged (a huge page that reaches past a region), MADV_DODUMP, mlock(), KSM,
+	 * guard regions, and merging with a neighbour.
+	 */
 	vm_flags_set(vma, VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP);
 	vm_flags_clear(vma, VM_MAYEXEC);
-unlock:
-	mutex_unlock(&expert->lock);
-	return err;
-}
-
-/* Running out of memory in a call is an error, not a reason to kill anyone. */
-static gfp_t call_gfp(struct address_space *mapping)
-{
-	return mapping_gfp_mask(mapping) | __GFP_RETRY_MAYFAIL | __GFP_NOWARN;
-}
-
-/* Have the page at @index, in a busy region: locked, or the error for the caller. */
-static struct page *make_page(struct expertmem_window *window, pgoff_t index)
-{
-	struct address_space *mapping = window->file->f_mapping;
-	struct page *page;
-
-	if (fatal_signal_pending(current))
-		return ERR_PTR(-EINTR);
-
-	filemap_invalidate_lock_shared(mapping);
-	if (READ_ONCE(window->state) == WINDOW_GONE) {
-		page = ERR_PTR(-ESHUTDOWN);
-	} else {
-		page = locked_page(mapping, index, call_gfp(mapping));
-		if (IS_ERR(page))
-			page = ERR_PTR(-ENOMEM);
-	}
-	filemap_invalidate_unlock_shared(mapping);
-	return page;
-}
-
-/* A clean page of a shmem file may be dropped, for it reads as zero. */
-static void keep_page(struct page *page)
-{
-	folio_mark_dirty(page_folio(page));
-	unlock_page(page);
-	put_page(page);
-}
-
-/* How many pages its folio, to which there is a reference, has from that page on. */
-static unsigned long pages_from(struct page *page)
-{
-	struct folio *folio = page_folio(page);
-
-	return folio_nr_pages(folio) - folio_page_idx(folio, page);
-}
-
-/**
- * expertmem_window_populate() - make pages exist
- * @window: the window
- * @first: device page offset
- * @pages: how many, all of one busy region
- *
- * Context: no lock held; may sleep.
- * Return: 0, -ENOMEM, -EINTR where the caller is being killed, -ESHUTDOWN where the
- *	window went meanwhile. What was paged in before an error stays.
- */
-int expertmem_window_populate(struct expertmem_window *window, pgoff_t first,
-			      unsigned long pages)
-{
-	pgoff_t index = first;
-	struct page *page;
-
-	while (index < first + pages) {
-		page = make_page(window, index);
-		if (IS_ERR(page))
-			return PTR_ERR(page);
-		index += pages_from(page);
-		keep_page(page);
-		cond_resched();
-	}
-	return 0;
-}
-
-/*
- * The next page that is there, in memory or in swap, from @index to @last; sets @index.
- * NULL: none is left, or the region there has gone. A page that madvise() removes
- * between the two looks comes back, filled with zeros: as if it were touched.
- */
-static struct page *next_page(struct expertmem_window *window, unsigned long *index,
-			      pgoff_t last)
-{
-	struct address_space *mapping = window->file->f_mapping;
-	struct page *page = NULL;
-	pgoff_t first, end;
-
-	filemap_invalidate_lock_shared(mapping);
-	if (READ_ONCE(window->state) == WINDOW_GONE) {
-		page = ERR_PTR(-ESHUTDOWN);
-	} else if (xa_find(&mapping->i_pages, index, last, XA_PRESENT) &&
-		   expertmem_region_gate(window, *index, &first, &end)) {
-		page = shmem_read_mapping_page_gfp(mapping, *index, call_gfp(mapping));
-		if (IS_ERR(page) && page != ERR_PTR(-ENOMEM))
-			page = ERR_PTR(-EIO);
-	}
-	filemap_invalidate_unlock_shared(mapping);
-	return page;
-}
-
-/* A page that is known to be bad is not read: that is fatal to more than the caller. */
-static int copy_pages(struct page *to, struct page *from, unsigned long pages)
-{
-	struct folio *dst = page_folio(to), *src = page_folio(from);
-	unsigned long d = folio_page_idx(dst, to), s = folio_page_idx(src, from);
-
-	for (; pages; pages--) {
-		to = folio_page(dst, d++);
-		from = folio_page(src, s++);
-		if (PageHWPoison(from))
-			return -EIO;
-		flush_dcache_page(from);
-		copy_highpage(to, from);
-		flush_dcache_page(to);
-	}
 	return 0;
 }
 
 /**
- * expertmem_window_copy() - copy what is there of a region of another window
- * @to: the window
- * @from: the other window; its region may be freed meanwhile
- * @first: device page offset, in both
- * @pages: how many, all of one busy region in @to
- * @copied: increased by how many pages were copied
+ * expertmem_window_wait_for_faults() - wait for faults that have passed the gate
+ * @window: the window, which has a file; part of the gate, or all, has been closed
  *
- * Context: no lock held; may sleep.
- * Return: 0; as expertmem_window_populate(), of either window; -EIO where a page cannot
- *	be read. What was copied before an error stays.
- */
-int expertmem_window_copy(struct expertmem_window *to, struct expertmem_window *from,
-			  pgoff_t first, unsigned long pages, unsigned long *copied)
-{
-	pgoff_t last = first + pages - 1;
-	unsigned long index = first;
-	struct page *page, *source;
-	unsigned long n;
-	int err;
-
-	while (index <= last) {
-		source = next_page(from, &index, last);
-		if (IS_ERR_OR_NULL(source))
-			return PTR_ERR_OR_ZERO(source);
-		page = make_page(to, index);
-		if (IS_ERR(page)) {
-			put_page(source);
-			return PTR_ERR(page);
-		}
-		n = min3(pages_from(source), pages_from(page), last - index + 1);
-		err = copy_pages(page, source, n);
-		keep_page(page);
-		put_page(source);
-		if (err)
-			return err;
-		*copied += n;
-		index += n;
-		cond_resched();
-	}
-	return 0;
-}
-
-/**
- * expertmem_window_truncate() - give pages back and unmap them
- * @window: the window
- * @first: device page offset
- * @pages: how many; the gate must be closed for all of them
+ * Afterwards no fault adds a page there. One that has its page already, locked, may still
+ * map it: truncation, which locks it as well, waits for that.
  *
- * Context: mmap_lock and expert->reclaim_lock may be held, expert->lock is not; may
- *	sleep.
+ * Context: no lock of the expert's held but reclaim_lock; may sleep.
  */
-void expertmem_window_truncate(struct expertmem_window *window, pgoff_t first,
-			       unsigned long pages)
+void expertmem_window_wait_for_faults(struct expertmem_window *window)
 {
-	struct address_space *mapping = window->file->f_mapping;
-	pgoff_t last = first + pages - 1;
-	unsigned long index = first;
-
-	/* Freeing what was never touched is common, and cheap. */
-	if (!xa_find(&mapping->i_pages, &index, last, XA_PRESENT))
-		return;
-	unmap_mapping_pages(mapping, first, pages, false);
-	shmem_truncate_range(mapping->host, (loff_t)first << PAGE_SHIFT,
-			     ((loff_t)(last + 1) << PAGE_SHIFT) - 1);
-}
-
-/**
- * expertmem_window_resident() - what a window has in memory
- * @window: the window
- *
- * Context: expert->lock held.
- * Return: pages.
- */
-unsigned long expertmem_window_resident(const struct expertmem_window *window)
-{
-	lockdep_assert_held(&window->expert->lock);
-	return window->file ? READ_ONCE(window->file->f_mapping->nrpages) : 0;
-}
-
-/**
- * expertmem_window_resident_in() - what a part of a window has in memory
- * @window: the window, mapped once
- * @first: device page offset
- * @pages: how many to look at
- *
- * Context: no lock needed, but a reference to the expert; may sleep.
- * Return: pages, of no particular moment.
- */
-unsigned long expertmem_window_resident_in(const struct expertmem_window *window,
-					   pgoff_t first, unsigned long pages)
-{
-	struct xarray *xa = &window->file->f_mapping->i_pages;
-	unsigned long resident = 0;
-	XA_STATE(xas, xa, first);
-	void *entry;
-
-	rcu_read_lock();
-	xas_for_each(&xas, entry, first + pages - 1) {
-		/* neither a node that has just gone nor a page in swap */
-		if (!xas_retry(&xas, entry) && !xa_is_value(entry))
-			resident += 1UL << xa_get_order(xa, xas.xa_index);
-		if (need_resched()) {
-			xas_pause(&xas);
-			rcu_read_unlock();
-			cond_resched();
-			rcu_read_lock();
-		}
-	}
-	rcu_read_unlock();
-	return min(resident, pages);
+	filemap_invalidate_lock(window->file->f_mapping);
+	filemap_invalidate_unlock(window->file->f_mapping);
 }
 
 /**
@@ -481,5 +343,6 @@ void expertmem_window_init(struct expertmem_window *window, struct expertmem *ex
 	window->expert = expert;
 	window->first = offset >> PAGE_SHIFT;
 	window->granule = granule;
-	mt_init_flags(&window->regions, MT_FLAGS_ALLOC_RANGE | MT_FLAGS_USE_RCU);
+	window->regions = RB_ROOT;
+	seqcount_mutex_init(&window->seq, &expert->lock);
 }

@@ -31,7 +31,11 @@ MEMBER(info, default_limit, 24);
 MEMBER(info, total_limit, 32);
 MEMBER(info, max_experts, 40);
 MEMBER(info, experts, 44);
-MEMBER(info, reserved, 48);
+MEMBER(info, uid_limit, 48);
+MEMBER(info, uid_charged, 56);
+MEMBER(info, uid_max_experts, 64);
+MEMBER(info, uid_experts, 68);
+MEMBER(info, reserved, 72);
 
 SIZE(config, 48);
 MEMBER(config, name, 0);
@@ -78,7 +82,8 @@ MEMBER(stat, refused, 88);
 MEMBER(stat, reclaimed, 96);
 MEMBER(stat, cause, 104);
 MEMBER(stat, reserved0, 108);
-MEMBER(stat, reserved, 112);
+MEMBER(stat, pinned, 112);
+MEMBER(stat, reserved, 120);
 
 SIZE(copy, 32);
 MEMBER(copy, fd, 0);

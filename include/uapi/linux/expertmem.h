@@ -11,15 +11,16 @@
  *   terminating	TERMINATE was called: ALLOC and REALLOC fail with
  *			ECANCELED, memory stays usable, FREE works.
  *   reclaimed		every page is back and stays back: RECLAIM was called,
- *			or the last window was unmapped (munmap, exit, exec,
- *			any death of the process). Final.
+ *			the last window was unmapped (munmap, exec), or the
+ *			process that mapped the windows died. Final.
  *
  * An expert reaches its memory through two *windows*, large sparse shared
  * mappings of the device. Each can be mapped once in the expert's life, whole,
  * at its own device offset, at any length up to the maximum; the length of the
  * mapping is the size of the window. A window belongs to the process that
  * mapped it: it is not inherited by fork(), cannot be split, moved, grown or
- * made executable, and is left out of core dumps.
+ * made executable, and is left out of core dumps. When that process dies, its
+ * windows are reclaimed, also where another process shares or holds its mm.
  *
  * Memory exists only in *regions*, made by ALLOC inside a window. Addresses
  * outside a region fault (SIGSEGV). A region is named by the device offset of
@@ -28,9 +29,32 @@
  *	window's address + (region's offset - window's offset)
  *
  * Pages appear at the first touch, filled with zeros, are charged to the memory
- * cgroup of the toucher, and may be swapped unless the expert is unswappable.
- * madvise(MADV_REMOVE) gives pages inside a region back and keeps the region.
- * Between two regions at least one granule stays unmapped.
+ * cgroup of the process that mapped the window, and may be swapped unless the
+ * expert is unswappable. madvise(MADV_REMOVE) gives pages inside a region back
+ * and keeps the region; it fails with EBUSY while a page of that range is held
+ * by somebody else. Between two regions at least one granule stays unmapped.
+ *
+ * A page that a pipe, a socket or a device still holds when its region is freed
+ * or shrunk, or its expert reclaimed, is *pinned*: it stays charged to the
+ * expert, its user and all experts until it is let go, also when the expert has
+ * been released.
+ *
+ * Limits: each expert has one, in bytes of regions and pinned pages. Whoever
+ * opened the expert may lower it; only CAP_NET_ADMIN raises it. 0 means no limit
+ * wherever a limit is given or shown. All experts of one user together, and all
+ * experts of the system, are bounded by the module's parameters; of the latter,
+ * one sixteenth is reserved for experts opened with CAP_SYS_RESOURCE, to which
+ * the bounds of a user do not apply. The user is the real uid of whoever opened
+ * the expert; in a user namespace whose creator is not root, it is the creator.
+ *
+ * Access: the device opens O_RDWR. Opened O_RDONLY, a descriptor is good for
+ * looking only, by GET_INFO, STAT and the status page: mmap() of a window fails
+ * with EACCES, other ioctls with EBADF.
+ * open() fails with
+ *	EINVAL		any other access mode, such as O_WRONLY
+ *	ENFILE		max_experts are open and not reclaimed
+ *	EDQUOT		the user has uid_max_experts open, the reclaimed ones included
+ *	ENOMEM		out of memory
  *
  * Every structure must have its flags and reserved fields zero where no flag is
  * documented, or the call fails with EINVAL. Calls may sleep, may be made from
@@ -48,7 +72,11 @@
 #include <linux/ioctl.h>
 #include <linux/types.h>
 
-#define EXPERTMEM_ABI_VERSION	1
+/*
+ * 2: pinned pages, bounds per user, CONFIG_DEFAULT_LIMIT; limit 0 in CONFIGURE is none;
+ *    raising a limit needs CAP_NET_ADMIN
+ */
+#define EXPERTMEM_ABI_VERSION	2
 
 /*
  * Device offsets to pass to mmap(). All three maps must be MAP_SHARED.
@@ -62,9 +90,12 @@
  * mmap() fails with
  *	EINVAL		other offset, length zero, too long or not a multiple,
  *			MAP_PRIVATE, PROT_EXEC, PROT_WRITE on the status page
+ *	EACCES		a window, and the descriptor was opened O_RDONLY
  *	EBUSY		the window is or was mapped already
- *	ESHUTDOWN	the expert was reclaimed
+ *	ECANCELED	a window of an expert that is terminating
+ *	ESHUTDOWN	a window of an expert that was reclaimed
  *	ENOMEM		no memory for the window's file
+ * A mapping of the status page does not keep the expert open.
  */
 #define EXPERTMEM_STATUS_OFFSET	0x0ULL
 #define EXPERTMEM_SMALL_OFFSET	0x40000000000ULL
@@ -97,8 +128,12 @@ struct expertmem_info {
 	__aligned_u64 default_limit;	/* bytes per expert, 0: none */
 	__aligned_u64 total_limit;	/* bytes of all experts, 0: none */
 	__u32 max_experts;		/* open at once, 0: any number */
-	__u32 experts;			/* open now */
-	__aligned_u64 reserved[8];
+	__u32 experts;			/* open now, without reclaimed ones */
+	__aligned_u64 uid_limit;	/* bytes of one user's experts, 0: none */
+	__aligned_u64 uid_charged;	/* bytes in regions and pinned, this user's */
+	__u32 uid_max_experts;		/* of one user, 0: any number */
+	__u32 uid_experts;		/* open now, this user's */
+	__aligned_u64 reserved[5];
 };
 
 /* The huge window is backed by huge pages (otherwise by small ones). */
@@ -108,23 +143,28 @@ struct expertmem_info {
 /*
  * CONFIGURE - name and limit an expert. Once, and before any window is mapped, so
  * that an expert that adopted the descriptor cannot lift what its host has set.
+ * An expert that is not configured has the module's default_limit of the moment
+ * it was opened; to keep that limit, set CONFIG_DEFAULT_LIMIT and @limit 0.
  *
  *	EINVAL		@name is not terminated, is not UTF-8, or holds a control
  *			character: U+0000 to U+001F, U+007F to U+009F
  *	EBUSY		configured already, or a window has been mapped
  *	ESHUTDOWN	the expert was reclaimed
  *	EPERM		UNSWAPPABLE without CAP_IPC_LOCK or an unlimited
- *			RLIMIT_MEMLOCK
+ *			RLIMIT_MEMLOCK; or @limit is above the limit that the expert
+ *			has (0 is above any), and the caller lacks CAP_NET_ADMIN
  */
 struct expertmem_config {
 	char name[32];			/* NUL-terminated, padded with NUL */
-	__aligned_u64 limit;		/* bytes in regions, 0: default_limit */
+	__aligned_u64 limit;		/* bytes, 0: none */
 	__u32 flags;			/* EXPERTMEM_CONFIG_* */
 	__u32 reserved;
 };
 
 /* Pages never go to swap: captured traffic does not reach a disk. */
 #define EXPERTMEM_CONFIG_UNSWAPPABLE	(1U << 0)
+/* Keep the limit that the expert has: default_limit, or what an operator has set. */
+#define EXPERTMEM_CONFIG_DEFAULT_LIMIT	(1U << 1)
 
 /*
  * ALLOC - make a region.
@@ -133,12 +173,12 @@ struct expertmem_config {
  * far the region is to be able to grow in place, counted from its start: those
  * addresses are kept free until the region is freed. Without it, a region of 256 KiB
  * or more (every one in the huge window) is placed in the middle of a largest gap,
- * so that it can probably grow a lot; smaller ones are packed from the top of the
- * window. A granule on either side of a region stays unmapped.
+ * so that it can probably grow a lot; smaller ones take the lowest place that fits.
+ * A granule on either side of a region stays unmapped.
  *
  *	EINVAL		@size is zero; @room is not zero and below @size
  *	ENXIO		the window is not mapped
- *	EDQUOT		the expert's limit would be passed
+ *	EDQUOT		the expert's limit, or its user's, would be passed
  *	ENOSPC		no gap of that size in the window, or REGIONS_MAX reached
  *	ENOMEM		all experts' limit would be passed; out of memory;
  *			with POPULATE: not every page could be had
@@ -156,8 +196,9 @@ struct expertmem_alloc {
 
 #define EXPERTMEM_ALLOC_HUGE		(1U << 0)	/* in the huge window */
 /*
- * The pages exist on return, or the call fails: no fault fails later. With REALLOC,
- * the pages that are added.
+ * The pages exist on return, or the call fails: no fault fails later. They are mapped
+ * in the process that mapped the window, whoever calls, and count as its resident
+ * memory. With REALLOC, the pages that are added.
  */
 #define EXPERTMEM_ALLOC_POPULATE	(1U << 1)
 
@@ -182,7 +223,7 @@ struct expertmem_realloc {
 
 /*
  * FREE - give a region back. On return its addresses fault and its pages are
- * free, but for those that a device or a pipe still holds.
+ * free, but for pinned ones.
  *
  *	ENOENT		no region starts at @offset
  *	EBUSY		another thread is making, resizing or freeing this region
@@ -203,10 +244,10 @@ struct expertmem_free {
 /*
  * RECLAIM - take everything back, now, whatever the expert is doing.
  *
- * On return every page is free, but for those that a device or a pipe still
- * holds; a touch of a window faults, other calls fail with ESHUTDOWN. Reclaiming
- * again succeeds and returns zeros. With EFAULT for the result the memory is back
- * nevertheless.
+ * On return every page is free, but for pinned ones; a touch of a window faults,
+ * other calls fail with ESHUTDOWN. Reclaiming again succeeds and returns zeros. With
+ * EFAULT for the result the memory is back nevertheless. Page tables of the windows
+ * stay until they are unmapped: at most 4 KiB for every 2 MiB of a window's length.
  */
 struct expertmem_reclaim {
 	__aligned_u64 bytes;		/* out: in regions */
@@ -221,17 +262,18 @@ struct expertmem_stat {
 	__aligned_u64 id;		/* never reused while loaded */
 	char name[32];
 	__u32 state;			/* EXPERTMEM_STATE_* */
-	__u32 flags;			/* EXPERTMEM_CONFIG_* */
+	__u32 flags;			/* EXPERTMEM_CONFIG_UNSWAPPABLE or 0 */
 	__aligned_u64 limit;		/* bytes, 0: none */
 	__aligned_u64 regions;
 	__aligned_u64 committed;	/* bytes in regions */
 	__aligned_u64 resident;		/* bytes in memory; not what is in swap */
-	__aligned_u64 peak;		/* most bytes committed ever */
+	__aligned_u64 peak;		/* most bytes committed and pinned ever */
 	__aligned_u64 refused;		/* calls refused for memory */
 	__aligned_u64 reclaimed;	/* bytes that were in regions when reclaimed */
 	__u32 cause;			/* EXPERTMEM_CAUSE_*, once reclaimed */
 	__u32 reserved0;
-	__aligned_u64 reserved[8];
+	__aligned_u64 pinned;		/* bytes of freed pages that somebody still holds */
+	__aligned_u64 reserved[7];
 };
 
 enum expertmem_state {
@@ -243,7 +285,7 @@ enum expertmem_state {
 
 enum expertmem_cause {
 	EXPERTMEM_CAUSE_NONE,
-	EXPERTMEM_CAUSE_DETACH,		/* the last window was unmapped */
+	EXPERTMEM_CAUSE_DETACH,		/* the last window was unmapped, or its process died */
 	EXPERTMEM_CAUSE_RECLAIM,	/* RECLAIM, the ioctl */
 	EXPERTMEM_CAUSE_OPERATOR,	/* RECLAIM, by netlink */
 };
@@ -254,8 +296,8 @@ enum expertmem_cause {
  * Windows do not survive fork(). A child that is to have its parent's memory opens
  * an expert of its own, maps windows at the addresses of its parent's, and calls
  * COPY on the new expert, the destination, before the parent runs on. @fd is the
- * parent's expert, the source. To hold that descriptor is all the right that it
- * takes to read the source's memory: hand it to nobody who must not.
+ * parent's expert, the source. To hold that descriptor, opened O_RDWR, is all the
+ * right that it takes to read the source's memory: hand it to nobody who must not.
  *
  * The destination has no region before, and afterwards every region of the source:
  * at the same offset, of the same size and room, with the same bytes. Pages that the
@@ -272,13 +314,13 @@ enum expertmem_cause {
  *
  * After an error, the destination has nothing of it.
  *
- *	EBADF		@fd is not open
+ *	EBADF		@fd is not open, or was opened O_RDONLY
  *	EINVAL		@fd is not an expert, or the same one
  *	EBUSY		the destination has a region, or gets one by ALLOC or another
  *			COPY where this one needs the place
  *	ENXIO		a window in which the source has a region is not mapped
  *	ENOSPC		that window is too short
- *	EDQUOT		the destination's limit would be passed
+ *	EDQUOT		the destination's limit, or its user's, would be passed
  *	ENOMEM		all experts' limit would be passed; out of memory
  *	EIO		a page of the source cannot be read: swap device, bad memory
  *	EINTR		the caller was killed
@@ -311,8 +353,9 @@ struct expertmem_copy {
  * is there in the initial network namespace only.
  *
  * Everybody may read the totals, and the experts that they opened; TERMINATE, RECLAIM and
- * SET of these are theirs, too. With CAP_NET_ADMIN in the initial user namespace the same
- * goes for all experts, and for EVENTS.
+ * lowering the limit of these are theirs, too. With CAP_NET_ADMIN in the initial user
+ * namespace the same goes for all experts, and for raising limits and EVENTS. Both whoever
+ * opened the socket and whoever sends must have the right; in a dump, whoever reads as well.
  *
  * An expert is named by its ID, which is never used again while the module is loaded. Pids
  * are those that the reader sees, 0 where it does not see the process; in events, those of
@@ -322,8 +365,9 @@ struct expertmem_copy {
  * Errors common to all requests:
  *
  *	EINVAL		an attribute is missing, unknown or malformed
- *	EPERM		the expert was opened by someone else (or, joining EVENTS,
- *			CAP_NET_ADMIN is missing)
+ *	EPERM		the expert was opened by someone else, or the limit would be
+ *			raised, and CAP_NET_ADMIN is missing; joining EVENTS, as well
+ *	EINTR		a signal came; a RECLAIM that has begun goes on
  *	ENOENT		there is no expert with this ID, or it has just been released
  *	EOPNOTSUPP	there is no such command, or it is one for a dump only, or for none
  */
@@ -336,13 +380,15 @@ struct expertmem_copy {
  *		which experts were opened or released is marked NLM_F_DUMP_INTR.
  * REGION_GET	a dump only: the regions of the expert with this ID, as REGION_*
  * EXPERT_SET	LIMIT of the expert with this ID; 0: none. It may be below what the expert
- *		has: then it gets no more, and loses nothing.
+ *		has: then it gets no more, and loses nothing. Whoever opened the expert may
+ *		lower its limit; raising it needs CAP_NET_ADMIN.
  * TERMINATE	as EXPERTMEM_IOC_TERMINATE
  * RECLAIM	as EXPERTMEM_IOC_RECLAIM; replies with ID, FREED_BYTES, FREED_RESIDENT and
  *		FREED_REGIONS
  * STATS_GET	the module's totals, as STATS_*
- * EVENT	sent to the group EVENTS: EVENT and all that EXPERT_GET has. What cannot be
- *		sent for want of memory is lost; listeners then get ENOBUFS.
+ * EVENT	sent to the group EVENTS: EVENT, SUPPRESSED and all that EXPERT_GET has. What
+ *		cannot be sent for want of memory is lost; listeners then get ENOBUFS. Each
+ *		user but root has a budget of events; what passes it is counted in SUPPRESSED.
  */
 enum expertmem_cmd {
 	EXPERTMEM_CMD_EXPERT_GET = 1,
@@ -371,7 +417,7 @@ enum expertmem_a_expert {
 	EXPERTMEM_A_EXPERT_REGIONS,	/* u64 */
 	EXPERTMEM_A_EXPERT_COMMITTED,	/* u64, in regions */
 	EXPERTMEM_A_EXPERT_RESIDENT,	/* u64, in memory */
-	EXPERTMEM_A_EXPERT_PEAK,	/* u64, most committed ever */
+	EXPERTMEM_A_EXPERT_PEAK,	/* u64, most committed and pinned ever */
 	EXPERTMEM_A_EXPERT_LIMIT,	/* u64, 0: none */
 	EXPERTMEM_A_EXPERT_REFUSED,	/* u64, calls refused for memory */
 	EXPERTMEM_A_EXPERT_CAUSE,	/* u32, enum expertmem_cause; once reclaimed */
@@ -380,6 +426,8 @@ enum expertmem_a_expert {
 	EXPERTMEM_A_EXPERT_FREED_RESIDENT,	/* u64, of these, in memory */
 	EXPERTMEM_A_EXPERT_FREED_REGIONS,	/* u64 */
 	EXPERTMEM_A_EXPERT_EVENT,	/* u32, enum expertmem_event */
+	EXPERTMEM_A_EXPERT_PINNED,	/* u64, of freed pages that somebody still holds */
+	EXPERTMEM_A_EXPERT_SUPPRESSED,	/* u64, as STATS_SUPPRESSED_EVENTS; events only */
 
 	__EXPERTMEM_A_EXPERT_MAX,
 	EXPERTMEM_A_EXPERT_MAX = __EXPERTMEM_A_EXPERT_MAX - 1
@@ -399,7 +447,7 @@ enum expertmem_a_region {
 
 enum expertmem_a_stats {
 	EXPERTMEM_A_STATS_PAD = 1,
-	EXPERTMEM_A_STATS_EXPERTS,	/* u32, open now */
+	EXPERTMEM_A_STATS_EXPERTS,	/* u32, open now, without reclaimed ones */
 	EXPERTMEM_A_STATS_MAX_EXPERTS,	/* u32, 0: any number */
 	EXPERTMEM_A_STATS_OPENED,	/* u64, experts since the module was loaded */
 	EXPERTMEM_A_STATS_REGIONS,	/* u64 */
@@ -414,6 +462,10 @@ enum expertmem_a_stats {
 	EXPERTMEM_A_STATS_OPERATOR,	/* u64 */
 	EXPERTMEM_A_STATS_FREED_BYTES,	/* u64, by reclaims */
 	EXPERTMEM_A_STATS_LOST_EVENTS,	/* u64, that could not be sent */
+	EXPERTMEM_A_STATS_PINNED,	/* u64, of freed pages that somebody still holds */
+	EXPERTMEM_A_STATS_UID_LIMIT,	/* u64, bytes of one user's experts, 0: none */
+	EXPERTMEM_A_STATS_UID_MAX_EXPERTS,	/* u32, of one user, 0: any number */
+	EXPERTMEM_A_STATS_SUPPRESSED_EVENTS,	/* u64, that passed their user's budget */
 
 	__EXPERTMEM_A_STATS_MAX,
 	EXPERTMEM_A_STATS_MAX = __EXPERTMEM_A_STATS_MAX - 1

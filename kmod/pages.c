@@ -1,0 +1,424 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The pages of a window's file: making, mapping, copying, counting and giving them back.
+ */
+#include <linux/fs.h>
+#include <linux/highmem.h>
+#include <linux/list.h>
+#include <linux/memcontrol.h>
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/pid.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+#include <linux/shmem_fs.h>
+#include <linux/sizes.h>
+#include <linux/xarray.h>
+
+#include "compat.h"
+#include "expertmem.h"
+
+/**
+ * expertmem_page_get() - have a page of a window's file
+ * @mapping: of the file
+ * @index: the page's index in it
+ * @gfp: how to allocate the page where there is none
+ *
+ * Context: invalidate_lock held; may sleep.
+ * Return: the page, locked, with a reference; -ENOMEM; -EIO where it cannot be read.
+ */
+struct page *expertmem_page_get(struct address_space *mapping, pgoff_t index, gfp_t gfp)
+{
+	struct page *page;
+
+	for (;;) {
+		page = shmem_read_mapping_page_gfp(mapping, index, gfp);
+		if (IS_ERR(page))
+			return page;
+		lock_page(page);
+		if (page_folio(page)->mapping == mapping)
+			return page;
+		/* swapped out before it could be locked */
+		unlock_page(page);
+		put_page(page);
+	}
+}
+
+/* Running out of memory in a call is an error, not a reason to kill anyone. */
+static gfp_t call_gfp(struct address_space *mapping)
+{
+	return mapping_gfp_mask(mapping) | __GFP_RETRY_MAYFAIL | __GFP_NOWARN;
+}
+
+/* Have the page at @index, in a busy region: locked, or the error for the caller. */
+static struct page *make_page(struct expertmem_window *window, pgoff_t index)
+{
+	struct address_space *mapping = window->file->f_mapping;
+	struct page *page;
+
+	if (fatal_signal_pending(current))
+		return ERR_PTR(-EINTR);
+
+	filemap_invalidate_lock_shared(mapping);
+	if (READ_ONCE(window->state) == WINDOW_GONE) {
+		page = ERR_PTR(-ESHUTDOWN);
+	} else {
+		page = expertmem_page_get(mapping, index, call_gfp(mapping));
+		if (IS_ERR(page))
+			page = ERR_PTR(-ENOMEM);
+	}
+	filemap_invalidate_unlock_shared(mapping);
+	return page;
+}
+
+/* A clean page of a shmem file may be dropped, for it reads as zero. */
+static void keep_page(struct page *page)
+{
+	folio_mark_dirty(page_folio(page));
+	unlock_page(page);
+	put_page(page);
+}
+
+/* How many pages its folio, to which there is a reference, has from that page on. */
+static unsigned long pages_from(struct page *page)
+{
+	struct folio *folio = page_folio(page);
+
+	return folio_nr_pages(folio) - folio_page_idx(folio, page);
+}
+
+/*
+ * The mm that shows a window, with a reference; NULL where its process has ended. Another
+ * process that has the descriptor may work on the regions, too.
+ */
+static struct mm_struct *owner_mm(const struct expertmem_window *window)
+{
+	struct task_struct *task = get_pid_task(window->mapper, PIDTYPE_TGID);
+	struct mm_struct *mm = task ? get_task_mm(task) : NULL;
+
+	if (task)
+		put_task_struct(task);
+	if (mm && mm != window->mm) {
+		mmput(mm);
+		mm = NULL;
+	}
+	return mm;
+}
+
+/* Make pages; what is allocated is charged to the memory cgroup that is active. */
+static int make_pages(struct expertmem_window *window, pgoff_t first, unsigned long pages)
+{
+	pgoff_t index = first;
+	struct page *page;
+
+	while (index < first + pages) {
+		page = make_page(window, index);
+		if (IS_ERR(page))
+			return PTR_ERR(page);
+		index += pages_from(page);
+		keep_page(page);
+		cond_resched();
+	}
+	return 0;
+}
+
+/**
+ * expertmem_window_populate() - make pages exist
+ * @window: the window
+ * @first: device page offset
+ * @pages: how many, all of one busy region
+ *
+ * Context: no lock held; may sleep.
+ * Return: 0, -ENOMEM, -EINTR where the caller is being killed, -ESHUTDOWN where the
+ *	window went meanwhile. What was paged in before an error stays.
+ */
+int expertmem_window_populate(struct expertmem_window *window, pgoff_t first,
+			      unsigned long pages)
+{
+	struct mem_cgroup *memcg, *old;
+	struct mm_struct *mm;
+	int err;
+
+	if (likely(current->mm == window->mm))
+		return make_pages(window, first, pages);
+	mm = owner_mm(window);
+	if (!mm)
+		return -ESHUTDOWN;
+	memcg = get_mem_cgroup_from_mm(mm);
+	old = set_active_memcg(memcg);
+	err = make_pages(window, first, pages);
+	set_active_memcg(old);
+	mem_cgroup_put(memcg);
+	mmput(mm);
+	return err;
+}
+
+/* The page at @index, and those that one fault of the mm maps along with it. */
+static unsigned long step_at(struct address_space *mapping, pgoff_t index)
+{
+	unsigned long around = SZ_64K >> PAGE_SHIFT;
+	unsigned long folio = 1UL << xa_get_order(&mapping->i_pages, index);
+
+	return max(folio, around) - (index & (max(folio, around) - 1));
+}
+
+/**
+ * expertmem_window_map() - map pages that are there, in the process that shows the window
+ * @window: the window
+ * @first: device page offset
+ * @pages: how many, all of one region whose gate is open
+ *
+ * They are resident for the mm and its OOM killer from then on. What cannot be mapped is left
+ * to a later touch.
+ *
+ * Context: no lock held; may sleep.
+ */
+void expertmem_window_map(struct expertmem_window *window, pgoff_t first, unsigned long pages)
+{
+	struct address_space *mapping = window->file->f_mapping;
+	struct mm_struct *mm = owner_mm(window);
+	unsigned int flags = mm == current->mm ? 0 : FAULT_FLAG_REMOTE;
+	unsigned long index = first;
+	unsigned long address;
+	void *entry;
+	int err = 0;
+
+	if (!mm)
+		return;
+	while (!err && !fatal_signal_pending(current)) {
+		entry = xa_find(&mapping->i_pages, &index, first + pages - 1, XA_PRESENT);
+		if (!entry)
+			break;
+		if (xa_is_value(entry)) {
+			index++;
+			continue;
+		}
+		address = window->address + ((index - window->first) << PAGE_SHIFT);
+		mmap_read_lock(mm);
+		/* a read fault maps what is around it, writable in a shared mapping */
+		err = fixup_user_fault(mm, address, flags, NULL);
+		mmap_read_unlock(mm);
+		index += step_at(mapping, index);
+		cond_resched();
+	}
+	mmput(mm);
+}
+
+/*
+ * The next page that is there, in memory or in swap, from @index to @last; sets @index.
+ * NULL: none is left, or the region there has gone. A page that madvise() removes
+ * between the two looks comes back, filled with zeros: as if it were touched.
+ */
+static struct page *next_page(struct expertmem_window *window, unsigned long *index,
+			      pgoff_t last)
+{
+	struct address_space *mapping = window->file->f_mapping;
+	struct page *page = NULL;
+	pgoff_t first, end;
+
+	filemap_invalidate_lock_shared(mapping);
+	if (READ_ONCE(window->state) == WINDOW_GONE) {
+		page = ERR_PTR(-ESHUTDOWN);
+	} else if (xa_find(&mapping->i_pages, index, last, XA_PRESENT) &&
+		   expertmem_region_gate(window, *index, &first, &end)) {
+		page = shmem_read_mapping_page_gfp(mapping, *index, call_gfp(mapping));
+		if (IS_ERR(page) && page != ERR_PTR(-ENOMEM))
+			page = ERR_PTR(-EIO);
+	}
+	filemap_invalidate_unlock_shared(mapping);
+	return page;
+}
+
+/* A page that is known to be bad is not read: that is fatal to more than the caller. */
+static int copy_pages(struct page *to, struct page *from, unsigned long pages)
+{
+	struct folio *dst = page_folio(to), *src = page_folio(from);
+	unsigned long d = folio_page_idx(dst, to), s = folio_page_idx(src, from);
+
+	for (; pages; pages--) {
+		to = folio_page(dst, d++);
+		from = folio_page(src, s++);
+		if (PageHWPoison(from))
+			return -EIO;
+		flush_dcache_page(from);
+		copy_highpage(to, from);
+		flush_dcache_page(to);
+	}
+	return 0;
+}
+
+/**
+ * expertmem_window_copy() - copy what is there of a region of another window
+ * @to: the window
+ * @from: the other window; its region may be freed meanwhile
+ * @first: device page offset, in both
+ * @pages: how many, all of one busy region in @to
+ * @copied: increased by how many pages were copied
+ *
+ * Context: no lock held; may sleep.
+ * Return: 0; as expertmem_window_populate(), of either window; -EIO where a page cannot
+ *	be read. What was copied before an error stays.
+ */
+int expertmem_window_copy(struct expertmem_window *to, struct expertmem_window *from,
+			  pgoff_t first, unsigned long pages, unsigned long *copied)
+{
+	pgoff_t last = first + pages - 1;
+	unsigned long index = first;
+	struct page *page, *source;
+	unsigned long n;
+	int err;
+
+	while (index <= last) {
+		source = next_page(from, &index, last);
+		if (IS_ERR_OR_NULL(source))
+			return PTR_ERR_OR_ZERO(source);
+		page = make_page(to, index);
+		if (IS_ERR(page)) {
+			put_page(source);
+			return PTR_ERR(page);
+		}
+		n = min3(pages_from(source), pages_from(page), last - index + 1);
+		err = copy_pages(page, source, n);
+		keep_page(page);
+		put_page(source);
+		if (err)
+			return err;
+		*copied += n;
+		index += n;
+		cond_resched();
+	}
+	return 0;
+}
+
+/**
+ * expertmem_window_truncate() - give pages back and unmap them
+ * @window: the window
+ * @first: device page offset
+ * @pages: how many; the gate must be closed for all of them, and
+ *	expertmem_window_wait_for_faults() have returned since
+ *
+ * Pages that somebody else holds are charged to the expert as pinned.
+ *
+ * Context: mmap_lock and expert->reclaim_lock may be held; takes expert->pins_lock; may
+ *	sleep.
+ */
+void expertmem_window_truncate(struct expertmem_window *window, pgoff_t first,
+			       unsigned long pages)
+{
+	struct address_space *mapping = window->file->f_mapping;
+	struct expertmem *expert = window->expert;
+	pgoff_t last = first + pages - 1;
+	unsigned long index = first;
+	struct folio *held;
+	LIST_HEAD(pins);
+
+	/* Freeing what was never touched is common, and cheap. */
+	if (!xa_find(&mapping->i_pages, &index, last, XA_PRESENT))
+		return;
+	first = max(first, round_down(index, window->granule));
+	unmap_mapping_pages(mapping, first, last - first + 1, false);
+
+	index = first;
+	held = expertmem_next_held(mapping, &index, last);
+	if (held) {
+		folio_put(held);
+		mutex_lock(&expert->pins_lock);
+		expertmem_pins_collect(window, first, last, &pins);
+	}
+	shmem_truncate_range(mapping->host, (loff_t)first << PAGE_SHIFT,
+			     ((loff_t)(last + 1) << PAGE_SHIFT) - 1);
+	if (held) {
+		expertmem_pins_settle(expert, &pins);
+		mutex_unlock(&expert->pins_lock);
+	}
+}
+
+/**
+ * expertmem_punch_hole() - give pages of a window back, and leave the regions as they are
+ * @file: the window's file
+ * @offset: where to begin, bytes
+ * @len: how much, bytes
+ *
+ * Pages of a region are charged whether they are there or not. Those that somebody else holds
+ * would then be charged to nobody: they stay where they are.
+ *
+ * Context: may sleep.
+ * Return: 0, or -EBUSY where somebody holds a page; nothing has changed then.
+ */
+long expertmem_punch_hole(struct file *file, loff_t offset, loff_t len)
+{
+	struct address_space *mapping = file->f_mapping;
+	pgoff_t first = DIV_ROUND_UP_ULL(offset, PAGE_SIZE);
+	pgoff_t end = (offset + len) >> PAGE_SHIFT;
+	struct folio *held = NULL;
+	pgoff_t index = first;
+
+	filemap_invalidate_lock(mapping);
+	if (first < end) {
+		unmap_mapping_pages(mapping, first, end - first, false);
+		/* unmapping has filled batches, which hold pages */
+		expertmem_drain_lru();
+		held = expertmem_next_held(mapping, &index, end - 1);
+	}
+	if (held)
+		folio_put(held);
+	else
+		shmem_truncate_range(mapping->host, offset, offset + len - 1);
+	filemap_invalidate_unlock(mapping);
+	return held ? -EBUSY : 0;
+}
+
+/**
+ * expertmem_window_resident() - what a window has in memory
+ * @window: the window
+ *
+ * Context: expert->lock held.
+ * Return: pages.
+ */
+unsigned long expertmem_window_resident(const struct expertmem_window *window)
+{
+	lockdep_assert_held(&window->expert->lock);
+	return window->file ? READ_ONCE(window->file->f_mapping->nrpages) : 0;
+}
+
+/**
+ * expertmem_window_resident_in() - what a part of a window has in memory
+ * @window: the window
+ * @first: device page offset
+ * @pages: how many to look at
+ *
+ * Context: a reference to the expert held; takes expert->lock; may sleep.
+ * Return: resident pages; a racy estimate.
+ */
+unsigned long expertmem_window_resident_in(struct expertmem_window *window,
+					   pgoff_t first, unsigned long pages)
+{
+	XA_STATE(xas, NULL, first);
+	unsigned long resident = 0;
+	struct file *file;
+	void *entry;
+
+	mutex_lock(&window->expert->lock);
+	file = window->file ? get_file(window->file) : NULL;
+	mutex_unlock(&window->expert->lock);
+	if (!file)
+		return 0;
+
+	xas.xa = &file->f_mapping->i_pages;
+	rcu_read_lock();
+	xas_for_each(&xas, entry, first + pages - 1) {
+		/* neither a node that has just gone nor a page in swap */
+		if (!xas_retry(&xas, entry) && !xa_is_value(entry))
+			resident += 1UL << xa_get_order(xas.xa, xas.xa_index);
+		if (need_resched()) {
+			xas_pause(&xas);
+			rcu_read_unlock();
+			cond_resched();
+			rcu_read_lock();
+		}
+	}
+	rcu_read_unlock();
+	fput(file);
+	return min(resident, pages);
+}

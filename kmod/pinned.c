@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Pinned pages: pages of freed regions that a pipe, a socket or a device still holds.
+ *
+ * Before a range is truncated its gate is closed and it is unmapped, so that nobody can take
+ * a new reference to its pages but the mm itself, for moments. A folio with more references
+ * than its place in the file and on the LRU lists explain is therefore held by somebody. It
+ * gets a struct pin, with a reference of our own, and is truncated like all others; while
+ * somebody else still refers to it afterwards, it stays charged.
+ *
+ * Truncations of one range can run side by side (FREE and reclaim). Collecting, truncating
+ * and settling is one critical section of expert->pins_lock, or each would take the
+ * reference of the other for a foreign one.
+ */
+#include <linux/cpu.h>
+#include <linux/jiffies.h>
+#include <linux/ktime.h>
+#include <linux/list.h>
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/workqueue.h>
+#include <linux/xarray.h>
+
+#include "compat.h"
+#include "expertmem.h"
+
+/**
+ * struct pin - a folio that may be, or is, pinned
+ * @link: in the list of a truncation, then in expert->pins
+ * @folio: the folio, with a reference
+ */
+struct pin {
+	struct list_head link;
+	struct folio *folio;
+};
+
+/* Experts with a non-empty list of pins; each has a reference while it is in here. */
+static LIST_HEAD(holders);
+static DEFINE_SPINLOCK(holders_lock);
+
+static bool drain_all;	/* a CPU's LRU batch may hold a folio that was pinned since the last look */
+
+static void look_again(struct work_struct *work);
+static DECLARE_DELAYED_WORK(look_again_work, look_again);
+
+/**
+ * expertmem_drain_lru() - empty this CPU's batches of folios that change their LRU list
+ *
+ * A batch has a reference to each of its folios. Releasing any batch empties all of the CPU.
+ *
+ * Context: may sleep.
+ */
+void expertmem_drain_lru(void)
+{
+	struct page *page = alloc_page(GFP_KERNEL);
+	struct folio_batch batch;
+
+	if (!page)
+		return;
+	folio_batch_init(&batch);
+	folio_batch_add(&batch, page_folio(page));
+	folio_batch_release(&batch);
+}
+
+static long drain_lru(void *unused)
+{
+	expertmem_drain_lru();
+	return 0;
+}
+
+/*
+ * A folio that is not on an LRU list is on its way there, or was taken off for a moment:
+ * whoever moves it has one reference.
+ */
+static bool is_held(const struct folio *folio, int expected)
+{
+	return folio_ref_count(folio) > expected + !folio_test_lru((struct folio *)folio);
+}
+
+/**
+ * expertmem_next_held() - find a folio in a window's file that somebody holds
+ * @mapping: of the file
+ * @index: where to begin; receives the index behind what is found
+ * @last: last index; a folio that reaches past it is left out
+ *
+ * Context: gate closed, or invalidate_lock held exclusively; range unmapped; may sleep.
+ * Return: the folio, with a reference; NULL: no more.
+ */
+struct folio *expertmem_next_held(struct address_space *mapping, pgoff_t *index, pgoff_t last)
+{
+	XA_STATE(xas, &mapping->i_pages, *index);
+	struct folio *folio;
+
+	rcu_read_lock();
+	xas_for_each(&xas, folio, last) {
+		if (xas_retry(&xas, folio) || xa_is_value(folio))
+			continue;
+		if (likely(!is_held(folio, folio_nr_pages(folio)))) {
+			if (need_resched()) {
+				xas_pause(&xas);
+				rcu_read_unlock();
+				cond_resched();
+				rcu_read_lock();
+			}
+			continue;
+		}
+		if (!folio_try_get(folio))
+			continue;	/* it has just been freed */
+		if (folio == xas_reload(&xas) && folio->index >= *index &&
+		    folio->index + folio_nr_pages(folio) - 1 <= last) {
+			rcu_read_unlock();
+			*index = folio->index + folio_nr_pages(folio);
+			return folio;
+		}
+		folio_put(folio);
+	}
+	rcu_read_unlock();
+	return NULL;
+}
+
+/**
+ * expertmem_pins_collect() - list the folios of a range that may be pinned
+ * @window: the window
+ * @first: first page of the range, index in the file
+ * @last: last page of the range
+ * @pins: receives the list
+ *
+ * Context: expert->pins_lock held; as expertmem_next_held().
+ */
+void expertmem_pins_collect(struct expertmem_window *window, pgoff_t first, pgoff_t last,
+			    struct list_head *pins)
+{
+	struct folio *folio;
+	struct pin *pin;
+
+	lockdep_assert_held(&window->expert->pins_lock);
+	/* unmapping has filled the batches of this CPU */
+	expertmem_drain_lru();
+	while (first <= last) {
+		folio = expertmem_next_held(window->file->f_mapping, &first, last);
+		if (!folio)
+			return;
+		/* FREE and the end of a process cannot fail for want of a few bytes. */
+		pin = kmalloc(sizeof(*pin), GFP_KERNEL_ACCOUNT | __GFP_NOFAIL);
+		pin->folio = folio;
+		list_add_tail(&pin->link, pins);
+		cond_resched();
+	}
+}
+
+/* Free the pins whose folio nobody else holds any more. Returns the number of their pages. */
+static unsigned long drop_pins(struct list_head *pins)
+{
+	unsigned long pages = 0;
+	struct pin *pin, *next;
+
+	list_for_each_entry_safe(pin, next, pins, link) {
+		if (!is_held(pin->folio, 1)) {
+			pages += folio_nr_pages(pin->folio);
+			list_del(&pin->link);
+			folio_put(pin->folio);
+			kfree(pin);
+		}
+		cond_resched();
+	}
+	return pages;
+}
+
+static void start_looking(unsigned long delay)
+{
+	queue_delayed_work(expertmem_workqueue, &look_again_work, delay);
+}
+
+/**
+ * expertmem_pins_settle() - keep and charge those of a list that are pinned
+ * @expert: the expert
+ * @pins: from expertmem_pins_collect(); truncated since; empty afterwards
+ *
+ * Context: expert->pins_lock held; may sleep.
+ */
+void expertmem_pins_settle(struct expertmem *expert, struct list_head *pins)
+{
+	unsigned long pages = 0;
+	struct pin *pin;
+
+	lockdep_assert_held(&expert->pins_lock);
+	drop_pins(pins);
+	if (list_empty(pins))
+		return;
+
+	list_for_each_entry(pin, pins, link)
+		pages += folio_nr_pages(pin->folio);
+	expertmem_charge_pinned(expert, pages);
+
+	if (list_empty(&expert->pins)) {
+		kref_get(&expert->ref);
+		spin_lock(&holders_lock);
+		list_add_tail(&expert->holder, &holders);
+		spin_unlock(&holders_lock);
+	}
+	list_splice_init(pins, &expert->pins);
+	WRITE_ONCE(drain_all, true);
+	start_looking(HZ);
+}
+
+static void check_pins(struct expertmem *expert)
+{
+	bool last;
+
+	lockdep_assert_held(&expert->pins_lock);
+	if (list_empty(&expert->pins))
+		return;
+	expertmem_uncharge_pinned(expert, drop_pins(&expert->pins));
+	last = list_empty(&expert->pins);
+	if (last) {
+		spin_lock(&holders_lock);
+		list_del_init(&expert->holder);
+		spin_unlock(&holders_lock);
+		/* not the last reference: the caller has one */
+		expertmem_put(expert);
+	}
+}
+
+/**
+ * expertmem_pins_check() - uncharge the pinned pages that have been let go
+ * @expert: the expert, to which the caller has a reference
+ *
+ * While a truncation of this expert is under way nothing is done, and nobody waits.
+ *
+ * Context: process context; no lock of the expert's held.
+ */
+void expertmem_pins_check(struct expertmem *expert)
+{
+	if (!atomic_long_read(&expert->pinned) || !mutex_trylock(&expert->pins_lock))
+		return;
+	check_pins(expert);
+	mutex_unlock(&expert->pins_lock);
+}
+
+static struct expertmem *next_holder(struct list_head *todo)
+{
+	struct expertmem *expert;
+
+	spin_lock(&holders_lock);
+	expert = list_first_entry_or_null(todo, struct expertmem, holder);
+	if (expert) {
+		kref_get(&expert->ref);
+		list_move_tail(&expert->holder, &holders);
+	}
+	spin_unlock(&holders_lock);
+	return expert;
+}
+
+/*
+ * Whoever lets go of a page does not tell us. Looking takes at most a thirtieth of the time
+ * of one CPU, however many pages are pinned.
+ */
+static void look_again(struct work_struct *work)
+{
+	u64 start = ktime_get_ns();
+	struct expertmem *expert;
+	LIST_HEAD(todo);
+	bool more;
+	int cpu;
+
+	if (READ_ONCE(drain_all)) {
+		WRITE_ONCE(drain_all, false);
+		cpus_read_lock();
+		for_each_online_cpu(cpu)
+			work_on_cpu(cpu, drain_lru, NULL);
+		cpus_read_unlock();
+	}
+	spin_lock(&holders_lock);
+	list_splice_init(&holders, &todo);
+	spin_unlock(&holders_lock);
+	while ((expert = next_holder(&todo))) {
+		expertmem_pins_check(expert);
+		expertmem_put(expert);
+		cond_resched();
+	}
+	spin_lock(&holders_lock);
+	more = !list_empty(&holders);
+	spin_unlock(&holders_lock);
+	if (more)
+		start_looking(max_t(unsigned long, HZ,
+				    nsecs_to_jiffies((ktime_get_ns() - start) * 30)));
+}
+
+/**
+ * expertmem_pins_destroy() - forget all pins
+ *
+ * The pages are whoever's who still holds them.
+ *
+ * Context: the module is being unloaded; no expert is open.
+ */
+void expertmem_pins_destroy(void)
+{
+	struct expertmem *expert;
+	struct pin *pin, *next;
+
+	cancel_delayed_work_sync(&look_again_work);
+	while ((expert = next_holder(&holders))) {
+		mutex_lock(&expert->pins_lock);
+		list_for_each_entry_safe(pin, next, &expert->pins, link) {
+			folio_put(pin->folio);
+			kfree(pin);
+		}
+		INIT_LIST_HEAD(&expert->pins);
+		mutex_unlock(&expert->pins_lock);
+		spin_lock(&holders_lock);
+		list_del_init(&expert->holder);
+		spin_unlock(&holders_lock);
+		expertmem_put(expert);	/* of the list */
+		expertmem_put(expert);
+	}
+}
