@@ -254,20 +254,27 @@ static void start_dump(struct netlink_callback *cb)
 	cb->args[ARG_OPERATOR] = sender_of(cb->skb).operator;
 }
 
-/* May this message of a dump be about that expert? */
-static bool may_dump(const struct netlink_callback *cb, const struct expertmem *expert)
-{
-	const struct party parties[] = {
-		opener_of(cb->skb),
-		{ NETLINK_CB(cb->skb).creds.uid, cb->args[ARG_OPERATOR] },
-		reader(),
-	};
-	int i;
+struct dump_parties {
+	struct party opener;
+	struct party sender;
+	struct party reader;
+};
 
-	for (i = 0; i < ARRAY_SIZE(parties); i++)
-		if (!is_entitled(&parties[i], expert))
-			return false;
-	return true;
+static struct dump_parties dump_parties(const struct netlink_callback *cb)
+{
+	return (struct dump_parties) {
+		.opener	= opener_of(cb->skb),
+		.sender	= { NETLINK_CB(cb->skb).creds.uid, cb->args[ARG_OPERATOR] },
+		.reader	= reader(),
+	};
+}
+
+/* May a message of a dump be about that expert? */
+static bool may_dump(const struct dump_parties *parties, const struct expertmem *expert)
+{
+	return is_entitled(&parties->opener, expert) &&
+	       is_entitled(&parties->sender, expert) &&
+	       is_entitled(&parties->reader, expert);
 }
 
 static int expert_get_start(struct netlink_callback *cb)
@@ -300,13 +307,14 @@ static int dump_expert(struct sk_buff *skb, struct netlink_callback *cb,
 
 static int expert_get_dump(struct sk_buff *skb, struct netlink_callback *cb)
 {
+	const struct dump_parties parties = dump_parties(cb);
 	unsigned long id = cb->args[ARG_NEXT];
 	struct expertmem *expert;
 	int err = 0;
 
 	cb->seq = expertmem_generation();
 	for (; (expert = expertmem_next(&id)); id++) {
-		if (may_dump(cb, expert))
+		if (may_dump(&parties, expert))
 			err = dump_expert(skb, cb, expert);
 		expertmem_put(expert);
 		if (err)
@@ -355,6 +363,7 @@ static int dump_region(struct sk_buff *skb, struct netlink_callback *cb,
 
 static int region_get_dump(struct sk_buff *skb, struct netlink_callback *cb)
 {
+	const struct dump_parties parties = dump_parties(cb);
 	struct expertmem *expert = expertmem_find(region_get_id(cb));
 	struct expertmem_window *window;
 	struct expertmem_region region;
@@ -364,7 +373,7 @@ static int region_get_dump(struct sk_buff *skb, struct netlink_callback *cb)
 	/* It may vanish in the middle of the dump. */
 	if (!expert)
 		return 0;
-	if (!may_dump(cb, expert)) {
+	if (!may_dump(&parties, expert)) {
 		expertmem_put(expert);
 		return -EPERM;
 	}

@@ -77,7 +77,9 @@ static long drain_lru(void *unused)
  */
 static bool is_held(const struct folio *folio, int expected)
 {
-	return folio_ref_count(folio) > expected + !folio_test_lru((struct folio *)folio);
+	int refs = folio_ref_count(folio);
+
+	return refs > expected && refs > expected + !folio_test_lru((struct folio *)folio);
 }
 
 /**
@@ -98,15 +100,15 @@ struct folio *expertmem_next_held(struct address_space *mapping, pgoff_t *index,
 	xas_for_each(&xas, folio, last) {
 		if (xas_retry(&xas, folio) || xa_is_value(folio))
 			continue;
-		if (likely(!is_held(folio, folio_nr_pages(folio)))) {
-			if (need_resched()) {
-				xas_pause(&xas);
-				rcu_read_unlock();
-				cond_resched();
-				rcu_read_lock();
-			}
-			continue;
+		if (unlikely(need_resched())) {
+			xas_pause(&xas);
+			rcu_read_unlock();
+			cond_resched();
+			rcu_read_lock();
 		}
+		/* the most common case first: FREE is to cost no more for this loop */
+		if (likely(folio_ref_count(folio) == 1) || !is_held(folio, folio_nr_pages(folio)))
+			continue;
 		if (!folio_try_get(folio))
 			continue;	/* it has just been freed */
 		if (folio == xas_reload(&xas) && folio->index >= *index &&

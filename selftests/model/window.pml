@@ -5,6 +5,7 @@
  *	no page, in memory or in swap, is in the file once its region has been freed, the
  *	window detached, or reclaim has returned, to whichever of its callers
  *	who touches memory finds a page of the region that is there now
+ *	a page that somebody else holds when its range has been truncated is known as pinned
  *	nothing is used after it was freed; nobody waits for ever
  *
  * Which function of kmod/ each inline stands for is said above it. Processes:
@@ -13,7 +14,9 @@
  *	caller	a thread of the expert in ALLOC and FREE
  *	expert	the process: mmap, then munmap or its death
  *	host	RECLAIM, the ioctl; it has a descriptor
- *	netlink	RECLAIM by netlink; it has none, and finds the expert by its id
+ *	netlink	RECLAIM by netlink, and the worker that reclaims when a process has died: they
+ *		have no descriptor, but a reference to the expert
+ *	holder	a pipe or device that takes a page of the process, and lets go of it later
  *	vfs	the end of the device file, after its last reference
  *	swapper	the mm takes the page out, to swap
  *
@@ -46,6 +49,9 @@
 #ifndef SWAPS
 #define SWAPS	1
 #endif
+#ifndef HOLDERS
+#define HOLDERS	0	/* 1 at most */
+#endif
 
 #define PAGES	4	/* no more exist at a time */
 #define OBJECTS	3	/* of struct expertmem_region: the same */
@@ -70,7 +76,8 @@ typedef folio {
 	bool locked;
 	bool in_file;	/* folio->mapping is that of the window's file */
 	byte refs;	/* but for those of file and page table */
-	byte made_for	/* ghost: the region for which it was filled with zeros */
+	byte made_for;	/* ghost: the region for which it was filled with zeros */
+	bool pinned	/* there is a struct pin, which has a reference */
 };
 
 #define SWAPPED	14
@@ -98,7 +105,9 @@ typedef region {
 region regions[OBJECTS];
 byte rcu_readers;
 bool reclaim_lock;
+bool pins_lock;
 bool expert_lock;
+byte held = NONE;				/* the page that the holder has */
 bool found = true;				/* in the xarray of experts */
 bool released;
 byte kref = 1;
@@ -119,6 +128,7 @@ inline mutex_unlock(mutex)	{ assert(!destroyed); mutex = false }
 	byte victim = NONE;	\
 	byte mine = NONE;	\
 	byte seen = NONE;	\
+	byte pin = NONE;	\
 	bool open, err, retired, gone;
 
 /* folio_lock(), folio_unlock(), folio_put() */
@@ -221,10 +231,23 @@ inline locked_page()
 	od
 }
 
-/* window_map_pages(): what is there already, without the invalidate_lock */
+/* window_map_pages(): what is there already; it does not wait for the invalidate_lock */
 inline window_map_pages()
 {
-	gate();
+#ifdef BREAK_MAPPING_HOLDS_THE_INVALIDATE_LOCK
+	retired = true;		/* borrowed: there was no one to wait for */
+#else
+	atomic {
+		if
+		:: !invalidate_lock.writer -> invalidate_lock.readers++; retired = true
+		:: else
+		fi
+	}
+#endif
+	if
+	:: retired -> gate()
+	:: else
+	fi;
 	if
 	:: open && slot < PAGES ->
 		d_step {
@@ -245,7 +268,13 @@ inline window_map_pages()
 		fi
 	:: else
 	fi;
-	open = false
+#ifndef BREAK_MAPPING_HOLDS_THE_INVALIDATE_LOCK
+	if
+	:: retired -> up_read(invalidate_lock)
+	:: else
+	fi;
+#endif
+	d_step { open = false; retired = false }
 }
 
 /* window_fault(), and finish_fault() after it */
@@ -302,6 +331,31 @@ inline touch()
 	fi
 }
 
+/* expertmem_pins_collect(): nobody but a fault can have got a page since it was unmapped */
+inline collect()
+{
+	d_step {
+		if
+		:: slot < PAGES && (pages[slot].refs || pte == slot) ->
+			pin = slot;
+			pages[pin].refs++
+		:: else
+		fi
+	}
+}
+
+/* expertmem_pins_settle(): whoever has the page now is no fault */
+inline settle()
+{
+	d_step {
+		if
+		:: pages[pin].refs > 1 -> pages[pin].pinned = true
+		:: else -> pages[pin].refs--
+		fi;
+		pin = NONE
+	}
+}
+
 /* expertmem_window_truncate() */
 inline window_truncate()
 {
@@ -309,6 +363,22 @@ inline window_truncate()
 	:: slot == NONE
 	:: else ->
 		pte = NONE;		/* unmap_mapping_pages() */
+#if HOLDERS
+		collect();
+		if
+		:: pin != NONE ->
+#ifndef BREAK_PINS_ARE_LOOKED_FOR_BY_ONE_AT_A_TIME
+			put_page(pin);
+			mutex_lock(pins_lock);
+			collect();
+			if
+			:: pin == NONE -> mutex_unlock(pins_lock)
+			:: else
+			fi
+#endif
+		:: else
+		fi;
+#endif
 		do			/* shmem_truncate_range() */
 		:: atomic { slot == NONE -> break }
 		:: d_step { slot == SWAPPED -> slot = NONE; swapped_for = 0 }
@@ -317,7 +387,18 @@ inline window_truncate()
 		   remove_page(victim, NONE);
 		   unlock_page(victim);
 		   put_page(victim)
-		od
+		od;
+#if HOLDERS
+		if
+		:: pin != NONE ->
+			settle();
+#ifndef BREAK_PINS_ARE_LOOKED_FOR_BY_ONE_AT_A_TIME
+			mutex_unlock(pins_lock)
+#endif
+		:: else
+		fi;
+		assert(held == NONE || pages[held].in_file || pages[held].pinned || pins_lock)
+#endif
 	fi
 }
 
@@ -344,15 +425,14 @@ inline region_destroy(r)
 	free_region(r)
 }
 
-/* expertmem_region_close() */
-inline region_close(r)
+/* expertmem_window_wait_for_faults() */
+inline wait_for_faults()
 {
-#ifndef BREAK_CLOSING_HOLDS_THE_INVALIDATE_LOCK
+#ifndef BREAK_FAULTS_ARE_WAITED_FOR
 	down_write(invalidate_lock);
-#endif
-	regions[r].usable = false;
-#ifndef BREAK_CLOSING_HOLDS_THE_INVALIDATE_LOCK
 	up_write(invalidate_lock)
+#else
+	skip
 #endif
 }
 
@@ -458,13 +538,15 @@ inline do_free()
 		window_truncate();
 		mutex_lock(expert_lock);
 		if
-		:: window != GONE -> region_close(mine)
+		:: window != GONE -> regions[mine].usable = false
 		:: else
 		fi;
 		mutex_unlock(expert_lock);
+		wait_for_faults();
 #else
-		region_close(mine);
+		regions[mine].usable = false;	/* expertmem_region_close() */
 		mutex_unlock(expert_lock);
+		wait_for_faults();
 		window_truncate();
 #endif
 		mutex_lock(expert_lock);
@@ -480,7 +562,7 @@ inline do_free()
 	fi
 }
 
-/* expertmem_reclaim(), with expertmem_regions_retire() and expertmem_regions_destroy() */
+/* expertmem_reclaim(), with close_window(), empty_window() and expertmem_regions_destroy() */
 inline reclaim()
 {
 #ifndef BREAK_THE_SECOND_RECLAIM_WAITS
@@ -490,19 +572,23 @@ inline reclaim()
 	gone = released;
 	if
 	:: !gone && window == MAPPED ->
-		down_write(invalidate_lock);
 		window = GONE;
-		up_write(invalidate_lock);
 		retired = true
 	:: else -> window = GONE
 	fi;
 	mutex_unlock(expert_lock);
 	if
 	:: retired ->
+		wait_for_faults();
 		window_truncate();
+		mutex_lock(expert_lock);	/* expertmem_uncharge() */
+		mutex_unlock(expert_lock);
 		atomic {
-			if
-			:: tree != NONE -> free_region(tree); tree = NONE
+			if	/* kfree(): no fault that has passed the gate is under way */
+			:: tree != NONE ->
+				free_region(tree);
+				regions[tree].memory = FREE;
+				tree = NONE
 			:: else
 			fi
 		}
@@ -526,7 +612,7 @@ inline expert_put()
 		if
 		:: !kref ->
 			assert(NOTHING_LEFT && !vma && tree == NONE);
-			assert(!reclaim_lock && !expert_lock);
+			assert(!reclaim_lock && !expert_lock && !pins_lock);
 			destroyed = true
 		:: else
 		fi
@@ -667,5 +753,27 @@ active proctype swapper()
 		n++
 	:: else -> break
 	od
+}
+#endif
+
+#if HOLDERS
+/* Takes what the process has mapped, as get_user_pages_fast() does, and look_again() later. */
+active proctype holder()
+{
+	if
+	:: d_step { pte != NONE -> held = pte; pages[held].refs++ }
+	   if
+	   :: true		/* and keeps it */
+	   :: d_step {
+		pages[held].refs--;
+		if
+		:: pages[held].pinned -> pages[held].pinned = false; pages[held].refs--
+		:: else
+		fi;
+		held = NONE
+	      }
+	   fi
+	:: true
+	fi
 }
 #endif
