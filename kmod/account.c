@@ -60,18 +60,18 @@ static atomic_long_t nr_experts;	/* open and not reclaimed */
 
 /*
  * Who pays. A user may map many uids into a user namespace that it creates, and open experts
- * as each of them. These are its own. Namespaces that root has set up (containers) hold
- * users of their own.
+ * as each of them. These are its own. Namespaces that the root of the namespace around them
+ * has set up (containers) hold users of their own.
  */
 static kuid_t paying_uid(void)
 {
-	struct user_namespace *ns = current_user_ns();
+	struct user_namespace *ns;
+	kuid_t uid = current_uid();
 
-	if (ns == &init_user_ns)
-		return current_uid();
-	while (ns->parent != &init_user_ns)
-		ns = ns->parent;
-	return uid_eq(ns->owner, GLOBAL_ROOT_UID) ? current_uid() : ns->owner;
+	for (ns = current_user_ns(); ns != &init_user_ns; ns = ns->parent)
+		if (!uid_eq(ns->owner, make_kuid(ns->parent, 0)))
+			uid = ns->owner;
+	return uid;
 }
 
 /* Forget a few users that have no expert and a full budget. */
@@ -373,17 +373,28 @@ void expertmem_uncharge(struct expertmem_window *window, unsigned long pages)
 
 /**
  * expertmem_charge_pinned() - charge pages that have become pinned
- * @expert: the expert
+ * @window: the window that they were in
  * @pages: how many
  *
- * Context: any.
+ * Until the window has been emptied they are charged for their region. That charge becomes
+ * that of pinned pages: whoever works on the region is to take them off region->charged.
+ *
+ * Context: takes expert->lock.
  */
-void expertmem_charge_pinned(struct expertmem *expert, unsigned long pages)
+void expertmem_charge_pinned(struct expertmem_window *window, unsigned long pages)
 {
-	atomic_long_add(pages, &expert->user->pages);
-	atomic_long_add(pages, &total_pages);
+	struct expertmem *expert = window->expert;
+
+	mutex_lock(&expert->lock);
+	if (window->emptied) {
+		atomic_long_add(pages, &expert->user->pages);
+		atomic_long_add(pages, &total_pages);
+	} else {
+		window->committed -= pages;
+	}
 	atomic_long_add(pages, &total_pinned);
 	atomic_long_add(pages, &expert->pinned);
+	mutex_unlock(&expert->lock);
 }
 
 /**

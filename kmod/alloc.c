@@ -54,7 +54,7 @@ static int do_alloc(struct expertmem *expert, struct expertmem_alloc *arg,
 {
 	struct expertmem_window *window;
 	struct expertmem_region *region;
-	unsigned long pages;
+	unsigned long pages, pinned = 0;
 	pgoff_t first;
 	int err;
 
@@ -90,13 +90,13 @@ static int do_alloc(struct expertmem *expert, struct expertmem_alloc *arg,
 	if (!err && put_user(arg->offset, &uarg->offset))
 		err = -EFAULT;
 	if (err)
-		expertmem_window_truncate(window, first, pages);
+		pinned = expertmem_window_truncate(window, first, pages);
 
 	mutex_lock(&expert->lock);
 	if (window->state == WINDOW_GONE)
 		err = -ESHUTDOWN;
 	else if (err)
-		expertmem_region_destroy(window, region);
+		expertmem_region_destroy(window, region, pinned);
 	else
 		expertmem_region_publish(expert, region);
 	mutex_unlock(&expert->lock);
@@ -108,7 +108,7 @@ static int do_alloc(struct expertmem *expert, struct expertmem_alloc *arg,
 static int do_realloc(struct expertmem *expert, const struct expertmem_realloc *arg)
 {
 	struct expertmem_window *window;
-	unsigned long old, pages;
+	unsigned long old, pages, pinned = 0;
 	struct expertmem_region *region;
 	pgoff_t first;
 	int err;
@@ -148,9 +148,9 @@ static int do_realloc(struct expertmem *expert, const struct expertmem_realloc *
 		err = expertmem_window_populate(window, first + old, pages - old);
 	if (pages < old) {
 		expertmem_window_wait_for_faults(window);
-		expertmem_window_truncate(window, first + pages, old - pages);
+		pinned = expertmem_window_truncate(window, first + pages, old - pages);
 	} else if (err) {
-		expertmem_window_truncate(window, first + old, pages - old);
+		pinned = expertmem_window_truncate(window, first + old, pages - old);
 	}
 
 	mutex_lock(&expert->lock);
@@ -158,7 +158,7 @@ static int do_realloc(struct expertmem *expert, const struct expertmem_realloc *
 		err = -ESHUTDOWN;
 	} else {
 		if (pages < old || err)
-			expertmem_region_trim(window, region, min(pages, old));
+			expertmem_region_trim(window, region, min(pages, old), pinned);
 		expertmem_region_publish(expert, region);
 	}
 	mutex_unlock(&expert->lock);
@@ -176,6 +176,7 @@ static int do_free(struct expertmem *expert, const struct expertmem_free *arg,
 {
 	struct expertmem_window *window;
 	struct expertmem_region *region;
+	unsigned long pinned;
 
 	if (arg->flags || arg->reserved)
 		return -EINVAL;
@@ -197,11 +198,11 @@ static int do_free(struct expertmem *expert, const struct expertmem_free *arg,
 	mutex_unlock(&expert->lock);
 
 	expertmem_window_wait_for_faults(window);
-	expertmem_window_truncate(window, arg->offset >> PAGE_SHIFT, *pages);
+	pinned = expertmem_window_truncate(window, arg->offset >> PAGE_SHIFT, *pages);
 
 	mutex_lock(&expert->lock);
 	if (window->state != WINDOW_GONE)
-		expertmem_region_destroy(window, region);
+		expertmem_region_destroy(window, region, pinned);
 	mutex_unlock(&expert->lock);
 	return 0;
 }

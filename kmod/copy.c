@@ -43,7 +43,7 @@ struct extent {
  * @to: the destination
  * @extents: by offset
  * @nr: how many
- * @made: the first of these have a region in @copy
+ * @made: the first of these have a region in their @copy
  * @entered: the first of these, whose region is in the destination
  * @pages: copied
  */
@@ -244,16 +244,17 @@ static void destroy_regions(struct copy *copy)
 {
 	struct expertmem_window *window;
 	const struct extent *extent;
+	unsigned long pinned;
 
 	while (copy->made > copy->entered)
 		kfree(copy->extents[--copy->made].copy);
 	while (copy->entered) {
 		extent = &copy->extents[--copy->entered];
 		window = window_of(copy->to, extent);
-		expertmem_window_truncate(window, extent->first, extent->pages);
+		pinned = expertmem_window_truncate(window, extent->first, extent->pages);
 		mutex_lock(&copy->to->lock);
 		if (window->state != WINDOW_GONE)
-			expertmem_region_destroy(window, extent->copy);
+			expertmem_region_destroy(window, extent->copy, pinned);
 		mutex_unlock(&copy->to->lock);
 		cond_resched();
 	}

@@ -91,7 +91,6 @@ static void expert_destroy(struct kref *ref)
 	expertmem_user_put(expert->user);
 	mutex_destroy(&expert->pins_lock);
 	mutex_destroy(&expert->lock);
-	mutex_destroy(&expert->reclaim_lock);
 	kfree(expert);
 }
 
@@ -99,7 +98,7 @@ static void expert_destroy(struct kref *ref)
  * expertmem_put() - drop a reference
  * @expert: the expert
  *
- * Context: process context; none of the expert's locks held.
+ * Context: the last one in process context, with none of the expert's locks held.
  */
 void expertmem_put(struct expertmem *expert)
 {
@@ -137,7 +136,7 @@ static void expert_leave(struct expertmem *expert)
 	WRITE_ONCE(generation, generation + 2);
 	xa_unlock(&experts);
 
-	mutex_lock(&expert->reclaim_lock);
+	down_write(&expert->reclaim_lock);
 	mutex_lock(&expert->lock);
 	if (expert->state != EXPERTMEM_STATE_RECLAIMED)
 		expertmem_uncharge_expert();
@@ -150,7 +149,7 @@ static void expert_leave(struct expertmem *expert)
 		windows[i]->file = NULL;
 	}
 	mutex_unlock(&expert->lock);
-	mutex_unlock(&expert->reclaim_lock);
+	up_write(&expert->reclaim_lock);
 }
 
 /**
@@ -169,7 +168,7 @@ void expertmem_set_status(struct expertmem *expert, u32 flags)
 }
 
 /**
- * expertmem_committed() - what counts against the expert's limit
+ * expertmem_committed() - what the expert has in regions
  * @expert: the expert
  *
  * Context: expert->lock held.
@@ -204,7 +203,7 @@ static int expert_open(struct inode *inode, struct file *file)
 		goto err_user;
 
 	kref_init(&expert->ref);
-	mutex_init(&expert->reclaim_lock);
+	init_rwsem(&expert->reclaim_lock);
 	mutex_init(&expert->lock);
 	mutex_init(&expert->pins_lock);
 	INIT_LIST_HEAD(&expert->pins);
@@ -392,13 +391,15 @@ static int expert_configure(struct expertmem *expert,
  * @expert: the expert
  *
  * Context: takes expert->lock.
- * Return: 0, or -ENOENT where the expert is released: only for who has no file of it.
+ * Return: 0; -EINTR where the caller is being killed; -ENOENT where the expert is released:
+ *	only for who has no file of it.
  */
 int expertmem_terminate(struct expertmem *expert)
 {
 	int err = 0;
 
-	mutex_lock(&expert->lock);
+	if (mutex_lock_killable(&expert->lock))
+		return -EINTR;
 	if (expert->released) {
 		err = -ENOENT;
 	} else if (expert->state < EXPERTMEM_STATE_TERMINATING) {
@@ -425,7 +426,8 @@ int expertmem_set_limit(struct expertmem *expert, u64 limit, bool may_raise)
 {
 	int err = 0;
 
-	mutex_lock(&expert->lock);
+	if (mutex_lock_killable(&expert->lock))
+		return -EINTR;
 	if (expert->released)
 		err = -ENOENT;
 	else if (!may_raise && is_raised(expert, limit))

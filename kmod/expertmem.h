@@ -12,10 +12,10 @@
  * Locks, in the order in which they are taken:
  *
  *   mm->mmap_lock		held by the mm around mmap, fault, open and close
- *   expert->reclaim_lock	held all through a reclaim, so that who comes second
- *				returns when it is done
+ *   expert->reclaim_lock	shared: reclaims, which may run side by side; exclusive:
+ *				release, which drops the windows' files
  *   expert->pins_lock		expert->pins; held from looking for pinned pages of a
- *				range until it is truncated
+ *				part of a range, 64 MiB at most, until it is truncated
  *   expert->lock		state, charges, the region trees' writers, a region's
  *				fields but for @pages; never held while memory is
  *				allocated, a lock of the mm is waited for, or pages are
@@ -25,7 +25,9 @@
  *				around a look at the gate and the page that it lets in.
  *				Exclusive: to wait, after the gate was closed, for those
  *				who had passed it. From then on nothing adds or maps a
- *				page there, and truncation needs no lock.
+ *				page there, and truncation needs no lock. Also held
+ *				exclusively while MADV_REMOVE truncates a part of a
+ *				range whose gate is open.
  *   folio lock, i_mmap lock	inside the mm
  *   xa_lock of the experts	which there are; from finding one to having a reference
  *   xa_lock of the users	which there are, and how many experts refer to each
@@ -37,7 +39,8 @@
  * Work that takes long (populating, truncating) is done with no lock of ours held,
  * on a region that is marked busy, so that no one else changes it meanwhile. Only
  * reclaim does not wait for it: it closes the whole window and frees the regions,
- * and whoever worked on one finds the window gone.
+ * and whoever worked on one finds the window gone. Whoever calls for a reclaim that another
+ * has begun helps: nobody waits for a process that may have little of a CPU.
  */
 #ifndef EXPERTMEM_KMOD_H
 #define EXPERTMEM_KMOD_H
@@ -48,6 +51,7 @@
 #include <linux/mutex.h>
 #include <linux/rbtree.h>
 #include <linux/rcupdate.h>
+#include <linux/rwsem.h>
 #include <linux/seqlock.h>
 #include <linux/uidgid.h>
 #include <linux/wait.h>
@@ -55,6 +59,7 @@
 #include <uapi/linux/expertmem.h>
 
 struct address_space;
+struct expertmem_request;
 struct expertmem_user;
 struct file;
 struct folio;
@@ -84,6 +89,8 @@ enum expertmem_window_state {
  * @pages: how long the window is
  * @committed: pages in regions; under expert->lock
  * @nr_regions: under expert->lock
+ * @emptied: the window is gone, its pages are back, and nothing is charged for regions any
+ *	more; under expert->lock
  * @regions: tree of the regions by device page offset; writers hold expert->lock
  * @seq: of @regions, for the gate
  * @file: the shmem file that holds the pages; set at mmap, dropped at release, under
@@ -104,6 +111,7 @@ struct expertmem_window {
 	unsigned long pages;
 	unsigned long committed;
 	unsigned long nr_regions;
+	bool emptied;
 	struct rb_root regions;
 	seqcount_mutex_t seq;
 	struct file *file;
@@ -160,9 +168,12 @@ struct expertmem_region {
  * struct expertmem - one open of the device
  * @reclaim_lock: see the top of this file
  * @lock: see the top of this file
- * @ref: held by the device file, and by requests
+ * @ref: held by the device file, by requests, by work that is queued, and by the list of
+ *	experts with pins
  * @id: never reused while the module is loaded
  * @file: the device file; the expert does not hold a reference to it
+ * @told: the event that it was reclaimed has been sent; under @lock
+ * @request: a reclaim in a worker that others may join, or NULL; under @lock
  * @released: the device file is gone, and nothing is to change any more; under @lock
  * @privileged: opened with CAP_SYS_RESOURCE: no bounds of its user, and the reserve
  * @uid: who opened it
@@ -191,11 +202,13 @@ struct expertmem_region {
  * @huge: huge pages
  */
 struct expertmem {
-	struct mutex reclaim_lock;	/* see the top of this file */
+	struct rw_semaphore reclaim_lock;	/* see the top of this file */
 	struct mutex lock;		/* see the top of this file */
 	struct kref ref;
 	u64 id;
 	struct file *file;
+	bool told;
+	struct expertmem_request *request;
 	bool released;
 	bool privileged;
 	kuid_t uid;
@@ -282,7 +295,7 @@ unsigned int expertmem_user_usage(const struct expertmem *expert, unsigned long 
 unsigned long expertmem_charged(const struct expertmem *expert);
 int expertmem_charge(struct expertmem_window *window, unsigned long pages);
 void expertmem_uncharge(struct expertmem_window *window, unsigned long pages);
-void expertmem_charge_pinned(struct expertmem *expert, unsigned long pages);
+void expertmem_charge_pinned(struct expertmem_window *window, unsigned long pages);
 void expertmem_uncharge_pinned(struct expertmem *expert, unsigned long pages);
 unsigned long expertmem_total_pinned(void);
 
@@ -300,19 +313,19 @@ int expertmem_region_insert(struct expertmem_window *window,
 			    struct expertmem_region *region);
 void expertmem_region_publish(struct expertmem *expert, struct expertmem_region *region);
 void expertmem_region_destroy(struct expertmem_window *window,
-			      struct expertmem_region *region);
+			      struct expertmem_region *region, unsigned long pinned);
 int expertmem_region_extend(struct expertmem_window *window,
 			    struct expertmem_region *region, unsigned long pages);
 void expertmem_region_close(struct expertmem_region *region, unsigned long pages);
-void expertmem_region_trim(struct expertmem_window *window,
-			   struct expertmem_region *region, unsigned long pages);
+void expertmem_region_trim(struct expertmem_window *window, struct expertmem_region *region,
+			   unsigned long pages, unsigned long pinned);
 bool expertmem_region_gate(struct expertmem_window *window, pgoff_t pgoff,
 			   pgoff_t *first, pgoff_t *last);
 struct expertmem_window *expertmem_region_next(struct expertmem *expert, pgoff_t from,
 					       struct expertmem_region *region);
 struct expertmem_region *expertmem_regions_walk(const struct expertmem_window *window,
 						const struct expertmem_region *region);
-void expertmem_regions_destroy(struct expertmem_window *window);
+void expertmem_regions_destroy(struct rb_root regions);
 
 /* window.c */
 void expertmem_window_init(struct expertmem_window *window,
@@ -330,8 +343,8 @@ void expertmem_window_map(struct expertmem_window *window, pgoff_t first,
 			  unsigned long pages);
 int expertmem_window_copy(struct expertmem_window *to, struct expertmem_window *from,
 			  pgoff_t first, unsigned long pages, unsigned long *copied);
-void expertmem_window_truncate(struct expertmem_window *window, pgoff_t first,
-			       unsigned long pages);
+unsigned long expertmem_window_truncate(struct expertmem_window *window, pgoff_t first,
+					unsigned long pages);
 long expertmem_punch_hole(struct file *file, loff_t offset, loff_t len);
 unsigned long expertmem_window_resident(const struct expertmem_window *window);
 unsigned long expertmem_window_resident_in(struct expertmem_window *window,
@@ -342,7 +355,7 @@ struct folio *expertmem_next_held(struct address_space *mapping, pgoff_t *index,
 				  pgoff_t last);
 void expertmem_pins_collect(struct expertmem_window *window, pgoff_t first, pgoff_t last,
 			    struct list_head *pins);
-void expertmem_pins_settle(struct expertmem *expert, struct list_head *pins);
+unsigned long expertmem_pins_settle(struct expertmem_window *window, struct list_head *pins);
 void expertmem_pins_check(struct expertmem *expert);
 void expertmem_pins_destroy(void);
 void expertmem_drain_lru(void);

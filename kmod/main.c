@@ -23,7 +23,7 @@ unsigned int expertmem_max_experts = 16384;
 u64 expertmem_uid_limit = EXPERTMEM_AUTO;
 u64 expertmem_uid_max_experts = EXPERTMEM_AUTO;
 
-/* Reclaims for which nobody waits uninterruptibly, and looks after pinned pages. */
+/* Reclaims for which nobody waits uninterruptibly, or whose process has died. */
 struct workqueue_struct *expertmem_workqueue;
 
 /* a parameter in bytes, with an optional K, M, G, T */
@@ -31,9 +31,12 @@ static int size_set(const char *val, const struct kernel_param *kp)
 {
 	char *end;
 	u64 size = memparse(val, &end);
+	u64 number = simple_strtoull(val, NULL, 0);
 
 	if (!isdigit(*val) || (*end && strcmp(end, "\n")))
 		return -EINVAL;
+	if (number && (size < number || size % number))
+		return -ERANGE;		/* a suffix too much: memparse() does not tell */
 	WRITE_ONCE(*(u64 *)kp->arg, size);
 	return 0;
 }
@@ -154,7 +157,7 @@ static int __init expertmem_init(void)
 	if (expertmem_total_limit == U64_MAX)
 		expertmem_total_limit = (u64)totalram_pages() / 2 << PAGE_SHIFT;
 
-	expertmem_workqueue = alloc_workqueue("expertmem", WQ_UNBOUND, WQ_MAX_ACTIVE);
+	expertmem_workqueue = alloc_workqueue("expertmem", WQ_UNBOUND | WQ_MEM_RECLAIM, WQ_MAX_ACTIVE);
 	if (!expertmem_workqueue)
 		return -ENOMEM;
 	small_mount = mount_tmpfs("never");

@@ -136,23 +136,29 @@ int expertmem_msg_put_region(struct sk_buff *skb, struct expertmem_window *windo
 }
 
 /* What all experts have that are open. */
-static void sum_up(struct expertmem_stat *sum)
+static int sum_up(struct expertmem_stat *sum)
 {
 	struct expertmem *expert;
 	struct expertmem_stat stat;
 	unsigned long id = 0;
+	int err;
 
 	*sum = (struct expertmem_stat) { };
 	for (; (expert = expertmem_next(&id)); id++) {
-		mutex_lock(&expert->lock);
-		expertmem_snapshot(expert, &stat);
-		mutex_unlock(&expert->lock);
+		err = mutex_lock_killable(&expert->lock);
+		if (!err) {
+			expertmem_snapshot(expert, &stat);
+			mutex_unlock(&expert->lock);
+		}
 		expertmem_put(expert);
+		if (err)
+			return err;
 		sum->regions += stat.regions;
 		sum->committed += stat.committed;
 		sum->resident += stat.resident;
 		cond_resched();
 	}
+	return 0;
 }
 
 /**
@@ -160,15 +166,15 @@ static void sum_up(struct expertmem_stat *sum)
  * @skb: the message
  *
  * Context: takes each expert->lock in turn; may sleep.
- * Return: 0, or -EMSGSIZE.
+ * Return: 0; -EMSGSIZE; -EINTR where the caller is being killed.
  */
 int expertmem_msg_put_stats(struct sk_buff *skb)
 {
 	const struct expertmem_totals *totals = &expertmem_totals;
 	struct expertmem_stat sum;
+	int err = sum_up(&sum);
 
-	sum_up(&sum);
-	return nla_put_u32(skb, EXPERTMEM_A_STATS_EXPERTS, expertmem_nr_experts()) ?:
+	return err ?: nla_put_u32(skb, EXPERTMEM_A_STATS_EXPERTS, expertmem_nr_experts()) ?:
 	       nla_put_u32(skb, EXPERTMEM_A_STATS_MAX_EXPERTS,
 			   READ_ONCE(expertmem_max_experts)) ?:
 	       put_counter(skb, EXPERTMEM_A_STATS_OPENED, &totals->opened) ?:

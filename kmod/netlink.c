@@ -32,54 +32,37 @@ static struct expertmem_reader this_reader(void)
 
 /* --------------------------------------------------------------------- rights */
 
-/**
- * struct party - somebody who takes part in a request
- * @uid: its user
- * @operator: has CAP_NET_ADMIN in the initial user namespace
- *
- * All parties must have a right: whoever opened the socket, or it could be handed to a program
- * that has the right and writes to it what it is told to; whoever sends; and, in a dump, which
- * goes on when somebody reads, the reader.
+/*
+ * All who take part in a request must have the right: whoever opened the socket, or it could be
+ * handed to a program that has the right and writes to it what it is told to; whoever sends;
+ * and, in a dump, which goes on when somebody reads, the reader. An owner is asked for no
+ * capability, or the audit log would tell of each request.
  */
-struct party {
-	kuid_t uid;
-	bool operator;
-};
-
-static struct party opener_of(const struct sk_buff *request)
+static bool opener_is_operator(const struct sk_buff *request)
 {
-	const struct file *file = NETLINK_CB(request).sk->sk_socket->file;
-
-	return (struct party) {
-		.uid		= file->f_cred->uid,
-		.operator	= file_ns_capable(file, &init_user_ns, CAP_NET_ADMIN),
-	};
+	return file_ns_capable(NETLINK_CB(request).sk->sk_socket->file, &init_user_ns,
+			       CAP_NET_ADMIN);
 }
 
-static struct party sender_of(const struct sk_buff *request)
+static bool opener_may(const struct sk_buff *request, const struct expertmem *expert)
 {
-	return (struct party) {
-		.uid		= NETLINK_CB(request).creds.uid,
-		.operator	= ns_capable_noaudit(&init_user_ns, CAP_NET_ADMIN),
-	};
+	return uid_eq(NETLINK_CB(request).sk->sk_socket->file->f_cred->uid, expert->uid) ||
+	       opener_is_operator(request);
 }
 
-static struct party reader(void)
+static bool current_is_operator(void)
 {
-	return (struct party) {
-		.uid		= current_uid(),
-		.operator	= ns_capable_noaudit(&init_user_ns, CAP_NET_ADMIN),
-	};
+	return ns_capable_noaudit(&init_user_ns, CAP_NET_ADMIN);
 }
 
-static bool is_entitled(const struct party *party, const struct expertmem *expert)
+static bool sender_may(const struct sk_buff *request, const struct expertmem *expert)
 {
-	return party->operator || uid_eq(party->uid, expert->uid);
+	return uid_eq(NETLINK_CB(request).creds.uid, expert->uid) || current_is_operator();
 }
 
 static bool is_operator(const struct sk_buff *request)
 {
-	return opener_of(request).operator && sender_of(request).operator;
+	return current_is_operator() && opener_is_operator(request);
 }
 
 /* ------------------------------------------------------------------- requests */
@@ -88,14 +71,13 @@ static bool is_operator(const struct sk_buff *request)
 static struct expertmem *expert_of(struct sk_buff *request, struct nlattr *id,
 				   struct netlink_ext_ack *extack)
 {
-	struct party opener = opener_of(request), sender = sender_of(request);
 	struct expertmem *expert = expertmem_find(nla_get_u64(id));
 
 	if (!expert) {
 		NL_SET_ERR_MSG_ATTR(extack, id, "no such expert");
 		return ERR_PTR(-ENOENT);
 	}
-	if (!is_entitled(&opener, expert) || !is_entitled(&sender, expert)) {
+	if (!sender_may(request, expert) || !opener_may(request, expert)) {
 		expertmem_put(expert);
 		NL_SET_ERR_MSG_ATTR(extack, id, "the expert was opened by someone else");
 		return ERR_PTR(-EPERM);
@@ -147,9 +129,12 @@ static int expert_get(struct sk_buff *request, struct genl_info *info)
 		return -ENOMEM;
 	}
 	expertmem_pins_check(expert);
-	mutex_lock(&expert->lock);
-	err = expert->released ? -ENOENT : expertmem_msg_put_expert(skb, expert, &names);
-	mutex_unlock(&expert->lock);
+	err = mutex_lock_killable(&expert->lock);
+	if (!err) {
+		err = expert->released ? -ENOENT :
+					 expertmem_msg_put_expert(skb, expert, &names);
+		mutex_unlock(&expert->lock);
+	}
 	expertmem_put(expert);
 	return reply(skb, header, info, err);
 }
@@ -251,30 +236,17 @@ enum { ARG_NEXT, ARG_OPERATOR };
 
 static void start_dump(struct netlink_callback *cb)
 {
-	cb->args[ARG_OPERATOR] = sender_of(cb->skb).operator;
-}
-
-struct dump_parties {
-	struct party opener;
-	struct party sender;
-	struct party reader;
-};
-
-static struct dump_parties dump_parties(const struct netlink_callback *cb)
-{
-	return (struct dump_parties) {
-		.opener	= opener_of(cb->skb),
-		.sender	= { NETLINK_CB(cb->skb).creds.uid, cb->args[ARG_OPERATOR] },
-		.reader	= reader(),
-	};
+	cb->args[ARG_OPERATOR] = current_is_operator();
 }
 
 /* May a message of a dump be about that expert? */
-static bool may_dump(const struct dump_parties *parties, const struct expertmem *expert)
+static bool may_dump(const struct netlink_callback *cb, const struct expertmem *expert,
+		     bool reader_is_operator)
 {
-	return is_entitled(&parties->opener, expert) &&
-	       is_entitled(&parties->sender, expert) &&
-	       is_entitled(&parties->reader, expert);
+	return (reader_is_operator || uid_eq(current_uid(), expert->uid)) &&
+	       (cb->args[ARG_OPERATOR] ||
+		uid_eq(NETLINK_CB(cb->skb).creds.uid, expert->uid)) &&
+	       opener_may(cb->skb, expert);
 }
 
 static int expert_get_start(struct netlink_callback *cb)
@@ -299,22 +271,24 @@ static int dump_expert(struct sk_buff *skb, struct netlink_callback *cb,
 	header = dump_begin(skb, cb, EXPERTMEM_CMD_EXPERT_GET);
 	if (!header)
 		return -EMSGSIZE;
-	mutex_lock(&expert->lock);
-	err = expertmem_msg_put_expert(skb, expert, &names);
-	mutex_unlock(&expert->lock);
+	err = mutex_lock_killable(&expert->lock);
+	if (!err) {
+		err = expertmem_msg_put_expert(skb, expert, &names);
+		mutex_unlock(&expert->lock);
+	}
 	return dump_end(skb, header, err);
 }
 
 static int expert_get_dump(struct sk_buff *skb, struct netlink_callback *cb)
 {
-	const struct dump_parties parties = dump_parties(cb);
+	bool operator = current_is_operator();
 	unsigned long id = cb->args[ARG_NEXT];
 	struct expertmem *expert;
 	int err = 0;
 
 	cb->seq = expertmem_generation();
 	for (; (expert = expertmem_next(&id)); id++) {
-		if (may_dump(&parties, expert))
+		if (may_dump(cb, expert, operator))
 			err = dump_expert(skb, cb, expert);
 		expertmem_put(expert);
 		if (err)
@@ -363,7 +337,6 @@ static int dump_region(struct sk_buff *skb, struct netlink_callback *cb,
 
 static int region_get_dump(struct sk_buff *skb, struct netlink_callback *cb)
 {
-	const struct dump_parties parties = dump_parties(cb);
 	struct expertmem *expert = expertmem_find(region_get_id(cb));
 	struct expertmem_window *window;
 	struct expertmem_region region;
@@ -373,7 +346,7 @@ static int region_get_dump(struct sk_buff *skb, struct netlink_callback *cb)
 	/* It may vanish in the middle of the dump. */
 	if (!expert)
 		return 0;
-	if (!may_dump(&parties, expert)) {
+	if (!may_dump(cb, expert, current_is_operator())) {
 		expertmem_put(expert);
 		return -EPERM;
 	}

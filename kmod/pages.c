@@ -94,11 +94,23 @@ static unsigned long pages_from(struct page *page)
  */
 static struct mm_struct *owner_mm(const struct expertmem_window *window)
 {
-	struct task_struct *task = get_pid_task(window->mapper, PIDTYPE_TGID);
-	struct mm_struct *mm = task ? get_task_mm(task) : NULL;
+	struct task_struct *leader, *thread;
+	struct mm_struct *mm = NULL;
 
-	if (task)
-		put_task_struct(task);
+	if (current->mm == window->mm) {
+		mmget(current->mm);
+		return current->mm;
+	}
+	rcu_read_lock();
+	leader = pid_task(window->mapper, PIDTYPE_TGID);
+	if (leader)
+		for_each_thread(leader, thread) {
+			/* the first thread may have ended, and have none */
+			mm = get_task_mm(thread);
+			if (mm)
+				break;
+		}
+	rcu_read_unlock();
 	if (mm && mm != window->mm) {
 		mmput(mm);
 		mm = NULL;
@@ -195,9 +207,14 @@ void expertmem_window_map(struct expertmem_window *window, pgoff_t first, unsign
 			continue;
 		}
 		address = window->address + ((index - window->first) << PAGE_SHIFT);
-		mmap_read_lock(mm);
-		/* a read fault maps what is around it, writable in a shared mapping */
-		err = fixup_user_fault(mm, address, flags, NULL);
+		if (mmap_read_lock_killable(mm))
+			break;
+		/*
+		 * While the window is mapped, nothing else can be at this address. A read fault
+		 * maps what is around it, writable in a shared mapping.
+		 */
+		err = READ_ONCE(window->state) == WINDOW_MAPPED ?
+		      fixup_user_fault(mm, address, flags, NULL) : -ESHUTDOWN;
 		mmap_read_unlock(mm);
 		index += step_at(mapping, index);
 		cond_resched();
@@ -291,35 +308,20 @@ int expertmem_window_copy(struct expertmem_window *to, struct expertmem_window *
 	return 0;
 }
 
-/**
- * expertmem_window_truncate() - give pages back and unmap them
- * @window: the window
- * @first: device page offset
- * @pages: how many; the gate must be closed for all of them, and
- *	expertmem_window_wait_for_faults() have returned since
- *
- * Pages that somebody else holds are charged to the expert as pinned.
- *
- * Context: mmap_lock and expert->reclaim_lock may be held; takes expert->pins_lock; may
- *	sleep.
- */
-void expertmem_window_truncate(struct expertmem_window *window, pgoff_t first,
-			       unsigned long pages)
+/* Truncations are done in parts: nobody waits for one who has little of a CPU. */
+#define TRUNCATE_PAGES	(SZ_64M >> PAGE_SHIFT)
+
+/* Give the pages from @first to @last back. Return how many are pinned. */
+static unsigned long truncate_part(struct expertmem_window *window, pgoff_t first, pgoff_t last)
 {
 	struct address_space *mapping = window->file->f_mapping;
 	struct expertmem *expert = window->expert;
-	pgoff_t last = first + pages - 1;
-	unsigned long index = first;
+	unsigned long pinned = 0;
+	pgoff_t index = first;
 	struct folio *held;
 	LIST_HEAD(pins);
 
-	/* Freeing what was never touched is common, and cheap. */
-	if (!xa_find(&mapping->i_pages, &index, last, XA_PRESENT))
-		return;
-	first = max(first, round_down(index, window->granule));
 	unmap_mapping_pages(mapping, first, last - first + 1, false);
-
-	index = first;
 	held = expertmem_next_held(mapping, &index, last);
 	if (held) {
 		folio_put(held);
@@ -329,9 +331,87 @@ void expertmem_window_truncate(struct expertmem_window *window, pgoff_t first,
 	shmem_truncate_range(mapping->host, (loff_t)first << PAGE_SHIFT,
 			     ((loff_t)(last + 1) << PAGE_SHIFT) - 1);
 	if (held) {
-		expertmem_pins_settle(expert, &pins);
+		pinned = expertmem_pins_settle(window, &pins);
 		mutex_unlock(&expert->pins_lock);
 	}
+	return pinned;
+}
+
+/**
+ * expertmem_window_truncate() - give pages back and unmap them
+ * @window: the window
+ * @first: device page offset
+ * @pages: how many; no fault can make any: their gate was never open, or it was closed and
+ *	expertmem_window_wait_for_faults() has returned since
+ *
+ * Context: mmap_lock and expert->reclaim_lock may be held; takes expert->pins_lock and
+ *	expert->lock; may sleep.
+ * Return: pages that somebody else holds. They are charged as pinned, and as of
+ *	expertmem_charge_pinned().
+ */
+unsigned long expertmem_window_truncate(struct expertmem_window *window, pgoff_t first,
+					unsigned long pages)
+{
+	struct address_space *mapping = window->file->f_mapping;
+	pgoff_t last = first + pages - 1;
+	unsigned long pinned = 0;
+	unsigned long index = first;
+	pgoff_t part;
+
+	/* Freeing what was never touched is common, and cheap. */
+	while (first <= last && xa_find(&mapping->i_pages, &index, last, XA_PRESENT)) {
+		first = max(first, round_down(index, window->granule));
+		part = min(last, (first | (TRUNCATE_PAGES - 1)));
+		pinned += truncate_part(window, first, part);
+		first = part + 1;
+		index = first;
+	}
+	return pinned;
+}
+
+/*
+ * Does somebody hold a page from @first to @last? The gate is open, but no fault begins: the
+ * invalidate_lock is held exclusively. One that has its page already is waited for. Others
+ * that hold a page for a moment get a few.
+ */
+static bool is_range_held(struct address_space *mapping, pgoff_t first, pgoff_t last)
+{
+	int looks = 64, tries = 4;
+	struct folio *held;
+	pgoff_t index;
+
+	while (looks-- && tries) {
+		unmap_mapping_pages(mapping, first, last - first + 1, false);
+		/* unmapping has filled batches, which hold pages */
+		expertmem_drain_lru();
+		index = first;
+		held = expertmem_next_held(mapping, &index, last);
+		if (!held)
+			return false;
+		if (!folio_test_locked(held) && !folio_mapped(held))
+			tries--;
+		folio_lock(held);
+		folio_unlock(held);
+		folio_put(held);
+		cond_resched();
+	}
+	return true;
+}
+
+/* Give the pages of a part back, whose gate is open; -EBUSY: somebody holds one. */
+static int punch_part(struct address_space *mapping, loff_t offset, loff_t end)
+{
+	pgoff_t first = DIV_ROUND_UP_ULL(offset, PAGE_SIZE);
+	pgoff_t behind = end >> PAGE_SHIFT;
+	int err = 0;
+
+	filemap_invalidate_lock(mapping);
+	if (first < behind && is_range_held(mapping, first, behind - 1))
+		err = -EBUSY;
+	else
+		shmem_truncate_range(mapping->host, offset, end - 1);
+	filemap_invalidate_unlock(mapping);
+	return err;
 }
 
 /**
@@ -341,32 +421,34 @@ void expertmem_window_truncate(struct expertmem_window *window, pgoff_t first,
  * @len: how much, bytes
  *
  * Pages of a region are charged whether they are there or not. Those that somebody else holds
- * would then be charged to nobody: they stay where they are.
+ * would then be charged to nobody: they stay where they are. A page that only a part of the
+ * range covers, of a huge one, is filled with zeros there.
  *
  * Context: may sleep.
- * Return: 0, or -EBUSY where somebody holds a page; nothing has changed then.
+ * Return: 0; -EBUSY where somebody holds a page: what lies before it may have been given
+ *	back; -EINTR where the caller is being killed.
  */
 long expertmem_punch_hole(struct file *file, loff_t offset, loff_t len)
 {
 	struct address_space *mapping = file->f_mapping;
-	pgoff_t first = DIV_ROUND_UP_ULL(offset, PAGE_SIZE);
-	pgoff_t end = (offset + len) >> PAGE_SHIFT;
-	struct folio *held = NULL;
-	pgoff_t index = first;
+	loff_t end = offset + len;
+	unsigned long index;
+	loff_t part;
+	int err;
 
-	filemap_invalidate_lock(mapping);
-	if (first < end) {
-		unmap_mapping_pages(mapping, first, end - first, false);
-		/* unmapping has filled batches, which hold pages */
-		expertmem_drain_lru();
-		held = expertmem_next_held(mapping, &index, end - 1);
+	while (offset < end) {
+		index = offset >> PAGE_SHIFT;
+		if (!xa_find(&mapping->i_pages, &index, (end - 1) >> PAGE_SHIFT, XA_PRESENT))
+			return 0;
+		part = min(end, (loff_t)round_up(offset + 1, SZ_64M));
+		err = punch_part(mapping, offset, part);
+		if (err)
+			return err;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		offset = part;
 	}
-	if (held)
-		folio_put(held);
-	else
-		shmem_truncate_range(mapping->host, offset, offset + len - 1);
-	filemap_invalidate_unlock(mapping);
-	return held ? -EBUSY : 0;
+	return 0;
 }
 
 /**
@@ -399,7 +481,8 @@ unsigned long expertmem_window_resident_in(struct expertmem_window *window,
 	struct file *file;
 	void *entry;
 
-	mutex_lock(&window->expert->lock);
+	if (mutex_lock_killable(&window->expert->lock))
+		return 0;
 	file = window->file ? get_file(window->file) : NULL;
 	mutex_unlock(&window->expert->lock);
 	if (!file)

@@ -6,7 +6,9 @@
  * a new reference to its pages but the mm itself, for moments. A folio with more references
  * than its place in the file and on the LRU lists explain is therefore held by somebody. It
  * gets a struct pin, with a reference of our own, and is truncated like all others; while
- * somebody else still refers to it afterwards, it stays charged.
+ * somebody else still refers to it afterwards, it stays charged. A fault that had its page
+ * before the gate was closed may map it later, and others may then take references through
+ * that mapping; but the fault itself has one as well, so this folio has a struct pin already.
  *
  * Truncations of one range can run side by side (FREE and reclaim). Collecting, truncating
  * and settling is one critical section of expert->pins_lock, or each would take the
@@ -41,6 +43,8 @@ struct pin {
 static LIST_HEAD(holders);
 static DEFINE_SPINLOCK(holders_lock);
 
+#define DRAIN_INTERVAL	(5 * HZ)
+static unsigned long next_drain = INITIAL_JIFFIES;
 static bool drain_all;	/* a CPU's LRU batch may hold a folio that was pinned since the last look */
 
 static void look_again(struct work_struct *work);
@@ -71,15 +75,28 @@ static long drain_lru(void *unused)
 	return 0;
 }
 
+/* The kernel keeps a reference to bad memory for good. */
+static bool is_bad(struct folio *folio)
+{
+	return folio_test_hwpoison(folio) ||
+	       (folio_test_large(folio) && folio_test_has_hwpoisoned(folio));
+}
+
 /*
  * A folio that is not on an LRU list is on its way there, or was taken off for a moment:
- * whoever moves it has one reference.
+ * whoever moves it has one reference. Whoever takes it off between two of these looks does
+ * not make a foreign reference pass for that one.
  */
-static bool is_held(const struct folio *folio, int expected)
+static bool is_held(struct folio *folio, int expected)
 {
-	int refs = folio_ref_count(folio);
+	bool moves = !folio_test_lru(folio);
+	int refs;
 
-	return refs > expected && refs > expected + !folio_test_lru((struct folio *)folio);
+	smp_rmb();	/* pairs with the atomic operations that take a folio off its list */
+	refs = folio_ref_count(folio);
+	smp_rmb();	/* as above */
+	moves = moves && !folio_test_lru(folio);
+	return refs > expected + moves && !is_bad(folio);
 }
 
 /**
@@ -99,18 +116,19 @@ struct folio *expertmem_next_held(struct address_space *mapping, pgoff_t *index,
 	rcu_read_lock();
 	xas_for_each(&xas, folio, last) {
 		if (xas_retry(&xas, folio) || xa_is_value(folio))
-			continue;
-		if (unlikely(need_resched())) {
-			xas_pause(&xas);
-			rcu_read_unlock();
-			cond_resched();
-			rcu_read_lock();
-		}
+			continue;	/* a moment of reclaim, or in swap */
 		/* the most common case first: FREE is to cost no more for this loop */
-		if (likely(folio_ref_count(folio) == 1) || !is_held(folio, folio_nr_pages(folio)))
+		if (likely(folio_ref_count(folio) == 1) || !is_held(folio, folio_nr_pages(folio))) {
+			if (unlikely(need_resched())) {
+				xas_pause(&xas);
+				rcu_read_unlock();
+				cond_resched();
+				rcu_read_lock();
+			}
 			continue;
+		}
 		if (!folio_try_get(folio))
-			continue;	/* it has just been freed */
+			continue;	/* freed, or frozen: nobody holds it then */
 		if (folio == xas_reload(&xas) && folio->index >= *index &&
 		    folio->index + folio_nr_pages(folio) - 1 <= last) {
 			rcu_read_unlock();
@@ -171,31 +189,34 @@ static unsigned long drop_pins(struct list_head *pins)
 	return pages;
 }
 
+/* Not on our own queue: what it waits for need not have a rescuer. */
 static void start_looking(unsigned long delay)
 {
-	queue_delayed_work(expertmem_workqueue, &look_again_work, delay);
+	queue_delayed_work(system_unbound_wq, &look_again_work, delay);
 }
 
 /**
  * expertmem_pins_settle() - keep and charge those of a list that are pinned
- * @expert: the expert
+ * @window: the window that they were in
  * @pins: from expertmem_pins_collect(); truncated since; empty afterwards
  *
- * Context: expert->pins_lock held; may sleep.
+ * Context: expert->pins_lock held; takes expert->lock; may sleep.
+ * Return: pages that are pinned; as of expertmem_charge_pinned().
  */
-void expertmem_pins_settle(struct expertmem *expert, struct list_head *pins)
+unsigned long expertmem_pins_settle(struct expertmem_window *window, struct list_head *pins)
 {
+	struct expertmem *expert = window->expert;
 	unsigned long pages = 0;
 	struct pin *pin;
 
 	lockdep_assert_held(&expert->pins_lock);
 	drop_pins(pins);
 	if (list_empty(pins))
-		return;
+		return 0;
 
 	list_for_each_entry(pin, pins, link)
 		pages += folio_nr_pages(pin->folio);
-	expertmem_charge_pinned(expert, pages);
+	expertmem_charge_pinned(window, pages);
 
 	if (list_empty(&expert->pins)) {
 		kref_get(&expert->ref);
@@ -206,6 +227,7 @@ void expertmem_pins_settle(struct expertmem *expert, struct list_head *pins)
 	list_splice_init(pins, &expert->pins);
 	WRITE_ONCE(drain_all, true);
 	start_looking(HZ);
+	return pages;
 }
 
 static void check_pins(struct expertmem *expert)
@@ -268,8 +290,10 @@ static void look_again(struct work_struct *work)
 	bool more;
 	int cpu;
 
-	if (READ_ONCE(drain_all)) {
+	/* seldom, for it wakes isolated CPUs as well */
+	if (READ_ONCE(drain_all) && time_after_eq(jiffies, next_drain)) {
 		WRITE_ONCE(drain_all, false);
+		next_drain = jiffies + DRAIN_INTERVAL;
 		cpus_read_lock();
 		for_each_online_cpu(cpu)
 			work_on_cpu(cpu, drain_lru, NULL);

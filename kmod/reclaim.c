@@ -38,16 +38,39 @@ static bool close_window(struct expertmem_window *window, struct expertmem_recla
 	return mapped;
 }
 
-/* Free the pages and regions of a closed window. */
+/* Give back the pages of a closed window. Whoever is done first, uncharges and frees the rest. */
 static void empty_window(struct expertmem_window *window)
 {
+	struct rb_root regions = RB_ROOT;
+
 	expertmem_window_wait_for_faults(window);
 	expertmem_window_truncate(window, window->first, window->pages);
 	mutex_lock(&window->expert->lock);
-	expertmem_uncharge(window, window->committed);
-	window->nr_regions = 0;
+	if (!window->emptied) {
+		window->emptied = true;
+		expertmem_uncharge(window, window->committed);
+		window->nr_regions = 0;
+		swap(regions, window->regions);
+	}
 	mutex_unlock(&window->expert->lock);
-	expertmem_regions_destroy(window);
+	expertmem_regions_destroy(regions);
+}
+
+static bool is_empty(const struct expertmem_window *window)
+{
+	return !window->file || window->emptied;
+}
+
+/* The memory is back: tell it, once. */
+static void tell(struct expertmem *expert)
+{
+	mutex_lock(&expert->lock);
+	if (expert->state == EXPERTMEM_STATE_RECLAIMED && !expert->told &&
+	    is_empty(&expert->small) && is_empty(&expert->huge)) {
+		expert->told = true;
+		expertmem_event(expert, EXPERTMEM_EVENT_RECLAIMED);
+	}
+	mutex_unlock(&expert->lock);
 }
 
 /*
@@ -62,13 +85,13 @@ static u32 fatal_signal(const struct expertmem_window *window)
 }
 
 /* Without its windows, an expert has ended. */
-static bool expert_ends(struct expertmem *expert, struct expertmem_window *only,
-			enum expertmem_cause cause)
+static void check_end(struct expertmem *expert, struct expertmem_window *only,
+		      enum expertmem_cause cause)
 {
 	lockdep_assert_held(&expert->lock);
 	if (expert->state == EXPERTMEM_STATE_RECLAIMED ||
 	    expert->small.state == WINDOW_MAPPED || expert->huge.state == WINDOW_MAPPED)
-		return false;
+		return;
 	expert->state = EXPERTMEM_STATE_RECLAIMED;
 	expert->cause = cause;
 	expertmem_set_status(expert, EXPERTMEM_STATUS_RECLAIMED);
@@ -78,7 +101,6 @@ static bool expert_ends(struct expertmem *expert, struct expertmem_window *only,
 		expert->signal = fatal_signal(only);
 	if (expert->signal)
 		atomic64_inc(&expertmem_totals.killed);
-	return true;
 }
 
 static void add_freed(struct expertmem *expert, const struct expertmem_reclaim *result)
@@ -100,39 +122,39 @@ static void add_freed(struct expertmem *expert, const struct expertmem_reclaim *
  * When it returns the pages are free, also where another caller was first.
  *
  * Context: process context; may sleep; mmap_lock may be held; takes
- *	expert->reclaim_lock and expert->lock.
+ *	expert->reclaim_lock, expert->pins_lock and expert->lock.
  * Return: 0, or -ENOENT where the expert is released: only for who has no file of it.
  */
 int expertmem_reclaim(struct expertmem *expert, struct expertmem_window *only,
 		      enum expertmem_cause cause, struct expertmem_reclaim *result)
 {
 	struct expertmem_window *windows[] = { &expert->small, &expert->huge };
-	bool closed[ARRAY_SIZE(windows)] = { };
-	bool released, ends = false;
+	bool closed[ARRAY_SIZE(windows)] = { }, full[ARRAY_SIZE(windows)] = { };
+	bool released;
 	int i;
 
 	memset(result, 0, sizeof(*result));
-	mutex_lock(&expert->reclaim_lock);
+	down_read(&expert->reclaim_lock);
 	mutex_lock(&expert->lock);
 	released = expert->released;
 	if (!released) {
-		for (i = 0; i < ARRAY_SIZE(windows); i++)
-			if (!only || only == windows[i])
-				closed[i] = close_window(windows[i], result);
+		for (i = 0; i < ARRAY_SIZE(windows); i++) {
+			if (only && only != windows[i])
+				continue;
+			closed[i] = close_window(windows[i], result);
+			full[i] = !is_empty(windows[i]);
+		}
 		add_freed(expert, result);
-		ends = expert_ends(expert, only, cause);
+		check_end(expert, only, cause);
 	}
 	mutex_unlock(&expert->lock);
 
 	for (i = 0; i < ARRAY_SIZE(windows); i++)
-		if (closed[i])
+		if (full[i])
 			empty_window(windows[i]);
-	if (ends) {
-		mutex_lock(&expert->lock);
-		expertmem_event(expert, EXPERTMEM_EVENT_RECLAIMED);
-		mutex_unlock(&expert->lock);
-	}
-	mutex_unlock(&expert->reclaim_lock);
+	if (!released)
+		tell(expert);
+	up_read(&expert->reclaim_lock);
 	if (closed[0] || closed[1])
 		trace_expertmem_reclaim(expert->id, cause, result);
 	return released ? -ENOENT : 0;
@@ -141,16 +163,16 @@ int expertmem_reclaim(struct expertmem *expert, struct expertmem_window *only,
 /* ------------------------------------------------------------ in a worker */
 
 /**
- * struct request - a reclaim that a worker does
+ * struct expertmem_request - a reclaim of an expert that a worker does
  * @work: the work
- * @refs: the worker's, and that of whoever waits
+ * @refs: of the worker, and of each who waits
  * @done: it has ended
  * @expert: the expert, with a reference
  * @cause: why
  * @result: what was given back
  * @err: what expertmem_reclaim() returned
  */
-struct request {
+struct expertmem_request {
 	struct work_struct work;
 	refcount_t refs;
 	struct completion done;
@@ -160,7 +182,7 @@ struct request {
 	int err;
 };
 
-static void put_request(struct request *request)
+static void put_request(struct expertmem_request *request)
 {
 	if (refcount_dec_and_test(&request->refs)) {
 		expertmem_put(request->expert);
@@ -170,22 +192,45 @@ static void put_request(struct request *request)
 
 static void do_request(struct work_struct *work)
 {
-	struct request *request = container_of(work, struct request, work);
+	struct expertmem_request *request = container_of(work, struct expertmem_request, work);
+	struct expertmem *expert = request->expert;
 
-	request->err = expertmem_reclaim(request->expert, NULL, request->cause,
-					 &request->result);
-	complete(&request->done);
+	request->err = expertmem_reclaim(expert, NULL, request->cause, &request->result);
+	mutex_lock(&expert->lock);
+	expert->request = NULL;
+	mutex_unlock(&expert->lock);
+	complete_all(&request->done);
 	put_request(request);
+}
+
+/* The request that is under way, or @new, which is queued; with a reference for the caller. */
+static struct expertmem_request *join_request(struct expertmem *expert,
+					      struct expertmem_request *new)
+{
+	struct expertmem_request *request;
+
+	mutex_lock(&expert->lock);
+	request = expert->request;
+	if (request) {
+		refcount_inc(&request->refs);
+	} else {
+		request = new;
+		expert->request = new;
+		queue_work(expertmem_workqueue, &new->work);
+	}
+	mutex_unlock(&expert->lock);
+	return request;
 }
 
 /**
  * expertmem_reclaim_interruptible() - reclaim, and wait for it until a signal comes
  * @expert: the expert, to which the caller has a reference
  * @cause: why
- * @result: as of expertmem_reclaim()
+ * @result: as of expertmem_reclaim(); who joins another's request gets the same
  *
  * A fault of the expert may take long: it reads from swap, or waits for memory. Whoever waits
- * here can be interrupted; the reclaim goes on.
+ * here can be interrupted; the reclaim goes on. However often it is called, there is one
+ * request for an expert.
  *
  * Context: process context; may sleep.
  * Return: 0; -ENOENT as of expertmem_reclaim(); -EINTR; -ENOMEM where nothing was begun.
@@ -193,18 +238,24 @@ static void do_request(struct work_struct *work)
 int expertmem_reclaim_interruptible(struct expertmem *expert, enum expertmem_cause cause,
 				    struct expertmem_reclaim *result)
 {
-	struct request *request = kzalloc(sizeof(*request), GFP_KERNEL);
+	struct expertmem_request *new, *request;
 	int err;
 
-	if (!request)
+	new = kzalloc(sizeof(*new), GFP_KERNEL_ACCOUNT);
+	if (!new)
 		return -ENOMEM;
-	INIT_WORK(&request->work, do_request);
-	refcount_set(&request->refs, 2);
-	init_completion(&request->done);
+	INIT_WORK(&new->work, do_request);
+	refcount_set(&new->refs, 2);
+	init_completion(&new->done);
 	kref_get(&expert->ref);
-	request->expert = expert;
-	request->cause = cause;
-	queue_work(expertmem_workqueue, &request->work);
+	new->expert = expert;
+	new->cause = cause;
+
+	request = join_request(expert, new);
+	if (request != new) {
+		put_request(new);
+		put_request(new);
+	}
 	if (wait_for_completion_interruptible(&request->done)) {
 		err = -EINTR;
 	} else {

@@ -218,13 +218,14 @@ void expertmem_region_publish(struct expertmem *expert, struct expertmem_region 
  * expertmem_region_destroy() - take a busy region out of the tree, and free it
  * @window: its window, which is not gone
  * @region: the region, its pages truncated
+ * @pinned: how many of these are charged as pinned now
  *
  * Context: expert->lock held.
  */
 void expertmem_region_destroy(struct expertmem_window *window,
-			      struct expertmem_region *region)
+			      struct expertmem_region *region, unsigned long pinned)
 {
-	expertmem_uncharge(window, region->charged);
+	expertmem_uncharge(window, region->charged - pinned);
 	unlink_region(window, region);
 	kfree_rcu(region, rcu);
 }
@@ -234,13 +235,14 @@ void expertmem_region_destroy(struct expertmem_window *window,
  * @window: its window, which is not gone
  * @region: the region, its pages behind @pages truncated
  * @pages: what stays
+ * @pinned: how many of the others are charged as pinned now
  *
  * Context: expert->lock held.
  */
-void expertmem_region_trim(struct expertmem_window *window,
-			   struct expertmem_region *region, unsigned long pages)
+void expertmem_region_trim(struct expertmem_window *window, struct expertmem_region *region,
+			   unsigned long pages, unsigned long pinned)
 {
-	expertmem_uncharge(window, region->charged - pages);
+	expertmem_uncharge(window, region->charged - pages - pinned);
 	region->charged = pages;
 	set_span(region, max(pages, region->room));
 }
@@ -418,7 +420,7 @@ bool expertmem_region_gate(struct expertmem_window *window, pgoff_t pgoff,
  * @region: receives what it is like; nothing that is not there yet, or not any more
  *
  * Context: takes expert->lock; may sleep.
- * Return: its window; NULL: there are no more.
+ * Return: its window; NULL: there are no more, or the caller is being killed.
  */
 struct expertmem_window *expertmem_region_next(struct expertmem *expert, pgoff_t from,
 					       struct expertmem_region *region)
@@ -428,7 +430,8 @@ struct expertmem_window *expertmem_region_next(struct expertmem *expert, pgoff_t
 	struct expertmem_region *found;
 	int i;
 
-	mutex_lock(&expert->lock);
+	if (mutex_lock_killable(&expert->lock))
+		return NULL;
 	for (i = 0; i < ARRAY_SIZE(windows); i++) {
 		if (windows[i]->state != WINDOW_MAPPED)
 			continue;
@@ -465,17 +468,14 @@ struct expertmem_region *expertmem_regions_walk(const struct expertmem_window *w
 
 /**
  * expertmem_regions_destroy() - free all regions of a window that is gone
- * @window: the window
+ * @regions: what was its tree; no fault that has passed the gate is under way
  *
- * Context: no lock of the expert's held but reclaim_lock; no fault that has passed the gate is
- *	under way; only for whoever has set WINDOW_GONE. May sleep.
+ * Context: may sleep.
  */
-void expertmem_regions_destroy(struct expertmem_window *window)
+void expertmem_regions_destroy(struct rb_root regions)
 {
 	struct expertmem_region *region, *next;
-	struct rb_root regions = window->regions;
 
-	window->regions = RB_ROOT;
 	rbtree_postorder_for_each_entry_safe(region, next, &regions, node) {
 		kfree(region);
 		cond_resched();

@@ -3,6 +3,8 @@
  * Races: what threads that touch memory see while others free, resize, unmap, fork or
  * swap it. Every test does a number of rounds, that EXPERTMEM_ROUNDS multiplies.
  */
+#include <sys/uio.h>
+
 #include "memory_test.h"
 #include "race_test.h"
 
@@ -489,6 +491,71 @@ TEST_F(stay, no_byte_changes_under_fork_that_copies_the_mapping)
 {
 	NEED_INHERITANCE(&self->window);
 	no_byte_changes(_metadata, &self->window, rounds(50), fork_child_with_mapping);
+}
+
+/* ---------------------------------------------------------------------- pinned pages */
+
+/* A region, a page of which is in a pipe, that one thread frees while another reclaims. */
+struct last_page {
+	struct window window;
+	__u64 offset;
+	pthread_barrier_t barrier;
+};
+
+static void *free_last_page(void *arg)
+{
+	struct last_page *last = arg;
+
+	pthread_barrier_wait(&last->barrier);
+	region_free(&last->window, last->offset);
+	return NULL;
+}
+
+/* What is pinned; the worker that looks for what was let go may need a second. */
+static bool pinned_becomes(int fd, __u64 bytes)
+{
+	int i;
+
+	for (i = 0; i < 1000 && expert_stat(fd).pinned != bytes; i++)
+		usleep(10000);
+	return expert_stat(fd).pinned == bytes;
+}
+
+TEST(a_held_page_is_pinned_once_when_free_and_reclaim_meet)
+{
+	unsigned long left = rounds(2000);
+	struct expertmem_reclaim result;
+	struct last_page last;
+	pthread_t thread;
+	int held[2];
+	char byte;
+
+	NEED_DEVICE();
+	ASSERT_EQ(0, pipe(held));
+	ASSERT_EQ(0, pthread_barrier_init(&last.barrier, NULL, 2));
+	while (left--) {
+		struct iovec iov;
+
+		ASSERT_EQ(0, window_open(&last.window, &small_window, GIB, 0));
+		ASSERT_EQ(0, region_alloc(&last.window, 16 * PAGE, &last.offset));
+		memset(at(&last.window, last.offset), 1, 16 * PAGE);
+		iov = (struct iovec){ at(&last.window, last.offset), 1 };
+		ASSERT_EQ(1, vmsplice(held[1], &iov, 1, 0));
+
+		ASSERT_EQ(0, pthread_create(&thread, NULL, free_last_page, &last));
+		pthread_barrier_wait(&last.barrier);
+		ASSERT_EQ(0, expert_reclaim(last.window.fd, &result));
+		ASSERT_EQ(0, pthread_join(thread, NULL));
+		ASSERT_TRUE(pinned_becomes(last.window.fd, PAGE));
+		ASSERT_EQ(0, expert_stat(last.window.fd).committed);
+
+		ASSERT_EQ(1, read(held[0], &byte, 1));
+		ASSERT_TRUE(pinned_becomes(last.window.fd, 0));
+		ASSERT_EQ(0, expert_info(last.window.fd).uid_charged);
+		window_close(&last.window);
+	}
+	close(held[0]);
+	close(held[1]);
 }
 
 TEST_HARNESS_MAIN

@@ -78,9 +78,12 @@ static void ignore(const struct told *t, void *arg)
 
 static void be_operator(unsigned int number)
 {
-	static const char *const names[] = { "total_limit", "default_limit", "max_experts" };
+	static const char *const names[] = {
+		"total_limit", "default_limit", "max_experts", "uid_limit", "uid_max_experts",
+	};
 	static const char *const values[][3] = {
 		{ "0", "256M", "32M" }, { "0", "64M", "4M" }, { "0", "64", "4" },
+		{ "auto", "128M", "16M" }, { "auto", "32", "2" },
 	};
 	struct parameter parameter;
 	struct told t;
@@ -176,7 +179,7 @@ static void be_weather(unsigned int number)
 
 /* What there is of the module's, and must be again. */
 struct census {
-	__u64 experts, regions, committed, resident, inodes;
+	__u64 experts, regions, committed, resident, pinned, inodes;
 	struct memory memory;
 };
 
@@ -193,6 +196,7 @@ static struct census take_census(void)
 		census.regions = t.value[S(REGIONS)];
 		census.committed = t.value[S(COMMITTED)];
 		census.resident = t.value[S(RESIDENT)];
+		census.pinned = t.value[S(PINNED)];
 	}
 	close(nl.fd);
 	file_write(INODES "shrink", "1");
@@ -215,13 +219,14 @@ static bool is_as_before(const struct census *before)
 		now = take_census();
 		if (now.experts == before->experts && now.regions == before->regions &&
 		    now.committed == before->committed && now.resident == before->resident &&
+		    now.pinned == before->pinned &&
 		    now.inodes <= before->inodes &&
 		    memory_is_back(&before->memory, noise, 0))
 			return true;
 		usleep(100000);
 	}
-	ksft_print_msg("%llu experts, %llu regions, %llu committed, %llu resident, inodes %llu, before %llu\n",
-		       now.experts, now.regions, now.committed, now.resident, now.inodes,
+	ksft_print_msg("%llu experts, %llu regions, %llu committed, %llu resident, %llu pinned, inodes %llu, before %llu\n",
+		       now.experts, now.regions, now.committed, now.resident, now.pinned, now.inodes,
 		       before->inodes);
 	memory_is_back(&before->memory, noise, 1);
 	return false;
@@ -376,8 +381,9 @@ static void parse_options(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	struct parameter parameters[3];
+	struct parameter parameters[5];
 	struct census before;
+	size_t i;
 	int swaps;
 
 	parse_options(argc, argv);
@@ -398,6 +404,10 @@ int main(int argc, char **argv)
 	parameter_set(&parameters[0], "total_limit", "0");
 	parameter_set(&parameters[1], "default_limit", "0");
 	parameter_set(&parameters[2], "max_experts", "0");
+	parameter_set(&parameters[3], "uid_limit", "auto");
+	parameter_set(&parameters[4], "uid_max_experts", "auto");
+	/* of the experts, some are nobody's */
+	chmod(DEVICE, 0666);
 	board = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 		     -1, 0);
 	if (board == MAP_FAILED ||
@@ -409,9 +419,9 @@ int main(int argc, char **argv)
 	rage();
 	close(host_socket[0]);
 	close(host_socket[1]);
-	parameter_restore(&parameters[0]);
-	parameter_restore(&parameters[1]);
-	parameter_restore(&parameters[2]);
+	for (i = 0; i < COUNT_OF(parameters); i++)
+		parameter_restore(&parameters[i]);
+	chmod(DEVICE, 0660);
 	if (swaps)
 		swapoff(RAMDISK);
 	rmdir(GROUP);

@@ -19,7 +19,7 @@
 	X(open) X(configure) X(mmap) X(munmap) X(close)			\
 	X(alloc) X(realloc) X(free) X(refused) X(write) X(read) X(check)	\
 	X(remove) X(dontneed) X(pageout) X(populate) X(migrate) X(mbind)	\
-	X(pipe) X(stat) X(fork) X(copy) X(exec) X(exit) X(kill) X(died)	\
+	X(pipe) X(hold) X(stat) X(fork) X(share) X(copy) X(exec) X(exit) X(kill) X(died)	\
 	X(terminate) X(reclaim) X(pass) X(receive)			\
 	X(nl_get) X(nl_dump) X(nl_set) X(nl_terminate) X(nl_reclaim) X(parameter) \
 	X(drop_caches) X(compact) X(split_huge) X(swapoff) X(pressure)

@@ -17,6 +17,9 @@
 #define CGROUP		"/sys/fs/cgroup/"
 #define GROUP		CGROUP "expertmem-storm/"
 
+#define SHARER_STACK	65536
+#define NOBODY		65534
+
 static unsigned int nr_threads = 2;
 /* descriptors are passed to the host here */
 static int host_socket[2];
@@ -42,6 +45,9 @@ struct life {
  * @seed: its random numbers'
  * @serial: of what it writes
  * @pipe: bytes go through the kernel here
+ * @held: pages are held here, over whatever becomes of their regions
+ * @sharer: a process that shares the mm, 0: none now
+ * @stack: of @sharer
  * @slots: its regions
  */
 struct worker {
@@ -50,6 +56,9 @@ struct worker {
 	__u64 seed;
 	__u32 serial;
 	int pipe[2];
+	int held[2];
+	pid_t sharer;
+	char *stack;
 	struct slot slots[SLOTS];
 };
 
@@ -181,9 +190,9 @@ static bool work_remove(struct worker *w, struct slot *slot)
 {
 	unsigned int first, n = any_pages(slot, &first), i;
 
-	/* EINVAL: somebody has unmapped it */
+	/* EBUSY: somebody holds a page of it; EINVAL: somebody has unmapped it */
 	if (madvise(page_at(slot, first), n * PAGE, MADV_REMOVE))
-		return is_over(w, slot->window, "MADV_REMOVE");
+		return errno != EBUSY && is_over(w, slot->window, "MADV_REMOVE");
 	count(OP_remove);
 	for (i = first; i < first + n; i++)
 		slot->tags[i] = 0;
@@ -242,6 +251,38 @@ static bool work_pipe(struct worker *w, struct slot *slot)
 	if (len == PAGE && !is_reclaimed(w->life->fd))
 		is_page(words, slot->tags[page], "pipe");
 	return false;
+}
+
+/* A pipe holds a page, until another takes its place. */
+static bool work_hold(struct worker *w, struct slot *slot)
+{
+	struct iovec iov = { page_at(slot, any(slot->pages)), 1 + any(PAGE) };
+	char bytes[PAGE];
+
+	count(OP_hold);
+	while (read(w->held[0], bytes, sizeof(bytes)) > 0)
+		;
+	return vmsplice(w->held[1], &iov, 1, 0) < 0 && errno == EFAULT &&
+	       is_over(w, slot->window, "EFAULT");
+}
+
+/* It runs in the memory of who has made it: no call may fail, and set errno. */
+static int share(void *unused)
+{
+	struct timespec time = { .tv_nsec = 20000000 };
+
+	syscall(SYS_nanosleep, &time, NULL);
+	syscall(SYS_exit, 0);
+	return 0;
+}
+
+/* Another process shares the mm, and may outlive this one. */
+static void work_share(struct worker *w)
+{
+	if (w->sharer > 0 && waitpid(w->sharer, NULL, WNOHANG) != w->sharer)
+		return;
+	count(OP_share);
+	w->sharer = clone(share, w->stack + SHARER_STACK, CLONE_VM | CLONE_FILES | SIGCHLD, NULL);
 }
 
 /* In a child of fork(): an expert of its own, with all that this thread knows about. */
@@ -378,7 +419,7 @@ static bool work_on(struct worker *w, struct slot *slot)
 	case 6: work_mm(slot, OP_populate); return false;
 	case 7: work_mm(slot, OP_migrate); return false;
 	case 8: work_mm(slot, OP_mbind); return false;
-	case 9: return work_pipe(w, slot);
+	case 9: return once_in(2) ? work_hold(w, slot) : work_pipe(w, slot);
 	case 10 ... 14: return work_read(w, slot);
 	default: return work_write(w, slot);
 	}
@@ -395,6 +436,8 @@ static void *work(void *arg)
 	for (left = any(2000); left && !over && !stopped(); left--) {
 		if (once_in(100))
 			over = work_fork(w);
+		else if (once_in(100))
+			work_share(w);
 		else if (once_in(1000))
 			over = work_end(w->life);
 		else
@@ -432,12 +475,15 @@ static bool is_born(struct life *life)
 
 	life->fd = expert_open();
 	if (life->fd < 0) {
-		if (life->fd != -ENFILE && life->fd != -ENOMEM)
+		if (life->fd != -ENFILE && life->fd != -ENOMEM && life->fd != -EDQUOT)
 			wrong("open: %s", strerror(-life->fd));
 		return false;
 	}
 	count(OP_open);
 	err = expert_configure(life->fd, "storm", limit, 0);
+	/* others than root may not have more than the parameter default_limit says */
+	if (err == -EPERM && getuid())
+		err = expert_configure(life->fd, "storm", 0, EXPERTMEM_CONFIG_DEFAULT_LIMIT);
 	for (i = 0; !err && i < 2; i++) {
 		count(i ? OP_mmap : OP_configure);
 		err = window_map(&life->windows[i], i ? &huge_window : &small_window, life->fd,
@@ -489,7 +535,9 @@ static void live(unsigned int number)
 		workers[i] = (struct worker) {
 			.life = &life, .seed = random_state + i, .serial = i << 24,
 		};
-		if (pipe2(workers[i].pipe, O_CLOEXEC) ||
+		workers[i].stack = malloc(SHARER_STACK);
+		if (!workers[i].stack || pipe2(workers[i].pipe, O_CLOEXEC) ||
+		    pipe2(workers[i].held, O_CLOEXEC | O_NONBLOCK) ||
 		    pthread_create(&workers[i].thread, NULL, work, &workers[i]))
 			_exit(0);	/* out of memory */
 	}
@@ -497,6 +545,11 @@ static void live(unsigned int number)
 		pthread_join(workers[i].thread, NULL);
 		close(workers[i].pipe[0]);
 		close(workers[i].pipe[1]);
+		close(workers[i].held[0]);
+		close(workers[i].held[1]);
+		if (workers[i].sharer > 0)
+			waitpid(workers[i].sharer, NULL, 0);
+		free(workers[i].stack);
 	}
 	if (once_in(8))
 		work_exec(&life);
@@ -510,6 +563,9 @@ out:
 static void be_expert(unsigned int number)
 {
 	file_write(GROUP "cgroup.procs", "0");
+	/* every other one is bounded as a user that is not root */
+	if (number % 2 && setresuid(NOBODY, NOBODY, NOBODY))
+		wrong("setresuid: %s", strerror(errno));
 	faults_catch();
 	while (!stopped())
 		live(number);
