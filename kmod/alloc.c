@@ -233,13 +233,21 @@ int expertmem_count_refused(struct expertmem *expert, int err)
 	return err;
 }
 
-/* Was memory refused that pinned pages, let go meanwhile, may have taken? */
-static bool try_again(struct expertmem *expert, int err)
+/**
+ * expertmem_try_again() - was memory refused that pinned pages, let go meanwhile, had taken?
+ * @expert: the expert
+ * @err: what the call is to return
+ *
+ * Context: no lock held; may sleep.
+ * Return: whether there are fewer pinned pages now, so that it may succeed.
+ */
+bool expertmem_try_again(struct expertmem *expert, int err)
 {
 	long pinned = atomic_long_read(&expert->pinned);
 
 	if ((err != -EDQUOT && err != -ENOMEM) || !pinned)
 		return false;
+	expertmem_drain_lru_all();
 	expertmem_pins_check(expert);
 	return atomic_long_read(&expert->pinned) < pinned;
 }
@@ -262,7 +270,7 @@ int expertmem_alloc(struct expertmem *expert, struct expertmem_alloc __user *uar
 	arg.offset = 0;
 	do {
 		err = do_alloc(expert, &arg, uarg);
-	} while (try_again(expert, err));
+	} while (expertmem_try_again(expert, err));
 	expertmem_count_refused(expert, err);
 	trace_expertmem_alloc(expert->id, arg.offset, arg.size, arg.flags, err);
 	return err;
@@ -285,7 +293,7 @@ int expertmem_realloc(struct expertmem *expert, struct expertmem_realloc __user 
 		return -EFAULT;
 	do {
 		err = do_realloc(expert, &arg);
-	} while (try_again(expert, err));
+	} while (expertmem_try_again(expert, err));
 	expertmem_count_refused(expert, err);
 	trace_expertmem_realloc(expert->id, arg.offset, arg.size, arg.flags, err);
 	return err;

@@ -312,7 +312,12 @@ int expertmem_copy(struct expertmem *expert, struct expertmem_copy __user *uarg)
 	}
 
 	copy.from = file->private_data;
-	err = expertmem_count_refused(expert, do_copy(&copy));
+	do {
+		kvfree(copy.extents);
+		copy = (struct copy){ .to = expert, .from = copy.from };
+		err = do_copy(&copy);
+	} while (expertmem_try_again(expert, err));
+	expertmem_count_refused(expert, err);
 	trace_expertmem_copy(expert->id, copy.from->id, copy.nr,
 			     (u64)copy.pages << PAGE_SHIFT, err);
 	kvfree(copy.extents);

@@ -303,6 +303,7 @@ unsigned long expertmem_total_pinned(void);
 int expertmem_alloc(struct expertmem *expert, struct expertmem_alloc __user *uarg);
 int expertmem_realloc(struct expertmem *expert, struct expertmem_realloc __user *uarg);
 int expertmem_free(struct expertmem *expert, struct expertmem_free __user *uarg);
+bool expertmem_try_again(struct expertmem *expert, int err);
 int expertmem_count_refused(struct expertmem *expert, int err);
 
 /* region.c */
@@ -345,7 +346,8 @@ int expertmem_window_copy(struct expertmem_window *to, struct expertmem_window *
 			  pgoff_t first, unsigned long pages, unsigned long *copied);
 unsigned long expertmem_window_truncate(struct expertmem_window *window, pgoff_t first,
 					unsigned long pages);
-long expertmem_punch_hole(struct file *file, loff_t offset, loff_t len);
+long expertmem_punch_hole(struct file *file, unsigned long granule, loff_t offset,
+			  loff_t len);
 unsigned long expertmem_window_resident(const struct expertmem_window *window);
 unsigned long expertmem_window_resident_in(struct expertmem_window *window,
 					   pgoff_t first, unsigned long pages);
@@ -359,6 +361,7 @@ unsigned long expertmem_pins_settle(struct expertmem_window *window, struct list
 void expertmem_pins_check(struct expertmem *expert);
 void expertmem_pins_destroy(void);
 void expertmem_drain_lru(void);
+void expertmem_drain_lru_all(void);
 
 /* copy.c */
 int expertmem_copy(struct expertmem *expert, struct expertmem_copy __user *uarg);

@@ -192,6 +192,9 @@ static int reclaim(struct sk_buff *request, struct genl_info *info)
 	err = expertmem_reclaim_interruptible(expert, EXPERTMEM_CAUSE_OPERATOR, &freed) ?:
 	      expertmem_msg_put_freed(skb, expert->id, &freed);
 	expertmem_put(expert);
+	/* netlink_rcv_skb() does not answer after -EINTR: there it means that one has answered. */
+	if (err == -EINTR)
+		netlink_ack(request, info->nlhdr, err, info->extack);
 	return reply(skb, header, info, err);
 }
 

@@ -399,14 +399,16 @@ static bool is_range_held(struct address_space *mapping, pgoff_t first, pgoff_t 
 }
 
 /* Give the pages of a part back, whose gate is open; -EBUSY: somebody holds one. */
-static int punch_part(struct address_space *mapping, loff_t offset, loff_t end)
+static int punch_part(struct address_space *mapping, unsigned long granule, loff_t offset,
+		      loff_t end)
 {
-	pgoff_t first = DIV_ROUND_UP_ULL(offset, PAGE_SIZE);
-	pgoff_t behind = end >> PAGE_SHIFT;
+	/* a huge page that is covered in part would be filled with zeros there */
+	pgoff_t first = round_down(offset >> PAGE_SHIFT, granule);
+	pgoff_t last = round_up(DIV_ROUND_UP_ULL(end, PAGE_SIZE), granule) - 1;
 	int err = 0;
 
 	filemap_invalidate_lock(mapping);
-	if (first < behind && is_range_held(mapping, first, behind - 1))
+	if (is_range_held(mapping, first, last))
 		err = -EBUSY;
 	else
 		shmem_truncate_range(mapping->host, offset, end - 1);
@@ -417,6 +419,7 @@ static int punch_part(struct address_space *mapping, loff_t offset, loff_t end)
 /**
  * expertmem_punch_hole() - give pages of a window back, and leave the regions as they are
  * @file: the window's file
+ * @granule: of the window, pages
  * @offset: where to begin, bytes
  * @len: how much, bytes
  *
@@ -428,7 +431,8 @@ static int punch_part(struct address_space *mapping, loff_t offset, loff_t end)
  * Return: 0; -EBUSY where somebody holds a page: what lies before it may have been given
  *	back; -EINTR where the caller is being killed.
  */
-long expertmem_punch_hole(struct file *file, loff_t offset, loff_t len)
+long expertmem_punch_hole(struct file *file, unsigned long granule, loff_t offset,
+			  loff_t len)
 {
 	struct address_space *mapping = file->f_mapping;
 	loff_t end = offset + len;
@@ -441,7 +445,12 @@ long expertmem_punch_hole(struct file *file, loff_t offset, loff_t len)
 		if (!xa_find(&mapping->i_pages, &index, (end - 1) >> PAGE_SHIFT, XA_PRESENT))
 			return 0;
 		part = min(end, (loff_t)round_up(offset + 1, SZ_64M));
-		err = punch_part(mapping, offset, part);
+		err = punch_part(mapping, granule, offset, part);
+		if (err == -EBUSY) {
+			/* perhaps by batches of other CPUs */
+			expertmem_drain_lru_all();
+			err = punch_part(mapping, granule, offset, part);
+		}
 		if (err)
 			return err;
 		if (fatal_signal_pending(current))

@@ -43,7 +43,7 @@ struct pin {
 static LIST_HEAD(holders);
 static DEFINE_SPINLOCK(holders_lock);
 
-#define DRAIN_INTERVAL	(5 * HZ)
+#define DRAIN_INTERVAL	(HZ / 4)
 static unsigned long next_drain = INITIAL_JIFFIES;
 static bool drain_all;	/* a CPU's LRU batch may hold a folio that was pinned since the last look */
 
@@ -75,6 +75,29 @@ static long drain_lru(void *unused)
 	return 0;
 }
 
+/**
+ * expertmem_drain_lru_all() - empty the batches of all CPUs
+ *
+ * This wakes isolated CPUs as well, so it is done at most four times a second, and only when
+ * pages were found to be held since.
+ *
+ * Context: may sleep; takes cpu_hotplug_lock, so no lock of the mm's is held.
+ */
+void expertmem_drain_lru_all(void)
+{
+	unsigned long next = READ_ONCE(next_drain);
+	int cpu;
+
+	if (!READ_ONCE(drain_all) || time_before(jiffies, next) ||
+	    cmpxchg(&next_drain, next, jiffies + DRAIN_INTERVAL) != next)
+		return;
+	WRITE_ONCE(drain_all, false);
+	cpus_read_lock();
+	for_each_online_cpu(cpu)
+		work_on_cpu(cpu, drain_lru, NULL);
+	cpus_read_unlock();
+}
+
 /* The kernel keeps a reference to bad memory for good. */
 static bool is_bad(struct folio *folio)
 {
@@ -83,20 +106,29 @@ static bool is_bad(struct folio *folio)
 }
 
 /*
- * A folio that is not on an LRU list is on its way there, or was taken off for a moment:
- * whoever moves it has one reference. Whoever takes it off between two of these looks does
- * not make a foreign reference pass for that one.
+ * References that the mm itself has for a while: of whoever moves a folio that is not on an LRU
+ * list, and of the swap cache.
+ */
+static int own_refs(struct folio *folio)
+{
+	return !folio_test_lru(folio) +
+	       (folio_test_swapcache(folio) ? folio_nr_pages(folio) : 0);
+}
+
+/*
+ * Has the folio more references than @expected and those of the mm? The mm's count only if it
+ * has them before and after the count is read: a foreign one is never taken for one that has
+ * just come or gone.
  */
 static bool is_held(struct folio *folio, int expected)
 {
-	bool moves = !folio_test_lru(folio);
-	int refs;
+	int before, refs;
 
-	smp_rmb();	/* pairs with the atomic operations that take a folio off its list */
+	before = own_refs(folio);
+	smp_rmb();	/* pairs with the atomic operations on flags and count in the mm */
 	refs = folio_ref_count(folio);
 	smp_rmb();	/* as above */
-	moves = moves && !folio_test_lru(folio);
-	return refs > expected + moves && !is_bad(folio);
+	return refs > expected + min(before, own_refs(folio)) && !is_bad(folio);
 }
 
 /**
@@ -132,6 +164,7 @@ struct folio *expertmem_next_held(struct address_space *mapping, pgoff_t *index,
 		if (folio == xas_reload(&xas) && folio->index >= *index &&
 		    folio->index + folio_nr_pages(folio) - 1 <= last) {
 			rcu_read_unlock();
+			WRITE_ONCE(drain_all, true);
 			*index = folio->index + folio_nr_pages(folio);
 			return folio;
 		}
@@ -225,7 +258,6 @@ unsigned long expertmem_pins_settle(struct expertmem_window *window, struct list
 		spin_unlock(&holders_lock);
 	}
 	list_splice_init(pins, &expert->pins);
-	WRITE_ONCE(drain_all, true);
 	start_looking(HZ);
 	return pages;
 }
@@ -288,17 +320,8 @@ static void look_again(struct work_struct *work)
 	struct expertmem *expert;
 	LIST_HEAD(todo);
 	bool more;
-	int cpu;
 
-	/* seldom, for it wakes isolated CPUs as well */
-	if (READ_ONCE(drain_all) && time_after_eq(jiffies, next_drain)) {
-		WRITE_ONCE(drain_all, false);
-		next_drain = jiffies + DRAIN_INTERVAL;
-		cpus_read_lock();
-		for_each_online_cpu(cpu)
-			work_on_cpu(cpu, drain_lru, NULL);
-		cpus_read_unlock();
-	}
+	expertmem_drain_lru_all();
 	spin_lock(&holders_lock);
 	list_splice_init(&holders, &todo);
 	spin_unlock(&holders_lock);

@@ -201,7 +201,7 @@ static long window_fallocate(struct file *file, int mode, loff_t offset, loff_t 
 {
 	if (mode != (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE))
 		return -EOPNOTSUPP;
-	return expertmem_punch_hole(file, offset, len);
+	return expertmem_punch_hole(file, (unsigned long)file->private_data, offset, len);
 }
 
 /*
@@ -226,6 +226,7 @@ static struct file *window_file(const struct expertmem_window *window, unsigned 
 		return file == ERR_PTR(-ENOSPC) ? ERR_PTR(-ENOMEM) : file;
 	__module_get(THIS_MODULE);
 	file->f_op = &window_fops;
+	file->private_data = (void *)window->granule;
 	/*
 	 * The file that is open here is the only way to the pages. /proc/PID/map_files leads
 	 * root to the inode: every operation of a bad inode, from open to truncate, fails.
