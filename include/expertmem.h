@@ -50,6 +50,7 @@ enum expertmem_error {
 	EXPERTMEM_E_UNSUPPORTED	= -10,	/* the backend cannot do that */
 	EXPERTMEM_E_BUSY	= -11,	/* the expert is in use already */
 	EXPERTMEM_E_RECLAIMED	= -12,	/* the expert was reclaimed */
+	EXPERTMEM_E_LIMIT	= -13,	/* a limit above the default needs CAP_NET_ADMIN */
 };
 
 enum expertmem_backend {
@@ -68,16 +69,26 @@ enum expertmem_backend {
 /* Memory exists when a call returns it: running out is an error, not a signal. */
 #define EXPERTMEM_POPULATE	(1U << 2)
 
+/*
+ * As a limit: the default_limit of the module. It is what the module gives an expert whose
+ * host sets no limit, and the most that a host without CAP_NET_ADMIN may ask for. ANON has
+ * no default limit: there it means none.
+ */
+#define EXPERTMEM_LIMIT_DEFAULT	UINT64_MAX
+
 /**
- * struct expertmem_options - how to open an expert; all zero is a good default
+ * struct expertmem_options - how to open an expert
  * @name: shown to operators; at most 31 bytes of UTF-8 without control characters; NULL:
  *	the name of the program, as much of it as may be one
- * @limit: most bytes that its memory may take, with the heap's own; 0: the
- *	module's default, and none for ANON
+ * @limit: most bytes that its memory may take, with the heap's own; 0: none;
+ *	EXPERTMEM_LIMIT_DEFAULT: the module's default
  * @flags: EXPERTMEM_NO_HUGE, EXPERTMEM_UNSWAPPABLE, EXPERTMEM_POPULATE
  * @backend: where memory comes from
  * @startup: what ExpertGetStartupInfo() returns; copied; NULL: zeros
  * @reserved: zero
+ *
+ * A member that is zero asks for nothing special. Only @limit does: no limit, which a module
+ * that has a default_limit gives to CAP_NET_ADMIN alone.
  */
 struct expertmem_options {
 	const char *name;
@@ -101,8 +112,10 @@ struct expertmem_options {
  * @limit: bytes, 0: none
  * @committed: bytes in regions, blocks and heap data, counted against the limit
  * @resident: bytes in memory; for ANON the same as @committed
- * @peak_committed: the most that @committed has been
+ * @peak_committed: the most that @committed and @pinned together have been
  * @reclaimed: bytes in regions that the kernel took back; 0 for ANON
+ * @pinned: bytes of freed pages that a pipe, a socket or a device still holds, counted
+ *	against the limit as well; 0 for ANON
  * @reserved: zero
  */
 struct expertmem_stats {
@@ -118,7 +131,8 @@ struct expertmem_stats {
 	uint64_t resident;
 	uint64_t peak_committed;
 	uint64_t reclaimed;
-	uint64_t reserved[4];
+	uint64_t pinned;
+	uint64_t reserved[3];
 };
 
 /**
@@ -139,7 +153,7 @@ struct expertmem_progress {
 
 /**
  * expertmem_open() - make an expert
- * @options: NULL: all defaults
+ * @options: NULL: zeros, and EXPERTMEM_LIMIT_DEFAULT for the limit
  * @key: receives the key; unchanged on error
  *
  * AUTO falls back to ANON only where there is no device (E_NO_MODULE). A device that
@@ -148,7 +162,7 @@ struct expertmem_progress {
  *
  * Return: EXPERTMEM_OK, E_INVALID (name, flags, reserved, backend, or an unknown word in
  * EXPERTMEM_BACKEND or EXPERTMEM_DEBUG in the environment), E_NO_MODULE, E_ACCESS, E_ABI, E_NO_DEVICE,
- * E_TOO_MANY, E_PERM, E_NOMEM, E_UNSUPPORTED (UNSWAPPABLE on ANON).
+ * E_TOO_MANY, E_PERM, E_LIMIT, E_NOMEM, E_UNSUPPORTED (UNSWAPPABLE on ANON).
  */
 int expertmem_open(const struct expertmem_options *options, HEXPERTKEY *key);
 
@@ -244,7 +258,7 @@ int expertmem_walk(HEXPERTKEY key, int (*visit)(void *block, size_t size, void *
 /**
  * expertmem_trim() - give memory back that no block needs
  * @key: the key, in the expert's own process
- * @bytes: receives by how much the committed bytes shrank; may be NULL
+ * @bytes: receives by how much the committed and pinned bytes shrank; may be NULL
  *
  * Also takes in what other threads, and threads that have ended, kept for their next
  * blocks. The threads of the expert wait meanwhile. Without this call, memory that

@@ -137,20 +137,20 @@ static void set_gap(struct em_gaps *gaps, uint32_t i, size_t gap)
 	gaps->root = join(gaps, below, join(gaps, i, above));
 }
 
-/* The last node with a gap of @need. */
-static uint32_t last_gap(const struct em_gaps *gaps, size_t need)
+/* The lowest node with a gap of @need. */
+static uint32_t first_gap(const struct em_gaps *gaps, size_t need)
 {
 	uint32_t i = gaps->root;
 
 	while (i && gaps->nodes[i].widest >= need) {
-		uint32_t above = gaps->nodes[i].child[1];
+		uint32_t below = gaps->nodes[i].child[0];
 
-		if (gaps->nodes[above].widest >= need)
-			i = above;
+		if (gaps->nodes[below].widest >= need)
+			i = below;
 		else if (gaps->nodes[i].gap >= need)
 			return i;
 		else
-			i = gaps->nodes[i].child[0];
+			i = gaps->nodes[i].child[1];
 	}
 	return 0;
 }
@@ -174,23 +174,25 @@ static uint32_t new_node(struct em_gaps *gaps, size_t start, size_t size)
 
 /*
  * A place for @size bytes, with a granule free on either side: in the middle of the
- * widest gap where it may grow (@roomy), else at the top of the last gap that fits.
+ * widest gap where it may grow (@roomy), else at the bottom of the lowest gap that fits.
  * Returns the new region's offset, or 0.
  */
 static size_t gaps_insert(struct em_gaps *gaps, size_t size, size_t guard, bool roomy)
 {
-	size_t need = size + 2 * guard, before, start;
+	size_t need = size + 2 * guard, before = guard, start;
 	uint32_t i, new, below, rest;
 	struct node *node;
 
-	i = last_gap(gaps, roomy ? max(need, gaps->nodes[gaps->root].widest) : need);
+	i = first_gap(gaps, roomy ? max(need, gaps->nodes[gaps->root].widest) : need);
 	if (!i)
 		return 0;
 	node = &gaps->nodes[i];
-	before = node->gap - size - guard;
-	if (roomy && node->gap / 2 < before)
-		before = node->gap / 2;
-	before &= ~(guard - 1);
+	if (roomy) {
+		before = node->gap - size - guard;
+		if (node->gap / 2 < before)
+			before = node->gap / 2;
+		before &= ~(guard - 1);
+	}
 
 	start = node->start + node->size + before;
 	new = new_node(gaps, start, size);
@@ -253,11 +255,13 @@ static bool charge(struct em_expert *expert, size_t size)
 }
 
 /* Pages that somebody has locked, and left so, are not given back before that is undone. */
-static void anon_discard(void *start, size_t size)
+static bool anon_discard(void *start, size_t size)
 {
-	if (madvise(start, size, MADV_DONTNEED) &&
-	    (munlock(start, size) || madvise(start, size, MADV_DONTNEED)))
-		memset(start, 0, size);
+	if (!madvise(start, size, MADV_DONTNEED) ||
+	    (!munlock(start, size) && !madvise(start, size, MADV_DONTNEED)))
+		return true;
+	memset(start, 0, size);
+	return false;
 }
 
 static void give_back(struct em_expert *expert, char *start, size_t size)
@@ -283,7 +287,7 @@ static int anon_open(struct em_expert *expert, const struct expertmem_options *o
 	(void)adopted;
 	if (options->flags & EXPERTMEM_UNSWAPPABLE)
 		return EXPERTMEM_E_UNSUPPORTED;
-	expert->limit = options->limit;
+	expert->limit = options->limit == EXPERTMEM_LIMIT_DEFAULT ? 0 : options->limit;
 	expert->status = &expert->control->flags;
 	return EXPERTMEM_OK;
 }

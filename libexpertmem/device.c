@@ -54,6 +54,7 @@ static int error_of(int err)
 		return EXPERTMEM_E_NO_DEVICE;
 	case EBUSY:
 		return EXPERTMEM_E_BUSY;
+	case ECANCELED:		/* a terminating expert maps no window any more */
 	case ESHUTDOWN:
 		return EXPERTMEM_E_RECLAIMED;
 	default:
@@ -61,16 +62,59 @@ static int error_of(int err)
 	}
 }
 
+/* Of open(). A container that has the node, but not the permission, says EPERM. */
+static int open_error_of(int err)
+{
+	switch (err) {
+	case EPERM:
+		return EXPERTMEM_E_ACCESS;
+	case EDQUOT:		/* uid_max_experts */
+		return EXPERTMEM_E_TOO_MANY;
+	default:
+		return error_of(err);
+	}
+}
+
+static int call_configure(int fd, const struct expertmem_config *config)
+{
+	return ioctl(fd, EXPERTMEM_IOC_CONFIGURE, config) ? errno : 0;
+}
+
+static void set_default_limit(struct expertmem_config *config)
+{
+	config->limit = 0;
+	config->flags |= EXPERTMEM_CONFIG_DEFAULT_LIMIT;
+}
+
+/* After an error, @fd is only good for being closed. */
 static int configure(int fd, const struct expertmem_options *options)
 {
 	struct expertmem_config config = { .limit = options->limit };
+	int err;
 
 	strncpy(config.name, options->name, sizeof(config.name) - 1);
 	if (options->flags & EXPERTMEM_UNSWAPPABLE)
 		config.flags = EXPERTMEM_CONFIG_UNSWAPPABLE;
-	if (ioctl(fd, EXPERTMEM_IOC_CONFIGURE, &config) == 0)
-		return EXPERTMEM_OK;
-	return errno == EINVAL ? EXPERTMEM_E_INVALID : error_of(errno);
+	if (options->limit == EXPERTMEM_LIMIT_DEFAULT)
+		set_default_limit(&config);
+	err = call_configure(fd, &config);
+	if (err == EINVAL)
+		return EXPERTMEM_E_INVALID;
+	if (err != EPERM || options->limit == EXPERTMEM_LIMIT_DEFAULT)
+		return err ? error_of(err) : EXPERTMEM_OK;
+	/* EPERM is about the limit, unless UNSWAPPABLE is refused with the default limit, too. */
+	set_default_limit(&config);
+	return options->flags & EXPERTMEM_UNSWAPPABLE && call_configure(fd, &config) == EPERM ?
+	       EXPERTMEM_E_PERM : EXPERTMEM_E_LIMIT;
+}
+
+/*
+ * A descriptor that is adopted must be open for reading and writing: the module lets others
+ * look at the expert only.
+ */
+static bool is_writable(int fd)
+{
+	return (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDWR;
 }
 
 static int device_open(struct em_expert *expert, const struct expertmem_options *options,
@@ -81,13 +125,14 @@ static int device_open(struct em_expert *expert, const struct expertmem_options 
 	struct expertmem_info info;
 	void *status;
 
-	/* a container that has the node, but not the permission, says EPERM */
 	if (fd < 0)
-		return errno == EPERM ? EXPERTMEM_E_ACCESS : error_of(errno);
+		return open_error_of(errno);
 	if (ioctl(fd, EXPERTMEM_IOC_GET_INFO, &info))
 		error = error_of(errno);
 	else if (info.abi < EXPERTMEM_ABI_VERSION)
 		error = EXPERTMEM_E_ABI;
+	else if (!is_writable(fd))
+		error = EXPERTMEM_E_ACCESS;
 	else if (adopted < 0)
 		error = configure(fd, options);
 	else
@@ -136,15 +181,23 @@ static int device_fork(struct em_expert *expert)
 	struct expertmem_copy copy = { .fd = expert->fd };
 	struct expertmem_stat stat;
 	struct expertmem_config config;
-	int error, fd;
+	int error, err, fd;
 
 	if (ioctl(expert->fd, EXPERTMEM_IOC_STAT, &stat))
 		return EXPERTMEM_E_NO_DEVICE;
 	config = (struct expertmem_config){ .limit = stat.limit, .flags = stat.flags };
 	memcpy(config.name, stat.name, sizeof(config.name));
 	fd = open(DEVICE, O_RDWR | O_CLOEXEC);
-	if (fd < 0 || ioctl(fd, EXPERTMEM_IOC_CONFIGURE, &config))
-		return error_of(errno);
+	if (fd < 0)
+		return open_error_of(errno);
+	err = call_configure(fd, &config);
+	/* The parent's limit may be above the default: set by an operator, or by root. */
+	if (err == EPERM) {
+		set_default_limit(&config);
+		err = call_configure(fd, &config);
+	}
+	if (err)
+		return error_of(err);
 	expert->fd = fd;
 	expert->mapped = 0;
 	error = device_attach(expert);
@@ -193,9 +246,23 @@ static void device_free(struct em_expert *expert, void *region, size_t size)
 	ioctl(expert->fd, EXPERTMEM_IOC_FREE, &arg);
 }
 
-static void device_discard(void *start, size_t size)
+/*
+ * The module gives back all pages of a range or, where somebody else holds one of them, none
+ * (EBUSY). Then those of the others are given back one at a time.
+ */
+static bool device_discard(void *start, size_t size)
 {
-	madvise(start, size, MADV_REMOVE);
+	char *page = start, *end = page + size;
+	bool all = true;
+
+	if (!madvise(start, size, MADV_REMOVE))
+		return true;
+	if (errno != EBUSY)
+		return false;
+	for (; page < end; page += EM_PAGE)
+		if (madvise(page, EM_PAGE, MADV_REMOVE))
+			all = false;
+	return all;
 }
 
 static bool device_terminate(struct em_expert *expert)
@@ -225,6 +292,7 @@ static void device_stats(struct em_expert *expert, struct expertmem_stats *stats
 	stats->resident = stat.resident;
 	stats->peak_committed = stat.peak;
 	stats->reclaimed = stat.reclaimed;
+	stats->pinned = stat.pinned;
 }
 
 static void device_close(struct em_expert *expert)

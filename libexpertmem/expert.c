@@ -127,7 +127,7 @@ static bool options_are_valid(const struct expertmem_options *options)
 
 int expertmem_open(const struct expertmem_options *options, HEXPERTKEY *key)
 {
-	struct expertmem_options chosen = { 0 };
+	struct expertmem_options chosen = { .limit = EXPERTMEM_LIMIT_DEFAULT };
 	char name[NAME_SIZE] = "";
 	int error = EXPERTMEM_E_NO_MODULE;
 
@@ -322,6 +322,9 @@ int expertmem_trim(HEXPERTKEY key, uint64_t *bytes)
 		expert->backend->stats(expert, &after);
 	}
 	em_unlock(expert);
+	/* What was freed but is pinned has not been given back. */
+	before.committed += before.pinned;
+	after.committed += after.pinned;
 	if (bytes)
 		*bytes = before.committed > after.committed ?
 			 before.committed - after.committed : 0;
@@ -370,17 +373,17 @@ const char *expertmem_strerror(int error)
 	case EXPERTMEM_E_KEY:
 		return "the key is not of an open expert";
 	case EXPERTMEM_E_NOMEM:
-		return "out of memory or of addresses: raise the memory limit of the process (ulimit -v) or of its control group";
+		return "out of memory or of addresses, or beyond the limit of the expert or of its user: raise the limit of the expert (expertmem limit), the module's uid_limit, or the memory limit of the process (ulimit -v) or of its control group";
 	case EXPERTMEM_E_NO_MODULE:
 		return "there is no /dev/expertmem: load the kernel module (modprobe expertmem), or work without it (EXPERTMEM_BACKEND=anon)";
 	case EXPERTMEM_E_ACCESS:
-		return "/dev/expertmem may not be opened: become a member of the group that owns it (usermod -aG expertmem USER, then log in again)";
+		return "/dev/expertmem may not be opened, or its descriptor is not open for reading and writing: become a member of the group that owns it (usermod -aG expertmem USER, then log in again), or pass a descriptor that was opened O_RDWR";
 	case EXPERTMEM_E_ABI:
 		return "the loaded expertmem module is older than this library: install the module of the same version, then rmmod expertmem and modprobe expertmem";
 	case EXPERTMEM_E_NO_DEVICE:
 		return "that is not the expertmem device: remove what is at /dev/expertmem and load the kernel module again, or pass a descriptor of the device";
 	case EXPERTMEM_E_TOO_MANY:
-		return "too many experts or open files: close some, or raise the module's max_experts or the limit of open files (ulimit -n)";
+		return "too many experts or open files: close some, or raise the limit that is reached: the module's uid_max_experts (experts of one user) or max_experts (of all users), 4096 experts in one process, or the limit of open files (ulimit -n)";
 	case EXPERTMEM_E_PERM:
 		return "unswappable memory is not permitted: it needs CAP_IPC_LOCK, or an unlimited RLIMIT_MEMLOCK (ulimit -l unlimited)";
 	case EXPERTMEM_E_UNSUPPORTED:
@@ -388,7 +391,9 @@ const char *expertmem_strerror(int error)
 	case EXPERTMEM_E_BUSY:
 		return "the expert is in use by another process: open one of your own";
 	case EXPERTMEM_E_RECLAIMED:
-		return "the expert's memory was reclaimed: open a new expert";
+		return "the expert's memory was reclaimed, or it was asked to stop: open a new expert";
+	case EXPERTMEM_E_LIMIT:
+		return "the memory limit is above the module's default_limit, and no limit is above any: ask for less, or for the default (EXPERTMEM_LIMIT_DEFAULT, expertmem run --limit default), or have CAP_NET_ADMIN (root), which may ask for more";
 	default:
 		return "unknown error";
 	}

@@ -159,8 +159,11 @@ struct em_backend {
 	/* in place; false where that is not possible */
 	bool (*resize)(struct em_expert *expert, void *region, size_t old, size_t size);
 	void (*free)(struct em_expert *expert, void *region, size_t size);
-	/* give back the pages of a part of a region; they read as zero then */
-	void (*discard)(void *start, size_t size);
+	/*
+	 * Give back the pages of a part of a region. True: all of them, and they read as
+	 * zero. False: some are still there, with their bytes or with zeros.
+	 */
+	bool (*discard)(void *start, size_t size);
 	/* make sure that the page, which is in no region, faults (@guard), or need not */
 	void (*guard)(struct em_expert *expert, void *page, bool guard);
 	/*
@@ -230,7 +233,7 @@ struct em_expert {
 	} *poisoned;			/* with EM_DEBUG_ASAN */
 	size_t nr_poisoned;
 	bool heard;			/* somebody is to be told what is found */
-	uint64_t limit;			/* ANON */
+	uint64_t limit;			/* ANON: bytes, 0: none */
 	int fd;				/* DEVICE */
 	unsigned int mapped;		/* DEVICE: windows, also before all are */
 	const struct em_backend *backend;

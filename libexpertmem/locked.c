@@ -64,6 +64,8 @@ static DWORD check(struct em_expert *expert)
 		return NMERR_SUCCESS;
 	case EXPERTMEM_E_BUSY:
 		return NMERR_INVALID_EXPERT_HANDLE;
+	case EXPERTMEM_E_RECLAIMED:	/* or terminated, since its status was read */
+		return NMERR_EXPERT_TERMINATE;
 	default:
 		return no_memory(expert);
 	}

@@ -8,7 +8,8 @@
  *
  *	EXPERTMEM_FD	 descriptor of the expert that "expertmem run" has opened for the
  *			 program; whoever adopts it takes it out of the environment
- *	EXPERTMEM_LIMIT	 most bytes of an expert opened here; may end in K, M, G or T
+ *	EXPERTMEM_LIMIT	 most bytes of an expert opened here; may end in K, M, G or T; 0 or
+ *			 "none": no limit; "default", or not set: the module's default_limit
  *	EXPERTMEM_NAME	 its name, instead of the program's
  *
  * A program that another one starts, with other rights maybe, must run even where it can
@@ -98,16 +99,36 @@ static __attribute__((noreturn)) void die(const char *subject, const char *probl
 	_exit(127);
 }
 
-/* Who has set a limit does not want to run without. */
+/* A user who has set a limit does not want to run without. */
 static uint64_t get_limit(void)
 {
 	const char *text = secure_getenv("EXPERTMEM_LIMIT");
-	uint64_t limit = 0;
+	uint64_t limit;
 
-	if (text && !parse(text, &limit))
-		die("EXPERTMEM_LIMIT in the environment is no size: write bytes, as 65536 or 64M: ",
+	if (!text || !*text || !strcmp(text, "default"))
+		return EXPERTMEM_LIMIT_DEFAULT;
+	if (!strcmp(text, "none"))
+		return 0;
+	if (!parse(text, &limit))
+		die("EXPERTMEM_LIMIT in the environment is no limit: write bytes, as 65536 or 64M, default or none: ",
 		    text);
 	return limit;
+}
+
+/*
+ * An expert of the program's own. A limit above the module's default_limit may have been set
+ * for a parent that had the right to it (CAP_NET_ADMIN): then the default is the limit, as it
+ * is after fork(). A heap outside of the module would escape that limit.
+ */
+static int open_own(const struct expertmem_options *options, HEXPERTKEY *key)
+{
+	struct expertmem_options less = *options;
+	int error = expertmem_open(options, key);
+
+	if (error != EXPERTMEM_E_LIMIT)
+		return error;
+	less.limit = EXPERTMEM_LIMIT_DEFAULT;
+	return expertmem_open(&less, key);
 }
 
 static void get_name(char name[static 32])
@@ -157,7 +178,7 @@ static HEXPERTKEY open_any(void)
 			return key;
 		expertmem_close(key);
 	}
-	error = expertmem_open(&options, &key);
+	error = open_own(&options, &key);
 	if (error) {
 		options.backend = EXPERTMEM_BACKEND_ANON;
 		error = expertmem_open(&options, &key);

@@ -386,8 +386,8 @@ void em_pool_trim(struct em_expert *expert)
 			if (!is_pooled(&chunk[i]) || chunk[i].clean ||
 			    expert->flags & EXPERTMEM_POPULATE)
 				continue;
-			expert->backend->discard(chunk[i].base, EM_SLAB_SIZE);
-			chunk[i].clean = true;
+			/* Where a pipe or a device holds a page, the next trim tries again. */
+			chunk[i].clean = expert->backend->discard(chunk[i].base, EM_SLAB_SIZE);
 		}
 	}
 	if (!heap->nr_slabs && !heap->limbo && em_array_clear(expert, &heap->states) &&

@@ -24,11 +24,15 @@
 
 #define INDEX_BITS	12
 
-/* The nth expert of a process has windows of 1/n of the share, so that all find place. */
+/*
+ * A window has 64 GiB of addresses, or so many times the memory that the expert may have, as a
+ * power of two, if that is more. The nth expert of a process has windows of at most 1/n of the
+ * share, so that all find place.
+ */
+#define WINDOW_USUAL	(1UL << 36)
+#define WINDOW_TIMES	8
 #define WINDOW_MAX	(1UL << 40)
 #define WINDOW_SHARE	(1UL << 42)
-/* what looks for leaks reads all that is mapped */
-#define WINDOW_DEBUG	(1UL << 36)
 
 _Static_assert(EM_MAX_EXPERTS == 1 << INDEX_BITS, "an index must fit into a key");
 
@@ -169,16 +173,39 @@ void em_set_owner(const struct em_expert *expert, unsigned int owner)
 		__atomic_store_n(&em_owners[i], owner, __ATOMIC_RELAXED);
 }
 
+/*
+ * The length of a window: the expert can have all of its memory in blocks of any one size. Its
+ * memory is its limit or, where it has none, that of the machine. Blocks of 32 KiB to some MiB
+ * take the most addresses: they are regions of the small window, 31/64 of which are for them
+ * (em_heap_prepare()), and gaps that are too short for another block may be half of that. So
+ * memory can be 15/64 of a window, which is more than 1/WINDOW_TIMES.
+ */
+static size_t window_for(struct em_expert *expert)
+{
+	struct expertmem_stats stats = { 0 };
+	size_t window = WINDOW_USUAL;
+	uint64_t memory;
+
+	/* What looks for leaks reads all that is mapped. */
+	if (expert->debug & EM_DEBUG_BLOCKS)
+		return window;
+	expert->backend->stats(expert, &stats);
+	memory = stats.limit ? stats.limit : sysconf(_SC_PHYS_PAGES) * EM_PAGE;
+	while (window < WINDOW_MAX && window / WINDOW_TIMES < memory)
+		window *= 2;
+	return window;
+}
+
 /* Addresses for both windows, aligned, with nothing there yet. */
 static bool reserve(struct em_expert *expert)
 {
 	size_t window = WINDOW_SHARE / __atomic_load_n(&open_experts, __ATOMIC_RELAXED);
-	size_t most = expert->debug & EM_DEBUG_BLOCKS ? WINDOW_DEBUG : WINDOW_MAX;
 	char *start = MAP_FAILED, *end;
-	size_t size;
+	size_t most, size;
 
 	if (expert->mapped)
 		return true;	/* what an attempt that failed has left */
+	most = window_for(expert);
 	if (window > most)
 		window = most;
 	for (window &= ~(EM_WINDOW_MIN - 1); start == MAP_FAILED; window /= 2) {
@@ -275,6 +302,21 @@ err_owner:
 	return error;
 }
 
+/*
+ * The windows cannot be unmapped. Their pages can be given back: by the module, for advice to
+ * remove them fails where one is held. In a child of the expert's process no window is mapped,
+ * and the descriptor is still the parent's.
+ */
+static void give_back(struct em_expert *expert)
+{
+	uint64_t bytes;
+
+	if (expert->backend->id == EXPERTMEM_BACKEND_ANON)
+		madvise(expert->base, expert->window * 2, MADV_DONTNEED);
+	else if (expert->mapped)
+		expert->backend->reclaim(expert, &bytes);
+}
+
 /* End the expert of this slot, here; its lock is held, and no call is in it. */
 void em_teardown(struct em_expert *expert)
 {
@@ -282,9 +324,7 @@ void em_teardown(struct em_expert *expert)
 	if (expert->attached || expert->mapped) {
 		/* May be part of a larger mapping, which is split, unless there are too many. */
 		if (munmap(expert->base, expert->window * 2))
-			madvise(expert->base, expert->window * 2,
-				expert->backend->id == EXPERTMEM_BACKEND_ANON ?
-				MADV_DONTNEED : MADV_REMOVE);
+			give_back(expert);
 	}
 	if (expert->attached) {
 		munmap(expert->slabs, tables_size(expert));

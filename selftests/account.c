@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The expert's side of libexpertmem: what an expert may have, what it is said to have, and
- * many experts beside each other. Every test runs on both backends.
+ * many experts beside each other. Tests run on both backends, but for those about pages that
+ * somebody else holds: only the kernel module knows of them.
  */
 #include <sys/resource.h>
+#include <sys/uio.h>
 
 #include "library_test.h"
 
@@ -280,6 +282,211 @@ TEST_F(expert, the_walk_visits_exactly_the_live_blocks)
 		ASSERT_EQ(NMERR_SUCCESS, ExpertFreeMemory(self->key, crowd.blocks[i].at));
 		ASSERT_TRUE(are_all(self->key, crowd.blocks, i));
 	}
+}
+
+/* ------------------------------------------------------------------------ windows */
+
+/* The length of the mapping that @p is in. */
+static uint64_t mapping_of(const void *p)
+{
+	unsigned long start, end, found = 0;
+	FILE *file = fopen("/proc/self/maps", "re");
+	char line[512];
+
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, "%lx-%lx", &start, &end) == 2 &&
+		    (uintptr_t)p >= start && (uintptr_t)p < end)
+			found = end - start;
+	if (file)
+		fclose(file);
+	return found;
+}
+
+/* The least power of two that is 8 times as much, from 64 GiB to 1 TiB. */
+static uint64_t window_for(uint64_t memory)
+{
+	uint64_t window = 64 * GIB;
+
+	while (window < TIB && window / 8 < memory)
+		window *= 2;
+	return window;
+}
+
+TEST_F(expert, a_window_has_64_gib_or_8_times_the_memory_that_the_expert_may_have)
+{
+	static const uint64_t limits[] = {
+		64 * MIB, 8 * GIB, 8 * GIB + 1, 16 * GIB, 100 * GIB, 128 * GIB, 5 * TIB,
+	};
+	unsigned char *block;
+	HEXPERTKEY key;
+	size_t i;
+
+	/* else the two windows of private memory are one mapping */
+	if (access("/sys/kernel/mm/transparent_hugepage", F_OK))
+		SKIP(return, "this kernel has no huge pages");
+	for (i = 0; i < COUNT_OF(limits); i++) {
+		key = open_expert(variant->backend, limits[i], 0);
+		block = get(key, 8 * MIB);
+		ASSERT_NE(NULL, block);
+		EXPECT_EQ(window_for(limits[i]), mapping_of(block));
+		EXPECT_EQ(EXPERTMEM_OK, expertmem_close(key));
+	}
+	block = get(self->key, 8 * MIB);
+	ASSERT_NE(NULL, block);
+	EXPECT_EQ(window_for(sysconf(_SC_PHYS_PAGES) * PAGE), mapping_of(block));
+}
+
+TEST_F(expert, blocks_of_any_one_size_can_have_the_whole_limit)
+{
+	/* with the smallest window for this limit; untouched, they take no memory */
+	static const uint64_t limit = 8 * GIB;
+	static const size_t each[] = { 32769, 300 * KIB, 1100 * KIB, 5 * MIB, 100 * MIB };
+	static const unsigned int flags[] = { 0, EXPERTMEM_NO_HUGE };
+	struct expertmem_stats stats;
+	HEXPERTKEY key;
+	size_t i, j;
+
+	for (i = 0; i < COUNT_OF(each); i++) {
+		for (j = 0; j < COUNT_OF(flags); j++) {
+			key = open_expert(variant->backend, limit, flags[j]);
+			while (alloc(key, each[i]).block)
+				;
+			stats = stats_of(key);
+			EXPECT_LE(limit - 2 * each[i] - 64 * MIB, stats.committed) {
+				TH_LOG("blocks of %zu bytes, flags %u", each[i], flags[j]);
+			}
+			EXPECT_EQ(EXPERTMEM_OK, expertmem_close(key));
+		}
+	}
+}
+
+/* ------------------------------------------------------------ pages that a pipe holds */
+
+/* Put a byte into a pipe without copying it: the pipe holds its page until it is read. */
+static bool hold(const int ends[2], const unsigned char *byte)
+{
+	struct iovec iov = { (void *)byte, 1 };
+
+	return vmsplice(ends[1], &iov, 1, 0) == 1;
+}
+
+/* Let go of such a page; what its byte was, or -1. */
+static int let_go(const int ends[2])
+{
+	unsigned char byte;
+
+	return read(ends[0], &byte, 1) == 1 ? byte : -1;
+}
+
+static bool is_present(const unsigned char *page)
+{
+	unsigned char present = 0;
+
+	return !mincore((void *)page, PAGE, &present) && present & 1;
+}
+
+/* Blocks of a page, 16 to a slab, on more slabs than the heap keeps at hand. */
+#define PAGES_OF_BLOCKS	256
+
+TEST_F(device, a_trim_tries_again_where_a_pipe_has_held_a_page)
+{
+	unsigned char *blocks[PAGES_OF_BLOCKS], *last, *block;
+	size_t i, n = PAGES_OF_BLOCKS / 2, present;
+	int ends[2];
+
+	ASSERT_EQ(0, pipe(ends));
+	for (i = 0; i < PAGES_OF_BLOCKS; i++) {
+		blocks[i] = get(self->key, PAGE);
+		ASSERT_NE(NULL, blocks[i]);
+		memset(blocks[i], i, PAGE);
+	}
+	/* a slab that stays, behind the others: they are not given back as addresses */
+	last = get(self->key, 32000);
+	ASSERT_NE(NULL, last);
+	ASSERT_TRUE(hold(ends, blocks[n]));
+	for (i = 0; i < PAGES_OF_BLOCKS; i++)
+		ASSERT_EQ(NMERR_SUCCESS, ExpertFreeMemory(self->key, blocks[i]));
+	EXPECT_EQ(EXPERTMEM_OK, expertmem_trim(self->key, NULL));
+	for (i = present = 0; i < PAGES_OF_BLOCKS; i++)
+		present += is_present(blocks[i]);
+	EXPECT_EQ(1, present);
+	EXPECT_TRUE(is_present(blocks[n]));
+
+	/* the page is not the pipe's alone, so it is not pinned */
+	EXPECT_EQ(0, stats_of(self->key).pinned);
+	EXPECT_EQ((unsigned char)n, let_go(ends));
+	EXPECT_EQ(EXPERTMEM_OK, expertmem_trim(self->key, NULL));
+	EXPECT_FALSE(is_present(blocks[n]));
+	for (i = 0; i < PAGES_OF_BLOCKS; i++) {
+		block = get(self->key, PAGE);
+		ASSERT_NE(NULL, block);
+		memset(block, 1, PAGE);
+	}
+	EXPECT_EQ(NMERR_SUCCESS, ExpertFreeMemory(self->key, last));
+}
+
+TEST_F(device, freed_pages_that_a_pipe_holds_are_pinned_until_it_lets_go)
+{
+	struct expertmem_stats before, after;
+	unsigned char *block;
+	int ends[2];
+
+	ASSERT_EQ(0, pipe(ends));
+	/* the heap's table of large blocks is there, too */
+	ASSERT_EQ(NMERR_SUCCESS, ExpertFreeMemory(self->key, get(self->key, 300 * KIB)));
+	before = stats_of(self->key);
+	EXPECT_EQ(0, before.pinned);
+	block = get(self->key, 300 * KIB);
+	ASSERT_NE(NULL, block);
+	memset(block, 7, 300 * KIB);
+	ASSERT_TRUE(hold(ends, block + 100 * KIB));
+	ASSERT_EQ(NMERR_SUCCESS, ExpertFreeMemory(self->key, block));
+	after = stats_of(self->key);
+	EXPECT_EQ(before.committed, after.committed);
+	EXPECT_EQ(PAGE, after.pinned);
+	/* what comes to be there next is not what the pipe holds */
+	block = get(self->key, 300 * KIB);
+	ASSERT_NE(NULL, block);
+	EXPECT_TRUE(all_bytes(block, 300 * KIB, 0));
+	memset(block, 8, 300 * KIB);
+	EXPECT_EQ(7, let_go(ends));
+	EXPECT_EQ(0, stats_of(self->key).pinned);
+}
+
+TEST_F(device, what_trim_says_it_gave_back_is_without_pinned_pages)
+{
+	static unsigned char *blocks[16 * MIB / PAGE];
+	struct expertmem_stats before, after;
+	uint64_t bytes = POISON64, pinned;
+	int ends[2];
+	size_t i;
+
+	ASSERT_EQ(0, pipe(ends));
+	for (i = 0; i < COUNT_OF(blocks); i++) {
+		blocks[i] = get(self->key, PAGE);
+		ASSERT_NE(NULL, blocks[i]);
+		memset(blocks[i], 3, PAGE);
+	}
+	/* in each of the chunks that slabs beyond the first 8 MiB are in */
+	for (i = 8 * MIB / PAGE; i < COUNT_OF(blocks); i += HUGE / PAGE / 2)
+		ASSERT_TRUE(hold(ends, blocks[i]));
+	for (i = 0; i < COUNT_OF(blocks); i++)
+		ASSERT_EQ(NMERR_SUCCESS, ExpertFreeMemory(self->key, blocks[i]));
+	before = stats_of(self->key);
+	EXPECT_EQ(EXPERTMEM_OK, expertmem_trim(self->key, &bytes));
+	after = stats_of(self->key);
+	EXPECT_LT(after.committed, before.committed);
+	EXPECT_LT(before.pinned, after.pinned);
+	EXPECT_EQ(before.committed + before.pinned - after.committed - after.pinned, bytes);
+	pinned = after.pinned;
+	EXPECT_LE(PAGE, pinned);
+	while (pinned && after.pinned) {
+		ASSERT_EQ(3, let_go(ends));
+		pinned = after.pinned;
+		after = stats_of(self->key);
+		EXPECT_GE(pinned, after.pinned);
+	}
+	EXPECT_EQ(0, after.pinned);
 }
 
 /* ------------------------------------------------------------------- many experts */

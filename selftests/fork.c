@@ -5,6 +5,7 @@
  */
 #include <pthread.h>
 #include <spawn.h>
+#include <sys/stat.h>
 
 #include "malloc_test.h"
 
@@ -107,6 +108,61 @@ TEST_F(process, each_generation_has_the_heap_of_the_one_before)
 	if (generation)
 		_exit(child_status(child));
 	EXPECT_EQ(10, child_status(child));
+}
+
+/* The expert that is the heap of this process; -1 with the C library's malloc. */
+static int expert_of_program(void)
+{
+	char path[64], target[64];
+	ssize_t length;
+	int fd;
+
+	for (fd = 0; fd < 1024; fd++) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		length = readlink(path, target, sizeof(target) - 1);
+		if (length < 0)
+			continue;
+		target[length] = '\0';
+		if (!strcmp(target, DEVICE))
+			return fd;
+	}
+	return -1;
+}
+
+#define NOBODY	65534
+
+/* In a child: give all rights up, and fork one whose expert has the default limit. */
+static void __attribute__((noreturn)) child_forks_as_nobody(struct heap *heap, __u64 limit)
+{
+	pid_t child;
+
+	if (expert_stat(expert_of_program()).limit || setresuid(NOBODY, NOBODY, NOBODY))
+		_exit(10);
+	child = fork();
+	if (child)
+		_exit(child < 0 ? 11 : child_status(child));
+	if (expert_stat(expert_of_program()).limit != limit)
+		_exit(12);
+	child_checks(heap, 1);
+}
+
+TEST_F(process, a_child_has_the_default_limit_where_it_may_not_have_its_parents)
+{
+	struct parameter parameter;
+	struct stat device;
+	pid_t child;
+
+	if (expert_of_program() < 0 || geteuid() || expert_stat(expert_of_program()).limit)
+		SKIP(return, "needs the kernel module, no limit, and root");
+	ASSERT_EQ(0, stat(DEVICE, &device));
+	ASSERT_EQ(0, chmod(DEVICE, 0666));
+	ASSERT_EQ(0, parameter_set(&parameter, "default_limit", "64M"));
+	child = fork();
+	if (!child)
+		child_forks_as_nobody(&self->heap, 64 * MIB);
+	EXPECT_EQ(0, child_status(child));
+	EXPECT_EQ(0, parameter_restore(&parameter));
+	EXPECT_EQ(0, chmod(DEVICE, device.st_mode & 07777));
 }
 
 struct forker {

@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <pthread.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 
 #include "library_test.h"
 
@@ -116,24 +117,30 @@ TEST(every_error_has_words_of_its_own_and_a_remedy)
 		{ EXPERTMEM_E_INVALID, "EXPERTMEM_BACKEND" },
 		{ EXPERTMEM_E_KEY, "key" },
 		{ EXPERTMEM_E_NOMEM, "ulimit -v" },
+		{ EXPERTMEM_E_NOMEM, "uid_limit" },
 		{ EXPERTMEM_E_NO_MODULE, "modprobe expertmem" },
 		{ EXPERTMEM_E_ACCESS, "group" },
 		{ EXPERTMEM_E_ABI, "same version" },
 		{ EXPERTMEM_E_NO_DEVICE, "load the kernel module" },
-		{ EXPERTMEM_E_TOO_MANY, "max_experts" },
+		{ EXPERTMEM_E_TOO_MANY, "uid_max_experts" },
+		{ EXPERTMEM_E_TOO_MANY, " max_experts" },
 		{ EXPERTMEM_E_PERM, "CAP_IPC_LOCK" },
+		{ EXPERTMEM_E_LIMIT, "CAP_NET_ADMIN" },
+		{ EXPERTMEM_E_LIMIT, "less" },
+		{ EXPERTMEM_E_LIMIT, "--limit default" },
 		{ EXPERTMEM_E_UNSUPPORTED, "needs the kernel module" },
 		{ EXPERTMEM_E_BUSY, "in use" },
 		{ EXPERTMEM_E_RECLAIMED, "open a new expert" },
 	};
-	static const int unknown[] = { 1, -13, -999, INT_MIN, INT_MAX };
+	static const int unknown[] = { 1, -14, -999, INT_MIN, INT_MAX };
 	size_t i, j;
 
 	for (i = 0; i < COUNT_OF(errors); i++) {
 		EXPECT_NE(NULL, strstr(expertmem_strerror(errors[i].error), errors[i].remedy));
 		for (j = 0; j < i; j++)
-			EXPECT_NE(0, strcmp(expertmem_strerror(errors[i].error),
-					    expertmem_strerror(errors[j].error)));
+			EXPECT_EQ(errors[i].error == errors[j].error,
+				  !strcmp(expertmem_strerror(errors[i].error),
+					  expertmem_strerror(errors[j].error)));
 		for (j = 0; j < COUNT_OF(unknown); j++) {
 			ASSERT_NE(NULL, expertmem_strerror(unknown[j]));
 			EXPECT_NE(0, strcmp(expertmem_strerror(errors[i].error),
@@ -193,6 +200,37 @@ TEST_F(expert, the_host_reads_what_its_dead_child_left)
 	EXPECT_EQ(0, strcmp("dying", progress.text));
 	EXPECT_TRUE(is_hosts_key(self->key));
 	EXPECT_EQ(0, expertmem_walk(self->key, visit, &(struct visited){ .room = 0 }));
+}
+
+/* Terminates the expert that maps this window. */
+static uint64_t window_of_terminated;
+
+/* The library calls this in place of the C library's. */
+void *mmap(void *addr, size_t size, int prot, int flags, int fd, off_t offset)
+{
+	if (fd >= 0 && offset && (uint64_t)offset == window_of_terminated)
+		expert_terminate(fd);
+	return (void *)syscall(SYS_mmap, addr, size, prot, flags, fd, offset);
+}
+
+TEST_F(device, an_expert_that_is_terminated_while_it_maps_its_windows_is_told_so)
+{
+	static const uint64_t windows[] = { EXPERTMEM_SMALL_OFFSET, EXPERTMEM_HUGE_OFFSET };
+	HEXPERTKEY key;
+	size_t i;
+
+	for (i = 0; i < COUNT_OF(windows); i++) {
+		key = open_expert(EXPERTMEM_BACKEND_DEVICE, 0, 0);
+		ASSERT_NE(NULL, key);
+		window_of_terminated = windows[i];
+		EXPECT_TRUE(says(alloc(key, 1), NMERR_EXPERT_TERMINATE));
+		window_of_terminated = 0;
+		EXPECT_TRUE(says(alloc(key, 1), NMERR_EXPERT_TERMINATE));
+		EXPECT_TRUE(says(resize(key, NULL, 1), NMERR_EXPERT_TERMINATE));
+		EXPECT_EQ(1, stats_of(key).terminating);
+		EXPECT_EQ(0, stats_of(key).committed);
+		EXPECT_EQ(EXPERTMEM_OK, expertmem_close(key));
+	}
 }
 
 /*
@@ -412,6 +450,19 @@ TEST_F(expert, what_is_no_device_is_not_adopted)
 	EXPECT_EQ(EXPERTMEM_E_INVALID, expertmem_adopt(INT_MIN, &key));
 	EXPECT_EQ(EXPERTMEM_E_INVALID, expertmem_adopt(fds[0], NULL));
 	EXPECT_EQ((HEXPERTKEY)POISON64, key);
+}
+
+/* The module lets such a descriptor look only. */
+TEST_F(device, what_is_open_for_reading_only_is_not_adopted)
+{
+	HEXPERTKEY key = (HEXPERTKEY)POISON64;
+	int fd = open(DEVICE, O_RDONLY | O_CLOEXEC);
+
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(EXPERTMEM_E_ACCESS, expertmem_adopt(fd, &key));
+	EXPECT_EQ((HEXPERTKEY)POISON64, key);
+	EXPECT_NE(-1, fcntl(fd, F_GETFD));
+	EXPECT_EQ(EXPERTMEM_STATE_IDLE, expert_stat(fd).state);
 }
 
 TEST_F(device, a_duplicate_is_adopted_as_the_same_expert)

@@ -3,6 +3,8 @@
  * The malloc family: what each call promises, to programs that were written for the C
  * library's. Passes with that one, too; run it with libexpertmem-malloc.so preloaded.
  */
+#include <sys/uio.h>
+
 #include "malloc_test.h"
 
 static void *(*volatile allocate_array)(size_t, size_t) = calloc;
@@ -142,6 +144,43 @@ TEST(calloc_clears_what_was_used_before)
 			release(clear);
 		}
 	}
+}
+
+/* What a pipe holds of a block is not given back with the block, nor found in the next one. */
+TEST(calloc_clears_what_a_pipe_holds)
+{
+	unsigned char *block;
+	struct iovec byte = { .iov_len = 1 };
+	unsigned char read_back[3];
+	int ends[2];
+	size_t i, round;
+
+	ASSERT_EQ(0, pipe(ends));
+	for (i = 1; i < COUNT_OF(sizes); i++) {
+		for (round = 0; round < 3; round++) {
+			const size_t held[] = { 0, sizes[i] / 2, sizes[i] - 1 };
+			size_t j;
+
+			block = allocate(sizes[i]);
+			ASSERT_NE(NULL, block);
+			memset(block, 0xff, sizes[i]);
+			for (j = 0; j < COUNT_OF(held); j++) {
+				byte.iov_base = block + held[j];
+				ASSERT_EQ(1, vmsplice(ends[1], &byte, 1, 0));
+			}
+			release(block);
+			malloc_trim(0);
+			block = allocate_array(sizes[i], 1);
+			ASSERT_NE(NULL, block);
+			ASSERT_TRUE(all_bytes(block, sizes[i], 0)) {
+				TH_LOG("%zu bytes", sizes[i]);
+			}
+			ASSERT_EQ(3, read(ends[0], read_back, 3));
+			release(block);
+		}
+	}
+	close(ends[0]);
+	close(ends[1]);
 }
 
 /* ---------------------------------------------------------------------- realloc */

@@ -177,12 +177,130 @@ TEST_F(expert, the_limit_is_what_was_asked_for)
 
 	EXPECT_EQ(123 * MIB, stats_of(key).limit);
 	EXPECT_EQ(EXPERTMEM_OK, expertmem_close(key));
-	if (variant->backend == EXPERTMEM_BACKEND_ANON) {
-		EXPECT_EQ(0, stats_of(self->key).limit);
-	} else {
-		EXPECT_EQ(expert_info(expertmem_fd(self->key)).default_limit,
-			  stats_of(self->key).limit);
-	}
+	EXPECT_EQ(0, stats_of(self->key).limit);
+	key = open_expert(variant->backend, UINT64_MAX - 1, 0);
+	EXPECT_EQ(UINT64_MAX - 1, stats_of(key).limit);
+	EXPECT_EQ(EXPERTMEM_OK, expertmem_close(key));
+}
+
+/* The limit of an expert that is opened, and closed again. */
+static uint64_t limit_with(const struct expertmem_options *options)
+{
+	HEXPERTKEY key = NULL;
+	uint64_t limit;
+
+	expertmem_open(options, &key);
+	limit = stats_of(key).limit;
+	expertmem_close(key);
+	return limit;
+}
+
+TEST(private_memory_has_no_default_limit)
+{
+	struct expertmem_options options = {
+		.backend = EXPERTMEM_BACKEND_ANON, .limit = EXPERTMEM_LIMIT_DEFAULT,
+	};
+
+	setenv("EXPERTMEM_BACKEND", "anon", 1);
+	EXPECT_EQ(0, limit_with(&options));
+	EXPECT_EQ(0, limit_with(NULL));
+}
+
+/* As root, and with a default_limit of 64 MiB. */
+FIXTURE(limited) {
+	struct parameter parameter;
+	struct expertmem_options options;
+};
+
+FIXTURE_SETUP(limited)
+{
+	NEED_DEVICE();
+	if (geteuid())
+		SKIP_TEST("be root, to set a default_limit and to give rights up");
+	unsetenv("EXPERTMEM_BACKEND");
+	self->options.backend = EXPERTMEM_BACKEND_DEVICE;
+	ASSERT_EQ(0, parameter_set(&self->parameter, "default_limit", "64M"));
+	ASSERT_EQ(0, chmod(DEVICE, 0666));
+}
+
+FIXTURE_TEARDOWN(limited)
+{
+	ASSERT_EQ(0, setresuid(0, 0, 0));
+	EXPECT_EQ(0, chmod(DEVICE, 0660));
+	EXPECT_EQ(0, parameter_restore(&self->parameter));
+}
+
+TEST_F(limited, the_default_is_asked_for_by_name_or_by_no_options)
+{
+	EXPECT_EQ(0, limit_with(&self->options));
+	EXPECT_EQ(64 * MIB, limit_with(NULL));
+	self->options.limit = EXPERTMEM_LIMIT_DEFAULT;
+	EXPECT_EQ(64 * MIB, limit_with(&self->options));
+	self->options.limit = GIB;
+	EXPECT_EQ(GIB, limit_with(&self->options));
+	ASSERT_EQ(0, setresuid(NOBODY, NOBODY, 0));
+	EXPECT_EQ(64 * MIB, limit_with(NULL));
+	self->options.limit = EXPERTMEM_LIMIT_DEFAULT;
+	EXPECT_EQ(64 * MIB, limit_with(&self->options));
+}
+
+TEST_F(limited, only_cap_net_admin_exceeds_the_default)
+{
+	ASSERT_EQ(0, setresuid(NOBODY, NOBODY, 0));
+	self->options.limit = 64 * MIB;
+	EXPECT_EQ(64 * MIB, limit_with(&self->options));
+	self->options.limit = 1;
+	EXPECT_EQ(1, limit_with(&self->options));
+	self->options.limit = 64 * MIB + 1;
+	EXPECT_EQ(EXPERTMEM_E_LIMIT, open_error(&self->options));
+	self->options.limit = UINT64_MAX - 1;
+	EXPECT_EQ(EXPERTMEM_E_LIMIT, open_error(&self->options));
+	self->options.limit = 0;
+	EXPECT_EQ(EXPERTMEM_E_LIMIT, open_error(&self->options));
+	/* and private memory is no way around it */
+	self->options.backend = EXPERTMEM_BACKEND_AUTO;
+	EXPECT_EQ(EXPERTMEM_E_LIMIT, open_error(&self->options));
+}
+
+TEST_F(limited, a_refused_limit_is_told_from_refused_unswappable_memory)
+{
+	struct rlimit memlock = { MIB, RLIM_INFINITY };
+
+	self->options.flags = EXPERTMEM_UNSWAPPABLE;
+	ASSERT_EQ(0, setrlimit(RLIMIT_MEMLOCK, &memlock));
+	ASSERT_EQ(0, setresuid(NOBODY, NOBODY, 0));
+	EXPECT_EQ(EXPERTMEM_E_PERM, open_error(&self->options));
+	self->options.limit = GIB;
+	EXPECT_EQ(EXPERTMEM_E_PERM, open_error(&self->options));
+	self->options.limit = EXPERTMEM_LIMIT_DEFAULT;
+	EXPECT_EQ(EXPERTMEM_E_PERM, open_error(&self->options));
+	memlock.rlim_cur = RLIM_INFINITY;
+	ASSERT_EQ(0, setrlimit(RLIMIT_MEMLOCK, &memlock));
+	EXPECT_EQ(EXPERTMEM_OK, open_error(&self->options));
+	self->options.limit = GIB;
+	EXPECT_EQ(EXPERTMEM_E_LIMIT, open_error(&self->options));
+	self->options.limit = 0;
+	EXPECT_EQ(EXPERTMEM_E_LIMIT, open_error(&self->options));
+	self->options.limit = MIB;
+	EXPECT_EQ(EXPERTMEM_OK, open_error(&self->options));
+}
+
+TEST_F(limited, experts_of_one_user_are_too_many_at_uid_max_experts)
+{
+	struct parameter parameter;
+	HEXPERTKEY keys[2];
+
+	ASSERT_EQ(0, parameter_set(&parameter, "uid_max_experts", "2"));
+	ASSERT_EQ(0, setresuid(NOBODY, NOBODY, 0));
+	self->options.limit = MIB;
+	EXPECT_EQ(EXPERTMEM_OK, expertmem_open(&self->options, &keys[0]));
+	EXPECT_EQ(EXPERTMEM_OK, expertmem_open(&self->options, &keys[1]));
+	EXPECT_EQ(EXPERTMEM_E_TOO_MANY, open_error(&self->options));
+	EXPECT_EQ(EXPERTMEM_OK, expertmem_close(keys[0]));
+	EXPECT_EQ(EXPERTMEM_OK, open_error(&self->options));
+	EXPECT_EQ(EXPERTMEM_OK, expertmem_close(keys[1]));
+	ASSERT_EQ(0, setresuid(0, 0, 0));
+	EXPECT_EQ(0, parameter_restore(&parameter));
 }
 
 TEST_F(expert, unswappable_memory_needs_the_module_and_a_right)
@@ -245,6 +363,30 @@ TEST_F(expert, populated_memory_exists_when_it_is_returned)
 	EXPECT_EQ(stats_of(key).committed, stats_of(key).resident);
 	EXPECT_TRUE(says(alloc(key, 32 * MIB), NMERR_OUT_OF_MEMORY));
 	EXPECT_EQ(5 * MIB, stats_of(key).live_bytes);
+	EXPECT_EQ(EXPERTMEM_OK, expertmem_close(key));
+}
+
+static uint64_t own_memory(void)
+{
+	return value_in("/proc/self/status", "VmRSS") * KIB;
+}
+
+TEST_F(expert, populated_memory_is_resident_before_it_is_touched)
+{
+	HEXPERTKEY key = open_expert(variant->backend, 0, EXPERTMEM_POPULATE);
+	struct answer answer;
+	uint64_t before;
+
+	ASSERT_NE(NULL, get(key, 1));
+	before = own_memory();
+	answer = alloc(key, 20 * MIB);
+	ASSERT_NE(NULL, answer.block);
+	EXPECT_LE(before + 19 * MIB, own_memory());
+	answer = resize(key, answer.block, 40 * MIB);
+	ASSERT_NE(NULL, answer.block);
+	EXPECT_LE(before + 39 * MIB, own_memory());
+	EXPECT_EQ(NMERR_SUCCESS, ExpertFreeMemory(key, answer.block));
+	EXPECT_GE(before + 10 * MIB, own_memory());
 	EXPECT_EQ(EXPERTMEM_OK, expertmem_close(key));
 }
 
@@ -442,6 +584,14 @@ TEST(too_many_experts_in_the_system_is_an_error)
 {
 	unsetenv("EXPERTMEM_BACKEND");
 	device_errno = ENFILE;
+	EXPECT_EQ(EXPERTMEM_E_TOO_MANY, open_error_of(EXPERTMEM_BACKEND_DEVICE));
+	EXPECT_EQ(EXPERTMEM_E_TOO_MANY, open_error(NULL));
+}
+
+TEST(too_many_experts_of_the_user_is_an_error)
+{
+	unsetenv("EXPERTMEM_BACKEND");
+	device_errno = EDQUOT;
 	EXPECT_EQ(EXPERTMEM_E_TOO_MANY, open_error_of(EXPERTMEM_BACKEND_DEVICE));
 	EXPECT_EQ(EXPERTMEM_E_TOO_MANY, open_error(NULL));
 }

@@ -18,7 +18,9 @@ struct job {
 	EXPERTSTARTUPINFO startup;
 	char **program;		/* its arguments, from its name on, and NULL */
 	const char *preload;	/* the path of what makes a program an expert */
-	uint64_t limit;		/* bytes, 0: none; also for what a program starts */
+	/* bytes; 0: none; EXPERTMEM_LIMIT_DEFAULT; also for the programs that a program starts */
+	uint64_t limit;
+	bool has_limit;		/* the limit is from the command line */
 	double grace;		/* seconds from asking to stop until killing */
 	double timeout;		/* seconds, 0: none */
 	bool stdout_to_stderr;

@@ -87,7 +87,7 @@ static int pass_descriptor(HEXPERTKEY key)
 static int set_environment(const struct job *job)
 {
 	const char *others = getenv("LD_PRELOAD");
-	char limit[24], *preload;
+	char limit[24] = "default", *preload;
 	int error;
 
 	if (others && *others)
@@ -96,8 +96,9 @@ static int set_environment(const struct job *job)
 		error = asprintf(&preload, "%s", job->preload);
 	if (error < 0 || setenv("LD_PRELOAD", preload, true))
 		return -1;
-	snprintf(limit, sizeof(limit), "%" PRIu64, job->limit);
-	if (job->limit && setenv("EXPERTMEM_LIMIT", limit, true))
+	if (job->limit != EXPERTMEM_LIMIT_DEFAULT)
+		snprintf(limit, sizeof(limit), "%" PRIu64, job->limit);
+	if (setenv("EXPERTMEM_LIMIT", job->limit ? limit : "none", true))
 		return -1;
 	return pass_descriptor(job->key);
 }

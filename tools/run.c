@@ -39,7 +39,9 @@ static const char help[] =
 "\n"
 "  --name NAME        name shown to operators (default: that of the file)\n"
 "  --limit SIZE       most memory that it may hold, such as 64M or 1.5GiB; beyond it,\n"
-"                     allocations fail with NMERR_OUT_OF_MEMORY, a program's with ENOMEM\n"
+"                     allocations fail with NMERR_OUT_OF_MEMORY, a program's with ENOMEM.\n"
+"                     Or default, the module's default_limit, which is taken without this\n"
+"                     option; or none. Only root (CAP_NET_ADMIN) may exceed the default\n"
 "  --timeout SECONDS  ask it to stop after this time (default: never)\n"
 "  --grace SECONDS    kill it if it then has not stopped in this time (default: 5)\n"
 "  --json             print the report as one JSON object\n"
@@ -176,9 +178,25 @@ static void default_name(const char *expert, char name[static NAME_SIZE])
 	plain_text(name);
 }
 
-static int open_failed(int error)
+static void print_limit_refused(uint64_t limit)
 {
-	fprintf(stderr, "expertmem run: %s\n", expertmem_strerror(error));
+	char size[SIZE_TEXT];
+
+	if (limit)
+		fprintf(stderr, "expertmem run: a limit of %s is above", size_text(size, limit));
+	else
+		fputs("expertmem run: no limit is above", stderr);
+	fputs(" the module's default_limit, and only root (CAP_NET_ADMIN) may exceed that; set\n"
+	      "--limit default, or a SIZE within the default_limit that 'expertmem stats' prints\n",
+	      stderr);
+}
+
+static int open_failed(int error, uint64_t limit)
+{
+	if (error == EXPERTMEM_E_LIMIT)
+		print_limit_refused(limit);
+	else
+		fprintf(stderr, "expertmem run: %s\n", expertmem_strerror(error));
 	switch (error) {
 	case EXPERTMEM_E_INVALID:
 		return failure(EXIT_USAGE);
@@ -188,6 +206,7 @@ static int open_failed(int error)
 		return failure(EXIT_NO_MODULE);
 	case EXPERTMEM_E_ACCESS:
 	case EXPERTMEM_E_PERM:
+	case EXPERTMEM_E_LIMIT:
 		return failure(EXIT_PERMISSION);
 	default:
 		return failure(EXIT_FAILED);
@@ -221,6 +240,18 @@ static void look_for_program(int argc, char **argv)
 	optind = 0;	/* from the start again */
 }
 
+/* "default", "none" or a size. Return 0, or -1 if that is no limit. */
+static int parse_limit(const char *text, uint64_t *limit)
+{
+	if (!strcmp(text, "default"))
+		*limit = EXPERTMEM_LIMIT_DEFAULT;
+	else if (!strcmp(text, "none"))
+		*limit = 0;
+	else
+		return parse_size(text, limit);
+	return 0;
+}
+
 /* Return 0, or the exit status. */
 static int parse(struct job *job, bool *json, int argc, char **argv)
 {
@@ -239,9 +270,11 @@ static int parse(struct job *job, bool *json, int argc, char **argv)
 			job->name = optarg;
 			break;
 		case LIMIT:
-			if (parse_size(optarg, &job->limit) || !job->limit)
+			if (parse_limit(optarg, &job->limit) ||
+			    (!job->limit && strcmp(optarg, "none")))
 				return wrong("'%s' is not a size for --limit; write it as 64M,\n"
-					     "1.5GiB or 65536", optarg);
+					     "1.5GiB or 65536, or default, or none", optarg);
+			job->has_limit = true;
 			break;
 		case TIMEOUT:
 			if (parse_seconds(optarg, &job->timeout) || job->timeout <= 0)
@@ -291,8 +324,9 @@ static int choose_program(struct job *job, int count, char **operands, char path
 
 	if (!count)
 		return wrong("there is no program after the --");
-	if (!job->limit && limit && *limit && parse_size(limit, &job->limit))
-		return wrong("'%s' in EXPERTMEM_LIMIT is not a size; write it as 64M", limit);
+	if (!job->has_limit && limit && *limit && parse_limit(limit, &job->limit))
+		return wrong("'%s' in EXPERTMEM_LIMIT is not a size; write it as 64M,\n"
+			     "or default, or none", limit);
 	if (program_prepare(job, path))
 		return failure(EXIT_FAILED);
 	job->kind = &program_kind;
@@ -303,7 +337,7 @@ static int choose_program(struct job *job, int count, char **operands, char path
 int run_main(int argc, char **argv)
 {
 	struct expertmem_options open_options = {};
-	struct job job = { .grace = 5 };
+	struct job job = { .grace = 5, .limit = EXPERTMEM_LIMIT_DEFAULT };
 	struct expertmem_stats stats = {};
 	struct verdict verdict;
 	char path[PATH_MAX], name[NAME_SIZE];
@@ -331,7 +365,7 @@ int run_main(int argc, char **argv)
 	open_options.startup = &job.startup;
 	error = expertmem_open(&open_options, &job.key);
 	if (error)
-		return open_failed(error);
+		return open_failed(error, job.limit);
 	if (job_run(&job, &verdict)) {
 		fprintf(stderr, "expertmem run: cannot start a process for the expert: %s\n",
 			strerror(errno));
