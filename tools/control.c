@@ -12,8 +12,10 @@
 /* Between two looks at an expert that is waited for, where no event tells, milliseconds. */
 #define TICK 100
 
+#define CHOICE_HELP \
+"A number is an id. A name that several experts have is refused, with their ids.\n"
 #define COMMON_HELP \
-"A number is an id. A name that several experts have is refused, with their ids.\n" \
+CHOICE_HELP \
 "You may do this to experts that you opened, and root to all.\n"
 #define JSON_HELP \
 "The keys of the object are those of 'expertmem list --help', as they are afterwards, and\n"
@@ -27,17 +29,21 @@
 "  4    not permitted\n"
 
 static const char limit_help[] =
-"Usage: expertmem limit [OPTION]... ID|NAME SIZE|none\n"
+"Usage: expertmem limit [OPTION]... ID|NAME SIZE|default|none\n"
 "\n"
-"Set the most memory that a running expert may have in regions. It may be below what\n"
-"the expert has: then it gets no more, and loses nothing.\n"
+"Set the most memory that an expert may have in regions and pinned (see 'expertmem list\n"
+"--help'): a size; the module's default_limit, which 'expertmem stats' prints; or none.\n"
+"The limit may be below what the expert has: then it gets no more, and loses nothing.\n"
+"\n"
+"You may lower the limit of experts that you opened. Root (CAP_NET_ADMIN) may set that of\n"
+"all experts, and only root may raise one.\n"
 "\n"
 "  --wait   wait until what it has is within the limit, or it is gone\n"
 "  --bytes  print sizes in bytes, without units\n"
 "  --json   print one object\n"
 "  --help   print this text\n"
 "\n"
-COMMON_HELP
+CHOICE_HELP
 "\n"
 "Example:\n"
 "  expertmem limit topusers 1.5GiB\n"
@@ -91,6 +97,7 @@ STATUS_HELP;
 struct action {
 	struct options options;
 	uint64_t limit;		/* to set */
+	bool is_default;	/* to set the module's default_limit; @limit is not known yet */
 	struct link *link;
 	struct expert expert;	/* as it was last seen */
 	bool gone;
@@ -188,19 +195,46 @@ static int finish(struct action *action, const char *key, uint64_t value, const 
 
 static bool is_within(const struct expert *expert)
 {
-	return !expert->limit || expert->committed <= expert->limit ||
+	return !expert->limit || charged_of(expert) <= expert->limit ||
 	       expert->state == EXPERTMEM_STATE_RECLAIMED;
+}
+
+/* 0, no limit, is above all others. */
+static bool is_above(uint64_t limit, uint64_t other)
+{
+	return limit - 1 > other - 1;
+}
+
+static int may_not_raise(const struct action *action)
+{
+	char title[NAME_TEXT], from[SIZE_TEXT], to[SIZE_TEXT];
+	bool raw = action->options.bytes;
+
+	fprintf(stderr, "expertmem limit: only an operator (CAP_NET_ADMIN) may raise the limit of "
+		"%s from %s to %s; run it with sudo\n", title_text(title, &action->expert),
+		limit_text(from, action->expert.limit, raw), limit_text(to, action->limit, raw));
+	return EXIT_PERMISSION;
 }
 
 static int set_limit(struct action *action)
 {
-	char now[SIZE_TEXT], before[SIZE_TEXT], has[SIZE_TEXT], over[SIZE_TEXT], words[256];
-	uint64_t limit = action->limit, old = action->expert.limit;
-	bool raw = action->options.bytes;
+	char now[SIZE_TEXT], before[SIZE_TEXT], has[CHARGED_TEXT], over[SIZE_TEXT], words[256];
 	const struct expert *expert = &action->expert;
-	int error;
+	bool raw = action->options.bytes;
+	struct totals totals = {};
+	uint64_t limit, old;
+	int error = 0;
 
-	error = link_limit(action->link, expert->id, limit);
+	if (action->is_default) {
+		error = link_totals(action->link, &totals);
+		action->limit = totals.default_limit;
+	}
+	limit = action->limit;
+	old = expert->limit;
+	if (!error)
+		error = link_limit(action->link, expert->id, limit);
+	if (error == -EPERM && !look(action) && !action->gone && is_above(limit, expert->limit))
+		return may_not_raise(action);
 	if (!error)
 		error = action->options.wait ? wait_until(action, is_within) : look(action);
 	if (error)
@@ -208,13 +242,14 @@ static int set_limit(struct action *action)
 
 	snprintf(words, sizeof(words), "limit %s, before %s; it has %s",
 		 limit_text(now, limit, raw), limit_text(before, old, raw),
-		 amount_text(has, action->gone ? 0 : expert->committed, raw));
+		 action->gone ? amount_text(has, 0, raw) : charged_text(has, expert, raw));
 	if (action->gone)
 		strcat(words, ", for it is gone");
 	else if (!is_within(expert))
 		snprintf(words + strlen(words), sizeof(words) - strlen(words),
-			 "\nIt gets no more until it has freed %s.",
-			 amount_text(over, expert->committed - expert->limit, raw));
+			 "\nIt gets no more until it has freed %s%s.",
+			 amount_text(over, charged_of(expert) - expert->limit, raw),
+			 expert->pinned ? ", or others have let go of what is pinned" : "");
 	return finish(action, "limit_before", old, words);
 }
 
@@ -267,8 +302,9 @@ static bool is_gone(const struct expert *expert)
 
 static int reclaim(struct action *action)
 {
-	char size[SIZE_TEXT], regions[SIZE_TEXT], resident[SIZE_TEXT], words[256];
+	char size[SIZE_TEXT], regions[SIZE_TEXT], resident[SIZE_TEXT], pinned[SIZE_TEXT];
 	const struct expert *expert = &action->expert;
+	char words[256];
 	bool raw = action->options.bytes;
 	struct expert freed;
 	int error;
@@ -288,6 +324,10 @@ static int reclaim(struct action *action)
 	else
 		snprintf(words, sizeof(words), "there was nothing to take back%s",
 			 action->gone ? "; it is closed now" : "");
+	if (expert->pinned)
+		snprintf(words + strlen(words), sizeof(words) - strlen(words),
+			 "\nA pipe, a socket or a device still holds %s.",
+			 amount_text(pinned, expert->pinned, raw));
 	return finish(action, NULL, 0, words);
 }
 
@@ -297,9 +337,11 @@ static int read_limit(struct action *action)
 {
 	const char *size = action->options.operand[1];
 
-	if (strcmp(size, "none") && (parse_size(size, &action->limit) || !action->limit))
+	action->is_default = !strcmp(size, "default");
+	if (!action->is_default && strcmp(size, "none") &&
+	    (parse_size(size, &action->limit) || !action->limit))
 		return wrong_usage("limit", "'%s' is not a size; write it as 64M, 1.5GiB or 65536,\n"
-				   "or none", size);
+				   "or default, or none", size);
 	return GO_ON;
 }
 

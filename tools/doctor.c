@@ -15,6 +15,8 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <linux/capability.h>
+
 #include "command.h"
 #include "netlink.h"
 #include "options.h"
@@ -23,6 +25,11 @@
 #define DEVICE	"/dev/expertmem"
 #define GROUP	"expertmem"
 #define THP	"/sys/kernel/mm/transparent_hugepage/shmem_enabled"
+#define PARAMETERS "/sys/module/expertmem/parameters/"
+/* the first interface with limits of users */
+#define FIRST_ABI_WITH_USERS 2
+/* how many experts, and with how much */
+#define USE_TEXT 128
 /* of the firmware: four bytes of attributes, then 1 where it is on */
 #define SECURE_BOOT "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 
@@ -31,7 +38,9 @@ static const char help[] =
 "\n"
 "Check all that experts need of this machine and of you: the kernel module, its version\n"
 "and interface, the device and the right to open it, netlink, control group, huge pages\n"
-"and secure boot. For each problem it says what to do.\n"
+"and secure boot; and how much of the limits you and all users have used up. For each\n"
+"problem it says what to do. From 90 % on, the use of a limit is a note, and from 100 %\n"
+"on a problem.\n"
 "\n"
 "  --json   print an array of objects\n"
 "  --help   print this text\n"
@@ -41,8 +50,9 @@ static const char help[] =
 "\n"
 "The keys of each object:\n"
 "  check                    what was looked at: module, version, interface, device,\n"
-"                           rights, group, addresses, netlink, cgroup, huge-pages or\n"
-"                           secure-boot\n"
+"                           rights, group, user-limits (yours), addresses, netlink,\n"
+"                           limits (of all users; reclaimed experts do not count),\n"
+"                           cgroup, huge-pages or secure-boot\n"
 "  result                   ok, note or problem\n"
 "  message                  what was seen, in words\n"
 "  remedy                   what to do, or null\n"
@@ -60,6 +70,9 @@ struct visit {
 	bool json, some;
 	bool loaded;
 	int fd;		/* of the device while it is looked at, -1: it could not be opened */
+	bool is_privileged;	/* has CAP_SYS_RESOURCE: no limits of a user, and the reserve */
+	bool knows_user;	/* @uid_charged has been read */
+	uint64_t uid_charged;	/* what this user's experts have, bytes */
 	int status;
 };
 
@@ -125,6 +138,50 @@ static bool has_secure_boot(void)
 	if (file)
 		fclose(file);
 	return on;
+}
+
+/* Whether this process has CAP_SYS_RESOURCE in the initial user namespace. */
+static bool may_use_reserve(void)
+{
+	const uint64_t bit = UINT64_C(1) << CAP_SYS_RESOURCE;
+	unsigned int inside, outside, count;
+	uint64_t capabilities = 0;
+	char line[256];
+	FILE *file;
+
+	/* all users are mapped to themselves; elsewhere, a capability is one over fewer */
+	if (!read_line("/proc/self/uid_map", line, sizeof(line)) ||
+	    /* NOLINTNEXTLINE(cert-err34-c): the kernel's own numbers fit */
+	    sscanf(line, "%u %u %u", &inside, &outside, &count) != 3 ||
+	    inside || outside || count != UINT32_MAX)
+		return false;
+	file = fopen("/proc/self/status", "re");
+	while (file && fgets(line, sizeof(line), file))
+		if (!strncmp(line, "CapEff:", 7))
+			capabilities = strtoull(line + 7, NULL, 16);
+	if (file)
+		fclose(file);
+	return capabilities & bit;
+}
+
+static enum result judge_use(uint64_t used, uint64_t limit)
+{
+	unsigned int percent = percent_of(used, limit);	/* 0 of no limit */
+
+	return percent >= 100 ? PROBLEM : percent >= 90 ? NOTE : OK;
+}
+
+/* "2 of 8192 open, with 1.2 MiB of 1000.0 MiB", "2 open, with 1.2 MiB". */
+static const char *use_text(char text[static USE_TEXT], unsigned int experts,
+			    unsigned int max_experts, uint64_t bytes, uint64_t limit)
+{
+	char max[SIZE_TEXT] = "", has[SIZE_TEXT], most[SIZE_TEXT];
+
+	if (max_experts)
+		snprintf(max, sizeof(max), " of %u", max_experts);
+	snprintf(text, USE_TEXT, "%u%s open, with %s%s%s", experts, max, size_text(has, bytes),
+		 limit ? " of " : "", limit ? size_text(most, limit) : "");
+	return text;
 }
 
 /* --- the checks, in the order in which one needs the other */
@@ -214,10 +271,16 @@ static void check_rights(struct visit *visit)
 		set_status(visit, EXIT_PERMISSION);
 		tell(visit, PROBLEM, "rights", "become a member of its group, see below",
 		     "you may not open " DEVICE);
-	} else if (errno == EMFILE || errno == ENFILE || errno == EBUSY || errno == EUSERS) {
-		tell(visit, PROBLEM, "rights",
-		     "close some, or raise /sys/module/expertmem/parameters/max_experts",
-		     "as many experts are open as may be (%s)", strerror(errno));
+	} else if (errno == EDQUOT) {
+		tell(visit, PROBLEM, "user-limits",
+		     "close some ('expertmem list' has yours), or as root raise "
+		     PARAMETERS "uid_max_experts",
+		     "you have as many experts open as one user may, reclaimed ones included");
+	} else if (errno == ENFILE) {
+		tell(visit, PROBLEM, "limits",
+		     "close some ('sudo expertmem list --sort user' has all), or as root raise "
+		     PARAMETERS "max_experts",
+		     "all users together have as many experts open as there may be");
 	} else if (errno != ENOENT) {
 		tell(visit, PROBLEM, "rights", "load the module again",
 		     DEVICE " cannot be opened: %s", strerror(errno));
@@ -249,6 +312,32 @@ static void check_group(struct visit *visit)
 	}
 }
 
+/* Of the experts that this user has, one is that of visit->fd. */
+static void check_user_limits(struct visit *visit, const struct expertmem_info *info)
+{
+	unsigned int experts = info->uid_experts - 1;
+	enum result number = judge_use(experts, info->uid_max_experts);
+	enum result bytes = judge_use(info->uid_charged, info->uid_limit);
+	char use[USE_TEXT];
+
+	visit->uid_charged = info->uid_charged;
+	visit->knows_user = true;
+	if (visit->is_privileged)
+		tell(visit, OK, "user-limits", NULL,
+		     "your experts: %s; with CAP_SYS_RESOURCE, no limits of a user count",
+		     use_text(use, experts, 0, info->uid_charged, 0));
+	else
+		tell(visit, number > bytes ? number : bytes, "user-limits",
+		     number > bytes ?
+			"close some ('expertmem list' has yours), or as root raise "
+			PARAMETERS "uid_max_experts" :
+		     bytes ?
+			"end some ('expertmem list' has yours), or as root raise "
+			PARAMETERS "uid_limit" : NULL,
+		     "your experts: %s", use_text(use, experts, info->uid_max_experts,
+						  info->uid_charged, info->uid_limit));
+}
+
 static void check_interface(struct visit *visit)
 {
 	struct expertmem_info info;
@@ -272,6 +361,8 @@ static void check_interface(struct visit *visit)
 	if (!(info.features & EXPERTMEM_FEATURE_HUGE))
 		tell(visit, NOTE, "huge-pages", "run a kernel with transparent huge pages",
 		     "this kernel has none for experts: large blocks are slower");
+	if (info.abi >= FIRST_ABI_WITH_USERS)
+		check_user_limits(visit, &info);
 	/* it made an expert, which shall not be counted below */
 	close(visit->fd);
 }
@@ -289,6 +380,39 @@ static void check_addresses(struct visit *visit)
 		     "ulimit -v unlimited; limit memory by control group instead",
 		     "address space is limited to %s: windows cannot be mapped whole",
 		     size_text(size, limit.rlim_cur));
+}
+
+/* What this user may use of a limit of all users: not the reserve, without the right to it. */
+static uint64_t usable(const struct visit *visit, uint64_t limit)
+{
+	return visit->is_privileged ? limit : limit - limit / 16;
+}
+
+static void check_limits(struct visit *visit, const struct totals *totals)
+{
+	uint64_t charged = totals->committed + totals->pinned;
+	uint64_t limit = usable(visit, totals->total_limit);
+	unsigned int max_experts = usable(visit, totals->max_experts);
+	enum result number = judge_use(totals->experts, max_experts);
+	enum result bytes = judge_use(charged, limit);
+	char use[USE_TEXT], size[SIZE_TEXT], others[64] = "";
+
+	/* both numbers change while they are read */
+	if (visit->knows_user)
+		snprintf(others, sizeof(others), "; other users have %s",
+			 size_text(size, charged > visit->uid_charged ?
+					 charged - visit->uid_charged : 0));
+	tell(visit, number > bytes ? number : bytes, "limits",
+	     number > bytes ?
+		"close some ('sudo expertmem list --sort user' has all), or as root raise "
+		PARAMETERS "max_experts" :
+	     bytes ?
+		"end some ('sudo expertmem list --sort committed' has all), or as root raise "
+		PARAMETERS "total_limit" : NULL,
+	     "all users' experts: %s%s%s",
+	     use_text(use, totals->experts, max_experts, charged, limit),
+	     visit->is_privileged || (!limit && !max_experts) ? "" :
+		", without what is reserved for CAP_SYS_RESOURCE", others);
 }
 
 static void check_netlink(struct visit *visit)
@@ -311,8 +435,9 @@ static void check_netlink(struct visit *visit)
 		     strerror(-error));
 	} else {
 		error = link_subscribe(link);
-		tell(visit, OK, "netlink", NULL, "the module answers: %u experts are open; you see %s",
-		     totals.experts, error ? "your own (root sees all)" : "all, and events");
+		tell(visit, OK, "netlink", NULL, "the module answers: you see %s",
+		     error ? "your own experts (root sees all)" : "all experts, and events");
+		check_limits(visit, &totals);
 	}
 	link_close(link);
 }
@@ -394,6 +519,7 @@ int doctor_main(int argc, char **argv)
 	if (status != GO_ON)
 		return status;
 	visit.json = options.json;
+	visit.is_privileged = may_use_reserve();
 	check_module(&visit);
 	check_device(&visit);
 	check_rights(&visit);

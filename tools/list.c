@@ -4,6 +4,7 @@
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "command.h"
 #include "operate.h"
@@ -15,17 +16,20 @@ static const char help[] =
 "\n"
 "List the experts that are open: all of them with CAP_NET_ADMIN (root), else your own.\n"
 "\n"
-"  --sort KEY   by id (default), name, pid, user, state, committed, resident, peak,\n"
-"               limit or age; numbers but id and pid come largest first\n"
+"  --sort KEY   by id (default), name, pid, user, state, committed, pinned, resident,\n"
+"               peak, limit or age; numbers but id and pid come largest first\n"
 "  --user USER  only those that this user, by name or number, has opened\n"
 "  --bytes      print sizes in bytes, without units\n"
 "  --json       print an array of objects\n"
 "  --help       print this text\n"
 "\n"
-"COMMITTED is what the expert has in regions, which counts against its LIMIT; RESIDENT\n"
-"is what of it is in memory now, and PEAK the most ever committed. PID is the process\n"
-"that uses the expert. STATE is idle (nobody uses it yet), running, terminating (asked\n"
-"to stop) or reclaimed (its memory was taken back; somebody still has it open).\n"
+"COMMITTED is what the expert has in regions, and RESIDENT what of it is in memory now.\n"
+"PINNED is what was freed or reclaimed, and that a pipe, a socket or a device still\n"
+"holds; the column is printed only if an expert in the list has such pages. LIMIT limits\n"
+"COMMITTED and PINNED together, and PEAK is the most that both together ever were. PID is\n"
+"the process that uses the expert. STATE is idle (nobody uses it yet), running,\n"
+"terminating (asked to stop) or reclaimed (its memory was taken back; somebody still has\n"
+"it open).\n"
 "\n"
 "Where experts come and go so fast that the kernel cannot tell all of one moment, those\n"
 "that were there all the time are listed; that others may be missing is said on standard\n"
@@ -45,9 +49,11 @@ static const char help[] =
 "  age_seconds              since then\n"
 "  regions                  how many\n"
 "  committed                in regions\n"
-"  resident                 in memory\n"
-"  peak                     most ever committed\n"
-"  limit                    most that may be committed, 0 for none\n"
+"  pinned                   in pages that were freed or reclaimed, and that a pipe, a\n"
+"                           socket or a device still holds\n"
+"  resident                 of what is committed, in memory\n"
+"  peak                     most ever committed and pinned\n"
+"  limit                    most that may be committed and pinned, 0 for none\n"
 "  refused                  calls refused for want of memory\n"
 "  unswappable              true or false\n"
 "  cause                    detach (the process ended, or let go), reclaim (its host),\n"
@@ -86,6 +92,7 @@ BY(pid, ascending(a->pid, b->pid))
 BY(user, ascending(a->uid, b->uid))
 BY(state, ascending(a->state, b->state))
 BY(committed, ascending(b->committed, a->committed))
+BY(pinned, ascending(b->pinned, a->pinned))
 BY(resident, ascending(b->resident, a->resident))
 BY(peak, ascending(b->peak, a->peak))
 /* none is the largest */
@@ -97,8 +104,9 @@ static const struct order {
 	int (*compare)(const void *left, const void *right);
 } orders[] = {
 	{ "id", by_id }, { "name", by_name }, { "pid", by_pid }, { "user", by_user },
-	{ "state", by_state }, { "committed", by_committed }, { "resident", by_resident },
-	{ "peak", by_peak }, { "limit", by_limit }, { "age", by_age },
+	{ "state", by_state }, { "committed", by_committed }, { "pinned", by_pinned },
+	{ "resident", by_resident }, { "peak", by_peak }, { "limit", by_limit },
+	{ "age", by_age },
 };
 
 static const struct order *find_order(const char *key)
@@ -111,7 +119,7 @@ static const struct order *find_order(const char *key)
 
 /* --- the table */
 
-enum { ID, NAME, PID, USER, STATE, COMMITTED, RESIDENT, PEAK, LIMIT, AGE, COLUMNS };
+enum { ID, NAME, PID, USER, STATE, COMMITTED, PINNED, RESIDENT, PEAK, LIMIT, AGE, COLUMNS };
 
 static const struct {
 	const char *title;
@@ -119,8 +127,8 @@ static const struct {
 } columns[] = {
 	[ID] = { "ID" }, [NAME] = { "NAME", true }, [PID] = { "PID" },
 	[USER] = { "USER", true }, [STATE] = { "STATE", true }, [COMMITTED] = { "COMMITTED" },
-	[RESIDENT] = { "RESIDENT" }, [PEAK] = { "PEAK" }, [LIMIT] = { "LIMIT" },
-	[AGE] = { "AGE" },
+	[PINNED] = { "PINNED" }, [RESIDENT] = { "RESIDENT" }, [PEAK] = { "PEAK" },
+	[LIMIT] = { "LIMIT" }, [AGE] = { "AGE" },
 };
 
 typedef char row[COLUMNS][NAME_TEXT];
@@ -135,6 +143,7 @@ static void fill_row(row cells, const struct expert *expert, bool raw)
 	user_text(cells[USER], expert->uid);
 	snprintf(cells[STATE], NAME_TEXT, "%s", state_word(expert->state));
 	amount_text(cells[COMMITTED], expert->committed, raw);
+	amount_text(cells[PINNED], expert->pinned, raw);
 	amount_text(cells[RESIDENT], expert->resident, raw);
 	amount_text(cells[PEAK], expert->peak, raw);
 	snprintf(cells[LIMIT], NAME_TEXT, "%s", limit_text(text, expert->limit, raw));
@@ -151,9 +160,11 @@ static void print_cell(int column, const char *text, int width, enum colour colo
 	       column == AGE ? "\n" : "  ");
 }
 
+/* The column PINNED is nearly always zero: without it, a line fits into 80 columns. */
 static void print_table(const struct expert *experts, size_t count, bool raw)
 {
 	int width[COLUMNS];
+	bool has_pinned = false;
 	row cells;
 
 	for (int c = 0; c < COLUMNS; c++)
@@ -163,15 +174,18 @@ static void print_table(const struct expert *experts, size_t count, bool raw)
 		for (int c = 0; c < COLUMNS; c++)
 			if (text_columns(cells[c]) > width[c])
 				width[c] = text_columns(cells[c]);
+		has_pinned = has_pinned || experts[i].pinned;
 	}
 	for (int c = 0; c < COLUMNS; c++)
-		print_cell(c, columns[c].title, width[c], BOLD);
+		if (c != PINNED || has_pinned)
+			print_cell(c, columns[c].title, width[c], BOLD);
 	for (size_t i = 0; i < count; i++) {
 		fill_row(cells, &experts[i], raw);
 		for (int c = 0; c < COLUMNS; c++)
-			print_cell(c, cells[c], width[c],
-				   c == STATE ? state_colour(&experts[i]) :
-				   c == COMMITTED ? use_colour(&experts[i]) : PLAIN);
+			if (c != PINNED || has_pinned)
+				print_cell(c, cells[c], width[c],
+					   c == STATE ? state_colour(&experts[i]) :
+					   c == COMMITTED ? use_colour(&experts[i]) : PLAIN);
 	}
 }
 
@@ -189,7 +203,10 @@ static void print_json(const struct expert *experts, size_t count)
 	puts(count ? "\n]" : "]");
 }
 
-/* An empty list may be so because the others are not ours to see. */
+/*
+ * An empty list may be so because the others are not ours to see. The totals do not count
+ * reclaimed experts: where they are 0, somebody else may have one of these open.
+ */
 static void print_nothing(struct link *link, const struct options *options)
 {
 	struct totals totals = {};
@@ -201,7 +218,8 @@ static void print_nothing(struct link *link, const struct options *options)
 		printf("None of the %s is yours; root sees all.\n",
 		       count_text(open, totals.experts, "open expert"));
 	else
-		puts("No expert is open.");
+		puts(geteuid() ? "No expert of yours is open; root sees all." :
+				 "No expert is open.");
 }
 
 static bool find_user(const char *text, uint32_t *uid)

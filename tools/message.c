@@ -34,6 +34,8 @@ const struct field expert_fields[] = {
 	FIELD(EXPERT, FREED_RESIDENT, expert, freed_resident),
 	FIELD(EXPERT, FREED_REGIONS, expert, freed_regions),
 	FIELD(EXPERT, EVENT, expert, event),
+	FIELD(EXPERT, PINNED, expert, pinned),
+	FIELD(EXPERT, SUPPRESSED, expert, suppressed),
 	{}
 };
 
@@ -61,6 +63,10 @@ const struct field totals_fields[] = {
 	FIELD(STATS, OPERATOR, totals, operated),
 	FIELD(STATS, FREED_BYTES, totals, freed_bytes),
 	FIELD(STATS, LOST_EVENTS, totals, lost_events),
+	FIELD(STATS, PINNED, totals, pinned),
+	FIELD(STATS, UID_LIMIT, totals, uid_limit),
+	FIELD(STATS, UID_MAX_EXPERTS, totals, uid_max_experts),
+	FIELD(STATS, SUPPRESSED_EVENTS, totals, suppressed_events),
 	{}
 };
 

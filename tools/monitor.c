@@ -32,6 +32,10 @@ static const char help[] =
 "Objects with these two keys alone have for event\n"
 "  lost (events were lost, for they came faster than they were read), unloaded or\n"
 "  loaded (the module)\n"
+"The module sends at most 64 events a second (256 at once) of the experts of a user, but\n"
+"all of those opened with CAP_SYS_RESOURCE (root). At most once a second, an object tells\n"
+"how many it has not sent; its event is suppressed, and it has one more key:\n"
+"  suppressed_events        how many, since the monitor began or last told\n"
 "\n"
 "Exit status:\n"
 "  0    never: it ends by a signal\n"
@@ -158,17 +162,112 @@ static void print_notice(bool as_json, const char *event, const char *words)
 	puts(words);
 }
 
-static int watch(struct link *link, const struct options *options)
+/* --- events that the module has not sent */
+
+/*
+ * Least time between two notices about them; and how long after the last event the totals are
+ * read. Seconds.
+ */
+#define NOTICE_INTERVAL 1.0
+
+/*
+ * The module counts events that it has not sent. @count and @told are values of that counter.
+ *
+ * Each event has the counter, and so tells of those that were suppressed before it. Those that
+ * were suppressed after the last event are in the totals. They are read a second after it: the
+ * budget of a user gains an event in a 64th of a second, so when one is suppressed, another one
+ * was sent that shortly before.
+ */
+struct suppressed {
+	uint64_t count;		/* last seen */
+	uint64_t told;		/* up to where notices have been printed; at most @count */
+	double notice;		/* when the last notice was printed; CLOCK_MONOTONIC, s */
+	double event;		/* when the last event was received; the same clock */
+	bool is_due;		/* the totals have not been read since that event */
+};
+
+static double clock_now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return time.tv_sec + time.tv_nsec / 1e9;
+}
+
+static void read_suppressed(struct suppressed *suppressed, struct link *link)
+{
+	struct totals totals = {};
+
+	suppressed->is_due = false;
+	if (link_totals(link, &totals))
+		return;
+	suppressed->count = totals.suppressed_events;
+	/* the module was loaded anew, and the news of it were lost */
+	if (suppressed->told > suppressed->count)
+		suppressed->told = 0;
+}
+
+/* How long to wait for an event before the totals are read: milliseconds, -1: for ever. */
+static int suppressed_timeout(const struct suppressed *suppressed)
+{
+	double left = suppressed->event + NOTICE_INTERVAL - clock_now();
+
+	return !suppressed->is_due ? -1 : left > 0 ? (int)(left * 1000) + 1 : 0;
+}
+
+static void print_suppressed(struct suppressed *suppressed, bool as_json)
+{
+	uint64_t count = suppressed->count - suppressed->told;
+	char text[SIZE_TEXT];
+	struct json json;
+
+	if (!count)
+		return;
+	suppressed->told = suppressed->count;
+	suppressed->notice = clock_now();
+	if (as_json) {
+		json_begin(&json, stdout, false);
+		json_string(&json, "time", time_text(text, now()));
+		json_string(&json, "event", "suppressed");
+		json_number(&json, "suppressed_events", count);
+		json_end(&json);
+		putchar('\n');
+		return;
+	}
+	print_time(now());
+	printf("%s not sent: a user had caused too many\n", count_text(text, count, "event"));
+}
+
+/* An event was received. */
+static void hear_suppressed(struct suppressed *suppressed, const struct expert *event,
+			    bool as_json)
+{
+	/* events of two experts may come in another order than they read the counter */
+	if (event->suppressed > suppressed->count)
+		suppressed->count = event->suppressed;
+	suppressed->event = clock_now();
+	suppressed->is_due = true;
+	if (suppressed->event - suppressed->notice >= NOTICE_INTERVAL)
+		print_suppressed(suppressed, as_json);
+}
+
+static int watch(struct link *link, const struct options *options,
+		 struct suppressed *suppressed)
 {
 	struct expert expert;
 
 	while (true) {
-		int news = link_next(link, -1, &expert);
+		int news = link_next(link, suppressed_timeout(suppressed), &expert);
 
 		switch (news) {
 		case NEWS_NONE:
-			continue;
+			if (suppressed_timeout(suppressed))
+				continue;
+			read_suppressed(suppressed, link);
+			print_suppressed(suppressed, options->json);
+			break;
 		case NEWS_EVENT:
+			hear_suppressed(suppressed, &expert, options->json);
 			if (options->json)
 				print_json(event_word(expert.event), &expert);
 			else
@@ -177,11 +276,16 @@ static int watch(struct link *link, const struct options *options)
 		case NEWS_LOST:
 			print_notice(options->json, "lost",
 				     "events were lost: they came faster than they were read");
+			read_suppressed(suppressed, link);
+			print_suppressed(suppressed, options->json);
 			break;
 		case NEWS_UNLOADED:
+			print_suppressed(suppressed, options->json);
+			*suppressed = (struct suppressed){};
 			print_notice(options->json, "unloaded", "the module was unloaded");
 			break;
 		case NEWS_LOADED:
+			*suppressed = (struct suppressed){};
 			print_notice(options->json, "loaded", "the module was loaded");
 			break;
 		default:
@@ -200,6 +304,7 @@ int monitor_main(int argc, char **argv)
 		.takes = TAKES_BYTES,
 	};
 	int status = read_options(&options, argc, argv), error;
+	struct suppressed suppressed = {};
 	struct link *link;
 
 	if (status != GO_ON)
@@ -207,8 +312,12 @@ int monitor_main(int argc, char **argv)
 	status = operate_open("monitor", &link);
 	if (status)
 		return status;
+	/* before it hears events, so that none is suppressed in between */
+	read_suppressed(&suppressed, link);
+	suppressed.told = suppressed.count;
 	error = link_subscribe(link);
-	status = error ? operate_failed("monitor", link, error, NULL) : watch(link, &options);
+	status = error ? operate_failed("monitor", link, error, NULL) :
+			 watch(link, &options, &suppressed);
 	link_close(link);
 	return status;
 }

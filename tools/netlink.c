@@ -334,8 +334,15 @@ int link_terminate(struct link *link, uint64_t id)
 int link_reclaim(struct link *link, uint64_t id, struct expert *freed)
 {
 	struct query query = about_expert(EXPERTMEM_CMD_RECLAIM, id);
+	bool interrupted = false;
+	int error;
 
-	return ask_one(link, &query, expert_fields, freed, sizeof(*freed));
+	while ((error = ask_one(link, &query, expert_fields, freed, sizeof(*freed))) == -EINTR)
+		interrupted = true;
+	/* The request that was interrupted has freed the memory, and the last one nothing. */
+	if (!error && interrupted)
+		error = link_expert(link, id, freed);
+	return error;
 }
 
 /* --- news */

@@ -27,11 +27,14 @@ struct expert {
 	uint32_t state;		/* enum expertmem_state */
 	uint32_t flags;
 	uint64_t regions, committed, resident, peak, limit, refused;
+	uint64_t pinned;	/* of freed pages that a pipe, socket or device still holds */
 	/* once it was reclaimed */
 	uint32_t cause;		/* enum expertmem_cause */
 	uint32_t signal;	/* 0: none */
 	uint64_t freed_bytes, freed_resident, freed_regions;
-	uint32_t event;		/* enum expertmem_event, from link_next() */
+	/* from link_next() only */
+	uint32_t event;		/* enum expertmem_event */
+	uint64_t suppressed;	/* totals.suppressed_events when the event was sent */
 };
 
 struct region {
@@ -40,10 +43,16 @@ struct region {
 
 /* Of all experts, and since the module was loaded. */
 struct totals {
-	uint32_t experts, max_experts;
-	uint64_t opened, regions, committed, resident, total_limit, default_limit, refused;
+	uint32_t experts;	/* open, without reclaimed ones */
+	uint32_t max_experts;	/* 0: any number */
+	uint32_t uid_max_experts;	/* of one user, with reclaimed ones; 0: any number */
+	/* limits: 0 for none; uid_limit: of all experts of one user together */
+	uint64_t total_limit, uid_limit, default_limit;
+	uint64_t opened, regions, committed, pinned, resident, refused;
 	uint64_t detached, killed, reclaimed, operated;
-	uint64_t freed_bytes, lost_events;
+	uint64_t freed_bytes;
+	uint64_t lost_events;		/* could not be sent */
+	uint64_t suppressed_events;	/* not sent: their user had caused too many */
 };
 
 struct link;
@@ -69,7 +78,11 @@ int link_totals(struct link *link, struct totals *totals);
 
 int link_limit(struct link *link, uint64_t id, uint64_t limit);
 int link_terminate(struct link *link, uint64_t id);
-/* @freed: of it, freed_* are set */
+/*
+ * @freed: freed_* are set: what this request has freed. After a signal the request is repeated,
+ * for the kernel goes on with a reclaim that it has begun; freed_* are then what the expert had
+ * when it was reclaimed.
+ */
 int link_reclaim(struct link *link, uint64_t id, struct expert *freed);
 
 /* From now on, events wait for link_next(). -EPERM: they are not for the caller. */

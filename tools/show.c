@@ -89,7 +89,7 @@ static void print_json(const struct expert *expert, const struct region *regions
 /* Of use against limit, where standard output is a terminal. */
 static void print_bar(const struct expert *expert)
 {
-	unsigned int percent = percent_of(expert->committed, expert->limit);
+	unsigned int percent = percent_of(charged_of(expert), expert->limit);
 	int filled = percent < 100 ? percent * BAR / 100 : BAR;
 
 	if (!is_colourful())
@@ -137,15 +137,17 @@ static void print_expert(const struct expert *expert, bool raw)
 	printf("  opened     %s ago", duration_text(size, age_of(expert)));
 	printf(" by process %s\n", process_text(text, expert->opener));
 	printf("  process    %s\n", process_text(text, expert->pid));
-	printf("  committed  %s", amount_text(size, expert->committed, raw));
+	printf("  committed  %s\n", amount_text(size, expert->committed, raw));
+	printf("  pinned     %s%s\n", amount_text(size, expert->pinned, raw), expert->pinned ?
+	       ", freed or reclaimed, but still held by a pipe, a socket or a device" : "");
+	printf("  resident   %s\n", amount_text(size, expert->resident, raw));
+	printf("  peak       %s\n", amount_text(size, expert->peak, raw));
+	printf("  limit      %s", limit_text(size, expert->limit, raw));
 	if (expert->limit) {
-		printf(" of %s, %u %%", amount_text(size, expert->limit, raw),
-		       percent_of(expert->committed, expert->limit));
+		printf(", %u %% of it used", percent_of(charged_of(expert), expert->limit));
 		print_bar(expert);
 	}
-	printf("\n  resident   %s\n", amount_text(size, expert->resident, raw));
-	printf("  peak       %s\n", amount_text(size, expert->peak, raw));
-	printf("  limit      %s\n", limit_text(size, expert->limit, raw));
+	putchar('\n');
 	printf("  refused    %s for want of memory\n", count_text(size, expert->refused, "call"));
 	if (expert->flags & EXPERTMEM_CONFIG_UNSWAPPABLE)
 		puts("  swap       never");

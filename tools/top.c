@@ -26,7 +26,9 @@ static const char help[] =
 "  --bytes          print sizes in bytes, without units\n"
 "  --help           print this text\n"
 "\n"
-"RATE is how much RESIDENT grows in a second. For scripts there is 'expertmem list --json'.\n"
+"RATE is how much RESIDENT grows in a second. USE is what COMMITTED and pinned pages are of\n"
+"LIMIT: pages that were freed, but that a pipe, a socket or a device still holds, count,\n"
+"too; 'expertmem show' has them. For scripts there is 'expertmem list --json'.\n"
 "\n"
 "Keys:\n"
 "  r, g, c, p, i    sort by resident, rate (growth), committed, peak, id\n"
@@ -207,6 +209,7 @@ static void show_head(const struct screen *screen)
 {
 	const struct totals *totals = &screen->totals;
 	char committed[SIZE_TEXT], limit[SIZE_TEXT], resident[SIZE_TEXT], count[SIZE_TEXT];
+	char pinned[SIZE_TEXT];
 	bool raw = screen->options->bytes;
 
 	move(0, 0);
@@ -223,6 +226,8 @@ static void show_head(const struct screen *screen)
 	}
 	add(0, "%s open, %s committed", count_text(count, totals->experts, "expert"),
 	    amount_text(committed, totals->committed, raw));
+	if (totals->pinned)
+		add(0, " and %s pinned", amount_text(pinned, totals->pinned, raw));
 	if (totals->total_limit)
 		add(0, " of %s", amount_text(limit, totals->total_limit, raw));
 	add(0, ", %s resident, %" PRIu64 " calls refused; by %s",
@@ -237,7 +242,7 @@ static void show_head(const struct screen *screen)
 static void show_line(const struct line *line, bool chosen, bool raw)
 {
 	const struct expert *expert = &line->expert;
-	int plain = chosen ? A_REVERSE : 0, percent = percent_of(expert->committed, expert->limit);
+	int plain = chosen ? A_REVERSE : 0, percent = percent_of(charged_of(expert), expert->limit);
 	char name[NAME_TEXT], user[NAME_TEXT], text[SIZE_TEXT];
 
 	name_text(name, expert);
@@ -299,8 +304,7 @@ static void show(struct screen *screen)
 	}
 	if (!screen->count && !screen->error) {
 		move(HEAD, 0);
-		add(0, screen->totals.experts ? "None of them is yours; root sees all." :
-		    "No expert is open.");
+		add(0, geteuid() ? "None is yours; root sees all." : "No expert is open.");
 	}
 	show_foot(screen);
 	refresh();

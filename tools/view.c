@@ -98,6 +98,21 @@ const char *limit_text(char text[static SIZE_TEXT], uint64_t bytes, bool raw)
 	return bytes ? amount_text(text, bytes, raw) : "none";
 }
 
+uint64_t charged_of(const struct expert *expert)
+{
+	return expert->committed + expert->pinned;
+}
+
+const char *charged_text(char text[static CHARGED_TEXT], const struct expert *expert, bool raw)
+{
+	char committed[SIZE_TEXT], pinned[SIZE_TEXT];
+
+	amount_text(committed, expert->committed, raw);
+	amount_text(pinned, expert->pinned, raw);
+	snprintf(text, CHARGED_TEXT, expert->pinned ? "%s and %s pinned" : "%s", committed, pinned);
+	return text;
+}
+
 static double clock_seconds(clockid_t clock)
 {
 	struct timespec time;
@@ -159,7 +174,7 @@ enum colour state_colour(const struct expert *expert)
 
 enum colour use_colour(const struct expert *expert)
 {
-	unsigned int percent = percent_of(expert->committed, expert->limit);
+	unsigned int percent = percent_of(charged_of(expert), expert->limit);
 
 	return percent >= 90 ? RED : percent >= 75 ? YELLOW : PLAIN;
 }
@@ -193,6 +208,7 @@ void json_expert(struct json *json, const struct expert *expert)
 	json_number(json, "age_seconds", age_of(expert));
 	json_number(json, "regions", expert->regions);
 	json_number(json, "committed", expert->committed);
+	json_number(json, "pinned", expert->pinned);
 	json_number(json, "resident", expert->resident);
 	json_number(json, "peak", expert->peak);
 	json_number(json, "limit", expert->limit);

@@ -32,6 +32,16 @@ const char *amount_text(char text[static SIZE_TEXT], uint64_t bytes, bool raw);
 /* The same, or "none" for 0. */
 const char *limit_text(char text[static SIZE_TEXT], uint64_t bytes, bool raw);
 
+#define CHARGED_TEXT (2 * SIZE_TEXT + 16)
+
+/* What counts against its limit: bytes in regions, and pinned ones. */
+uint64_t charged_of(const struct expert *expert);
+
+/*
+ * What it has, for sentences: "1.2 MiB", "1.2 MiB and 4.0 KiB pinned". Return @text.
+ */
+const char *charged_text(char text[static CHARGED_TEXT], const struct expert *expert, bool raw);
+
 /* Seconds since it was opened. */
 double age_of(const struct expert *expert);
 
