@@ -45,7 +45,7 @@ struct expertmem_user {
 	unsigned int refs;
 	atomic_long_t pages;
 	atomic_long_t experts;
-	spinlock_t lock;
+	spinlock_t lock;	/* protects @next_event */
 	u64 next_event;
 };
 

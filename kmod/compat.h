@@ -15,7 +15,7 @@
 #include <net/genetlink.h>
 
 /* Batches of folios got a header of their own in 7.1. */
-#if __has_include(<linux/folio_batch.h>)
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 1, 0)
 #include <linux/folio_batch.h>
 #else
 #include <linux/pagevec.h>

@@ -484,6 +484,8 @@ static int expert_stat(struct expertmem *expert, struct expertmem_stat __user *u
 {
 	struct expertmem_stat stat;
 
+	if (atomic_long_read(&expert->pinned))
+		expertmem_drain_lru_all();
 	expertmem_pins_check(expert);
 	mutex_lock(&expert->lock);
 	expertmem_snapshot(expert, &stat);

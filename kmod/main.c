@@ -31,12 +31,11 @@ static int size_set(const char *val, const struct kernel_param *kp)
 {
 	char *end;
 	u64 size = memparse(val, &end);
-	u64 number = simple_strtoull(val, NULL, 0);
 
 	if (!isdigit(*val) || (*end && strcmp(end, "\n")))
 		return -EINVAL;
-	if (number && (size < number || size % number))
-		return -ERANGE;		/* a suffix too much: memparse() does not tell */
+	if (size == U64_MAX)
+		return -ERANGE;		/* stands for "not given" and "auto" */
 	WRITE_ONCE(*(u64 *)kp->arg, size);
 	return 0;
 }
@@ -157,7 +156,8 @@ static int __init expertmem_init(void)
 	if (expertmem_total_limit == U64_MAX)
 		expertmem_total_limit = (u64)totalram_pages() / 2 << PAGE_SHIFT;
 
-	expertmem_workqueue = alloc_workqueue("expertmem", WQ_UNBOUND | WQ_MEM_RECLAIM, WQ_MAX_ACTIVE);
+	expertmem_workqueue = alloc_workqueue("expertmem", WQ_UNBOUND | WQ_MEM_RECLAIM,
+					      WQ_MAX_ACTIVE);
 	if (!expertmem_workqueue)
 		return -ENOMEM;
 	small_mount = mount_tmpfs("never");

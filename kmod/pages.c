@@ -444,7 +444,7 @@ long expertmem_punch_hole(struct file *file, unsigned long granule, loff_t offse
 		index = offset >> PAGE_SHIFT;
 		if (!xa_find(&mapping->i_pages, &index, (end - 1) >> PAGE_SHIFT, XA_PRESENT))
 			return 0;
-		part = min(end, (loff_t)round_up(offset + 1, SZ_64M));
+		part = min_t(loff_t, end, round_up(offset + 1, SZ_64M));
 		err = punch_part(mapping, granule, offset, part);
 		if (err == -EBUSY) {
 			/* perhaps by batches of other CPUs */

@@ -123,7 +123,8 @@ static void link_region(struct expertmem_window *window, struct expertmem_region
 	region->max_gap = region->gap;
 
 	write_seqcount_begin(&window->seq);
-	rb_link_node_rcu(&region->node, parent, link);
+	/* write_seqcount_begin() is a barrier: what the gate reads of it is there before */
+	rb_link_node(&region->node, parent, link);
 	gap_callbacks.propagate(parent, NULL);
 	rb_insert_augmented(&region->node, &window->regions, &gap_callbacks);
 	write_seqcount_end(&window->seq);
@@ -287,13 +288,14 @@ static int find_gap(const struct expertmem_window *window, unsigned long pages, 
 		left = to_region(region->node.rb_left);
 		if (left && left->max_gap >= pages) {
 			region = left;
-		} else if (region->gap >= pages) {
-			*first = region->first - region->gap;
-			return 0;
-		} else {
-			region = to_region(region->node.rb_right);
+			continue;
 		}
+		if (region->gap >= pages)
+			break;
+		region = to_region(region->node.rb_right);
 	}
+	*first = region->first - region->gap;
+	return 0;
 }
 
 static unsigned long largest_gap(const struct expertmem_window *window)

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Events by generic netlink: what is told when, and what happens when nobody hears it.
+ * Events by generic netlink: what is told when, what happens when nobody hears it, and how
+ * many of one user are told.
  */
 #include <sched.h>
 
 #include "harness.h"
 #include "netlink_test.h"
+#include "users_test.h"
 
 #define WINDOW		GIB
 
@@ -389,6 +391,273 @@ TEST_F(events, only_who_may_administer_the_network_may_listen)
 	ASSERT_EQ(setresuid(1001, 1001, 1001), 0);
 	EXPECT_EQ(nl_join(&nl), -EPERM);
 	close(nl.fd);
+}
+
+/* ---------------------------------------------------------------------- a flood */
+
+#define BURST		256	/* events of one user that are told at once */
+#define RATE		64	/* and later, in a second */
+
+FIXTURE(flood)
+{
+	struct nl nl;		/* asks */
+	struct nl listener;	/* hears, and has room for all that a flood can bring */
+	struct stat device;
+	struct actor user;	/* with a full budget, for nobody has seen it before */
+	struct actor other;	/* another */
+	__u64 suppressed;	/* before */
+	struct timespec start;
+};
+
+FIXTURE_SETUP(flood)
+{
+	const int room = 64 * MIB;
+
+	NEED_USERS();
+	self->user = member;
+	self->user.uid = self->user.euid = 1000000 + 2 * getpid();
+	self->other = member;
+	self->other.uid = self->other.euid = self->user.uid + 1;
+	ASSERT_EQ(group_device(&self->device, 0660), 0);
+	ASSERT_EQ(nl_open(&self->nl), 0);
+	ASSERT_EQ(nl_open(&self->listener), 0);
+	ASSERT_EQ(setsockopt(self->listener.fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room)),
+		  0);
+	ASSERT_EQ(nl_join(&self->listener), 0);
+	self->suppressed = nl_stats(&self->nl).value[S(SUPPRESSED_EVENTS)];
+	clock_gettime(CLOCK_MONOTONIC, &self->start);
+}
+
+FIXTURE_TEARDOWN(flood)
+{
+	close(self->listener.fd);
+	close(self->nl.fd);
+	EXPECT_EQ(ungroup_device(&self->device), 0);
+}
+
+static __u64 suppressed_events(struct nl *nl)
+{
+	return nl_stats(nl).value[S(SUPPRESSED_EVENTS)];
+}
+
+/* The most events of one user that can have been told since the test began. */
+static unsigned long most_told(const struct timespec *start)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return BURST + (now.tv_sec - start->tv_sec + 1) * RATE;
+}
+
+/* Open and close so many experts: each is two events. How many there were. */
+static long come_and_go(void *arg)
+{
+	unsigned long i, count = *(unsigned long *)arg;
+	int fd;
+
+	for (i = 0; i < count; i++) {
+		fd = expert_open();
+		if (fd < 0)
+			return fd;
+		close(fd);
+	}
+	return 2 * count;
+}
+
+/**
+ * struct heard - what a listener has heard
+ * @events: of the user that was asked for
+ * @others: of other users
+ * @suppressed: what the last event says of suppressed ones
+ * @ordered: that number never became less, and was in every event
+ */
+struct heard {
+	unsigned long events;
+	unsigned long others;
+	__u64 suppressed;
+	bool ordered;
+};
+
+static struct heard hear_all(struct nl *listener, uid_t uid)
+{
+	struct heard heard = { .ordered = true };
+	struct told t;
+
+	while (nl_event(listener, &t) >= 0) {
+		if (t.value[E(UID)] == uid)
+			heard.events++;
+		else
+			heard.others++;
+		if (!told(&t, E(SUPPRESSED)) || t.value[E(SUPPRESSED)] < heard.suppressed)
+			heard.ordered = false;
+		heard.suppressed = t.value[E(SUPPRESSED)];
+	}
+	return heard;
+}
+
+/* Use up the budget of a user: until some events were suppressed. How many events it took. */
+static long flood_as(const struct actor *who, struct nl *nl)
+{
+	unsigned long count = 500;
+	__u64 before = suppressed_events(nl);
+	time_t end = time(NULL) + 120;
+	long events = 0, more;
+
+	do {
+		more = as(who, come_and_go, &count);
+		if (more < 0)
+			return more;
+		events += more;
+	} while (suppressed_events(nl) == before && time(NULL) < end);
+	return events;
+}
+
+TEST_F(flood, what_passes_a_users_budget_is_counted_and_not_told)
+{
+	unsigned long count = 2000;
+	long events = as(&self->user, come_and_go, &count);
+	struct heard heard;
+	__u64 suppressed;
+
+	ASSERT_EQ(events, 2 * count);
+	heard = hear_all(&self->listener, self->user.uid);
+	suppressed = suppressed_events(&self->nl) - self->suppressed;
+	EXPECT_GE(heard.events, BURST);
+	EXPECT_LE(heard.events, most_told(&self->start));
+	/* none is told and counted, none is neither */
+	EXPECT_EQ(heard.events + suppressed, events);
+	EXPECT_EQ(heard.others, 0);
+	EXPECT_TRUE(heard.ordered);
+	EXPECT_LE(heard.suppressed, self->suppressed + suppressed);
+	TH_LOG("%lu of %ld events were told", heard.events, events);
+}
+
+TEST_F(flood, a_burst_that_the_budget_allows_is_told_in_full)
+{
+	unsigned long count = BURST / 2;
+	struct heard heard;
+
+	ASSERT_EQ(as(&self->other, come_and_go, &count), BURST);
+	heard = hear_all(&self->listener, self->other.uid);
+	EXPECT_EQ(heard.events, BURST);
+	EXPECT_EQ(suppressed_events(&self->nl), self->suppressed);
+	EXPECT_EQ(heard.suppressed, self->suppressed);
+}
+
+/* Every event says how many were suppressed before it; the reader of others learns of it. */
+TEST_F(flood, an_event_of_another_user_is_told_in_a_flood_and_says_how_many_are_missing)
+{
+	unsigned long one = 1;
+	struct told t, none;
+	int fd;
+
+	ASSERT_GT(flood_as(&self->user, &self->nl), 0);
+	hear_all(&self->listener, self->user.uid);
+	ASSERT_GT(suppressed_events(&self->nl), self->suppressed);
+	ASSERT_EQ(as(&self->other, come_and_go, &one), 2);
+	EXPECT_EVENT(OPENED, &t);
+	EXPECT_EQ(t.value[E(UID)], self->other.uid);
+	EXPECT_EQ(t.value[E(SUPPRESSED)], suppressed_events(&self->nl));
+	EXPECT_EVENT(RELEASED, &t);
+	EXPECT_EQ(t.value[E(UID)], self->other.uid);
+
+	/* it is for events only */
+	fd = open_as(&self->other);
+	ASSERT_GE(fd, 0);
+	ASSERT_EQ(nl_do(&self->nl, EXPERTMEM_CMD_EXPERT_GET, expert_stat(fd).id, &none), 0);
+	EXPECT_FALSE(told(&none, E(SUPPRESSED)));
+	close(fd);
+}
+
+TEST_F(flood, processes_experts_and_descriptors_of_a_user_have_one_budget)
+{
+	unsigned long total = 0, count = 50;
+	struct heard heard;
+	int i, fd, keep = open_as(&self->user);
+
+	ASSERT_GE(keep, 0);
+	for (i = 0; i < 20; i++) {
+		ASSERT_EQ(as(&self->user, come_and_go, &count), 2 * count);
+		/* all its experts are closed now and then, which forgets nothing */
+		if (i == 10)
+			close(keep);
+		/* an expert of its own with events of another kind */
+		fd = open_as(&self->user);
+		ASSERT_GE(fd, 0);
+		EXPECT_EQ(expert_terminate(fd), 0);
+		close(fd);
+		total += 2 * count + 3;
+	}
+	heard = hear_all(&self->listener, self->user.uid);
+	EXPECT_LE(heard.events, most_told(&self->start));
+	EXPECT_EQ(heard.events + suppressed_events(&self->nl) - self->suppressed, total + 2);
+}
+
+TEST_F(flood, a_budget_fills_up_again)
+{
+	time_t end = time(NULL) + 120;
+	unsigned long one = 1;
+	struct heard heard;
+
+	ASSERT_GT(flood_as(&self->user, &self->nl), 0);
+	hear_all(&self->listener, self->user.uid);
+	do {
+		usleep(50000);
+		ASSERT_EQ(as(&self->user, come_and_go, &one), 2);
+		heard = hear_all(&self->listener, self->user.uid);
+	} while (!heard.events && time(NULL) < end);
+	EXPECT_GT(heard.events, 0);
+	EXPECT_GT(heard.suppressed, self->suppressed);
+}
+
+TEST_F(flood, experts_opened_with_the_capability_have_no_budget)
+{
+	struct actor exempt = self->user;
+	unsigned long count = 1000;
+	struct heard heard;
+
+	exempt.caps = CAP(SYS_RESOURCE);
+	ASSERT_EQ(as(&root, come_and_go, &count), 2 * count);
+	heard = hear_all(&self->listener, 0);
+	EXPECT_EQ(heard.events, 2 * count);
+	ASSERT_GT(flood_as(&self->user, &self->nl), 0);
+	self->suppressed = suppressed_events(&self->nl);
+	hear_all(&self->listener, self->user.uid);
+	/* though the budget of their user is used up, and without using it */
+	ASSERT_EQ(as(&exempt, come_and_go, &count), 2 * count);
+	heard = hear_all(&self->listener, self->user.uid);
+	EXPECT_EQ(heard.events, 2 * count);
+	EXPECT_EQ(suppressed_events(&self->nl), self->suppressed);
+}
+
+/* What an expert's own code can repeat for ever without opening another. */
+static long hit_limits(void *arg)
+{
+	struct expertmem_reclaim reclaim;
+	struct window w;
+	__u64 offset;
+	long i;
+
+	for (i = 0; i < *(long *)arg; i++) {
+		if (window_open(&w, &small_window, MIB, PAGE) ||
+		    region_alloc(&w, 2 * PAGE, &offset) != -EDQUOT ||
+		    expert_terminate(w.fd) || expert_reclaim(w.fd, &reclaim))
+			return -EBADE;
+		window_close(&w);
+	}
+	/* opened, running, limit hit, terminate, reclaimed, released */
+	return 6 * i;
+}
+
+TEST_F(flood, all_kinds_of_events_come_out_of_the_budget)
+{
+	long count = 300, events = as(&self->user, hit_limits, &count);
+	struct heard heard;
+
+	ASSERT_EQ(events, 6 * count);
+	heard = hear_all(&self->listener, self->user.uid);
+	EXPECT_LE(heard.events, most_told(&self->start));
+	EXPECT_EQ(heard.events + suppressed_events(&self->nl) - self->suppressed, events);
 }
 
 TEST_HARNESS_MAIN

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Pages that others hold by reference: they are back when these let go.
+ * Pages that others hold by reference: they stay charged, and are back when these let go.
+ * held.c has what one page is charged for.
  */
 #include <linux/if_xdp.h>
 #include <linux/io_uring.h>
-#include <netinet/in.h>
 #include <sched.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
 #include "reclaim_test.h"
+#include "tcp_test.h"
 
 /*
  * Each makes somebody hold @size bytes at @addr until the descriptor that it returns
@@ -44,6 +45,16 @@ static int pin_by_af_xdp(void *addr, size_t size)
 	if (err)
 		close(fd);
 	return err ? err : fd;
+}
+
+/* Its holder has let go: nothing stays charged. */
+static void check_unpinned(struct __test_metadata *_metadata, FIXTURE_DATA(expert) *self)
+{
+	time_t end = time(NULL) + SETTLE;
+
+	while (expert_stat(self->expert.fd).pinned && time(NULL) < end)
+		usleep(20000);
+	EXPECT_EQ(expert_stat(self->expert.fd).pinned, 0);
 }
 
 FIXTURE(pinned)
@@ -96,34 +107,6 @@ TEST_F(pinned, pages_are_back_when_their_holder_lets_go)
 	EXPECT_FALSE(memory_is_back(&self->of.before, HELD - MEMORY_NOISE, 0));
 	close(fd);
 	check(_metadata, &self->of, EXPERTMEM_CAUSE_RECLAIM);
-}
-
-/*
- * A connection that delivers no more: what is sent into @line[0] stays in its queue,
- * behind @ahead bytes, until somebody reads from @line[1]. Delivered over loopback, it
- * would have been copied.
- */
-static int tcp_stuck(int line[2], size_t *ahead)
-{
-	static const char zeros[64 * KIB];
-	struct sockaddr_in addr;
-	socklen_t len = sizeof(addr);
-	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), room = HELD;
-	ssize_t sent;
-
-	line[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (listen(listener, 1) || getsockname(listener, (struct sockaddr *)&addr, &len) ||
-	    connect(line[0], (struct sockaddr *)&addr, len))
-		return -errno;
-	line[1] = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-	close(listener);
-	*ahead = 0;
-	while ((sent = send(line[0], zeros, sizeof(zeros), MSG_DONTWAIT)) > 0)
-		*ahead += sent;
-	if (errno != EAGAIN)
-		return -errno;
-	/* and takes HELD bytes more: the kernel doubles it, for what holds them together */
-	return result(setsockopt(line[0], SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room)));
 }
 
 /*
@@ -201,7 +184,7 @@ FIXTURE_SETUP(sent)
 	ASSERT_EQ(sched_setaffinity(0, sizeof(cpu), &cpu), 0);
 
 	expert_setup(_metadata, &self->of, NULL);
-	ASSERT_EQ(tcp_stuck(self->line, &self->ahead), 0);
+	ASSERT_EQ(tcp_stuck(self->line, &self->ahead, HELD), 0);
 	self->of.expert.stuck = self->line[0];
 	start(_metadata, &self->of, variant->what);
 	held = memory_now();
@@ -226,6 +209,7 @@ static void check_held(struct __test_metadata *_metadata, FIXTURE_DATA(sent) *se
 	struct memory held = self->of.before;
 
 	check_stat(_metadata, self->of.expert.fd, cause, TOTAL);
+	EXPECT_EQ(expert_stat(self->of.expert.fd).pinned, HELD);
 	held.free -= HELD + 2 * self->ahead;
 	EXPECT_TRUE(memory_is_back(&held, MEMORY_NOISE, SETTLE));
 	EXPECT_FALSE(memory_is_back(&self->of.before, HELD - MEMORY_NOISE, 0));
@@ -247,6 +231,7 @@ static void receive(struct __test_metadata *_metadata, FIXTURE_DATA(sent) *self,
 	}
 	close(self->line[0]);
 	close(self->line[1]);
+	check_unpinned(_metadata, &self->of);
 }
 
 TEST_F(sent, pages_outlive_reclaim_until_they_are_received)
@@ -294,6 +279,8 @@ TEST_F(expert, a_pipe_keeps_the_old_bytes_until_it_is_read)
 	check_result(_metadata, &result, TOTAL, 2);
 	check_stat(_metadata, self->expert.fd, EXPERTMEM_CAUSE_RECLAIM, TOTAL);
 	if (expert_info(self->expert.fd).features & EXPERTMEM_FEATURE_HUGE) {
+		EXPECT_EQ(expert_stat(self->expert.fd).pinned,
+			  nr_huge * HUGE + (COUNT_OF(iov) - nr_huge) * PAGE);
 		held = self->before;
 		held.free -= nr_huge * HUGE;
 		EXPECT_TRUE(memory_is_back(&held, MEMORY_NOISE, SETTLE));
@@ -304,6 +291,7 @@ TEST_F(expert, a_pipe_keeps_the_old_bytes_until_it_is_read)
 		ASSERT_EQ(read(fds[0], page, PAGE), PAGE);
 		EXPECT_TRUE(all_bytes(page, PAGE, 'A' + i));
 	}
+	EXPECT_EQ(expert_stat(self->expert.fd).pinned, 0);
 	check(_metadata, self, EXPERTMEM_CAUSE_RECLAIM);
 }
 
