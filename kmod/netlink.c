@@ -194,7 +194,7 @@ static int reclaim(struct sk_buff *request, struct genl_info *info)
 	expertmem_put(expert);
 	/* netlink_rcv_skb() does not answer after -EINTR: there it means that one has answered. */
 	if (err == -EINTR)
-		netlink_ack(request, info->nlhdr, err, info->extack);
+		netlink_ack(request, nlmsg_hdr(request), err, info->extack);
 	return reply(skb, header, info, err);
 }
 

@@ -512,6 +512,49 @@ TEST_F(bytes, threads_of_many_users_get_exactly_the_total_without_the_reserve)
 	}
 }
 
+static void *take_and_give_back(void *arg)
+{
+	struct racer *racer = arg;
+	__u64 offset;
+	int err;
+
+	pthread_barrier_wait(racer->start);
+	while (racer->tries--) {
+		err = region_alloc(&racer->w, racer->w.granule, &offset);
+		if (!err) {
+			count_holders(racer);
+			err = region_free(&racer->w, offset);
+		}
+		if (err && err != -EDQUOT)
+			racer->err = err;
+	}
+	return NULL;
+}
+
+TEST_F(bytes, threads_that_race_for_the_last_granule_do_not_both_get_it)
+{
+	static struct racer racers[THREADS];
+	unsigned long got = 0;
+	int i, holders = 0;
+	char limit[16];
+
+	snprintf(limit, sizeof(limit), "%llu", ALLOWED * variant->kind.granule);
+	ASSERT_EQ(parameter_write("uid_limit", limit), 0);
+	for (i = 0; i < THREADS; i++) {
+		racers[i] = (struct racer) { .holders = &holders, .tries = rounds(20000) };
+		ASSERT_EQ(window_open_as(&owner, &racers[i].w, &variant->kind), 0);
+	}
+	run(_metadata, racers, take_and_give_back);
+	for (i = 0; i < THREADS; i++) {
+		EXPECT_EQ(racers[i].err, 0);
+		EXPECT_LE(racers[i].most, ALLOWED);
+		got += racers[i].got;
+		window_close(&racers[i].w);
+	}
+	TH_LOG("%lu of %lu requests were granted", got, THREADS * rounds(20000));
+	EXPECT_GT(got, 0);
+}
+
 static void *churn_bytes(void *arg)
 {
 	struct racer *racer = arg;

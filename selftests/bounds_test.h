@@ -213,6 +213,9 @@ static inline int open_inside(const struct actor *creator, const struct inside *
 
 #define THREADS		4
 
+/* What the bound allows at a time, where threads take and give back one each. */
+#define ALLOWED		2
+
 /**
  * struct racer - a thread that takes what it gets
  * @start: when all are ready
@@ -222,6 +225,9 @@ static inline int open_inside(const struct actor *creator, const struct inside *
  * @got: granules, or experts
  * @err: that it met first
  * @go_on: give back and take again until this is false
+ * @tries: or so often
+ * @holders: how many threads have taken one just now
+ * @most: the most holders that this thread has seen
  */
 struct racer {
 	pthread_barrier_t *start;
@@ -231,7 +237,23 @@ struct racer {
 	unsigned long got;
 	int err;
 	volatile bool *go_on;
+	unsigned long tries;
+	int *holders;
+	int most;
 };
+
+/* Between taking and giving back: what is counted is had by as many at least. */
+static inline void count_holders(struct racer *racer)
+{
+	int now = __atomic_add_fetch(racer->holders, 1, __ATOMIC_SEQ_CST);
+
+	if (now > racer->most)
+		racer->most = now;
+	racer->got++;
+	/* let the others try while this thread has one */
+	sched_yield();
+	__atomic_sub_fetch(racer->holders, 1, __ATOMIC_SEQ_CST);
+}
 
 static inline void run(struct __test_metadata *_metadata, struct racer *racers,
 		       void *(*what)(void *arg))

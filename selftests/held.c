@@ -388,7 +388,7 @@ TEST_F(held, page_counts_against_the_limit_until_it_is_let_go)
 TEST_F(held, page_counts_against_the_total_until_it_is_let_go)
 {
 	const __u64 size = GRANULES * variant->kind->granule;
-	struct parameter total_limit;
+	struct parameter total_limit = { };
 	char text[32];
 	__u64 offset;
 	time_t end;

@@ -3,20 +3,22 @@
  * An expert to look at, for tests of those who look. No test of its own.
  *
  *   hold NAME LIMIT SIZE COUNT	an expert with COUNT regions of SIZE bytes, all touched, until
- *				it is asked to stop; SIGUSR1 makes it ask for another one
+ *				it is asked to stop; SIGUSR1 makes it ask for another one;
+ *				SIGUSR2 makes it free one more, of which a pipe holds the first
+ *				page, and the next SIGUSR2 makes it close the pipe
  *   hold --churn COUNT		open and close COUNT experts
  *   hold --crowd COUNT		hold COUNT experts, while others come and go, until it is killed
  */
 #include <sys/resource.h>
+#include <sys/uio.h>
 
 #include "expertmem_test.h"
 
-static volatile sig_atomic_t more;
+static volatile sig_atomic_t more, pin;
 
 static void on_signal(int signal)
 {
-	(void)signal;
-	more = 1;
+	*(signal == SIGUSR1 ? &more : &pin) = 1;
 }
 
 static void take(const struct window *window, __u64 size)
@@ -28,6 +30,27 @@ static void take(const struct window *window, __u64 size)
 		fprintf(stderr, "hold: %s\n", strerror(-err));
 	else
 		memset(at(window, offset), 1, size);
+}
+
+/* Free a region whose first page stays in @ends, a pipe; or, where there is one, close it. */
+static void pin_or_let_go(const struct window *window, __u64 size, int ends[2])
+{
+	struct iovec page = { .iov_len = PAGE };
+	__u64 offset;
+
+	if (ends[0] >= 0) {
+		close(ends[0]);
+		close(ends[1]);
+		ends[0] = -1;
+		return;
+	}
+	if (region_alloc(window, size, &offset))
+		return;
+	page.iov_base = at(window, offset);
+	memset(page.iov_base, 1, size);
+	if (pipe(ends) || vmsplice(ends[1], &page, 1, 0) != (ssize_t)PAGE)
+		fprintf(stderr, "hold: vmsplice: %s\n", strerror(errno));
+	region_free(window, offset);
 }
 
 static int churn(int count)
@@ -69,6 +92,7 @@ int main(int argc, char **argv)
 	const volatile struct expertmem_status *status;
 	struct expertmem_config config = {};
 	struct window window;
+	int ends[2] = { -1, -1 };
 	int fd, count;
 
 	if (argc == 3 && !strcmp(argv[1], "--churn"))
@@ -79,6 +103,7 @@ int main(int argc, char **argv)
 		return 2;
 
 	signal(SIGUSR1, on_signal);
+	signal(SIGUSR2, on_signal);
 	snprintf(config.name, sizeof(config.name), "%s", argv[1]);
 	config.limit = strtoull(argv[2], NULL, 0);
 	fd = expert_open();
@@ -98,6 +123,10 @@ int main(int argc, char **argv)
 		if (more) {
 			more = 0;
 			take(&window, strtoull(argv[3], NULL, 0));
+		}
+		if (pin) {
+			pin = 0;
+			pin_or_let_go(&window, strtoull(argv[3], NULL, 0), ends);
 		}
 	}
 	return 0;
