@@ -251,7 +251,8 @@ TEST_F(hoard, loop_of_growing_and_shrinking_ends_at_the_experts_limit)
 
 	/* it takes two granules in regions */
 	if (limit == granule)
-		limit = self->hoard->limit = 3 * granule;
+		limit = 3 * granule;
+	self->hoard->limit = limit;
 	self->hoard->next = hoard_by_shrinking;
 	ASSERT_EQ(as(&owner, hoard_all, self->hoard), 0);
 	EXPECT_EQ(self->hoard->stat.pinned, limit - granule);
@@ -301,7 +302,7 @@ TEST_F(hoard, loop_of_processes_that_exit_ends_at_the_users_limit)
 /* Those of root have no limit as a user's. */
 TEST_F(hoard, loop_of_processes_of_root_ends_at_the_total_limit)
 {
-	struct parameter total_limit;
+	struct parameter total_limit = { };
 	struct told stats;
 	char text[32];
 	struct nl nl;

@@ -324,6 +324,49 @@ TEST_F(bounds, threads_of_many_users_open_exactly_max_experts_without_the_reserv
 	}
 }
 
+static void *open_and_close(void *arg)
+{
+	struct racer *racer = arg;
+	int fd;
+
+	if (become_in_thread(racer->uid))
+		racer->err = -EPERM;
+	pthread_barrier_wait(racer->start);
+	while (racer->tries--) {
+		fd = expert_open();
+		if (fd >= 0) {
+			count_holders(racer);
+			close(fd);
+		} else if (fd != -EDQUOT) {
+			racer->err = fd;
+		}
+	}
+	return NULL;
+}
+
+TEST_F(bounds, threads_that_race_to_open_the_last_expert_do_not_both_get_it)
+{
+	static struct racer racers[THREADS];
+	unsigned long got = 0;
+	int i, holders = 0;
+	char number[16];
+
+	snprintf(number, sizeof(number), "%d", ALLOWED);
+	ASSERT_EQ(parameter_write("uid_max_experts", number), 0);
+	for (i = 0; i < THREADS; i++)
+		racers[i] = (struct racer) {
+			.uid = OWNER_UID, .holders = &holders, .tries = rounds(20000),
+		};
+	run(_metadata, racers, open_and_close);
+	for (i = 0; i < THREADS; i++) {
+		EXPECT_EQ(racers[i].err, 0);
+		EXPECT_LE(racers[i].most, ALLOWED);
+		got += racers[i].got;
+	}
+	TH_LOG("%lu of %lu experts were opened", got, THREADS * rounds(20000));
+	EXPECT_GT(got, 0);
+}
+
 /* Many users come and go; what is known of each does not stay wrong. */
 TEST_F(bounds, users_that_are_forgotten_and_come_back_begin_anew)
 {
