@@ -19,6 +19,7 @@
 #include <linux/ktime.h>
 #include <linux/list.h>
 #include <linux/mm.h>
+#include <linux/mutex.h>
 #include <linux/pagemap.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
@@ -43,9 +44,12 @@ struct pin {
 static LIST_HEAD(holders);
 static DEFINE_SPINLOCK(holders_lock);
 
-#define DRAIN_INTERVAL	(HZ / 4)
-static unsigned long next_drain = INITIAL_JIFFIES;
-static bool drain_all;	/* a CPU's LRU batch may hold a folio that was pinned since the last look */
+#define DRAIN_INTERVAL	(HZ / 10)
+
+static DEFINE_MUTEX(drain_lock);	/* one drain of all CPUs at a time */
+static unsigned long next_drain = INITIAL_JIFFIES;	/* under drain_lock: not before */
+static unsigned int drains;		/* that have begun; written under drain_lock */
+static bool drain_all;	/* since the last drain, pages were found to be held */
 
 static void look_again(struct work_struct *work);
 static DECLARE_DELAYED_WORK(look_again_work, look_again);
@@ -75,27 +79,42 @@ static long drain_lru(void *unused)
 	return 0;
 }
 
+static void drain_lru_of_all(void)
+{
+	int cpu;
+
+	cpus_read_lock();
+	for_each_online_cpu(cpu)
+		work_on_cpu(cpu, drain_lru, NULL);
+	cpus_read_unlock();
+}
+
 /**
  * expertmem_drain_lru_all() - empty the batches of all CPUs
  *
- * This wakes isolated CPUs as well, so it is done at most four times a second, and only when
- * pages were found to be held since.
+ * A drain wakes isolated CPUs as well, so there are at most ten a second, and only when pages
+ * were found to be held since the last one. Callers wait for a drain that begins after they
+ * asked, the next but one at the latest; whoever is being killed does not wait.
  *
  * Context: may sleep; takes cpu_hotplug_lock, so no lock of the mm's is held.
  */
 void expertmem_drain_lru_all(void)
 {
-	unsigned long next = READ_ONCE(next_drain);
-	int cpu;
+	unsigned int begun = READ_ONCE(drains);
+	long left;
 
-	if (!READ_ONCE(drain_all) || time_before(jiffies, next) ||
-	    cmpxchg(&next_drain, next, jiffies + DRAIN_INTERVAL) != next)
+	if (mutex_lock_killable(&drain_lock))
 		return;
-	WRITE_ONCE(drain_all, false);
-	cpus_read_lock();
-	for_each_online_cpu(cpu)
-		work_on_cpu(cpu, drain_lru, NULL);
-	cpus_read_unlock();
+	if (READ_ONCE(drain_all) && drains == begun) {
+		left = next_drain - jiffies;
+		if (left > 0)
+			schedule_timeout_killable(left);
+		WRITE_ONCE(drains, drains + 1);
+		WRITE_ONCE(drain_all, false);
+		drain_lru_of_all();
+		next_drain = jiffies + DRAIN_INTERVAL;
+	}
+	mutex_unlock(&drain_lock);
 }
 
 /* The kernel keeps a reference to bad memory for good. */

@@ -717,6 +717,26 @@ TEST_F(visited, page_that_nobody_holds_does_not_stay_pinned)
 	EXPECT_EQ(refused, 0);
 }
 
+TEST_F(visited, page_that_nobody_holds_does_not_count_against_the_limit)
+{
+	unsigned long i, n = rounds(200), refused = 0;
+	__u64 offset, all = 4 * variant->kind->granule;
+
+	for (i = 0; i < n; i++) {
+		if (region_alloc(&self->window, all, &offset)) {
+			refused++;
+			ASSERT_TRUE(wait_unpinned(self->window.fd));
+			ASSERT_EQ(region_alloc(&self->window, all, &offset), 0);
+		}
+		self->visitor.page = at(&self->window, offset);
+		pthread_barrier_wait(&self->visitor.turn);
+		pthread_barrier_wait(&self->visitor.turn);
+		ASSERT_EQ(self->visitor.err, 0);
+		ASSERT_EQ(region_free(&self->window, offset), 0);
+	}
+	EXPECT_EQ(refused, 0);
+}
+
 TEST_F(visited, page_that_nobody_holds_can_be_removed)
 {
 	unsigned long i, n = rounds(200), busy = 0;
