@@ -12,6 +12,8 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mount.h>
+#include <linux/overflow.h>
+#include <linux/string.h>
 #include <net/genetlink.h>
 
 #include "compat.h"
@@ -26,13 +28,31 @@ u64 expertmem_uid_max_experts = EXPERTMEM_AUTO;
 /* Reclaims for which nobody waits uninterruptibly, or whose process has died. */
 struct workqueue_struct *expertmem_workqueue;
 
-/* a parameter in bytes, with an optional K, M, G, T */
+/* a parameter in bytes, a decimal number with an optional K, M, G, T, P or E */
 static int size_set(const char *val, const struct kernel_param *kp)
 {
-	char *end;
-	u64 size = memparse(val, &end);
+	static const char units[] = "KMGTPE";
+	size_t nr = strspn(val, "0123456789");
+	const char *unit = NULL;
+	char digits[24] = "";
+	u64 size;
+	int err;
 
-	if (!isdigit(*val) || (*end && strcmp(end, "\n")))
+	if (nr >= sizeof(digits))
+		return -ERANGE;
+	memcpy(digits, val, nr);
+	err = kstrtou64(digits, 10, &size);
+	if (err)
+		return err;
+	val += nr;
+	if (*val)
+		unit = strchr(units, toupper(*val));
+	if (unit) {
+		if (check_shl_overflow(size, 10 * (unit - units + 1), &size))
+			return -ERANGE;
+		val++;
+	}
+	if (*val && strcmp(val, "\n"))
 		return -EINVAL;
 	if (size == U64_MAX)
 		return -ERANGE;		/* stands for "not given" and "auto" */

@@ -18,11 +18,17 @@ TEST_F(bounds, parameters_are_a_number_or_auto)
 		const char *written, *read;
 	} values[] = {
 		{ "auto", "auto" }, { "0", "0" }, { "auto\n", "auto" }, { "1", "1" },
-		{ "64K", "65536" }, { "123\n", "123" }, { "auto", "auto" },
+		{ "64K", "65536" }, { "123\n", "123" },
+		{ "15E", "17293822569102704640" }, { "2p", "2251799813685248" }, { "auto", "auto" },
 	};
 	static const char *const junk[] = {
 		"\n", "AUTO", "Auto", "aut", "autos", "auto ", " auto", "auto\n\n", "-1", "none",
 		"half", "1x", "64MB", "0auto",
+	};
+	/* what would wrap around to a number; and the one that means auto in the module */
+	static const char *const too_large[] = {
+		"18446744073709551615", "18446744073709551616", "99999999999999999999999",
+		"16E", "32E", "16384P", "16777216T", "18014398509481984K",
 	};
 	size_t i, j;
 
@@ -36,8 +42,9 @@ TEST_F(bounds, parameters_are_a_number_or_auto)
 				TH_LOG("%s=\"%s\"", bounds[i], junk[j]);
 			EXPECT_STREQ(parameter_read(bounds[i]), "auto");
 		}
-		/* the largest number is no number of bytes, and not another word for auto */
-		EXPECT_EQ(parameter_write(bounds[i], "18446744073709551615"), -ERANGE);
+		for (j = 0; j < COUNT_OF(too_large); j++)
+			EXPECT_EQ(parameter_write(bounds[i], too_large[j]), -ERANGE)
+				TH_LOG("%s: number %zu", bounds[i], j);
 		ASSERT_EQ(parameter_write(bounds[i], "auto"), 0);
 	}
 }
@@ -428,14 +435,14 @@ TEST_F(bytes, pages_that_others_hold_count_for_the_user_until_they_are_let_go)
 
 TEST_F(bytes, bytes_of_a_users_own_namespace_count_as_the_users)
 {
-	struct inside inside = { .map = OWNERS_MAP, .uid = 3 };
+	const struct level level = { .map = OWNERS_MAP, .uid = 3 };
 	struct many *many = new_many();
 	struct window in, out;
 	__u64 offset;
 
 	NEED_USER_NAMESPACES();
 	many->most = 1;
-	ASSERT_EQ(open_inside(&owner, &inside, many), 1);
+	ASSERT_EQ(open_inside(&owner, &level, 1, many), 1);
 	ASSERT_EQ(window_map(&in, &variant->kind, many->fds[0], WINDOW), 0);
 	ASSERT_EQ(window_open_as(&owner, &out, &variant->kind), 0);
 	ASSERT_EQ(region_alloc(&out, 8 * MIB, &offset), 0);
@@ -522,7 +529,7 @@ static void *take_and_give_back(void *arg)
 	while (racer->tries--) {
 		err = region_alloc(&racer->w, racer->w.granule, &offset);
 		if (!err) {
-			count_holders(racer);
+			count_holders(racer, charged(&racer->w) / racer->w.granule);
 			err = region_free(&racer->w, offset);
 		}
 		if (err && err != -EDQUOT)

@@ -149,53 +149,71 @@ static inline void close_many(struct many *many)
 /* --------------------------------------------------------------- user namespaces */
 
 /**
- * struct inside - somebody in a user namespace
- * @map: what root writes to uid_map and gid_map of the namespace
- * @uid: of the namespace, that opens
- * @deeper: in another user namespace, inside of the first
+ * struct level - a user namespace inside of another
+ * @creator: the uid and gid, of the namespace around it, that make it
+ * @map: what the root of the namespace around it writes to uid_map and gid_map
+ * @uid: the uid and gid that are used in it
  */
-struct inside {
+struct level {
+	uid_t creator;
 	const char *map;
 	uid_t uid;
-	bool deeper;
 };
 
-static inline int enter(const struct actor *creator, const struct inside *inside, int line)
+static inline int become_inside(uid_t id)
+{
+	if (setresgid(id, id, id) || setresuid(id, id, id))
+		return -errno;
+	/* or /proc/PID/uid_map would be the initial namespace's root's */
+	return result(prctl(PR_SET_DUMPABLE, 1));
+}
+
+static inline int enter(const struct actor *creator, const struct level *level, int line)
 {
 	char byte = 0;
 
-	if (become(creator) || unshare(CLONE_NEWUSER) || write(line, &byte, 1) != 1 ||
-	    read(line, &byte, 1) != 1)
+	if ((creator ? become(creator) : become_inside(level->creator)) ||
+	    unshare(CLONE_NEWUSER) || write(line, &byte, 1) != 1 || read(line, &byte, 1) != 1)
 		return -EBADE;
-	if (setresuid(inside->uid, inside->uid, inside->uid))
-		return -errno;
-	return inside->deeper && unshare(CLONE_NEWUSER) ? -errno : 0;
+	return become_inside(level->uid);
 }
 
-/* Open as many as can be in a user namespace that @creator makes; how many. */
-static inline int open_inside(const struct actor *creator, const struct inside *inside,
-			      struct many *many)
+static inline int write_maps(pid_t pid, const char *map)
 {
-	char path[64], byte;
+	char path[64];
+	int err;
+
+	snprintf(path, sizeof(path), "/proc/%d/uid_map", pid);
+	err = file_write(path, map);
+	snprintf(path, sizeof(path), "/proc/%d/gid_map", pid);
+	return err ?: file_write(path, map);
+}
+
+/*
+ * Open as many experts as can be inside of @count namespaces, the first of which @creator
+ * makes; it is NULL for those further inside. How many, or a negative errno.
+ */
+static inline int open_inside(const struct actor *creator, const struct level *levels,
+			      int count, struct many *many)
+{
 	int line[2], err;
+	char byte;
 	pid_t pid;
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, line))
+	if (!count)
+		return open_many(many);
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, line))
 		return -errno;
 	many->count = 0;
 	pid = syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL);
 	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		err = enter(creator, inside, line[1]);
+		err = enter(creator, levels, line[1]);
 		if (!err)
-			open_many(many);
-		_exit(!!err);
+			err = open_inside(NULL, levels + 1, count - 1, many);
+		_exit(err < 0);
 	}
-	err = read(line[0], &byte, 1) == 1 ? 0 : -EBADE;
-	snprintf(path, sizeof(path), "/proc/%d/uid_map", pid);
-	err = err ?: file_write(path, inside->map);
-	snprintf(path, sizeof(path), "/proc/%d/gid_map", pid);
-	err = err ?: file_write(path, inside->map);
+	err = read(line[0], &byte, 1) == 1 ? write_maps(pid, levels->map) : -EBADE;
 	if (write(line[0], &byte, 1) != 1)
 		err = -EBADE;
 	if (child_status(pid))
@@ -205,7 +223,7 @@ static inline int open_inside(const struct actor *creator, const struct inside *
 	return err ?: many->count;
 }
 
-/* The owner itself, and uids that were delegated to it. */
+/* The owner itself, and ids that were delegated to it. */
 #define OWNERS_MAP	"0 1000 1\n1 200000 16\n"
 #define CONTAINERS_MAP	"0 300000 16\n"
 
@@ -227,7 +245,7 @@ static inline int open_inside(const struct actor *creator, const struct inside *
  * @go_on: give back and take again until this is false
  * @tries: or so often
  * @holders: how many threads have taken one just now
- * @most: the most holders that this thread has seen
+ * @most: the most that this thread has seen, of holders or of what is counted
  */
 struct racer {
 	pthread_barrier_t *start;
@@ -242,13 +260,18 @@ struct racer {
 	int most;
 };
 
-/* Between taking and giving back: what is counted is had by as many at least. */
-static inline void count_holders(struct racer *racer)
+/*
+ * Between taking and giving back: how many threads have taken one, at the least, and how many
+ * the kernel has counted.
+ */
+static inline void count_holders(struct racer *racer, int counted)
 {
 	int now = __atomic_add_fetch(racer->holders, 1, __ATOMIC_SEQ_CST);
 
 	if (now > racer->most)
 		racer->most = now;
+	if (counted > racer->most)
+		racer->most = counted;
 	racer->got++;
 	/* let the others try while this thread has one */
 	sched_yield();

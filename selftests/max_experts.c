@@ -203,7 +203,10 @@ TEST_F(bounds, experts_opened_with_the_capability_are_not_bounded_by_their_user)
 
 TEST_F(bounds, the_uids_of_a_users_own_namespace_count_as_the_user)
 {
-	struct inside inside = { .map = OWNERS_MAP };
+	/* in its namespace, and in another inside of that one */
+	struct level levels[] = {
+		{ .map = OWNERS_MAP }, { .map = "0 0 1\n1 8 8\n", .uid = 5 },
+	};
 	struct many *many[6], *others = new_many();
 	const int each = 4;
 	int i, fd;
@@ -212,9 +215,8 @@ TEST_F(bounds, the_uids_of_a_users_own_namespace_count_as_the_user)
 	for (i = 0; i < (int)COUNT_OF(many); i++) {
 		many[i] = new_many();
 		many[i]->most = each;
-		inside.uid = i;
-		inside.deeper = i % 2;
-		EXPECT_EQ(open_inside(&owner, &inside, many[i]),
+		levels[0].uid = i % 2 ? 0 : i;
+		EXPECT_EQ(open_inside(&owner, levels, 1 + i % 2, many[i]),
 			  i < UID_EXPERTS / each ? each : 0);
 		if (i >= UID_EXPERTS / each)
 			EXPECT_EQ(many[i]->err, -EDQUOT);
@@ -234,7 +236,7 @@ TEST_F(bounds, the_uids_of_a_users_own_namespace_count_as_the_user)
 
 TEST_F(bounds, the_uids_of_a_container_that_root_made_are_users_of_their_own)
 {
-	struct inside inside = { .map = CONTAINERS_MAP };
+	struct level level = { .map = CONTAINERS_MAP };
 	struct many *many[3];
 	int i;
 
@@ -243,13 +245,36 @@ TEST_F(bounds, the_uids_of_a_container_that_root_made_are_users_of_their_own)
 	for (i = 0; i < (int)COUNT_OF(many); i++) {
 		many[i] = new_many();
 		/* with all capabilities there, root inside has its bound, too */
-		inside.uid = i;
-		EXPECT_EQ(open_inside(&container_root, &inside, many[i]), 5);
+		level.uid = i;
+		EXPECT_EQ(open_inside(&container_root, &level, 1, many[i]), 5);
 		EXPECT_EQ(many[i]->err, -EDQUOT);
 		EXPECT_EQ(expert_info(many[i]->fds[0]).uid_experts, 5);
 	}
 	for (i = 0; i < (int)COUNT_OF(many); i++)
 		close_many(many[i]);
+}
+
+TEST_F(bounds, the_uids_of_a_namespace_that_a_containers_user_made_count_as_that_user)
+{
+	/* user 1 of the container has got ids 8 to 15, of which it uses 10 */
+	const struct level levels[] = {
+		{ .map = CONTAINERS_MAP },
+		{ .creator = 1, .map = "0 1 1\n1 8 8\n", .uid = 3 },
+	};
+	struct level itself = { .map = CONTAINERS_MAP, .uid = 1 };
+	struct many *inside = new_many(), *outside = new_many();
+
+	NEED_USER_NAMESPACES();
+	ASSERT_EQ(parameter_write("uid_max_experts", "5"), 0);
+	inside->most = 3;
+	EXPECT_EQ(open_inside(&container_root, levels, 2, inside), 3);
+	EXPECT_EQ(open_inside(&container_root, &itself, 1, outside), 2);
+	EXPECT_EQ(outside->err, -EDQUOT);
+	close_many(outside);
+	itself.uid = 10;
+	EXPECT_EQ(open_inside(&container_root, &itself, 1, outside), 5);
+	close_many(inside);
+	close_many(outside);
 }
 
 /* ----------------------------------------------------------- many at the same time */
@@ -335,7 +360,7 @@ static void *open_and_close(void *arg)
 	while (racer->tries--) {
 		fd = expert_open();
 		if (fd >= 0) {
-			count_holders(racer);
+			count_holders(racer, expert_info(fd).uid_experts);
 			close(fd);
 		} else if (fd != -EDQUOT) {
 			racer->err = fd;
