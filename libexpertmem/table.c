@@ -12,10 +12,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <linux/expertmem.h>
@@ -431,6 +431,20 @@ static bool inherit_control(struct em_expert *expert)
 		      MREMAP_MAYMOVE | MREMAP_FIXED, expert->control) != MAP_FAILED;
 }
 
+/* Not by stdio, which allocates a buffer: the lock of the heap is held. */
+static __attribute__((noreturn)) void die(const char *problem)
+{
+	const char *words[] = {
+		"expertmem: a fork cannot have its parent's memory: ", problem, "\n",
+	};
+	struct iovec text[3];
+
+	for (int i = 0; i < 3; i++)
+		text[i] = (struct iovec){ (char *)words[i], strlen(words[i]) };
+	(void)!writev(STDERR_FILENO, text, 3);
+	_exit(127);
+}
+
 /* The expert is the heap of this process, which cannot go on without. */
 static void inherit(struct em_expert *expert)
 {
@@ -441,11 +455,8 @@ static void inherit(struct em_expert *expert)
 			error = expert->backend->fork(expert);
 		if (!error && !inherit_control(expert))
 			error = EXPERTMEM_E_NOMEM;
-		if (error) {
-			dprintf(STDERR_FILENO, "expertmem: a fork cannot have its parent's memory: %s\n",
-				expertmem_strerror(error));
-			_exit(127);
-		}
+		if (error)
+			die(expertmem_strerror(error));
 		if (em_mine.expert == expert)
 			em_mine.status = expert->status;
 		/* Threads that wanted it stopped are not here. */

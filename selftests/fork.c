@@ -131,20 +131,34 @@ static int expert_of_program(void)
 
 #define NOBODY	65534
 
-/* In a child: give all rights up, and fork one whose expert has the default limit. */
-static void __attribute__((noreturn)) child_forks_as_nobody(struct heap *heap, __u64 limit)
+/*
+ * In a child of root's: give all rights up, and fork. The status of that child, which has
+ * checked that its limit is @limit.
+ */
+static void __attribute__((noreturn)) fork_as_nobody(struct heap *heap, __u64 limit)
 {
 	pid_t child;
 
 	if (expert_stat(expert_of_program()).limit || setresuid(NOBODY, NOBODY, NOBODY))
 		_exit(10);
 	child = fork();
-	if (child)
-		_exit(child < 0 ? 11 : child_status(child));
-	if (expert_stat(expert_of_program()).limit != limit)
-		_exit(12);
-	child_checks(heap, 1);
+	if (!child) {
+		if (expert_stat(expert_of_program()).limit != limit)
+			_exit(11);
+		child_checks(heap, 1);
+	}
+	_exit(heap_is_intact(heap) && child > 0 ? child_status(child) : 12);
 }
+
+/* Module, root, and a device for everybody; its permissions before are in @device. */
+#define NEED_NOBODY(device)							\
+	do {									\
+		if (expert_of_program() < 0 || geteuid() ||			\
+		    expert_stat(expert_of_program()).limit)			\
+			SKIP(return, "needs the kernel module, no limit, and root");	\
+		ASSERT_EQ(0, stat(DEVICE, device));				\
+		ASSERT_EQ(0, chmod(DEVICE, 0666));				\
+	} while (0)
 
 TEST_F(process, a_child_has_the_default_limit_where_it_may_not_have_its_parents)
 {
@@ -152,15 +166,28 @@ TEST_F(process, a_child_has_the_default_limit_where_it_may_not_have_its_parents)
 	struct stat device;
 	pid_t child;
 
-	if (expert_of_program() < 0 || geteuid() || expert_stat(expert_of_program()).limit)
-		SKIP(return, "needs the kernel module, no limit, and root");
-	ASSERT_EQ(0, stat(DEVICE, &device));
-	ASSERT_EQ(0, chmod(DEVICE, 0666));
+	NEED_NOBODY(&device);
 	ASSERT_EQ(0, parameter_set(&parameter, "default_limit", "64M"));
 	child = fork();
 	if (!child)
-		child_forks_as_nobody(&self->heap, 64 * MIB);
+		fork_as_nobody(&self->heap, 64 * MIB);
 	EXPECT_EQ(0, child_status(child));
+	EXPECT_EQ(0, parameter_restore(&parameter));
+	EXPECT_EQ(0, chmod(DEVICE, device.st_mode & 07777));
+}
+
+TEST_F(process, a_child_ends_where_its_heap_is_above_its_limit)
+{
+	struct parameter parameter;
+	struct stat device;
+	pid_t child;
+
+	NEED_NOBODY(&device);
+	ASSERT_EQ(0, parameter_set(&parameter, "default_limit", "64K"));
+	child = fork();
+	if (!child)
+		fork_as_nobody(&self->heap, 64 * KIB);
+	EXPECT_EQ(127, child_status(child));
 	EXPECT_EQ(0, parameter_restore(&parameter));
 	EXPECT_EQ(0, chmod(DEVICE, device.st_mode & 07777));
 }
