@@ -230,14 +230,17 @@ TEST_F(copy, crossing_copies_do_not_wait_for_each_other)
 	struct copier back;
 	unsigned long i;
 	struct window to;
-	__u64 offset;
+	__u64 below, offset;
 
+	/* the region lies where a window of 1 GiB has no place */
+	ASSERT_EQ(0, region_alloc_flags(from, 0, 1, GIB, &below));
 	ASSERT_EQ(0, region_touched(from, size, &offset));
+	ASSERT_EQ(0, region_free(from, below));
 	for (i = 0; i < rounds_for(&variant->kind, 150); i++) {
 		ASSERT_EQ(0, window_open(&to, &variant->kind, GIB, 0));
 		back = (struct copier){ .to = from->fd, .from = to.fd };
 		ASSERT_EQ(0, pthread_create(&back.thread, NULL, copy_once, &back));
-		/* the window is shorter: where regions are, is up to the source's */
+		/* this window is too short */
 		EXPECT_EQ(-ENOSPC, expert_copy(to.fd, from->fd));
 		ASSERT_EQ(0, pthread_join(back.thread, NULL));
 		ASSERT_EQ(-EBUSY, back.err);

@@ -5,8 +5,8 @@
  * changed, and the same call must work.
  *
  * The kernel needs FAULT_INJECTION with FAILSLAB, FAIL_PAGE_ALLOC, FAULT_INJECTION_USERCOPY
- * and FAULT_INJECTION_DEBUG_FS. What counts is what the calling thread does, be it the
- * module's or the mm's on its behalf.
+ * and FAULT_INJECTION_DEBUG_FS, and "slub_debug=A,radix_tree_node" on its command line. What
+ * counts is what the calling thread does, be it the module's or the mm's on its behalf.
  */
 #include <sys/syscall.h>
 
@@ -367,6 +367,86 @@ TEST_F(module, unloads_whatever_fails)
 	}
 	ASSERT_FALSE(failed);
 	TH_LOG("%u injected, %u calls failed", nth - 2, failures);
+}
+
+/* ------------------------------------------------------------ no node of a tree at all */
+
+#define FAILSLAB	"/sys/kernel/debug/failslab/"
+#define NODES		"/sys/kernel/slab/radix_tree_node/failslab"
+#define MANY		300
+
+FIXTURE(starved)
+{
+	int fd;
+};
+
+/* A tree asks again when it is refused a node, so it survives a single fault. */
+static void starve(bool on)
+{
+	if (file_write("/proc/self/make-it-fail", on ? "1" : "0"))
+		abort();
+}
+
+static bool can_starve(void)
+{
+	static const char *const starving[][2] = {
+		{ FAILSLAB "cache-filter", "Y" },
+		{ FAILSLAB "task-filter", "Y" },
+		{ FAILSLAB "ignore-gfp-wait", "N" },
+		{ FAILSLAB "verbose", "0" },
+		{ FAILSLAB "interval", "1" },
+		{ FAILSLAB "times", "-1" },
+		{ FAILSLAB "probability", "100" },
+	};
+	char mark[8] = "";
+	size_t i;
+
+	if (file_read(NODES, mark, sizeof(mark)) || mark[0] != '1')
+		return false;
+	for (i = 0; i < COUNT_OF(starving); i++)
+		if (file_write(starving[i][0], starving[i][1]))
+			return false;
+	return true;
+}
+
+FIXTURE_SETUP(starved)
+{
+	NEED_DEVICE();
+	if (!can_starve())
+		SKIP_TEST("the kernel needs FAILSLAB and \"slub_debug=A,radix_tree_node\"");
+	self->fd = expert_open();
+	ASSERT_LE(0, self->fd);
+}
+
+FIXTURE_TEARDOWN(starved)
+{
+	file_write(FAILSLAB "probability", "0");
+	file_write(FAILSLAB "cache-filter", "N");
+	file_write(FAILSLAB "task-filter", "N");
+	close(self->fd);
+}
+
+TEST_F(starved, expert_that_cannot_be_entered_is_refused_and_leaves_nothing)
+{
+	const __u32 experts = expert_info(self->fd).experts;
+	int i, refused = 0, fd;
+
+	for (i = 0; i < MANY; i++) {
+		starve(true);
+		fd = open(DEVICE, O_RDWR | O_CLOEXEC);
+		starve(false);
+		if (fd < 0) {
+			EXPECT_EQ(ENOMEM, errno);
+			refused++;
+			EXPECT_EQ(experts, expert_info(self->fd).experts);
+			fd = expert_open();
+			ASSERT_LE(0, fd);
+		}
+		EXPECT_EQ(experts + 1, expert_info(self->fd).experts);
+		close(fd);
+	}
+	EXPECT_LT(0, refused);
+	TH_LOG("%d of %d refused", refused, MANY);
 }
 
 /* ----------------------------------------------------------------- after all that */

@@ -798,7 +798,7 @@ TEST_F(bytes, packet_rings_work_beside_a_window)
 {
 	const __u64 granule = variant->kind->granule;
 	unsigned int i, slot = 0, n = rounds(500);
-	struct packet packet = { };
+	struct packet packet = { .rx = MAP_FAILED };
 	int err = packet_open(&packet), byte;
 	__u64 offset;
 

@@ -17,6 +17,9 @@
 /* The memory that processes which live on may use for themselves. */
 #define PROCESS_NOISE	(8 * MIB)
 
+/* The kernel adds up the shared memory of each CPU late. */
+#define SHMEM_NOISE	(256 * KIB)
+
 FIXTURE(death)
 {
 	FIXTURE_DATA(expert) of;
@@ -57,6 +60,15 @@ static struct expertmem_stat wait_until(int fd, __u32 state, __u64 bytes)
 	} while ((stat.state != state || stat.committed != bytes || stat.resident != bytes) &&
 		 time(NULL) < end);
 	return stat;
+}
+
+/* Without a descriptor there is no STAT: wait until the system has no more shared memory. */
+static void wait_for_shmem(__u64 bytes)
+{
+	time_t end = time(NULL) + 60;
+
+	while (meminfo("Shmem") > bytes && time(NULL) < end)
+		usleep(1000);
 }
 
 /* Wait for the event of the reclaim. It may come later than STAT shows the reclaim. */
@@ -144,6 +156,12 @@ static int be_sharer(void *arg)
 	if (hear(expert->line))
 		say(expert->line, has_lost_all(expert) ? 'l' : 'f');
 	does_nothing(expert);
+	return 0;
+}
+
+static int does_nothing_in_mm(void *arg)
+{
+	does_nothing(arg);
 	return 0;
 }
 
@@ -245,8 +263,14 @@ TEST_F(shared, memory_is_back_when_nobody_has_the_descriptor)
 	close(of->of.expert.fd);
 	ASSERT_EQ(kill(of->of.pid, variant->sent), 0);
 	EXPECT_EQ(child_status(of->of.pid), variant->status);
+	wait_for_shmem(of->of.before.shmem + SHMEM_NOISE);
 	EXPECT_TRUE(memory_is_back(&of->of.before, PROCESS_NOISE, SETTLE));
-	EXPECT_EQ(kill(*of->of.expert.kin, 0), 0);
+	EXPECT_GE(of->of.before.shmem + SHMEM_NOISE, meminfo("Shmem"));
+
+	of->of.pid = *of->of.expert.kin;
+	*of->of.expert.kin = 0;
+	kill_expert(_metadata, &of->of);
+	EXPECT_TRUE(memory_is_back(&of->of.before, MEMORY_NOISE, SETTLE));
 }
 
 /* exec() unmaps nothing when another process has the mm. The process that mapped lives. */
@@ -269,6 +293,60 @@ TEST_F(death, windows_of_who_only_shares_the_mm_stay)
 	*self->of.expert.kin = 0;
 	kill_expert(_metadata, &self->of);
 	expect_death(_metadata, self, SIGKILL);
+}
+
+/* While the process closes these, its mm has ended, but the process is not dead yet. */
+#define PIPES	450
+
+/* A process with a page in a window, and another process in its mm, which ends sooner. */
+static void be_killed_together(int fd, int line)
+{
+	struct expert expert = { .fd = fd, .line = line };
+	int ends[2], i;
+
+	setpgid(0, 0);
+	if (window_map(&expert.small, &small_window, fd, WINDOW) ||
+	    region_alloc_flags(&expert.small, EXPERTMEM_ALLOC_POPULATE, 1, 0,
+			       &expert.small_region) ||
+	    clone(does_nothing_in_mm, stack + sizeof(stack), CLONE_VM | SIGCHLD, &expert) < 0)
+		_exit(1);
+	for (i = 0; i < PIPES; i++)
+		if (pipe(ends))
+			_exit(2);
+	say(line, 't');
+	does_nothing(&expert);
+}
+
+/* The process that shares the mm ends the mm before the one that mapped is dead. */
+TEST_F(death, signal_is_told_whoever_ends_the_mm)
+{
+	unsigned long round, times = rounds(100), lost = 0;
+	int fd, line[2];
+	struct told t;
+	pid_t pid;
+
+	for (round = 0; round < times; round++) {
+		fd = expert_open();
+		ASSERT_GE(fd, 0);
+		ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, line), 0);
+		pid = fork();
+		ASSERT_GE(pid, 0);
+		if (!pid)
+			be_killed_together(fd, line[1]);
+		ASSERT_EQ(hear(line[0]), 't');
+		ASSERT_EQ(kill(-pid, SIGKILL), 0);
+		/* two children, for the test is the subreaper */
+		ASSERT_GT(waitpid(-pid, NULL, 0), 0);
+		ASSERT_GT(waitpid(-pid, NULL, 0), 0);
+		wait_until(fd, EXPERTMEM_STATE_RECLAIMED, 0);
+		ASSERT_EQ(nl_do(&self->nl, EXPERTMEM_CMD_EXPERT_GET, expert_stat(fd).id, &t), 0);
+		EXPECT_EQ(t.value[E(CAUSE)], EXPERTMEM_CAUSE_DETACH);
+		lost += t.value[E(SIGNAL)] != SIGKILL;
+		close(line[0]);
+		close(line[1]);
+		close(fd);
+	}
+	EXPECT_EQ(lost, 0) TH_LOG("of %lu", times);
 }
 
 /* The test's own mm: a child of vfork() maps in it, and ends. */

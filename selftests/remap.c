@@ -4,6 +4,8 @@
  * something over a part. The kernel refuses all of them, also where the range includes memory
  * beside the window.
  */
+#include <sys/ipc.h>
+#include <sys/shm.h>
 #include <sys/syscall.h>
 
 #include "advice_test.h"
@@ -172,6 +174,26 @@ TEST_F(between, nothing_can_be_mapped_over_a_piece)
 	EXPECT_EQ(0, map(stranger_fd, 2 * MIB, PROT_READ, MAP_SHARED, w->offset));
 	close(stranger_fd);
 	close(memory);
+}
+
+TEST_F(between, no_segment_can_be_attached_over_a_piece)
+{
+	struct range pieces[PIECES];
+	int segment, i;
+
+	pieces_of(self, pieces);
+	for (i = 0; i < PIECES; i++) {
+		segment = shmget(IPC_PRIVATE, pieces[i].size, 0600);
+		if (segment < 0)
+			SKIP_TEST("no System V shared memory: %s", strerror(errno));
+		EXPECT_EQ(MAP_FAILED, shmat(segment, pieces[i].addr, SHM_REMAP))
+			TH_LOG("%s", pieces[i].name);
+		EXPECT_EQ(MAP_FAILED, shmat(segment, pieces[i].addr, 0))
+			TH_LOG("%s", pieces[i].name);
+		EXPECT_EQ(0, shmctl(segment, IPC_RMID, NULL));
+		EXPECT_TRUE(neighbours_are_whole(self));
+		EXPECT_UNCHANGED(&self->of, "shmat() over %s", pieces[i].name);
+	}
 }
 
 TEST_F(between, window_cannot_be_mapped_over_itself)
