@@ -28,11 +28,19 @@ u64 expertmem_uid_max_experts = EXPERTMEM_AUTO;
 /* Reclaims for which nobody waits uninterruptibly, or whose process has died. */
 struct workqueue_struct *expertmem_workqueue;
 
-/* a parameter in bytes, a decimal number with an optional K, M, G, T, P or E */
+/* How long the number at the start of @val is, which is decimal, or hexadecimal after 0x. */
+static size_t number_length(const char *val)
+{
+	if (val[0] == '0' && tolower(val[1]) == 'x')
+		return 2 + strspn(val + 2, "0123456789abcdefABCDEF");
+	return strspn(val, "0123456789");
+}
+
+/* a parameter in bytes, a number with an optional K, M, G, T, P or E */
 static int size_set(const char *val, const struct kernel_param *kp)
 {
 	static const char units[] = "KMGTPE";
-	size_t nr = strspn(val, "0123456789");
+	size_t nr = number_length(val);
 	const char *unit = NULL;
 	char digits[24] = "";
 	u64 size;
@@ -41,7 +49,7 @@ static int size_set(const char *val, const struct kernel_param *kp)
 	if (nr >= sizeof(digits))
 		return -ERANGE;
 	memcpy(digits, val, nr);
-	err = kstrtou64(digits, 10, &size);
+	err = kstrtou64(digits, 0, &size);
 	if (err)
 		return err;
 	val += nr;
