@@ -73,15 +73,30 @@ static void tell(struct expertmem *expert)
 	mutex_unlock(&expert->lock);
 }
 
+/* A signal that killed the process, 0: it called exit(). */
+static u32 exit_signal(const struct task_struct *leader)
+{
+	const struct signal_struct *signal = leader->signal;
+
+	return (signal->flags & SIGNAL_GROUP_EXIT ? signal->group_exit_code :
+						    leader->exit_code) & 0x7f;
+}
+
 /*
  * The signal that killed the process that mapped @window; 0 where it lives, or has ended by
- * itself.
+ * itself. It may still be on its way out: another process has ended the mm that they shared.
  */
 static u32 fatal_signal(const struct expertmem_window *window)
 {
-	if (current->flags & PF_EXITING && task_tgid(current) == window->mapper)
-		return current->exit_code & 0x7f;
-	return READ_ONCE(window->signal);
+	u32 signal = READ_ONCE(window->signal);
+	struct task_struct *leader;
+
+	rcu_read_lock();
+	leader = pid_task(window->mapper, PIDTYPE_TGID);
+	if (leader && (leader->flags & PF_EXITING || leader->signal->flags & SIGNAL_GROUP_EXIT))
+		signal = exit_signal(leader);
+	rcu_read_unlock();
+	return signal;
 }
 
 /* Without its windows, an expert has ended. */
@@ -277,15 +292,6 @@ static void reclaim_dead(struct work_struct *work)
 
 	expertmem_reclaim(expert, window, EXPERTMEM_CAUSE_DETACH, &result);
 	expertmem_put(expert);
-}
-
-/* A signal that killed the process, 0: it called exit(). */
-static u32 exit_signal(const struct task_struct *leader)
-{
-	const struct signal_struct *signal = leader->signal;
-
-	return (signal->flags & SIGNAL_GROUP_EXIT ? signal->group_exit_code :
-						    leader->exit_code) & 0x7f;
 }
 
 /*
