@@ -217,7 +217,7 @@ unsigned int expertmem_effective_uid_max_experts(void)
 	u64 max = READ_ONCE(expertmem_uid_max_experts);
 
 	if (max == EXPERTMEM_AUTO)
-		max = DIV_ROUND_UP(READ_ONCE(expertmem_max_experts), 2);
+		max = DIV_ROUND_UP_ULL(READ_ONCE(expertmem_max_experts), 2);
 	return min_t(u64, max, UINT_MAX);
 }
 

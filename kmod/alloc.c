@@ -9,6 +9,7 @@
  */
 #include <linux/ktime.h>
 #include <linux/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -245,7 +246,7 @@ bool expertmem_try_again(struct expertmem *expert, int err)
 {
 	long pinned = atomic_long_read(&expert->pinned);
 
-	if ((err != -EDQUOT && err != -ENOMEM) || !pinned)
+	if ((err != -EDQUOT && err != -ENOMEM) || !pinned || fatal_signal_pending(current))
 		return false;
 	expertmem_drain_lru_all();
 	expertmem_pins_check(expert);

@@ -33,6 +33,14 @@ static inline void vm_flags_clear(struct vm_area_struct *vma, unsigned long flag
 }
 #endif
 
+/* Before 6.6 a fault in a file's mapping always held mmap_lock. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
+static inline void release_fault_lock(struct vm_fault *vmf)
+{
+	mmap_read_unlock(vmf->vma->vm_mm);
+}
+#endif
+
 /* The length argument went in 6.18. */
 static inline int compat_parse_fs_string(struct fs_context *fc, const char *key,
 					 const char *value)
@@ -74,23 +82,26 @@ static inline struct nlattr **compat_dump_attrs(struct netlink_callback *cb)
 /*
  * A group's number can be joined before it is anybody's, and then nobody is asked for
  * the right. Since 6.8 listeners can be looked at when something is sent; before, those
- * can only be put out who are there already, which unregistering does. Some may come
- * back in between, but not for ever. Numbers above that of bits in a long are left
- * alone: there it would look behind the bits of sockets that are older than they are.
+ * can only be put out who are there already, which unregistering does. Who comes back
+ * each time keeps the module from being loaded. Numbers above that of bits in a long are
+ * left alone: there it would look behind the bits of sockets that are older than they are.
  */
 static inline int compat_genl_register_family(struct genl_family *family)
 {
-	int err = genl_register_family(family);
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
-	int tries = 8;
+	int tries = 8, err;
 
-	while (!err && family->mcgrp_offset <= BITS_PER_LONG &&
-	       genl_has_listeners(family, &init_net, 0) && tries--) {
-		genl_unregister_family(family);
+	do {
 		err = genl_register_family(family);
-	}
+		if (err || family->mcgrp_offset > BITS_PER_LONG ||
+		    !genl_has_listeners(family, &init_net, 0))
+			return err;
+		genl_unregister_family(family);
+	} while (--tries);
+	return -EBUSY;
+#else
+	return genl_register_family(family);
 #endif
-	return err;
 }
 
 static inline int

@@ -281,19 +281,43 @@ static int do_copy(struct copy *copy)
 }
 
 /**
+ * expertmem_copy_regions() - have what another expert has, at the same offsets
+ * @to: the destination
+ * @from: the source
+ *
+ * Context: process context, may sleep; takes expert->lock of either expert. The caller has the
+ *	files of both.
+ * Return: 0 or a negative errno, as the uAPI header says of COPY.
+ */
+int expertmem_copy_regions(struct expertmem *to, struct expertmem *from)
+{
+	struct copy copy = { };
+	int err;
+
+	do {
+		kvfree(copy.extents);
+		copy = (struct copy){ .to = to, .from = from };
+		err = do_copy(&copy);
+	} while (expertmem_try_again(to, err));
+	expertmem_count_refused(to, err);
+	trace_expertmem_copy(to->id, from->id, copy.nr, (u64)copy.pages << PAGE_SHIFT, err);
+	kvfree(copy.extents);
+	return err;
+}
+
+/**
  * expertmem_copy() - the COPY ioctl
  * @expert: the destination
  * @uarg: its argument
  *
- * Context: process context, may sleep; takes expert->lock of either expert.
+ * Context: as expertmem_copy_regions().
  * Return: 0 or a negative errno, as the uAPI header says.
  */
 int expertmem_copy(struct expertmem *expert, struct expertmem_copy __user *uarg)
 {
-	struct copy copy = { .to = expert };
 	struct expertmem_copy arg;
 	struct file *file;
-	int err;
+	int err = 0;
 
 	if (copy_from_user(&arg, uarg, sizeof(arg)))
 		return -EFAULT;
@@ -304,23 +328,10 @@ int expertmem_copy(struct expertmem *expert, struct expertmem_copy __user *uarg)
 		return -EBADF;
 	if (file->f_op != &expertmem_fops || file->private_data == expert)
 		err = -EINVAL;
-	else
-		err = file->f_mode & FMODE_WRITE ? 0 : -EBADF;
-	if (err) {
-		fput(file);
-		return err;
-	}
-
-	copy.from = file->private_data;
-	do {
-		kvfree(copy.extents);
-		copy = (struct copy){ .to = expert, .from = copy.from };
-		err = do_copy(&copy);
-	} while (expertmem_try_again(expert, err));
-	expertmem_count_refused(expert, err);
-	trace_expertmem_copy(expert->id, copy.from->id, copy.nr,
-			     (u64)copy.pages << PAGE_SHIFT, err);
-	kvfree(copy.extents);
+	else if (!(file->f_mode & FMODE_WRITE))
+		err = -EBADF;
+	if (!err)
+		err = expertmem_copy_regions(expert, file->private_data);
 	fput(file);
 	return err;
 }

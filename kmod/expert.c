@@ -241,8 +241,12 @@ err_expert:
 static int expert_release(struct inode *inode, struct file *file)
 {
 	struct expertmem *expert = file->private_data;
+	struct expertmem_reclaim result;
 
-	/* The mappings of the windows held the file: they are gone, and with them all. */
+	/* What was mapped held the file, and is gone. What FORK has made may never have been. */
+	if (expertmem_window_lives(&expert->small) || expertmem_window_lives(&expert->huge))
+		expertmem_reclaim(expert, NULL, EXPERTMEM_CAUSE_DETACH, &result);
+	expertmem_disinherit(expert);
 	trace_expertmem_release(expert->id, (u64)expert->peak << PAGE_SHIFT);
 	expert_leave(expert);
 	expertmem_put(expert);
@@ -519,6 +523,8 @@ static long expert_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return err ?: expert_reclaim(expert, uarg);
 	case EXPERTMEM_IOC_COPY:
 		return err ?: expertmem_copy(expert, uarg);
+	case EXPERTMEM_IOC_FORK:
+		return err ?: expertmem_fork(expert, uarg);
 	default:
 		return -ENOTTY;
 	}

@@ -21,7 +21,8 @@
  *				allocated, a lock of the mm is waited for, or pages are
  *				read, truncated or copied to or from user space. So
  *				nobody waits long for it, whatever the expert is doing.
- *   mapping->invalidate_lock	the gate; not taken with expert->lock held. Shared:
+ *   mapping->invalidate_lock	the gate; expert->lock may be taken inside of it, and not
+ *				the other way round. Shared:
  *				around a look at the gate and the page that it lets in.
  *				Exclusive: to wait, after the gate was closed, for those
  *				who had passed it. From then on nothing adds or maps a
@@ -64,17 +65,22 @@ struct expertmem_user;
 struct file;
 struct folio;
 struct pid;
+struct task_struct;
 struct vfsmount;
 struct vm_area_struct;
 
 /**
  * enum expertmem_window_state - a window has one life
  * @WINDOW_UNMAPPED: not mapped yet
+ * @WINDOW_PREPARED: made by FORK, with regions; a child may map it
+ * @WINDOW_MOVING: the same, and a child is mapping it
  * @WINDOW_MAPPED: mapped; has regions
  * @WINDOW_GONE: unmapped or reclaimed; the gate is closed for good
  */
 enum expertmem_window_state {
 	WINDOW_UNMAPPED,
+	WINDOW_PREPARED,
+	WINDOW_MOVING,
 	WINDOW_MAPPED,
 	WINDOW_GONE,
 };
@@ -93,10 +99,11 @@ enum expertmem_window_state {
  *	more; under expert->lock
  * @regions: tree of the regions by device page offset; writers hold expert->lock
  * @seq: of @regions, for the gate
- * @file: the shmem file that holds the pages; set at mmap, dropped at release, under
- *	expert->lock; whoever has the device file, or a mapping, needs no lock
+ * @file: the shmem file that holds the pages; set at mmap or by FORK, dropped at release,
+ *	under expert->lock; whoever has the device file, or a mapping, needs no lock
  * @mm: who mapped it; only compared
  * @address: where it is mapped there; it cannot move
+ * @inherited: a child has an orphan for it; under expert->lock of the parent's expert
  * @vmas: how many vmas of @mm show it (two during mremap); under its mmap_lock
  * @mapper: the process that mapped it; set once, at mmap
  * @death: entry in @mapper's wait queue, from mmap to the end of the mapping
@@ -117,12 +124,19 @@ struct expertmem_window {
 	struct file *file;
 	struct mm_struct *mm;
 	unsigned long address;
+	bool inherited;
 	unsigned int vmas;
 	struct pid *mapper;
 	wait_queue_entry_t death;
 	struct work_struct death_work;
 	u32 signal;
 };
+
+/* Can the window have regions? */
+static inline bool expertmem_window_lives(const struct expertmem_window *window)
+{
+	return window->state > WINDOW_UNMAPPED && window->state < WINDOW_GONE;
+}
 
 /**
  * enum expertmem_region_state - who may change a region
@@ -197,6 +211,9 @@ struct expertmem_region {
  * @next_hit: when refusals are an event again, in ns; under @lock
  * @signal: that killed its process, once reclaimed; under @lock
  * @freed: what was there when windows were taken back; under @lock
+ * @heir: the file of the expert that the next child of @testator gets, with a reference, or
+ *	NULL; under @lock
+ * @testator: the thread that has called FORK; only compared; under @lock
  * @status: the status page, mapped read-only by whoever asks
  * @small: small pages
  * @huge: huge pages
@@ -231,6 +248,8 @@ struct expertmem {
 	u64 next_hit;
 	u32 signal;
 	struct expertmem_reclaim freed;
+	struct file *heir;
+	struct task_struct *testator;
 	struct page *status;
 	struct expertmem_window small;
 	struct expertmem_window huge;
@@ -321,7 +340,7 @@ void expertmem_region_close(struct expertmem_region *region, unsigned long pages
 void expertmem_region_trim(struct expertmem_window *window, struct expertmem_region *region,
 			   unsigned long pages, unsigned long pinned);
 bool expertmem_region_gate(struct expertmem_window *window, pgoff_t pgoff,
-			   pgoff_t *first, pgoff_t *last);
+			   pgoff_t *first, pgoff_t *last, bool wait);
 struct expertmem_window *expertmem_region_next(struct expertmem *expert, pgoff_t from,
 					       struct expertmem_region *region);
 struct expertmem_region *expertmem_regions_walk(const struct expertmem_window *window,
@@ -335,6 +354,11 @@ void expertmem_window_init(struct expertmem_window *window,
 int expertmem_window_mmap(struct expertmem_window *window,
 			  struct vm_area_struct *vma);
 void expertmem_window_wait_for_faults(struct expertmem_window *window);
+struct file *expertmem_window_file(const struct expertmem_window *window, unsigned long pages);
+void expertmem_window_set_file(struct expertmem_window *window, struct file *file,
+			       unsigned long pages);
+int expertmem_window_may_split(struct vm_area_struct *vma, unsigned long addr);
+int expertmem_window_mremap(struct vm_area_struct *vma);
 
 /* pages.c */
 struct page *expertmem_page_get(struct address_space *mapping, pgoff_t index, gfp_t gfp);
@@ -355,22 +379,29 @@ unsigned long expertmem_window_resident_in(struct expertmem_window *window,
 /* pinned.c */
 struct folio *expertmem_next_held(struct address_space *mapping, pgoff_t *index,
 				  pgoff_t last);
-void expertmem_pins_collect(struct expertmem_window *window, pgoff_t first, pgoff_t last,
-			    struct list_head *pins);
-unsigned long expertmem_pins_settle(struct expertmem_window *window, struct list_head *pins);
+unsigned long expertmem_pins_collect(struct expertmem_window *window, pgoff_t first,
+				     pgoff_t last, struct list_head *pins);
+void expertmem_pins_settle(struct expertmem *expert, struct list_head *pins);
+void expertmem_pins_init(void);
 void expertmem_pins_check(struct expertmem *expert);
 void expertmem_pins_destroy(void);
 void expertmem_drain_lru(void);
 void expertmem_drain_lru_all(void);
 
 /* copy.c */
+int expertmem_copy_regions(struct expertmem *to, struct expertmem *from);
 int expertmem_copy(struct expertmem *expert, struct expertmem_copy __user *uarg);
+
+/* fork.c */
+int expertmem_fork(struct expertmem *expert, struct expertmem_fork __user *uarg);
+void expertmem_disinherit(struct expertmem *expert);
+void expertmem_orphan_init(struct vm_area_struct *vma);
 
 /* reclaim.c */
 int expertmem_reclaim(struct expertmem *expert, struct expertmem_window *only,
 		      enum expertmem_cause cause, struct expertmem_reclaim *result);
-int expertmem_reclaim_interruptible(struct expertmem *expert, enum expertmem_cause cause,
-				    struct expertmem_reclaim *result);
+int expertmem_reclaim_for_request(struct expertmem *expert, enum expertmem_cause cause,
+				  struct expertmem_reclaim *result);
 void expertmem_death_watch(struct expertmem_window *window);
 void expertmem_death_unwatch(struct expertmem_window *window);
 

@@ -188,6 +188,7 @@ static int __init expertmem_init(void)
 					      WQ_MAX_ACTIVE);
 	if (!expertmem_workqueue)
 		return -ENOMEM;
+	expertmem_pins_init();
 	small_mount = mount_tmpfs("never");
 	err = PTR_ERR_OR_ZERO(small_mount);
 	if (err)

@@ -189,7 +189,7 @@ static int reclaim(struct sk_buff *request, struct genl_info *info)
 		expertmem_put(expert);
 		return -ENOMEM;
 	}
-	err = expertmem_reclaim_interruptible(expert, EXPERTMEM_CAUSE_OPERATOR, &freed) ?:
+	err = expertmem_reclaim_for_request(expert, EXPERTMEM_CAUSE_OPERATOR, &freed) ?:
 	      expertmem_msg_put_freed(skb, expert->id, &freed);
 	expertmem_put(expert);
 	/* netlink_rcv_skb() does not answer after -EINTR: there it means that one has answered. */

@@ -238,13 +238,32 @@ static struct page *next_page(struct expertmem_window *window, unsigned long *in
 	if (READ_ONCE(window->state) == WINDOW_GONE) {
 		page = ERR_PTR(-ESHUTDOWN);
 	} else if (xa_find(&mapping->i_pages, index, last, XA_PRESENT) &&
-		   expertmem_region_gate(window, *index, &first, &end)) {
+		   expertmem_region_gate(window, *index, &first, &end, true)) {
 		page = shmem_read_mapping_page_gfp(mapping, *index, call_gfp(mapping));
 		if (IS_ERR(page) && page != ERR_PTR(-ENOMEM))
 			page = ERR_PTR(-EIO);
 	}
 	filemap_invalidate_unlock_shared(mapping);
 	return page;
+}
+
+/* Do these hold nothing but zeros, as pages do that are not there? */
+static bool are_zero(struct page *page, unsigned long pages)
+{
+	struct folio *folio = page_folio(page);
+	unsigned long i = folio_page_idx(folio, page);
+	bool zero = true;
+	void *bytes;
+
+	for (; zero && pages; pages--) {
+		page = folio_page(folio, i++);
+		if (PageHWPoison(page))
+			return false;
+		bytes = kmap_local_page(page);
+		zero = !memchr_inv(bytes, 0, PAGE_SIZE);
+		kunmap_local(bytes);
+	}
+	return zero;
 }
 
 /* A page that is known to be bad is not read: that is fatal to more than the caller. */
@@ -290,12 +309,19 @@ int expertmem_window_copy(struct expertmem_window *to, struct expertmem_window *
 		source = next_page(from, &index, last);
 		if (IS_ERR_OR_NULL(source))
 			return PTR_ERR_OR_ZERO(source);
+		n = min(pages_from(source), last - index + 1);
+		if (are_zero(source, n)) {
+			put_page(source);
+			index += n;
+			cond_resched();
+			continue;
+		}
 		page = make_page(to, index);
 		if (IS_ERR(page)) {
 			put_page(source);
 			return PTR_ERR(page);
 		}
-		n = min3(pages_from(source), pages_from(page), last - index + 1);
+		n = min(n, pages_from(page));
 		err = copy_pages(page, source, n);
 		keep_page(page);
 		put_page(source);
@@ -311,7 +337,7 @@ int expertmem_window_copy(struct expertmem_window *to, struct expertmem_window *
 /* Truncations are done in parts: nobody waits for one who has little of a CPU. */
 #define TRUNCATE_PAGES	(SZ_64M >> PAGE_SHIFT)
 
-/* Give the pages from @first to @last back. Return how many are pinned. */
+/* Give the pages from @first to @last back. Return how many of them were pinned. */
 static unsigned long truncate_part(struct expertmem_window *window, pgoff_t first, pgoff_t last)
 {
 	struct address_space *mapping = window->file->f_mapping;
@@ -326,12 +352,12 @@ static unsigned long truncate_part(struct expertmem_window *window, pgoff_t firs
 	if (held) {
 		folio_put(held);
 		mutex_lock(&expert->pins_lock);
-		expertmem_pins_collect(window, first, last, &pins);
+		pinned = expertmem_pins_collect(window, first, last, &pins);
 	}
 	shmem_truncate_range(mapping->host, (loff_t)first << PAGE_SHIFT,
 			     ((loff_t)(last + 1) << PAGE_SHIFT) - 1);
 	if (held) {
-		pinned = expertmem_pins_settle(window, &pins);
+		expertmem_pins_settle(expert, &pins);
 		mutex_unlock(&expert->pins_lock);
 	}
 	return pinned;
@@ -346,8 +372,8 @@ static unsigned long truncate_part(struct expertmem_window *window, pgoff_t firs
  *
  * Context: mmap_lock and expert->reclaim_lock may be held; takes expert->pins_lock and
  *	expert->lock; may sleep.
- * Return: pages that somebody else holds. They are charged as pinned, and as of
- *	expertmem_charge_pinned().
+ * Return: pages that somebody else holds, or held a moment ago. They are not charged for a
+ *	region any more; see expertmem_charge_pinned().
  */
 unsigned long expertmem_window_truncate(struct expertmem_window *window, pgoff_t first,
 					unsigned long pages)

@@ -12,8 +12,10 @@
  *
  * Truncations of one range can run side by side (FREE and reclaim). Collecting, truncating
  * and settling is one critical section of expert->pins_lock, or each would take the
- * reference of the other for a foreign one.
+ * reference of the other for a foreign one. One that has found nothing held truncates without
+ * that lock: its reference may be taken for a pin until the next look.
  */
+#include <linux/atomic.h>
 #include <linux/cpu.h>
 #include <linux/jiffies.h>
 #include <linux/ktime.h>
@@ -21,9 +23,12 @@
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/pagemap.h>
+#include <linux/percpu.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
+#include <linux/wait.h>
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
 
@@ -50,6 +55,9 @@ static DEFINE_MUTEX(drain_lock);	/* one drain of all CPUs at a time */
 static unsigned long next_drain = INITIAL_JIFFIES;	/* under drain_lock: not before */
 static unsigned int drains;		/* that have begun; written under drain_lock */
 static bool drain_all;	/* since the last drain, pages were found to be held */
+static DEFINE_PER_CPU(struct work_struct, drain_work);
+static atomic_t nr_draining;		/* works that have been queued and have not run */
+static DECLARE_WAIT_QUEUE_HEAD(drained);
 
 static void look_again(struct work_struct *work);
 static DECLARE_DELAYED_WORK(look_again_work, look_again);
@@ -73,20 +81,26 @@ void expertmem_drain_lru(void)
 	folio_batch_release(&batch);
 }
 
-static long drain_lru(void *unused)
+static void drain_this_cpu(struct work_struct *work)
 {
 	expertmem_drain_lru();
-	return 0;
+	if (atomic_dec_and_test(&nr_draining))
+		wake_up(&drained);
 }
 
+/* A CPU on which a real-time thread runs for ever does not answer: do not wait long for it. */
 static void drain_lru_of_all(void)
 {
 	int cpu;
 
 	cpus_read_lock();
-	for_each_online_cpu(cpu)
-		work_on_cpu(cpu, drain_lru, NULL);
+	for_each_online_cpu(cpu) {
+		atomic_inc(&nr_draining);
+		if (!schedule_work_on(cpu, per_cpu_ptr(&drain_work, cpu)))
+			atomic_dec(&nr_draining);	/* still queued */
+	}
 	cpus_read_unlock();
+	wait_event_killable_timeout(drained, !atomic_read(&nr_draining), DRAIN_INTERVAL);
 }
 
 /**
@@ -105,15 +119,18 @@ void expertmem_drain_lru_all(void)
 
 	if (mutex_lock_killable(&drain_lock))
 		return;
-	if (READ_ONCE(drain_all) && drains == begun) {
-		left = next_drain - jiffies;
-		if (left > 0)
-			schedule_timeout_killable(left);
-		WRITE_ONCE(drains, drains + 1);
-		WRITE_ONCE(drain_all, false);
-		drain_lru_of_all();
-		next_drain = jiffies + DRAIN_INTERVAL;
-	}
+	left = next_drain - jiffies;
+	if (!READ_ONCE(drain_all) || drains != begun)
+		goto unlock;
+	if (left > 0)
+		schedule_timeout_killable(left);
+	if (fatal_signal_pending(current))
+		goto unlock;
+	WRITE_ONCE(drains, drains + 1);
+	WRITE_ONCE(drain_all, false);
+	drain_lru_of_all();
+	next_drain = jiffies + DRAIN_INTERVAL;
+unlock:
 	mutex_unlock(&drain_lock);
 }
 
@@ -193,34 +210,53 @@ struct folio *expertmem_next_held(struct address_space *mapping, pgoff_t *index,
 	return NULL;
 }
 
+/* List the folios of a range that may be pinned. Return how many pages they have. */
+static unsigned long list_held(struct address_space *mapping, pgoff_t first, pgoff_t last,
+			       struct list_head *pins)
+{
+	unsigned long pages = 0;
+	struct folio *folio;
+	struct pin *pin;
+
+	while (first <= last) {
+		folio = expertmem_next_held(mapping, &first, last);
+		if (!folio)
+			break;
+		/* FREE and the end of a process cannot fail for want of a few bytes. */
+		pin = kmalloc(sizeof(*pin), GFP_KERNEL_ACCOUNT | __GFP_NOFAIL);
+		pin->folio = folio;
+		list_add_tail(&pin->link, pins);
+		pages += folio_nr_pages(folio);
+		cond_resched();
+	}
+	return pages;
+}
+
 /**
- * expertmem_pins_collect() - list the folios of a range that may be pinned
+ * expertmem_pins_collect() - list the folios of a range that may be pinned, and charge them
  * @window: the window
  * @first: first page of the range, index in the file
  * @last: last page of the range
  * @pins: receives the list
  *
- * Context: expert->pins_lock held; as expertmem_next_held().
+ * They are charged before they leave the file: a reclaim that finds the file empty uncharges
+ * all that is charged for regions.
+ *
+ * Context: expert->pins_lock held; as expertmem_next_held(); takes expert->lock.
+ * Return: pages, charged as of expertmem_charge_pinned().
  */
-void expertmem_pins_collect(struct expertmem_window *window, pgoff_t first, pgoff_t last,
-			    struct list_head *pins)
+unsigned long expertmem_pins_collect(struct expertmem_window *window, pgoff_t first,
+				     pgoff_t last, struct list_head *pins)
 {
-	struct folio *folio;
-	struct pin *pin;
+	unsigned long pages;
 
 	lockdep_assert_held(&window->expert->pins_lock);
 	/* unmapping has filled the batches of this CPU */
 	expertmem_drain_lru();
-	while (first <= last) {
-		folio = expertmem_next_held(window->file->f_mapping, &first, last);
-		if (!folio)
-			return;
-		/* FREE and the end of a process cannot fail for want of a few bytes. */
-		pin = kmalloc(sizeof(*pin), GFP_KERNEL_ACCOUNT | __GFP_NOFAIL);
-		pin->folio = folio;
-		list_add_tail(&pin->link, pins);
-		cond_resched();
-	}
+	pages = list_held(window->file->f_mapping, first, last, pins);
+	if (pages)
+		expertmem_charge_pinned(window, pages);
+	return pages;
 }
 
 /* Free the pins whose folio nobody else holds any more. Returns the number of their pages. */
@@ -241,35 +277,19 @@ static unsigned long drop_pins(struct list_head *pins)
 	return pages;
 }
 
-/* Not on our own queue: what it waits for need not have a rescuer. */
-static void start_looking(unsigned long delay)
-{
-	queue_delayed_work(system_unbound_wq, &look_again_work, delay);
-}
-
 /**
- * expertmem_pins_settle() - keep and charge those of a list that are pinned
- * @window: the window that they were in
+ * expertmem_pins_settle() - keep those of a list that are pinned, and uncharge the others
+ * @expert: the expert
  * @pins: from expertmem_pins_collect(); truncated since; empty afterwards
  *
- * Context: expert->pins_lock held; takes expert->lock; may sleep.
- * Return: pages that are pinned; as of expertmem_charge_pinned().
+ * Context: expert->pins_lock held; may sleep.
  */
-unsigned long expertmem_pins_settle(struct expertmem_window *window, struct list_head *pins)
+void expertmem_pins_settle(struct expertmem *expert, struct list_head *pins)
 {
-	struct expertmem *expert = window->expert;
-	unsigned long pages = 0;
-	struct pin *pin;
-
 	lockdep_assert_held(&expert->pins_lock);
-	drop_pins(pins);
+	expertmem_uncharge_pinned(expert, drop_pins(pins));
 	if (list_empty(pins))
-		return 0;
-
-	list_for_each_entry(pin, pins, link)
-		pages += folio_nr_pages(pin->folio);
-	expertmem_charge_pinned(window, pages);
-
+		return;
 	if (list_empty(&expert->pins)) {
 		kref_get(&expert->ref);
 		spin_lock(&holders_lock);
@@ -277,8 +297,7 @@ unsigned long expertmem_pins_settle(struct expertmem_window *window, struct list
 		spin_unlock(&holders_lock);
 	}
 	list_splice_init(pins, &expert->pins);
-	start_looking(HZ);
-	return pages;
+	queue_delayed_work(system_unbound_wq, &look_again_work, HZ);
 }
 
 static void check_pins(struct expertmem *expert)
@@ -331,16 +350,18 @@ static struct expertmem *next_holder(struct list_head *todo)
 
 /*
  * Whoever lets go of a page does not tell us. Looking takes at most a thirtieth of the time
- * of one CPU, however many pages are pinned.
+ * of one CPU, however many pages are pinned. Not on our own queue: what the drain waits for
+ * need not have a rescuer.
  */
 static void look_again(struct work_struct *work)
 {
-	u64 start = ktime_get_ns();
 	struct expertmem *expert;
 	LIST_HEAD(todo);
 	bool more;
+	u64 start;
 
 	expertmem_drain_lru_all();
+	start = ktime_get_ns();
 	spin_lock(&holders_lock);
 	list_splice_init(&holders, &todo);
 	spin_unlock(&holders_lock);
@@ -352,9 +373,22 @@ static void look_again(struct work_struct *work)
 	spin_lock(&holders_lock);
 	more = !list_empty(&holders);
 	spin_unlock(&holders_lock);
+	/* This may come later than what was queued meanwhile. */
 	if (more)
-		start_looking(max_t(unsigned long, HZ,
-				    nsecs_to_jiffies((ktime_get_ns() - start) * 30)));
+		mod_delayed_work(system_unbound_wq, &look_again_work,
+				 max_t(unsigned long, HZ,
+				       nsecs_to_jiffies((ktime_get_ns() - start) * 30)));
+}
+
+/**
+ * expertmem_pins_init() - the module is being loaded
+ */
+void expertmem_pins_init(void)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		INIT_WORK(per_cpu_ptr(&drain_work, cpu), drain_this_cpu);
 }
 
 /**
@@ -368,8 +402,11 @@ void expertmem_pins_destroy(void)
 {
 	struct expertmem *expert;
 	struct pin *pin, *next;
+	int cpu;
 
 	cancel_delayed_work_sync(&look_again_work);
+	for_each_possible_cpu(cpu)
+		cancel_work_sync(per_cpu_ptr(&drain_work, cpu));
 	while ((expert = next_holder(&holders))) {
 		mutex_lock(&expert->pins_lock);
 		list_for_each_entry_safe(pin, next, &expert->pins, link) {

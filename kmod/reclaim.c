@@ -26,16 +26,16 @@
 /* Close the gate of a whole window for good. True: the caller is to empty it. */
 static bool close_window(struct expertmem_window *window, struct expertmem_reclaim *result)
 {
-	bool mapped = window->state == WINDOW_MAPPED;
+	bool lives = expertmem_window_lives(window);
 
 	lockdep_assert_held(&window->expert->lock);
 	WRITE_ONCE(window->state, WINDOW_GONE);
-	if (mapped) {
+	if (lives) {
 		result->bytes += (u64)window->committed << PAGE_SHIFT;
 		result->resident += (u64)expertmem_window_resident(window) << PAGE_SHIFT;
 		result->regions += window->nr_regions;
 	}
-	return mapped;
+	return lives;
 }
 
 /* Give back the pages of a closed window. Whoever is done first, uncharges and frees the rest. */
@@ -105,14 +105,14 @@ static void check_end(struct expertmem *expert, struct expertmem_window *only,
 {
 	lockdep_assert_held(&expert->lock);
 	if (expert->state == EXPERTMEM_STATE_RECLAIMED ||
-	    expert->small.state == WINDOW_MAPPED || expert->huge.state == WINDOW_MAPPED)
+	    expertmem_window_lives(&expert->small) || expertmem_window_lives(&expert->huge))
 		return;
 	expert->state = EXPERTMEM_STATE_RECLAIMED;
 	expert->cause = cause;
 	expertmem_set_status(expert, EXPERTMEM_STATUS_RECLAIMED);
 	expertmem_uncharge_expert();
 	atomic64_inc(&expertmem_totals.reclaimed[cause]);
-	if (cause == EXPERTMEM_CAUSE_DETACH)
+	if (only)
 		expert->signal = fatal_signal(only);
 	if (expert->signal)
 		atomic64_inc(&expertmem_totals.killed);
@@ -130,7 +130,7 @@ static void add_freed(struct expertmem *expert, const struct expertmem_reclaim *
 /**
  * expertmem_reclaim() - take windows back; without its windows, an expert ends
  * @expert: the expert
- * @only: one window, which was unmapped; NULL: both, wherever they are mapped
+ * @only: one window, whose mapping has ended; NULL: both, wherever they are mapped
  * @cause: why
  * @result: receives what was given back by this call; flags and reserved are zero
  *
@@ -176,6 +176,9 @@ int expertmem_reclaim(struct expertmem *expert, struct expertmem_window *only,
 }
 
 /* ------------------------------------------------------------ in a worker */
+
+/* How long a request waits. */
+#define PATIENCE	(2 * HZ)
 
 /**
  * struct expertmem_request - a reclaim of an expert that a worker does
@@ -238,22 +241,25 @@ static struct expertmem_request *join_request(struct expertmem *expert,
 }
 
 /**
- * expertmem_reclaim_interruptible() - reclaim, and wait for it until a signal comes
+ * expertmem_reclaim_for_request() - reclaim, and wait for it a while
  * @expert: the expert, to which the caller has a reference
  * @cause: why
  * @result: as of expertmem_reclaim(); who joins another's request gets the same
  *
  * A fault of the expert may take long: it reads from swap, or waits for memory. Whoever waits
- * here can be interrupted; the reclaim goes on. However often it is called, there is one
+ * here can be interrupted, and waits for a limited time, because generic netlink holds a lock
+ * that all its families share; the reclaim goes on. However often it is called, there is one
  * request for an expert.
  *
  * Context: process context; may sleep.
- * Return: 0; -ENOENT as of expertmem_reclaim(); -EINTR; -ENOMEM where nothing was begun.
+ * Return: 0; -ENOENT as of expertmem_reclaim(); -EINTR; -EINPROGRESS where it takes longer;
+ *	-ENOMEM where nothing was begun.
  */
-int expertmem_reclaim_interruptible(struct expertmem *expert, enum expertmem_cause cause,
-				    struct expertmem_reclaim *result)
+int expertmem_reclaim_for_request(struct expertmem *expert, enum expertmem_cause cause,
+				  struct expertmem_reclaim *result)
 {
 	struct expertmem_request *new, *request;
+	long left;
 	int err;
 
 	new = kzalloc(sizeof(*new), GFP_KERNEL_ACCOUNT);
@@ -271,11 +277,12 @@ int expertmem_reclaim_interruptible(struct expertmem *expert, enum expertmem_cau
 		put_request(new);
 		put_request(new);
 	}
-	if (wait_for_completion_interruptible(&request->done)) {
-		err = -EINTR;
-	} else {
+	left = wait_for_completion_interruptible_timeout(&request->done, PATIENCE);
+	if (left > 0) {
 		err = request->err;
 		*result = request->result;
+	} else {
+		err = left ? -EINTR : -EINPROGRESS;
 	}
 	put_request(request);
 	return err;

@@ -381,37 +381,62 @@ int expertmem_region_insert(struct expertmem_window *window,
 	return 0;
 }
 
+/* The region at @pgoff, or NULL; false: the tree is being changed. */
+static bool look_up(struct expertmem_window *window, pgoff_t pgoff,
+		    struct expertmem_region **region)
+{
+	unsigned int seq = raw_seqcount_begin(&window->seq.seqcount);
+
+	*region = region_at(window, pgoff);
+	return !read_seqcount_retry(&window->seq.seqcount, seq);
+}
+
+/* How many pages of @region may be touched; sets the first and the last. */
+static unsigned long bounds_of(const struct expertmem_region *region, pgoff_t *first,
+			       pgoff_t *last)
+{
+	unsigned long pages = region ? READ_ONCE(region->pages) : 0;
+
+	if (region) {
+		*first = region->first;
+		*last = region->first + pages - 1;
+	}
+	return pages;
+}
+
 /**
  * expertmem_region_gate() - may this page be touched?
  * @window: the window
  * @pgoff: the page, as a device page offset
  * @first: receives the first page of its region
  * @last: receives the last page of its region that may be touched
+ * @wait: where a region is just being made or freed, wait for that; otherwise the answer is no
  *
- * Context: the invalidate_lock of the window's file held, so that the answer stays true.
+ * Context: the invalidate_lock of the window's file held, so that the answer stays true. With
+ *	@wait, takes expert->lock.
  * Return: whether it may.
  */
 bool expertmem_region_gate(struct expertmem_window *window, pgoff_t pgoff,
-			   pgoff_t *first, pgoff_t *last)
+			   pgoff_t *first, pgoff_t *last, bool wait)
 {
 	struct expertmem_region *region;
 	unsigned long pages = 0;
-	unsigned int seq;
+	bool sure;
 
 	/* A window seen as mapped keeps its tree until the invalidate_lock is dropped. */
 	if (READ_ONCE(window->state) != WINDOW_MAPPED)
 		return false;
 	rcu_read_lock();
-	do {
-		seq = read_seqcount_begin(&window->seq);
-		region = region_at(window, pgoff);
-	} while (read_seqcount_retry(&window->seq, seq));
-	if (region) {
-		pages = READ_ONCE(region->pages);
-		*first = region->first;
-		*last = region->first + pages - 1;
-	}
+	sure = look_up(window, pgoff, &region);
+	if (sure)
+		pages = bounds_of(region, first, last);
 	rcu_read_unlock();
+	if (!sure && wait) {
+		mutex_lock(&window->expert->lock);
+		if (window->state == WINDOW_MAPPED)
+			pages = bounds_of(region_at(window, pgoff), first, last);
+		mutex_unlock(&window->expert->lock);
+	}
 	return pages && pgoff <= *last;
 }
 
@@ -435,7 +460,7 @@ struct expertmem_window *expertmem_region_next(struct expertmem *expert, pgoff_t
 	if (mutex_lock_killable(&expert->lock))
 		return NULL;
 	for (i = 0; i < ARRAY_SIZE(windows); i++) {
-		if (windows[i]->state != WINDOW_MAPPED)
+		if (!expertmem_window_lives(windows[i]))
 			continue;
 		found = from ? region_at(windows[i], from - 1) : NULL;
 		found = found ? region_after(found) : first_region(windows[i]);

@@ -20,14 +20,6 @@
 #include "compat.h"
 #include "expertmem.h"
 
-/* May the toucher of @vmf see that page? Sets the bounds of the page's region. */
-static bool gate(const struct vm_fault *vmf, pgoff_t *first, pgoff_t *last)
-{
-	struct expertmem_window *window = vmf->vma->vm_private_data;
-
-	return expertmem_region_gate(window, vmf->pgoff, first, last);
-}
-
 /* Is the page at @index in swap? */
 static bool is_swapped_out(struct address_space *mapping, pgoff_t index)
 {
@@ -94,7 +86,7 @@ static vm_fault_t window_fault(struct vm_fault *vmf)
 	pgoff_t first, last;
 
 	filemap_invalidate_lock_shared(mapping);
-	if (gate(vmf, &first, &last))
+	if (expertmem_region_gate(vmf->vma->vm_private_data, vmf->pgoff, &first, &last, true))
 		ret = likely(current->mm == vmf->vma->vm_mm) ? fault_page(vmf, mapping) :
 							       foreign_fault_page(vmf, mapping);
 	filemap_invalidate_unlock_shared(mapping);
@@ -103,7 +95,7 @@ static vm_fault_t window_fault(struct vm_fault *vmf)
 
 /*
  * Map the pages around a fault that are there already, within the region. This must not
- * sleep. Where somebody is closing a gate, window_fault() waits for the lock instead.
+ * sleep. Where somebody is closing a gate or changing the regions, window_fault() waits instead.
  */
 static vm_fault_t window_map_pages(struct vm_fault *vmf, pgoff_t start, pgoff_t end)
 {
@@ -113,66 +105,33 @@ static vm_fault_t window_map_pages(struct vm_fault *vmf, pgoff_t start, pgoff_t 
 
 	if (!filemap_invalidate_trylock_shared(mapping))
 		return 0;
-	if (gate(vmf, &first, &last))
+	if (expertmem_region_gate(vmf->vma->vm_private_data, vmf->pgoff, &first, &last, false))
 		ret = filemap_map_pages(vmf, max(start, first), min(end, last));
 	filemap_invalidate_unlock_shared(mapping);
 	return ret;
 }
 
 /* Windows stay whole, and stay where they are. */
-static int window_may_split(struct vm_area_struct *vma, unsigned long addr)
+int expertmem_window_may_split(struct vm_area_struct *vma, unsigned long addr)
 {
 	return -EINVAL;
 }
 
-static int window_mremap(struct vm_area_struct *vma)
+int expertmem_window_mremap(struct vm_area_struct *vma)
 {
 	return -EINVAL;
 }
-
-static vm_fault_t orphan_fault(struct vm_fault *vmf)
-{
-	return VM_FAULT_SIGSEGV;
-}
-
-static void orphan_open(struct vm_area_struct *vma)
-{
-	struct expertmem_window *window = vma->vm_private_data;
-
-	get_file(window->expert->file);
-}
-
-static void orphan_close(struct vm_area_struct *vma)
-{
-	struct expertmem_window *window = vma->vm_private_data;
-
-	fput(window->expert->file);
-}
-
-/*
- * A window that came to another process (MADV_DOFORK, then fork) is a hole there. Nothing can
- * be done to it but to unmap it whole.
- */
-static const struct vm_operations_struct orphan_ops = {
-	.open		= orphan_open,
-	.close		= orphan_close,
-	.may_split	= window_may_split,
-	.mremap		= window_mremap,
-	.fault		= orphan_fault,
-};
 
 static void window_open(struct vm_area_struct *vma)
 {
 	struct expertmem_window *window = vma->vm_private_data;
 
-	get_file(window->expert->file);
-	if (vma->vm_mm == window->mm) {
-		window->vmas++;
+	if (vma->vm_mm != window->mm) {
+		expertmem_orphan_init(vma);
 		return;
 	}
-	vma->vm_ops = &orphan_ops;
-	/* MADV_REMOVE asks for VM_WRITE only, and would give the pages of the owner back. */
-	vm_flags_clear(vma, VM_WRITE | VM_MAYWRITE);
+	get_file(window->expert->file);
+	window->vmas++;
 }
 
 static void window_close(struct vm_area_struct *vma)
@@ -191,14 +150,17 @@ static void window_close(struct vm_area_struct *vma)
 static const struct vm_operations_struct window_ops = {
 	.open		= window_open,
 	.close		= window_close,
-	.may_split	= window_may_split,
-	.mremap		= window_mremap,
+	.may_split	= expertmem_window_may_split,
+	.mremap		= expertmem_window_mremap,
 	.fault		= window_fault,
 	.map_pages	= window_map_pages,
 };
 
 static long window_fallocate(struct file *file, int mode, loff_t offset, loff_t len)
 {
+	/* An orphan in a child shows the file of its parent's window. */
+	if (current->mm != file_inode(file)->i_private)
+		return -EACCES;
 	if (mode != (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE))
 		return -EOPNOTSUPP;
 	return expertmem_punch_hole(file, (unsigned long)file->private_data, offset, len);
@@ -214,8 +176,17 @@ static const struct file_operations window_fops = {
 	.fsync		= noop_fsync,
 };
 
-/* The file that holds the pages, at the same offsets as the device has them. */
-static struct file *window_file(const struct expertmem_window *window, unsigned long pages)
+/**
+ * expertmem_window_file() - make the file that holds a window's pages
+ * @window: the window
+ * @pages: its length
+ *
+ * The pages are at the same offsets as the device has them.
+ *
+ * Context: may sleep.
+ * Return: the file, or an ERR_PTR().
+ */
+struct file *expertmem_window_file(const struct expertmem_window *window, unsigned long pages)
 {
 	loff_t size = (loff_t)(window->first + pages) << PAGE_SHIFT;
 	struct file *file;
@@ -236,12 +207,32 @@ static struct file *window_file(const struct expertmem_window *window, unsigned 
 	return file;
 }
 
-/* Whether a window can be mapped now. */
-static int check_mmap(const struct expertmem_window *window)
+/**
+ * expertmem_window_set_file() - give a window its file
+ * @window: the window
+ * @file: from expertmem_window_file(); its reference is the window's from now on
+ * @pages: its length
+ *
+ * Context: expert->lock held.
+ */
+void expertmem_window_set_file(struct expertmem_window *window, struct file *file,
+			       unsigned long pages)
+{
+	lockdep_assert_held(&window->expert->lock);
+	if (window->expert->flags & EXPERTMEM_CONFIG_UNSWAPPABLE)
+		mapping_set_unevictable(file->f_mapping);
+	window->file = file;
+	window->pages = pages;
+}
+
+/* Whether a window can be mapped now. One that FORK has made is as long as its parent's. */
+static int check_mmap(const struct expertmem_window *window, unsigned long pages)
 {
 	lockdep_assert_held(&window->expert->lock);
 	if (window->expert->state == EXPERTMEM_STATE_RECLAIMED)
 		return -ESHUTDOWN;
+	if (window->state == WINDOW_PREPARED || window->state == WINDOW_MOVING)
+		return window->pages == pages ? 0 : -EINVAL;
 	if (window->state != WINDOW_UNMAPPED)
 		return -EBUSY;
 	return window->expert->state == EXPERTMEM_STATE_TERMINATING ? -ECANCELED : 0;
@@ -258,7 +249,7 @@ static int check_mmap(const struct expertmem_window *window)
 int expertmem_window_mmap(struct expertmem_window *window, struct vm_area_struct *vma)
 {
 	struct expertmem *expert = window->expert;
-	struct file *file;
+	struct file *file, *new = NULL;
 	int err;
 
 	if (vma->vm_pgoff != window->first || !(vma->vm_flags & VM_SHARED) ||
@@ -267,25 +258,27 @@ int expertmem_window_mmap(struct expertmem_window *window, struct vm_area_struct
 		return -EINVAL;
 
 	mutex_lock(&expert->lock);
-	err = check_mmap(window);
+	err = check_mmap(window, vma_pages(vma));
+	file = window->file;
 	mutex_unlock(&expert->lock);
 	if (err)
 		return err;
-	file = window_file(window, vma_pages(vma));
-	if (IS_ERR(file))
-		return PTR_ERR(file);
+	if (!file)
+		new = expertmem_window_file(window, vma_pages(vma));
+	if (IS_ERR(new))
+		return PTR_ERR(new);
 
 	mutex_lock(&expert->lock);
-	err = check_mmap(window);
+	err = check_mmap(window, vma_pages(vma));
 	if (err) {
 		mutex_unlock(&expert->lock);
-		fput(file);
+		if (new)
+			fput(new);
 		return err;
 	}
-	if (expert->flags & EXPERTMEM_CONFIG_UNSWAPPABLE)
-		mapping_set_unevictable(file->f_mapping);
-	window->pages = vma_pages(vma);
-	window->file = file;
+	if (new)
+		expertmem_window_set_file(window, new, vma_pages(vma));
+	file_inode(window->file)->i_private = vma->vm_mm;
 	window->mm = vma->vm_mm;
 	window->address = vma->vm_start;
 	window->vmas = 1;
@@ -301,17 +294,17 @@ int expertmem_window_mmap(struct expertmem_window *window, struct vm_area_struct
 	expertmem_death_watch(window);
 
 	get_file(expert->file);
-	vma_set_file(vma, file);
+	vma_set_file(vma, window->file);
 	vma->vm_private_data = window;
 	vma->vm_ops = &window_ops;
 	/*
-	 * VM_DONTCOPY: a child gets no window. VM_DONTDUMP: a core dump would look at every
+	 * No VM_DONTCOPY: a child gets an orphan. VM_DONTDUMP: a core dump would look at every
 	 * page of terabytes. VM_DONTEXPAND: besides growing by mremap(), it makes the mm
 	 * refuse what would go round the gate or the file's accounts: MADV_COLLAPSE and
 	 * khugepaged (a huge page that reaches past a region), MADV_DODUMP, mlock(), KSM,
 	 * guard regions, and merging with a neighbour.
 	 */
-	vm_flags_set(vma, VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP);
+	vm_flags_set(vma, VM_DONTEXPAND | VM_DONTDUMP);
 	vm_flags_clear(vma, VM_MAYEXEC);
 	return 0;
 }

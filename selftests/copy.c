@@ -630,7 +630,7 @@ static int be_a_fork(const struct window *windows, const __u64 *offsets, __u64 s
 		const struct window *w = &windows[i];
 
 		if (mmap(w->addr, w->size, PROT_READ | PROT_WRITE,
-			 MAP_SHARED | MAP_FIXED_NOREPLACE, fd, w->offset) != w->addr)
+			 MAP_SHARED | MAP_FIXED, fd, w->offset) != w->addr)
 			return 1;
 	}
 	if (expert_copy(fd, windows[0].fd))

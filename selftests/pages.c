@@ -101,7 +101,6 @@ TEST_F(window, window_cannot_be_put_into_core_dumps)
 	fclose(file);
 	ASSERT_NE(NULL, flags);
 	EXPECT_NE(NULL, strstr(flags, " dd "));	/* do not dump */
-	EXPECT_NE(NULL, strstr(flags, " dc "));	/* do not copy on fork */
 	EXPECT_NE(NULL, strstr(flags, " de "));	/* do not expand */
 }
 

@@ -337,8 +337,10 @@ int link_reclaim(struct link *link, uint64_t id, struct expert *freed)
 	bool interrupted = false;
 	int error;
 
-	while ((error = ask_one(link, &query, expert_fields, freed, sizeof(*freed))) == -EINTR)
-		interrupted = true;
+	do {
+		error = ask_one(link, &query, expert_fields, freed, sizeof(*freed));
+		interrupted |= error == -EINTR || error == -EINPROGRESS;
+	} while (error == -EINTR || error == -EINPROGRESS);
 	/* The request that was interrupted has freed the memory, and the last one nothing. */
 	if (!error && interrupted)
 		error = link_expert(link, id, freed);

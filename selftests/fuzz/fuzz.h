@@ -165,6 +165,7 @@ void shadow_open(struct shadow_expert *expert, __u64 id, enum process process);
 void shadow_close(struct shadow_expert *expert, enum process process);
 bool shadow_release(struct shadow_expert *expert);
 unsigned int shadow_count(void);
+unsigned int shadow_count_live(void);
 __u64 shadow_committed(const struct shadow_expert *expert);
 __u64 shadow_total(void);
 bool shadow_would_pass(__u64 limit, __u64 committed, __u64 more);

@@ -286,6 +286,8 @@ void op_free(struct step *step)
 		shadow_remove(window, region);
 }
 
+#define DEFAULT		EXPERTMEM_CONFIG_DEFAULT_LIMIT
+
 void op_configure(struct step *step)
 {
 	static const char *const names[] = {
@@ -306,8 +308,9 @@ void op_configure(struct step *step)
 	strncpy(arg.name, names[n], sizeof(arg.name));
 	if (unclean)
 		arg.name[31] = 'x';
-	may_fail(&errors, unclean || n == 2 || n == 3 || n == 4 || arg.flags & ~1U ||
-			  arg.reserved, EINVAL);
+	may_fail(&errors, unclean || n == 2 || n == 3 || n == 4 ||
+			  arg.flags & ~(EXPERTMEM_CONFIG_UNSWAPPABLE | DEFAULT) ||
+			  (arg.flags & DEFAULT && arg.limit) || arg.reserved, EINVAL);
 	may_fail(&errors, expert->configured || expert->windows[0].state != UNMAPPED ||
 			  expert->windows[1].state != UNMAPPED, EBUSY);
 	may_fail(&errors, expert->stat.state == EXPERTMEM_STATE_RECLAIMED, ESHUTDOWN);
@@ -317,8 +320,9 @@ void op_configure(struct step *step)
 	if (ret)
 		return;
 	expert->configured = true;
-	expert->stat.flags = arg.flags;
-	expert->stat.limit = arg.limit ? arg.limit : shadow.default_limit;
+	expert->stat.flags = arg.flags & ~DEFAULT;
+	if (!(arg.flags & DEFAULT))
+		expert->stat.limit = arg.limit;
 	memcpy(expert->stat.name, arg.name, sizeof(arg.name));
 }
 
@@ -472,7 +476,7 @@ void op_unknown(struct step *step)
 	static const unsigned long known[] = {
 		EXPERTMEM_IOC_GET_INFO, EXPERTMEM_IOC_CONFIGURE, EXPERTMEM_IOC_ALLOC,
 		EXPERTMEM_IOC_REALLOC, EXPERTMEM_IOC_FREE, EXPERTMEM_IOC_TERMINATE,
-		EXPERTMEM_IOC_RECLAIM, EXPERTMEM_IOC_STAT, EXPERTMEM_IOC_COPY,
+		EXPERTMEM_IOC_RECLAIM, EXPERTMEM_IOC_STAT, EXPERTMEM_IOC_COPY, EXPERTMEM_IOC_FORK,
 	};
 	struct errors errors = { };
 	unsigned int i;

@@ -111,6 +111,7 @@ void op_mmap(struct step *step)
 	may_fail(&errors, partial, ENOMEM);
 	may_fail(&errors, window->state != UNMAPPED, EBUSY);
 	may_fail(&errors, expert->stat.state == EXPERTMEM_STATE_RECLAIMED, ESHUTDOWN);
+	may_fail(&errors, expert->stat.state == EXPERTMEM_STATE_TERMINATING, ECANCELED);
 	addr = call_simply(step->process, CALL_MMAP, (long)where, length, prot, flags, step->slot,
 			   offset);
 	tell("mmap %llu, at %p length %#llx prot %d flags %#x offset %#llx: %#lx",
@@ -123,7 +124,7 @@ void op_mmap(struct step *step)
 	window->size = pages;
 	window->prot = prot;
 	window->process = step->process;
-	window->forkable = false;
+	window->forkable = true;
 	if (expert->stat.state == EXPERTMEM_STATE_IDLE)
 		expert->stat.state = EXPERTMEM_STATE_RUNNING;
 	if (!expert->mapper)

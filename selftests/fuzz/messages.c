@@ -156,9 +156,10 @@ void messages_check_totals(void)
 		highest += high;
 	}
 	hear_events();
-	if (t.value[S(EXPERTS)] != shadow_count() || t.value[S(COMMITTED)] != shadow_total())
+	if (t.value[S(EXPERTS)] != shadow_count_live() || t.value[S(COMMITTED)] != shadow_total())
 		fail("STATS_GET says %llu experts have %#llx bytes, not %u and %#llx",
-		     t.value[S(EXPERTS)], t.value[S(COMMITTED)], shadow_count(), shadow_total());
+		     t.value[S(EXPERTS)], t.value[S(COMMITTED)], shadow_count_live(),
+		     shadow_total());
 	if (t.value[S(RESIDENT)] < lowest || t.value[S(RESIDENT)] > highest)
 		fail("STATS_GET says %#llx bytes are resident, not %#llx to %#llx",
 		     t.value[S(RESIDENT)], lowest, highest);

@@ -5,7 +5,7 @@
  */
 #include "fuzz.h"
 
-/* A region from this size on has room to grow, others are packed from the top. */
+/* A region from this size on has room to grow, others are packed from the bottom. */
 #define ROOMY	(256 * KIB)
 
 struct shadow shadow;
@@ -42,12 +42,10 @@ void shadow_open(struct shadow_expert *expert, __u64 id, enum process process)
 	expert->windows[1].granule = HUGE;
 }
 
-/* Is it released? It lives as long as a descriptor or a mapping. */
+/* Is it released? It lives as long as a descriptor or a mapping of a window. */
 bool shadow_release(struct shadow_expert *expert)
 {
-	if (expert->held || expert->status[HERE] || expert->status[CHILD] ||
-	    expert->windows[0].addr || expert->windows[1].addr ||
-	    expert->orphan[0] || expert->orphan[1])
+	if (expert->held || expert->windows[0].addr || expert->windows[1].addr)
 		return false;
 	expert->exists = false;
 	return true;
@@ -65,6 +63,17 @@ unsigned int shadow_count(void)
 
 	for (i = 0; i < EXPERTS; i++)
 		count += shadow.experts[i].exists;
+	return count;
+}
+
+/* Those that count for max_experts. */
+unsigned int shadow_count_live(void)
+{
+	unsigned int i, count = 0;
+
+	for (i = 0; i < EXPERTS; i++)
+		count += shadow.experts[i].exists &&
+			 shadow.experts[i].stat.state != EXPERTMEM_STATE_RECLAIMED;
 	return count;
 }
 
@@ -148,10 +157,10 @@ bool shadow_placed_well(const struct shadow_window *window,
 
 	if (region->offset % guard)
 		return false;
-	for (i = window->nr_regions + 1; i--;) {
+	for (i = 0; i <= window->nr_regions; i++) {
 		gap = gap_below(window, i, &start);
-		if (region->offset < start) {
-			/* packed ones are in the highest gap that is large enough */
+		if (region->offset >= start + gap) {
+			/* packed ones are in the lowest gap that is large enough */
 			if (packed && gap >= span + 2 * guard)
 				return false;
 			continue;
@@ -160,7 +169,7 @@ bool shadow_placed_well(const struct shadow_window *window,
 		    region->offset + span + guard > start + gap)
 			return false;
 		if (packed)
-			return region->offset + span + guard == start + gap;
+			return region->offset == start + guard;
 		if (!region->room && largest / 8 >= span + 2 * guard)
 			return start + gap - region->offset - span >= largest / 8;
 		return true;

@@ -18,9 +18,10 @@
  * mappings of the device. Each can be mapped once in the expert's life, whole,
  * at its own device offset, at any length up to the maximum; the length of the
  * mapping is the size of the window. A window belongs to the process that
- * mapped it: it is not inherited by fork(), cannot be split, moved, grown or
- * made executable, and is left out of core dumps. When that process dies, its
- * windows are reclaimed, also where another process shares or holds its mm.
+ * mapped it: it cannot be split, moved, grown or made executable, and is left
+ * out of core dumps. When that process dies, its windows are reclaimed, also
+ * where another process shares or holds its mm. A child of fork() inherits the
+ * addresses, where every touch faults, unless FORK has made something for them.
  *
  * Memory exists only in *regions*, made by ALLOC inside a window. Addresses
  * outside a region fault (SIGSEGV). A region is named by the device offset of
@@ -293,18 +294,16 @@ enum expertmem_cause {
 /*
  * COPY - have what another expert has, at the same offsets.
  *
- * Windows do not survive fork(). A child that is to have its parent's memory opens
- * an expert of its own, maps windows at the addresses of its parent's, and calls
- * COPY on the new expert, the destination, before the parent runs on. @fd is the
- * parent's expert, the source. To hold that descriptor, opened O_RDWR, is all the
- * right that it takes to read the source's memory: hand it to nobody who must not.
+ * The call is made on the destination, which has mapped its windows. @fd is the
+ * source. To hold that descriptor, opened O_RDWR, is all the right that it takes to
+ * read the source's memory: hand it to nobody who must not. FORK copies for a child.
  *
  * The destination has no region before, and afterwards every region of the source:
  * at the same offset, of the same size and room, with the same bytes. Pages that the
- * source has in memory or in swap are copied; where it has none, neither gets any
- * (in the huge window, a granule that is there in part may become whole). Its name,
- * limit and flags stay its own. Regions are charged to it as by ALLOC, and its pages
- * to the memory cgroup of the caller.
+ * source has in memory or in swap are copied, but those that hold nothing but zeros;
+ * where it has none, the destination gets none (in the huge window, a granule that is
+ * there in part may become whole). Its name, limit and flags stay its own. Regions
+ * are charged to it as by ALLOC, and its pages to the memory cgroup of the caller.
  *
  * The source may be in use meanwhile, and is not held up. Its regions are those of
  * one moment: one that a call is making or freeing just then is missed, one that is
@@ -334,6 +333,38 @@ struct expertmem_copy {
 	__aligned_u64 reserved[3];
 };
 
+/*
+ * FORK - let the next child have what this expert has.
+ *
+ * The call makes an expert, the heir: with the name, the limit and the flags of this one,
+ * windows of the same length, and a copy of the regions and their bytes, made as by COPY.
+ * @fd receives a descriptor of it, with FD_CLOEXEC. Neither the right to open the device
+ * nor a path to it is needed.
+ *
+ * The next child with an mm of its own (fork, clone without CLONE_VM) that the calling
+ * thread makes gets the heir's windows, at the addresses of this expert's. The kernel maps
+ * each in the child when it is touched there first; the child need not do anything. Until
+ * then, they are reclaimed when the child exits or calls exec. What is written to the
+ * windows between the call and fork() is missing in the child, so other threads must be
+ * kept from it, and the stack must be elsewhere.
+ *
+ * After fork(), whether it succeeded or not, the parent calls FORK with FORK_END and closes
+ * @fd. Other children get no heir: there, the addresses of the windows fault.
+ *
+ *	EPERM		another process has mapped the windows
+ *	ENXIO		no window is mapped
+ *	EMFILE, ENFILE, EDQUOT, ENOMEM	as open()
+ *	EDQUOT, ENOMEM, EIO, EINTR, ECANCELED, ESHUTDOWN	as COPY
+ */
+struct expertmem_fork {
+	__s32 fd;			/* in: 0; out: the heir */
+	__u32 flags;			/* EXPERTMEM_FORK_* */
+	__aligned_u64 reserved[3];
+};
+
+/* The child has been made, or will not be. No effect where there is no heir. */
+#define EXPERTMEM_FORK_END	(1U << 0)
+
 #define EXPERTMEM_IOC_MAGIC	0xEA
 
 #define EXPERTMEM_IOC_GET_INFO	_IOR(EXPERTMEM_IOC_MAGIC, 0x00, struct expertmem_info)
@@ -345,6 +376,7 @@ struct expertmem_copy {
 #define EXPERTMEM_IOC_RECLAIM	_IOWR(EXPERTMEM_IOC_MAGIC, 0x06, struct expertmem_reclaim)
 #define EXPERTMEM_IOC_STAT	_IOR(EXPERTMEM_IOC_MAGIC, 0x07, struct expertmem_stat)
 #define EXPERTMEM_IOC_COPY	_IOW(EXPERTMEM_IOC_MAGIC, 0x08, struct expertmem_copy)
+#define EXPERTMEM_IOC_FORK	_IOWR(EXPERTMEM_IOC_MAGIC, 0x09, struct expertmem_fork)
 
 /*
  * Generic netlink family "expertmem": who has what, for operators.
@@ -384,7 +416,8 @@ struct expertmem_copy {
  *		lower its limit; raising it needs CAP_NET_ADMIN.
  * TERMINATE	as EXPERTMEM_IOC_TERMINATE
  * RECLAIM	as EXPERTMEM_IOC_RECLAIM; replies with ID, FREED_BYTES, FREED_RESIDENT and
- *		FREED_REGIONS
+ *		FREED_REGIONS. EINPROGRESS where it takes longer than two seconds: it goes on,
+ *		and a RECLAIM that is sent before its end waits for the same one.
  * STATS_GET	the module's totals, as STATS_*
  * EVENT	sent to the group EVENTS: EVENT, SUPPRESSED and all that EXPERT_GET has. What
  *		cannot be sent for want of memory is lost; listeners then get ENOBUFS. Each
