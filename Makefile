@@ -52,7 +52,9 @@ $(KO): $(if $(filter-out $(realpath $(KDIR)),$(file <$(dir $(KO))kdir)),FORCE)
 ## The library
 
 OBJS	:= $(patsubst libexpertmem/%.c,$(B)/obj/lib/%.o,$(wildcard libexpertmem/*.c))
-LIB_OBJS := $(filter-out %/malloc.o,$(OBJS))
+# only for programs that know nothing of experts
+PRELOADED := malloc process
+LIB_OBJS := $(filter-out $(PRELOADED:%=$(B)/obj/lib/%.o),$(OBJS))
 SO	:= $(B)/lib/libexpertmem.so
 PRELOAD	:= $(B)/lib/libexpertmem-malloc.so
 
@@ -182,7 +184,7 @@ fuzz-asan_FLAGS := -fsanitize=fuzzer,address,undefined
 
 $(B)/fuzz/library: fuzz := fuzz
 $(B)/fuzz/library-asan: fuzz := fuzz-asan
-$(B)/fuzz/library $(B)/fuzz/library-asan: selftests/fuzz/library.c $(filter-out %/malloc.c,$(wildcard libexpertmem/*.c)) $(wildcard libexpertmem/*.h include/*.h)
+$(B)/fuzz/library $(B)/fuzz/library-asan: selftests/fuzz/library.c $(filter-out $(PRELOADED:%=libexpertmem/%.c),$(wildcard libexpertmem/*.c)) $(wildcard libexpertmem/*.h include/*.h)
 	@mkdir -p $(@D)
 	$(FUZZ_CC) -std=gnu11 -D_GNU_SOURCE $(WARN) -Iinclude -Iinclude/uapi -O1 -g -pthread $($(fuzz)_FLAGS) -fno-sanitize-recover=all $(filter %.c,$^) -o $@
 

@@ -341,9 +341,20 @@ static void anon_guard(struct em_expert *expert, void *page, bool guard)
 }
 
 /* Private memory is the child's already. */
-static int anon_fork(struct em_expert *expert)
+static int anon_fork_prepare(struct em_expert *expert)
 {
 	(void)expert;
+	return EXPERTMEM_OK;
+}
+
+static void anon_fork_parent(struct em_expert *expert, bool shares_files)
+{
+	(void)expert, (void)shares_files;
+}
+
+static int anon_fork_child(struct em_expert *expert, bool shares_files)
+{
+	(void)expert, (void)shares_files;
 	return EXPERTMEM_OK;
 }
 
@@ -448,7 +459,9 @@ const struct em_backend em_anon = {
 	.free		= anon_free,
 	.discard	= anon_discard,
 	.guard		= anon_guard,
-	.fork		= anon_fork,
+	.fork_prepare	= anon_fork_prepare,
+	.fork_parent	= anon_fork_parent,
+	.fork_child	= anon_fork_child,
 	.terminate	= anon_terminate,
 	.reclaim	= anon_reclaim,
 	.stats		= anon_stats,

@@ -166,6 +166,7 @@ static int device_attach(struct em_expert *expert)
 			 PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, expert->fd,
 			 window_offset[expert->mapped]) == MAP_FAILED)
 			return error_of(errno);
+	expert->settled = true;
 	return EXPERTMEM_OK;
 }
 
@@ -175,39 +176,57 @@ static void device_guard(struct em_expert *expert, void *page, bool guard)
 	(void)expert, (void)page, (void)guard;
 }
 
-/* Nothing else may be mapped before the windows are: they are a hole in the child. */
-static int device_fork(struct em_expert *expert)
+/*
+ * In a child, have the module map what has not been touched yet. No region is at the start of a
+ * window, so this writes nothing.
+ */
+static void settle(struct em_expert *expert)
 {
-	struct expertmem_copy copy = { .fd = expert->fd };
-	struct expertmem_stat stat;
-	struct expertmem_config config;
-	int error, err, fd;
+	if (expert->settled)
+		return;
+	ioctl(expert->fd, EXPERTMEM_IOC_STAT, em_window_base(expert, EM_SMALL_WINDOW));
+	ioctl(expert->fd, EXPERTMEM_IOC_STAT, em_window_base(expert, EM_HUGE_WINDOW));
+	expert->settled = true;
+}
 
-	if (ioctl(expert->fd, EXPERTMEM_IOC_STAT, &stat))
-		return EXPERTMEM_E_NO_DEVICE;
-	config = (struct expertmem_config){ .limit = stat.limit, .flags = stat.flags };
-	memcpy(config.name, stat.name, sizeof(config.name));
-	fd = open(DEVICE, O_RDWR | O_CLOEXEC);
-	if (fd < 0)
-		return open_error_of(errno);
-	err = call_configure(fd, &config);
-	/* The parent's limit may be above the default: set by an operator, or by root. */
-	if (err == EPERM) {
-		set_default_limit(&config);
-		err = call_configure(fd, &config);
+/* The module copies what there is now, and maps it in the child where that touches it. */
+static int device_fork_prepare(struct em_expert *expert)
+{
+	struct expertmem_fork arg = { 0 };
+
+	settle(expert);
+	expert->heir = -1;
+	if (ioctl(expert->fd, EXPERTMEM_IOC_FORK, &arg))
+		return error_of(errno);
+	expert->heir = arg.fd;
+	return EXPERTMEM_OK;
+}
+
+static void device_fork_parent(struct em_expert *expert, bool shares_files)
+{
+	struct expertmem_fork arg = { .flags = EXPERTMEM_FORK_END };
+
+	if (expert->heir < 0)
+		return;
+	ioctl(expert->fd, EXPERTMEM_IOC_FORK, &arg);
+	if (!shares_files)
+		close(expert->heir);
+}
+
+/* The descriptor keeps its number, unless it is still the parent's. */
+static int device_fork_child(struct em_expert *expert, bool shares_files)
+{
+	expert->settled = false;
+	if (shares_files) {
+		expert->fd = expert->heir;
+	} else {
+		if (dup3(expert->heir, expert->fd, O_CLOEXEC) < 0)
+			return error_of(errno);
+		close(expert->heir);
 	}
-	if (err)
-		return error_of(err);
-	expert->fd = fd;
-	expert->mapped = 0;
-	error = device_attach(expert);
-	if (error)
-		return error;
-	if (ioctl(fd, EXPERTMEM_IOC_COPY, &copy) ||
-	    mmap((void *)expert->status, EM_PAGE, PROT_READ, MAP_SHARED | MAP_FIXED, fd,
+	if (mmap((void *)expert->status, EM_PAGE, PROT_READ, MAP_SHARED | MAP_FIXED, expert->fd,
 		 EXPERTMEM_STATUS_OFFSET) == MAP_FAILED)
 		return error_of(errno);
-	close(copy.fd);
 	return EXPERTMEM_OK;
 }
 
@@ -310,7 +329,9 @@ const struct em_backend em_device = {
 	.free		= device_free,
 	.discard	= device_discard,
 	.guard		= device_guard,
-	.fork		= device_fork,
+	.fork_prepare	= device_fork_prepare,
+	.fork_parent	= device_fork_parent,
+	.fork_child	= device_fork_child,
 	.terminate	= device_terminate,
 	.reclaim	= device_reclaim,
 	.stats		= device_stats,

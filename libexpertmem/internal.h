@@ -167,10 +167,13 @@ struct em_backend {
 	/* make sure that the page, which is in no region, faults (@guard), or need not */
 	void (*guard)(struct em_expert *expert, void *page, bool guard);
 	/*
-	 * In the child of a fork, while the parent waits: go on with what the parent has,
-	 * at the same addresses; enum expertmem_error
+	 * Before a fork: make what the child is to have, at the same addresses. After it, in
+	 * the parent, also where that failed. In the child: go on with it. The child may have
+	 * the same table of descriptors as the parent; enum expertmem_error
 	 */
-	int (*fork)(struct em_expert *expert);
+	int (*fork_prepare)(struct em_expert *expert);
+	void (*fork_parent)(struct em_expert *expert, bool shares_files);
+	int (*fork_child)(struct em_expert *expert, bool shares_files);
 	/* any process of the expert's; false where that cannot be done */
 	bool (*terminate)(struct em_expert *expert);
 	/* the same; enum expertmem_error, with nothing changed */
@@ -235,7 +238,9 @@ struct em_expert {
 	bool heard;			/* somebody is to be told what is found */
 	uint64_t limit;			/* ANON: bytes, 0: none */
 	int fd;				/* DEVICE */
+	int heir;			/* DEVICE: the child's, around a fork; -1: none */
 	unsigned int mapped;		/* DEVICE: windows, also before all are */
+	bool settled;			/* DEVICE: they are, also in a child that touches nothing */
 	const struct em_backend *backend;
 	struct em_control *control;
 	size_t window;			/* bytes of one */
@@ -341,6 +346,11 @@ void em_set_owner(const struct em_expert *expert, unsigned int owner);
 void em_teardown(struct em_expert *expert);
 bool em_trim_idle(void);
 void em_lock_slot(struct em_expert *expert);
+
+int em_fork_prepare(void);
+void em_fork_parent(bool shares_files);
+void em_fork_child(bool shares_files);
+int em_fork_wrapped(bool wrapped);
 
 /* expert.c */
 void em_tell(const struct expertmem_finding *finding);

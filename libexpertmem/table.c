@@ -21,6 +21,7 @@
 #include <linux/expertmem.h>
 
 #include "internal.h"
+#include "raw.h"
 
 #define INDEX_BITS	12
 
@@ -271,7 +272,8 @@ int em_attach(struct em_expert *expert)
 
 	if (expert->attached)
 		return EXPERTMEM_OK;
-	if (!__atomic_compare_exchange_n(&expert->control->owner, &nobody, getpid(), false,
+	if (!__atomic_compare_exchange_n(&expert->control->owner, &nobody,
+					 em_raw(SYS_getpid, 0, 0, 0), false,
 					 __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 		return EXPERTMEM_E_BUSY;
 	if (!reserve(expert))
@@ -367,18 +369,29 @@ void em_slot_put(struct em_expert *expert)
 
 /*
  * A fork of an expert has none of its memory, unless the expert is the heap of the whole
- * program: then the child goes on with a copy, and the parent waits until it has that.
+ * program: then the child goes on with a copy, which is made before the fork.
  * The child's em_experts have new locks: those of the parent may have been held by threads
  * that the child does not have.
  */
-static int copied[2] = { -1, -1 };	/* closed in the child when it has its copy */
 static bool held[EM_MAX_EXPERTS];	/* locked, and the child is to have them */
 
-/* Lock and stop the em_experts that the child is to have. */
-static void fork_prepare(void)
+/* Why the thread's child cannot have them, enum expertmem_error; and will its caller say so? */
+static __thread int fork_error __attribute__((tls_model("initial-exec")));
+static __thread bool fork_is_wrapped __attribute__((tls_model("initial-exec")));
+
+/**
+ * em_fork_prepare() - lock and stop the experts that a child is to have, and copy them
+ *
+ * Every other call waits until em_fork_parent(). What is written to the heap from now on is
+ * missing in the child.
+ *
+ * Return: enum expertmem_error; em_fork_parent() is to be called after an error as well.
+ */
+int em_fork_prepare(void)
 {
 	unsigned int i;
 
+	fork_error = EXPERTMEM_OK;
 	pthread_mutex_lock(&table_lock);
 	for (i = 0; i < EM_MAX_EXPERTS; i++) {
 		held[i] = taken[i] && em_experts[i].keep;
@@ -388,29 +401,27 @@ static void fork_prepare(void)
 		if (!em_experts[i].attached)
 			continue;
 		em_stop(&em_experts[i]);
-		if (em_experts[i].backend->id == EXPERTMEM_BACKEND_DEVICE && copied[0] < 0 &&
-		    pipe2(copied, O_CLOEXEC))
-			copied[0] = -1;
+		if (!fork_error)
+			fork_error = em_experts[i].backend->fork_prepare(&em_experts[i]);
 	}
+	return fork_error;
 }
 
-static void fork_parent(void)
+/**
+ * em_fork_parent() - there is a child, or there will be none
+ * @shares_files: the child has the same table of descriptors
+ */
+void em_fork_parent(bool shares_files)
 {
 	unsigned int i;
-	char none;
 
-	if (copied[0] >= 0) {
-		close(copied[1]);
-		while (read(copied[0], &none, 1) < 0 && errno == EINTR)
-			;
-		close(copied[0]);
-		copied[0] = -1;
-	}
 	for (i = EM_MAX_EXPERTS; i--; ) {
 		if (!held[i])
 			continue;
-		if (em_experts[i].attached)
+		if (em_experts[i].attached) {
+			em_experts[i].backend->fork_parent(&em_experts[i], shares_files);
 			em_resume(&em_experts[i]);
+		}
 		em_unlock(&em_experts[i]);
 	}
 	pthread_mutex_unlock(&table_lock);
@@ -426,37 +437,38 @@ static bool inherit_control(struct em_expert *expert)
 	if (!control)
 		return false;
 	memcpy(control, expert->control, used);
-	control->owner = getpid();
+	control->owner = em_raw(SYS_getpid, 0, 0, 0);
 	return mremap(control, sizeof(*control), sizeof(*control),
 		      MREMAP_MAYMOVE | MREMAP_FIXED, expert->control) != MAP_FAILED;
 }
 
 /* Not by stdio, which allocates a buffer: the lock of the heap is held. */
-static __attribute__((noreturn)) void die(const char *problem)
+static __attribute__((noreturn)) void die(int error)
 {
 	const char *words[] = {
-		"expertmem: a fork cannot have its parent's memory: ", problem, "\n",
+		"expertmem: a fork cannot have its parent's memory: ", expertmem_strerror(error), "\n",
 	};
 	struct iovec text[3];
 
 	for (int i = 0; i < 3; i++)
 		text[i] = (struct iovec){ (char *)words[i], strlen(words[i]) };
-	(void)!writev(STDERR_FILENO, text, 3);
+	if (!fork_is_wrapped)
+		(void)!writev(STDERR_FILENO, text, 3);
 	_exit(127);
 }
 
 /* The expert is the heap of this process, which cannot go on without. */
-static void inherit(struct em_expert *expert)
+static void inherit(struct em_expert *expert, bool shares_files)
 {
-	int error = EXPERTMEM_E_TOO_MANY;
+	int error = fork_error;
 
 	if (expert->attached) {
-		if (expert->backend->id == EXPERTMEM_BACKEND_ANON || copied[0] >= 0)
-			error = expert->backend->fork(expert);
+		if (!error)
+			error = expert->backend->fork_child(expert, shares_files);
 		if (!error && !inherit_control(expert))
 			error = EXPERTMEM_E_NOMEM;
 		if (error)
-			die(expertmem_strerror(error));
+			die(error);
 		if (em_mine.expert == expert)
 			em_mine.status = expert->status;
 		/* Threads that wanted it stopped are not here. */
@@ -467,7 +479,13 @@ static void inherit(struct em_expert *expert)
 	em_unlock(expert);
 }
 
-static void fork_child(void)
+/**
+ * em_fork_child() - in the child: go on with a copy of what the parent had
+ * @shares_files: it has the same table of descriptors as the parent
+ *
+ * Ends the process where there is none.
+ */
+void em_fork_child(bool shares_files)
 {
 	unsigned int i;
 
@@ -481,7 +499,7 @@ static void fork_child(void)
 		pthread_mutex_init(&expert->lock, NULL);
 		if (held[i]) {
 			pthread_mutex_lock(&expert->lock);
-			inherit(expert);
+			inherit(expert, shares_files);
 			continue;
 		}
 		expert->mapped = 0;
@@ -491,19 +509,41 @@ static void fork_child(void)
 			em_teardown(expert);
 		}
 	}
-	if (copied[0] >= 0) {
-		close(copied[0]);
-		close(copied[1]);
-		copied[0] = -1;
-	}
 	pthread_mutex_init(&table_lock, NULL);
 	for (i = 0; i < EM_MAX_EXPERTS; i++)
 		if (taken[i] && !em_experts[i].key)
 			em_slot_put(&em_experts[i]);
 }
 
+/**
+ * em_fork_wrapped() - whoever calls fork() now looks at the outcome
+ * @wrapped: from now on, or no longer
+ *
+ * Return: why the last child of this thread could not have the heap, enum expertmem_error.
+ */
+int em_fork_wrapped(bool wrapped)
+{
+	fork_is_wrapped = wrapped;
+	return fork_error;
+}
+
+static void at_fork_prepare(void)
+{
+	em_fork_prepare();
+}
+
+static void at_fork_parent(void)
+{
+	em_fork_parent(false);
+}
+
+static void at_fork_child(void)
+{
+	em_fork_child(false);
+}
+
 __attribute__((constructor)) static void init(void)
 {
-	pthread_atfork(fork_prepare, fork_parent, fork_child);
+	pthread_atfork(at_fork_prepare, at_fork_parent, at_fork_child);
 }
 

@@ -11,10 +11,10 @@
 #include <linux/membarrier.h>
 #include <sched.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "internal.h"
+#include "raw.h"
 
 /* Records looked at for one whose thread has ended, before a new one is used. */
 #define PROBES	8
@@ -38,15 +38,15 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 /* The table of threads, and what is asked once in a process. */
 static void init(void)
 {
-	process = getpid();
-	has_membarrier = !syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED,
-				  0, 0);
+	process = em_raw(SYS_getpid, 0, 0, 0);
+	has_membarrier = !em_raw(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0,
+				 0);
 	em_threads = em_map(EM_THREADS * sizeof(*em_threads), MAP_PRIVATE);
 }
 
 static pid_t current_tid(void)
 {
-	return syscall(SYS_gettid);
+	return em_raw(SYS_gettid, 0, 0, 0);
 }
 
 /* Has the thread of this record ended? */
@@ -54,7 +54,7 @@ bool em_is_dead(const struct em_thread *thread)
 {
 	pid_t tid = __atomic_load_n(&thread->tid, __ATOMIC_RELAXED);
 
-	return !tid || (syscall(SYS_tgkill, process, tid, 0) && errno == ESRCH);
+	return !tid || em_raw(SYS_tgkill, process, tid, 0) == -ESRCH;
 }
 
 /* Take over a record whose thread has ended. */
@@ -128,7 +128,7 @@ static void barrier(void)
 	if (__atomic_load_n(&nr_threads, __ATOMIC_RELAXED) <= 2 && em_self != &nobody)
 		return;
 	/* It needs memory, for a set of CPUs; there is no going on without it. */
-	while (syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) && errno == ENOMEM)
+	while (em_raw(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == -ENOMEM)
 		sched_yield();
 }
 
@@ -192,7 +192,7 @@ void em_threads_after_fork(void)
 {
 	uint32_t i;
 
-	process = getpid();
+	process = em_raw(SYS_getpid, 0, 0, 0);
 	for (i = 1; i < nr_threads; i++) {
 		em_threads[i].tid = 0;
 		if (&em_threads[i] != em_self)
@@ -201,5 +201,5 @@ void em_threads_after_fork(void)
 	if (em_self != &nobody)
 		em_self->tid = current_tid();
 	if (has_membarrier)
-		syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
+		em_raw(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
 }

@@ -3,9 +3,12 @@
  * The malloc family in programs that fork and call exec. Passes with the C library's, too;
  * run it with libexpertmem-malloc.so preloaded.
  */
+#include <linux/sched.h>
 #include <pthread.h>
+#include <sched.h>
 #include <spawn.h>
-#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
 
 #include "malloc_test.h"
 
@@ -131,11 +134,8 @@ static int expert_of_program(void)
 
 #define NOBODY	65534
 
-/*
- * In a child of root's: give all rights up, and fork. The status of that child, which has
- * checked that its limit is @limit.
- */
-static void __attribute__((noreturn)) fork_as_nobody(struct heap *heap, __u64 limit)
+/* In a child of root's: give all rights up, and fork. The child's limit is none, as its parent's. */
+static void __attribute__((noreturn)) fork_as_nobody(struct heap *heap)
 {
 	pid_t child;
 
@@ -143,53 +143,281 @@ static void __attribute__((noreturn)) fork_as_nobody(struct heap *heap, __u64 li
 		_exit(10);
 	child = fork();
 	if (!child) {
-		if (expert_stat(expert_of_program()).limit != limit)
+		if (expert_stat(expert_of_program()).limit)
 			_exit(11);
 		child_checks(heap, 1);
 	}
 	_exit(heap_is_intact(heap) && child > 0 ? child_status(child) : 12);
 }
 
-/* Module, root, and a device for everybody; its permissions before are in @device. */
-#define NEED_NOBODY(device)							\
+/* The same where the module has no memory for the child: fork() says so, and goes on later. */
+static void __attribute__((noreturn)) fail_as_nobody(struct heap *heap)
+{
+	pid_t child;
+
+	if (setresuid(NOBODY, NOBODY, NOBODY))
+		_exit(10);
+	child = fork();
+	if (!child)
+		_exit(11);
+	if (child > 0 || errno != ENOMEM)
+		_exit(12);
+	_exit(heap_is_intact(heap) && heap_churn(heap, 100) ? 0 : 13);
+}
+
+#define NEED_MODULE_AND_ROOT()							\
 	do {									\
 		if (expert_of_program() < 0 || geteuid() ||			\
 		    expert_stat(expert_of_program()).limit)			\
 			SKIP(return, "needs the kernel module, no limit, and root");	\
-		ASSERT_EQ(0, stat(DEVICE, device));				\
-		ASSERT_EQ(0, chmod(DEVICE, 0666));				\
 	} while (0)
 
-TEST_F(process, a_child_has_the_default_limit_where_it_may_not_have_its_parents)
+/* Nobody may open the device: a child's expert is made from its parent's. */
+TEST_F(process, a_child_has_its_parents_limit_and_needs_no_rights)
 {
 	struct parameter parameter;
-	struct stat device;
 	pid_t child;
 
-	NEED_NOBODY(&device);
-	ASSERT_EQ(0, parameter_set(&parameter, "default_limit", "64M"));
-	child = fork();
-	if (!child)
-		fork_as_nobody(&self->heap, 64 * MIB);
-	EXPECT_EQ(0, child_status(child));
-	EXPECT_EQ(0, parameter_restore(&parameter));
-	EXPECT_EQ(0, chmod(DEVICE, device.st_mode & 07777));
-}
-
-TEST_F(process, a_child_ends_where_its_heap_is_above_its_limit)
-{
-	struct parameter parameter;
-	struct stat device;
-	pid_t child;
-
-	NEED_NOBODY(&device);
+	NEED_MODULE_AND_ROOT();
 	ASSERT_EQ(0, parameter_set(&parameter, "default_limit", "64K"));
 	child = fork();
 	if (!child)
-		fork_as_nobody(&self->heap, 64 * KIB);
-	EXPECT_EQ(127, child_status(child));
+		fork_as_nobody(&self->heap);
+	EXPECT_EQ(0, child_status(child));
 	EXPECT_EQ(0, parameter_restore(&parameter));
-	EXPECT_EQ(0, chmod(DEVICE, device.st_mode & 07777));
+}
+
+TEST_F(process, fork_fails_where_a_child_cannot_have_the_heap)
+{
+	struct parameter parameter;
+	pid_t child;
+
+	NEED_MODULE_AND_ROOT();
+	ASSERT_EQ(0, parameter_set(&parameter, "uid_limit", "64K"));
+	child = fork();
+	if (!child)
+		fail_as_nobody(&self->heap);
+	EXPECT_EQ(0, child_status(child));
+	EXPECT_EQ(0, parameter_restore(&parameter));
+}
+
+/* -------------------------------------------------- children that are made otherwise */
+
+#define STACK	(256 * KIB)
+
+static int check_in_child(void *heap)
+{
+	child_checks(heap, 1);
+}
+
+static pid_t by_Fork(struct heap *heap)
+{
+	pid_t child = _Fork();
+
+	if (!child)
+		child_checks(heap, 1);
+	return child;
+}
+
+static pid_t by_syscall(struct heap *heap)
+{
+	pid_t child = syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
+
+	if (!child)
+		child_checks(heap, 1);
+	return child;
+}
+
+static pid_t by_clone3(struct heap *heap)
+{
+	struct clone_args args = { .exit_signal = SIGCHLD };
+	pid_t child = syscall(SYS_clone3, &args, sizeof(args));
+
+	if (!child)
+		child_checks(heap, 1);
+	return child;
+}
+
+static pid_t by_clone_on_heap(struct heap *heap)
+{
+	char *stack = malloc(STACK);
+	pid_t child = clone(check_in_child, stack + STACK, SIGCHLD, heap);
+
+	free(stack);
+	return child;
+}
+
+static pid_t by_clone_elsewhere(struct heap *heap)
+{
+	static char stack[STACK] __attribute__((aligned(16)));
+
+	return clone(check_in_child, stack + STACK, SIGCHLD, heap);
+}
+
+/* The descriptors are the parent's as well, which the child must leave open. */
+static pid_t by_clone_with_files(struct heap *heap)
+{
+	static char stack[STACK] __attribute__((aligned(16)));
+
+	return clone(check_in_child, stack + STACK, SIGCHLD | CLONE_FILES, heap);
+}
+
+/* What it has answered is told through its stack. */
+struct routine {
+	ucontext_t back, context;
+	struct heap *heap;
+	pid_t child;
+};
+
+static struct routine routine;
+
+static void in_coroutine(void)
+{
+	char bytes[3000];
+
+	memset(bytes, 5, sizeof(bytes));
+	routine.child = fork();
+	if (!routine.child) {
+		for (size_t i = 0; i < sizeof(bytes); i++)
+			if (bytes[i] != 5)
+				_exit(4);
+		child_checks(routine.heap, 1);
+	}
+}
+
+static pid_t by_coroutine_on_heap(struct heap *heap)
+{
+	char *stack = malloc(STACK);
+
+	routine.heap = heap;
+	getcontext(&routine.context);
+	routine.context.uc_stack.ss_sp = stack;
+	routine.context.uc_stack.ss_size = STACK;
+	routine.context.uc_link = &routine.back;
+	makecontext(&routine.context, in_coroutine, 0);
+	swapcontext(&routine.back, &routine.context);
+	free(stack);
+	return routine.child;
+}
+
+static void *fork_on_heap(void *heap)
+{
+	pid_t child = fork();
+
+	if (!child)
+		child_checks(heap, 1);
+	return (void *)(long)child;
+}
+
+/* The C library keeps what it knows of a thread on the thread's stack. */
+static pid_t by_thread_on_heap(struct heap *heap)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	void *stack, *child = (void *)-1L;
+
+	if (posix_memalign(&stack, 4096, STACK))
+		return -1;
+	pthread_attr_init(&attr);
+	pthread_attr_setstack(&attr, stack, STACK);
+	if (!pthread_create(&thread, &attr, fork_on_heap, heap))
+		pthread_join(thread, &child);
+	free(stack);
+	return (pid_t)(long)child;
+}
+
+FIXTURE(made) {
+	FIXTURE_DATA(process) of;
+};
+
+FIXTURE_VARIANT(made) {
+	pid_t (*make)(struct heap *heap);
+};
+
+FIXTURE_VARIANT_ADD(made, by_Fork) { .make = by_Fork };
+FIXTURE_VARIANT_ADD(made, by_syscall) { .make = by_syscall };
+FIXTURE_VARIANT_ADD(made, by_clone3) { .make = by_clone3 };
+FIXTURE_VARIANT_ADD(made, by_clone_on_heap) { .make = by_clone_on_heap };
+FIXTURE_VARIANT_ADD(made, by_clone_elsewhere) { .make = by_clone_elsewhere };
+FIXTURE_VARIANT_ADD(made, by_clone_with_files) { .make = by_clone_with_files };
+FIXTURE_VARIANT_ADD(made, by_coroutine_on_heap) { .make = by_coroutine_on_heap };
+FIXTURE_VARIANT_ADD(made, by_thread_on_heap) { .make = by_thread_on_heap };
+
+FIXTURE_SETUP(made)
+{
+	self->of.heap.seed = 3;
+	ASSERT_TRUE(heap_churn(&self->of.heap, 1000));
+}
+
+FIXTURE_TEARDOWN(made)
+{
+	EXPECT_TRUE(heap_churn(&self->of.heap, 1000));
+	EXPECT_TRUE(heap_is_intact(&self->of.heap));
+	heap_free(&self->of.heap);
+}
+
+TEST_F(made, child_has_what_its_parent_had)
+{
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		pid_t child = variant->make(&self->of.heap);
+
+		ASSERT_LT(0, child);
+		EXPECT_EQ(0, child_status(child));
+		EXPECT_TRUE(heap_is_intact(&self->of.heap));
+	}
+}
+
+static int call_exec(void *path)
+{
+	char *const argv[] = { path, NULL };
+
+	execv(path, argv);
+	return 126;
+}
+
+/* Children that share the mm, or end at once, take nothing with them. */
+TEST_F(process, children_that_need_no_heap_leave_it_alone)
+{
+	static char stack[STACK] __attribute__((aligned(16)));
+	static char path[] = "/bin/true";
+	pid_t child;
+	int i;
+
+	for (i = 0; i < 10; i++) {
+		child = clone(call_exec, stack + STACK, CLONE_VM | CLONE_VFORK | SIGCHLD, path);
+		ASSERT_LT(0, child);
+		EXPECT_EQ(0, child_status(child));
+		child = fork();
+		if (!child)
+			_exit(0);
+		EXPECT_EQ(0, child_status(child));
+	}
+}
+
+/* fork() then resets the locks of all streams, which are blocks of the heap. */
+TEST_F(process, a_child_of_a_program_with_threads_has_its_streams)
+{
+	static struct heap other;
+	pthread_t thread;
+	void *intact;
+	pid_t child;
+	FILE *file;
+
+	ASSERT_EQ(0, pthread_create(&thread, NULL, churn_until_stopped, &other));
+	file = fopen("/dev/zero", "re");
+	ASSERT_NE(NULL, file);
+	child = fork();
+	if (!child)
+		_exit(fgetc(file) == EOF || fclose(file) || !heap_is_intact(&self->heap));
+	EXPECT_EQ(0, child_status(child));
+	EXPECT_NE(EOF, fgetc(file));
+	fclose(file);
+	stop_all(true);
+	ASSERT_EQ(0, pthread_join(thread, &intact));
+	EXPECT_TRUE(intact);
+	stop_all(false);
 }
 
 struct forker {

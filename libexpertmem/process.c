@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Children of a preloaded program, however it makes them: fork(), _Fork(), clone(), and
+ * syscall() with SYS_clone, SYS_clone3 or SYS_fork. All that get an mm of their own get a copy of
+ * the heap; what shares the parent's (vfork(), posix_spawn(), threads) needs none.
+ *
+ * The handlers of fork() do most of it, and they alone see a fork() of the C library's own
+ * (daemon(), forkpty()). The wrappers are for what calls no handlers, for stacks that are in the
+ * heap, and to answer an error where the child cannot have the heap.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include "internal.h"
+#include "raw.h"
+
+#define STACK	(64UL << 10)
+
+static pid_t (*real_fork)(void);
+static pid_t (*real__Fork)(void);
+static int (*real_clone)(int (*entry)(void *), void *stack, int flags, void *arg, ...);
+
+/* Early, for dlsym() takes a lock. */
+__attribute__((constructor)) static void find_real(void)
+{
+	*(void **)&real_fork = dlsym(RTLD_NEXT, "fork");
+	*(void **)&real__Fork = dlsym(RTLD_NEXT, "_Fork");
+	*(void **)&real_clone = dlsym(RTLD_NEXT, "clone");
+}
+
+/* What fork() says: there is no memory, or too much of something else. */
+static int set_errno(int error)
+{
+	errno = error == EXPERTMEM_E_NOMEM ? ENOMEM : EAGAIN;
+	return -1;
+}
+
+/* ---------------------------------------------------------------- another stack */
+
+/**
+ * struct detour - a call on a stack that is not in the heap
+ * @from: where it goes back to
+ * @to: where it runs
+ * @call: what to call
+ * @arg: its argument
+ * @answer: what it has returned
+ * @stack: to run on
+ *
+ * A stack in the heap is copied before the child is made: what is written to it between
+ * these two would be missing in the child.
+ */
+struct detour {
+	ucontext_t from, to;
+	long (*call)(void *arg);
+	void *arg;
+	long answer;
+	char stack[STACK] __attribute__((aligned(16)));
+};
+
+static void run_detour(unsigned int high, unsigned int low)
+{
+	struct detour *detour = (struct detour *)((uintptr_t)high << 32 | low);
+
+	detour->answer = detour->call(detour->arg);
+}
+
+static struct detour *detour_new(void)
+{
+	void *p = mmap(NULL, sizeof(struct detour), PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+/* Call on the stack of @size bytes at @stack; return when that has returned. */
+static void take_detour(struct detour *detour, void *stack, size_t size)
+{
+	getcontext(&detour->to);
+	detour->to.uc_stack.ss_sp = stack;
+	detour->to.uc_stack.ss_size = size;
+	detour->to.uc_link = &detour->from;
+	makecontext(&detour->to, (void (*)(void))run_detour, 2,
+		    (unsigned int)((uintptr_t)detour >> 32), (unsigned int)(uintptr_t)detour);
+	swapcontext(&detour->from, &detour->to);
+}
+
+static long call_outside_heap(long (*call)(void *arg), void *arg)
+{
+	struct detour *detour;
+	long answer;
+
+	if (!em_owner_of(__builtin_frame_address(0)))
+		return call(arg);
+	detour = detour_new();
+	if (!detour)
+		return set_errno(EXPERTMEM_E_NOMEM);
+	detour->call = call;
+	detour->arg = arg;
+	take_detour(detour, detour->stack, sizeof(detour->stack));
+	answer = detour->answer;
+	munmap(detour, sizeof(*detour));
+	return answer;
+}
+
+/* ---------------------------------------------------------------------- forking */
+
+static long do_fork(void *arg)
+{
+	int status, error;
+	pid_t pid;
+
+	(void)arg;
+	em_fork_wrapped(true);
+	pid = real_fork();
+	error = em_fork_wrapped(false);
+	if (pid <= 0 || !error)
+		return pid;
+	/* It has ended at once. */
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return set_errno(error);
+}
+
+pid_t fork(void)
+{
+	return call_outside_heap(do_fork, NULL);
+}
+
+/* From what the kernel says to what the C library says. */
+static long answer_of(long answer)
+{
+	if (answer >= 0 || answer < -4095)
+		return answer;
+	errno = (int)-answer;
+	return -1;
+}
+
+/* A system call that makes a child, with the heap prepared for that. */
+struct cloning {
+	long number, args[6];
+	bool shares_files;
+	bool by_libc;	/* _Fork() */
+};
+
+static long do_cloning(void *arg)
+{
+	const struct cloning *cloning = arg;
+	const long *args = cloning->args;
+	int error = em_fork_prepare();
+	long pid;
+
+	if (error) {
+		em_fork_parent(false);
+		return set_errno(error);
+	}
+	if (cloning->by_libc) {
+		pid = real__Fork();
+		if (pid < 0)
+			pid = -errno;
+	} else {
+		pid = em_raw6(cloning->number, args[0], args[1], args[2], args[3], args[4],
+			      args[5]);
+	}
+	if (!pid)
+		em_fork_child(cloning->shares_files);
+	else
+		em_fork_parent(pid > 0 && cloning->shares_files);
+	return answer_of(pid);
+}
+
+/* NOLINTNEXTLINE(bugprone-reserved-identifier): POSIX has named it so */
+pid_t _Fork(void)
+{
+	struct cloning cloning = { .by_libc = true };
+
+	return call_outside_heap(do_cloning, &cloning);
+}
+
+/* Does the child get an mm of its own, and go on with the caller's stack? */
+static bool is_like_fork(struct cloning *cloning)
+{
+	const struct clone_args *args = (const struct clone_args *)cloning->args[0];
+	unsigned long flags, stack;
+
+	switch (cloning->number) {
+#ifdef SYS_fork
+	case SYS_fork:
+		return true;
+#endif
+	case SYS_clone:
+		flags = cloning->args[0];
+		stack = cloning->args[1];
+		break;
+	case SYS_clone3:
+		if (!args || cloning->args[1] < (long)CLONE_ARGS_SIZE_VER0)
+			return false;
+		flags = args->flags;
+		stack = args->stack;
+		break;
+	default:
+		return false;
+	}
+	cloning->shares_files = flags & CLONE_FILES;
+	return !(flags & CLONE_VM) && !stack;
+}
+
+long syscall(long number, ...)
+{
+	struct cloning cloning = { .number = number };
+	long *args = cloning.args;
+	va_list list;
+
+	va_start(list, number);
+	for (int i = 0; i < 6; i++)
+		args[i] = va_arg(list, long);
+	va_end(list);
+
+	if (is_like_fork(&cloning))
+		return call_outside_heap(do_cloning, &cloning);
+	return answer_of(em_raw6(number, args[0], args[1], args[2], args[3], args[4], args[5]));
+}
+
+/* ------------------------------------------------------------------------ clone() */
+
+/* The child of a clone(): what it is to do, and with which stack. */
+struct start {
+	int (*entry)(void *arg);
+	void *arg;
+	void *stack;
+	bool shares_files;
+	struct detour *detour;	/* where @stack is in the heap */
+};
+
+static long run_entry(void *arg)
+{
+	const struct start *start = arg;
+
+	_exit(start->entry(start->arg));
+}
+
+static int begin_child(void *arg)
+{
+	struct start *start = arg;
+
+	em_fork_child(start->shares_files);
+	if (!start->detour)
+		return start->entry(start->arg);
+	start->detour->call = run_entry;
+	start->detour->arg = start;
+	take_detour(start->detour, (char *)start->stack - STACK, STACK);
+	return 0;
+}
+
+/* The arguments of a clone(). */
+struct clone_call {
+	struct start start;
+	int flags;
+	pid_t *parent_tid, *child_tid;
+	void *tls;
+};
+
+static long do_clone(void *arg)
+{
+	struct clone_call *call = arg;
+	void *stack = call->start.stack;
+	int error = em_fork_prepare(), pid;
+
+	if (error) {
+		em_fork_parent(false);
+		return set_errno(error);
+	}
+	if (call->start.detour)
+		stack = call->start.detour->stack + STACK;
+	pid = real_clone(begin_child, stack, call->flags, &call->start, call->parent_tid,
+			 call->tls, call->child_tid);
+	error = errno;
+	em_fork_parent(pid > 0 && call->start.shares_files);
+	errno = error;
+	return pid;
+}
+
+int clone(int (*entry)(void *), void *stack, int flags, void *arg, ...)
+{
+	struct clone_call call = {
+		.start = {
+			.entry = entry, .arg = arg, .stack = stack,
+			.shares_files = flags & CLONE_FILES,
+		},
+		.flags = flags,
+	};
+	va_list list;
+	long pid;
+
+	va_start(list, arg);
+	call.parent_tid = va_arg(list, pid_t *);
+	call.tls = va_arg(list, void *);
+	call.child_tid = va_arg(list, pid_t *);
+	va_end(list);
+
+	if (flags & CLONE_VM || !entry || !stack)
+		return real_clone(entry, stack, flags, arg, call.parent_tid, call.tls,
+				  call.child_tid);
+	/* The C library writes to the child's stack after the copy was made. */
+	if (em_owner_of((char *)stack - 1)) {
+		call.start.detour = detour_new();
+		if (!call.start.detour)
+			return set_errno(EXPERTMEM_E_NOMEM);
+	}
+	pid = call_outside_heap(do_clone, &call);
+	if (call.start.detour)
+		munmap(call.start.detour, sizeof(*call.start.detour));
+	return pid;
+}
