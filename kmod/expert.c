@@ -141,6 +141,7 @@ static void expert_leave(struct expertmem *expert)
 	if (expert->state != EXPERTMEM_STATE_RECLAIMED)
 		expertmem_uncharge_expert();
 	expertmem_uncharge_expert_user(expert);
+	expertmem_disinherit(expert);
 	expert->released = true;
 	expertmem_event(expert, EXPERTMEM_EVENT_RELEASED);
 	for (i = 0; i < ARRAY_SIZE(windows); i++) {
@@ -246,7 +247,6 @@ static int expert_release(struct inode *inode, struct file *file)
 	/* What was mapped held the file, and is gone. What FORK has made may never have been. */
 	if (expertmem_window_lives(&expert->small) || expertmem_window_lives(&expert->huge))
 		expertmem_reclaim(expert, NULL, EXPERTMEM_CAUSE_DETACH, &result);
-	expertmem_disinherit(expert);
 	trace_expertmem_release(expert->id, (u64)expert->peak << PAGE_SHIFT);
 	expert_leave(expert);
 	expertmem_put(expert);

@@ -65,7 +65,6 @@ struct expertmem_user;
 struct file;
 struct folio;
 struct pid;
-struct task_struct;
 struct vfsmount;
 struct vm_area_struct;
 
@@ -101,8 +100,8 @@ enum expertmem_window_state {
  * @seq: of @regions, for the gate
  * @file: the shmem file that holds the pages; set at mmap or by FORK, dropped at release,
  *	under expert->lock; whoever has the device file, or a mapping, needs no lock
- * @mm: who mapped it; only compared
- * @address: where it is mapped there; it cannot move
+ * @mm: who mapped it, or has an orphan for it; only compared
+ * @address: where that is; it cannot move
  * @inherited: a child has an orphan for it; under expert->lock of the parent's expert
  * @vmas: how many vmas of @mm show it (two during mremap); under its mmap_lock
  * @mapper: the process that mapped it; set once, at mmap
@@ -213,7 +212,8 @@ struct expertmem_region {
  * @freed: what was there when windows were taken back; under @lock
  * @heir: the file of the expert that the next child of @testator gets, with a reference, or
  *	NULL; under @lock
- * @testator: the thread that has called FORK; only compared; under @lock
+ * @testator: the thread that has called FORK, with a reference while there is a @heir; under
+ *	@lock
  * @status: the status page, mapped read-only by whoever asks
  * @small: small pages
  * @huge: huge pages
@@ -249,7 +249,7 @@ struct expertmem {
 	u32 signal;
 	struct expertmem_reclaim freed;
 	struct file *heir;
-	struct task_struct *testator;
+	struct pid *testator;
 	struct page *status;
 	struct expertmem_window small;
 	struct expertmem_window huge;

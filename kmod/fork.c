@@ -17,6 +17,7 @@
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
+#include <linux/pid.h>
 #include <linux/sched.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
@@ -29,6 +30,9 @@
 /*
  * Map the prepared window at the orphan's place, which closes the orphan. Its pages are in
  * use from the first moment: those who look for resident memory see them.
+ *
+ * The mm is not locked from the look at the orphan until this. A thread of the child that maps
+ * something else there, while another one touches it first, may lose that.
  */
 static void take_over(struct expertmem_window *window, unsigned long address,
 		      unsigned long protection)
@@ -122,20 +126,23 @@ static const struct vm_operations_struct orphan_ops = {
 	.fault		= orphan_fault,
 };
 
-/* The window that the current thread's next child is to have for this one, or NULL. */
-static struct expertmem_window *take_inheritance(struct expertmem_window *window)
+/* The window that the current thread's child is to have where @vma is, or NULL. */
+static struct expertmem_window *take_inheritance(const struct vm_area_struct *vma)
 {
+	struct expertmem_window *window = vma->vm_private_data;
 	struct expertmem *expert = window->expert, *heir;
 	struct expertmem_window *its = NULL;
 
 	mutex_lock(&expert->lock);
-	if (expert->heir && expert->testator == current) {
+	if (expert->heir && expert->testator == task_pid(current)) {
 		heir = expert->heir->private_data;
 		its = window == &expert->small ? &heir->small : &heir->huge;
 		if (its->inherited || READ_ONCE(its->state) != WINDOW_PREPARED) {
 			its = NULL;
 		} else {
 			its->inherited = true;
+			its->mm = vma->vm_mm;
+			its->address = vma->vm_start;
 			get_file(expert->heir);
 		}
 	}
@@ -152,24 +159,32 @@ static struct expertmem_window *take_inheritance(struct expertmem_window *window
 void expertmem_orphan_init(struct vm_area_struct *vma)
 {
 	vma->vm_ops = &orphan_ops;
-	vma->vm_private_data = take_inheritance(vma->vm_private_data);
+	vma->vm_private_data = take_inheritance(vma);
 	if (!vma->vm_private_data)
 		vm_flags_clear(vma, VM_WRITE | VM_MAYWRITE);
 }
 
 /* ------------------------------------------------------------------------ FORK */
 
-/* Have the windows of @expert been mapped by this process? */
+/*
+ * Have the windows of @expert been mapped by this process? What it has inherited and has not
+ * touched yet is.
+ */
 static int check_caller(struct expertmem *expert)
 {
 	struct expertmem_window *windows[] = { &expert->small, &expert->huge };
 	int err = -ENXIO, i;
 
+	for (i = 0; i < ARRAY_SIZE(windows); i++)
+		if (READ_ONCE(windows[i]->mm) == current->mm &&
+		    begin_move(windows[i]) == WINDOW_PREPARED)
+			take_over(windows[i], windows[i]->address, PROT_READ | PROT_WRITE);
 	mutex_lock(&expert->lock);
 	for (i = 0; i < ARRAY_SIZE(windows); i++) {
-		if (windows[i]->state != WINDOW_MAPPED)
+		if (!expertmem_window_lives(windows[i]))
 			continue;
-		err = windows[i]->mm == current->mm ? 0 : -EPERM;
+		err = windows[i]->state == WINDOW_MAPPED && windows[i]->mm == current->mm ?
+		      0 : -EPERM;
 		if (err)
 			break;
 	}
@@ -231,26 +246,36 @@ static int make_heir(struct expertmem *heir, struct expertmem *expert)
 	return err;
 }
 
-/* Set the heir, with a reference, or NULL. */
-static void set_heir(struct expertmem *expert, struct file *heir)
-{
-	mutex_lock(&expert->lock);
-	swap(expert->heir, heir);
-	expert->testator = current;
-	mutex_unlock(&expert->lock);
-	if (heir)
-		fput(heir);
-}
-
 /**
  * expertmem_disinherit() - no further child gets the heir
  * @expert: the expert
  *
- * Context: takes expert->lock.
+ * Context: expert->lock held.
  */
 void expertmem_disinherit(struct expertmem *expert)
 {
-	set_heir(expert, NULL);
+	lockdep_assert_held(&expert->lock);
+	if (!expert->heir)
+		return;
+	fput(expert->heir);
+	put_pid(expert->testator);
+	expert->heir = NULL;
+}
+
+/* An expert that was reclaimed meanwhile has no heirs. */
+static int set_heir(struct expertmem *expert, struct file *heir)
+{
+	int err = -ESHUTDOWN;
+
+	mutex_lock(&expert->lock);
+	expertmem_disinherit(expert);
+	if (expert->state != EXPERTMEM_STATE_RECLAIMED) {
+		expert->heir = get_file(heir);
+		expert->testator = get_pid(task_pid(current));
+		err = 0;
+	}
+	mutex_unlock(&expert->lock);
+	return err;
 }
 
 /**
@@ -273,7 +298,9 @@ int expertmem_fork(struct expertmem *expert, struct expertmem_fork __user *uarg)
 	    memchr_inv(arg.reserved, 0, sizeof(arg.reserved)))
 		return -EINVAL;
 	if (arg.flags & EXPERTMEM_FORK_END) {
+		mutex_lock(&expert->lock);
 		expertmem_disinherit(expert);
+		mutex_unlock(&expert->lock);
 		return 0;
 	}
 	err = check_caller(expert);
@@ -289,9 +316,10 @@ int expertmem_fork(struct expertmem *expert, struct expertmem_fork __user *uarg)
 	err = make_heir(heir->private_data, expert);
 	if (!err && copy_to_user(uarg, &arg, sizeof(arg)))
 		err = -EFAULT;
+	if (!err)
+		err = set_heir(expert, heir);
 	if (err)
 		goto err_heir;
-	set_heir(expert, get_file(heir));
 	fd_install(arg.fd, heir);
 	return 0;
 

@@ -152,7 +152,8 @@ int expertmem_window_populate(struct expertmem_window *window, pgoff_t first,
 	struct mm_struct *mm;
 	int err;
 
-	if (likely(current->mm == window->mm))
+	/* Nobody has mapped yet what FORK has made. */
+	if (likely(current->mm == window->mm) || !window->mapper)
 		return make_pages(window, first, pages);
 	mm = owner_mm(window);
 	if (!mm)

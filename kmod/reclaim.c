@@ -109,6 +109,7 @@ static void check_end(struct expertmem *expert, struct expertmem_window *only,
 		return;
 	expert->state = EXPERTMEM_STATE_RECLAIMED;
 	expert->cause = cause;
+	expertmem_disinherit(expert);
 	expertmem_set_status(expert, EXPERTMEM_STATUS_RECLAIMED);
 	expertmem_uncharge_expert();
 	atomic64_inc(&expertmem_totals.reclaimed[cause]);

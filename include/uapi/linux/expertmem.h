@@ -343,13 +343,16 @@ struct expertmem_copy {
  *
  * The next child with an mm of its own (fork, clone without CLONE_VM) that the calling
  * thread makes gets the heir's windows, at the addresses of this expert's. The kernel maps
- * each in the child when it is touched there first; the child need not do anything. Until
- * then, they are reclaimed when the child exits or calls exec. What is written to the
- * windows between the call and fork() is missing in the child, so other threads must be
- * kept from it, and the stack must be elsewhere.
+ * each when the child touches it first; it need not do anything for that. Before that, other
+ * processes cannot reach the memory, and it is reclaimed when the child exits or calls exec.
+ * A window that cannot be mapped then (RLIMIT_AS) is lost, and the child gets SIGSEGV.
+ * Protection keys and memory policies are not inherited.
  *
- * After fork(), whether it succeeded or not, the parent calls FORK with FORK_END and closes
- * @fd. Other children get no heir: there, the addresses of the windows fault.
+ * What is written to the windows between the call and fork() is missing in the child, so
+ * other threads must be kept from it, from another FORK as well, and the stack must be
+ * elsewhere. After fork(), whether it succeeded or not, the parent calls FORK with FORK_END
+ * and closes @fd. When this expert is reclaimed, no child gets the heir any more. Other
+ * children get none: there, the addresses of the windows fault.
  *
  *	EPERM		another process has mapped the windows
  *	ENXIO		no window is mapped
