@@ -53,7 +53,7 @@ $(KO): $(if $(filter-out $(realpath $(KDIR)),$(file <$(dir $(KO))kdir)),FORCE)
 
 OBJS	:= $(patsubst libexpertmem/%.c,$(B)/obj/lib/%.o,$(wildcard libexpertmem/*.c))
 # only for programs that know nothing of experts
-PRELOADED := malloc process
+PRELOADED := malloc process descriptors
 LIB_OBJS := $(filter-out $(PRELOADED:%=$(B)/obj/lib/%.o),$(OBJS))
 SO	:= $(B)/lib/libexpertmem.so
 PRELOAD	:= $(B)/lib/libexpertmem-malloc.so
@@ -116,7 +116,7 @@ TEST_FLAGS := -isystem $(KSELFTEST_DIR) -Wno-unused-parameter -Wno-missing-proto
 TESTS	:= $(patsubst selftests/%.c,$(B)/selftests/%,$(filter-out selftests/netmon_layout.c,$(wildcard selftests/*.c)))
 TEST_EXPERTS := $(patsubst selftests/experts/%.c,$(B)/selftests/experts/%.so,$(wildcard selftests/experts/*.c))
 TEST_PROGRAMS := $(B)/selftests/programs/exceptions $(B)/selftests/programs/plugin.so \
-	$(B)/selftests/programs/atfork.so $(B)/selftests/programs/slab.i
+	$(B)/selftests/programs/atfork.so $(B)/selftests/programs/plug.so $(B)/selftests/programs/slab.i
 
 # for 32 bit callers of the module; static, for there is one set of libraries in the VM
 TESTS_32 := $(patsubst %,$(B)/selftests/32/%,layout device regions placement limits)

@@ -7,11 +7,13 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <linux/expertmem.h>
 
 #include "internal.h"
+#include "raw.h"
 
 #define DEVICE "/dev/expertmem"
 
@@ -108,6 +110,26 @@ static int configure(int fd, const struct expertmem_options *options)
 	       EXPERTMEM_E_PERM : EXPERTMEM_E_LIMIT;
 }
 
+/* Programs choose low numbers, and expect the lowest that is free. */
+#define HIGH_FD		1000
+
+/* Give a descriptor of ours a number that no program asks for; the same where there is none. */
+int em_fd_to_high(int fd)
+{
+	struct rlimit limit;
+	long lowest = HIGH_FD;
+	int high = -1;
+
+	if (!getrlimit(RLIMIT_NOFILE, &limit) && limit.rlim_cur < HIGH_FD + 24)
+		lowest = (long)limit.rlim_cur - 24;
+	for (; high < 0 && lowest > fd; lowest /= 2)
+		high = fcntl(fd, F_DUPFD_CLOEXEC, (int)lowest);
+	if (high < 0)
+		return fd;
+	em_raw(SYS_close, fd, 0, 0);
+	return high;
+}
+
 /*
  * A descriptor that is adopted must be open for reading and writing: the module lets others
  * look at the expert only.
@@ -145,6 +167,9 @@ static int device_open(struct em_expert *expert, const struct expertmem_options 
 		error = error_of(errno);
 		goto err_fd;
 	}
+	/* Whoever adopts one of its own choice knows it by its number. */
+	if (adopted < 0 || em_whole_program)
+		fd = em_fd_to_high(fd);
 	expert->fd = fd;
 	expert->status = status;
 	if (adopted >= 0 && em_status(expert) & EXPERTMEM_STATUS_RECLAIMED) {
@@ -155,7 +180,7 @@ static int device_open(struct em_expert *expert, const struct expertmem_options 
 
 err_fd:
 	if (adopted < 0)
-		close(fd);
+		em_raw(SYS_close, fd, 0, 0);
 	return error;
 }
 
@@ -166,7 +191,6 @@ static int device_attach(struct em_expert *expert)
 			 PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, expert->fd,
 			 window_offset[expert->mapped]) == MAP_FAILED)
 			return error_of(errno);
-	expert->settled = true;
 	return EXPERTMEM_OK;
 }
 
@@ -176,25 +200,11 @@ static void device_guard(struct em_expert *expert, void *page, bool guard)
 	(void)expert, (void)page, (void)guard;
 }
 
-/*
- * In a child, have the module map what has not been touched yet. No region is at the start of a
- * window, so this writes nothing.
- */
-static void settle(struct em_expert *expert)
-{
-	if (expert->settled)
-		return;
-	ioctl(expert->fd, EXPERTMEM_IOC_STAT, em_window_base(expert, EM_SMALL_WINDOW));
-	ioctl(expert->fd, EXPERTMEM_IOC_STAT, em_window_base(expert, EM_HUGE_WINDOW));
-	expert->settled = true;
-}
-
 /* The module copies what there is now, and maps it in the child where that touches it. */
 static int device_fork_prepare(struct em_expert *expert)
 {
 	struct expertmem_fork arg = { 0 };
 
-	settle(expert);
 	expert->heir = -1;
 	if (ioctl(expert->fd, EXPERTMEM_IOC_FORK, &arg))
 		return error_of(errno);
@@ -210,24 +220,44 @@ static void device_fork_parent(struct em_expert *expert, bool shares_files)
 		return;
 	ioctl(expert->fd, EXPERTMEM_IOC_FORK, &arg);
 	if (!shares_files)
-		close(expert->heir);
+		em_raw(SYS_close, expert->heir, 0, 0);
 }
 
-/* The descriptor keeps its number, unless it is still the parent's. */
+/*
+ * The descriptor keeps its number, unless it is still the parent's. The module maps a window at
+ * its first touch, which limits of the program might keep it from later: here it comes from a
+ * call that fails, because no region is at the start of a window.
+ */
 static int device_fork_child(struct em_expert *expert, bool shares_files)
 {
-	expert->settled = false;
 	if (shares_files) {
-		expert->fd = expert->heir;
+		expert->fd = em_fd_to_high(expert->heir);
 	} else {
-		if (dup3(expert->heir, expert->fd, O_CLOEXEC) < 0)
-			return error_of(errno);
-		close(expert->heir);
+		int err = (int)em_raw(SYS_dup3, expert->heir, expert->fd, O_CLOEXEC);
+
+		if (err < 0)
+			return error_of(-err);
+		em_raw(SYS_close, expert->heir, 0, 0);
 	}
+	ioctl(expert->fd, EXPERTMEM_IOC_STAT, em_window_base(expert, EM_SMALL_WINDOW));
+	ioctl(expert->fd, EXPERTMEM_IOC_STAT, em_window_base(expert, EM_HUGE_WINDOW));
 	if (mmap((void *)expert->status, EM_PAGE, PROT_READ, MAP_SHARED | MAP_FIXED, expert->fd,
 		 EXPERTMEM_STATUS_OFFSET) == MAP_FAILED)
 		return error_of(errno);
 	return EXPERTMEM_OK;
+}
+
+/* A program that closes by system calls of its own hears why it has no more memory, once. */
+static void check_descriptor(int err)
+{
+	static const char words[] =
+		"expertmem: the program has closed the descriptor of its heap, which cannot grow any more\n";
+	static bool said;
+
+	if ((err == EBADF || err == ENOTTY) && em_whole_program &&
+	    !__atomic_exchange_n(&said, true, __ATOMIC_RELAXED))
+		(void)!write(STDERR_FILENO, words, sizeof(words) - 1);
+	errno = err;
 }
 
 static void *device_alloc(struct em_expert *expert, enum em_window window, size_t size,
@@ -240,8 +270,10 @@ static void *device_alloc(struct em_expert *expert, enum em_window window, size_
 			 (window == EM_HUGE_WINDOW ? EXPERTMEM_ALLOC_HUGE : 0),
 	};
 
-	if (ioctl(expert->fd, EXPERTMEM_IOC_ALLOC, &arg))
+	if (ioctl(expert->fd, EXPERTMEM_IOC_ALLOC, &arg)) {
+		check_descriptor(errno);
 		return NULL;
+	}
 	return em_window_base(expert, window) + (arg.offset - window_offset[window]);
 }
 
@@ -317,7 +349,7 @@ static void device_stats(struct em_expert *expert, struct expertmem_stats *stats
 static void device_close(struct em_expert *expert)
 {
 	munmap((void *)expert->status, EM_PAGE);
-	close(expert->fd);
+	em_raw(SYS_close, expert->fd, 0, 0);
 }
 
 const struct em_backend em_device = {

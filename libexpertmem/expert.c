@@ -103,6 +103,20 @@ static const char *character_end(const char *c)
 	return c;
 }
 
+/* Put a question mark for what is no character, as half of one is none. */
+void em_plain_name(char *name)
+{
+	while (*name) {
+		const char *end = character_end(name);
+
+		if (end) {
+			name += end - name;
+			continue;
+		}
+		*name++ = '?';
+	}
+}
+
 /* As the kernel sees it. */
 static bool is_name(const char *name)
 {

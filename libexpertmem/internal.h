@@ -16,6 +16,12 @@
  *   device.c	regions from the kernel module
  *   anon.c	regions from private memory of the process
  *
+ * and, in libexpertmem-malloc.so alone, for programs that know nothing of experts
+ *
+ *   malloc.c	the malloc family
+ *   process.c	what makes a child
+ *   descriptors.c	what closes the heap's descriptor
+ *
  * How the heap works is at the top of heap.h.
  *
  * An expert's addresses are one aligned range: the small window, then the huge one.
@@ -240,7 +246,6 @@ struct em_expert {
 	int fd;				/* DEVICE */
 	int heir;			/* DEVICE: the child's, around a fork; -1: none */
 	unsigned int mapped;		/* DEVICE: windows, also before all are */
-	bool settled;			/* DEVICE: they are, also in a child that touches nothing */
 	const struct em_backend *backend;
 	struct em_control *control;
 	size_t window;			/* bytes of one */
@@ -354,6 +359,15 @@ int em_fork_wrapped(bool wrapped);
 
 /* expert.c */
 void em_tell(const struct expertmem_finding *finding);
+void em_plain_name(char *name);
+
+/* device.c */
+int em_fd_to_high(int fd);
+
+/* malloc.c */
+int em_program_fd(void);
+bool em_program_is_here(void);
+bool em_program_fd_moves(void);
 
 /* debug.c */
 bool em_debug_parse(unsigned int *flags);

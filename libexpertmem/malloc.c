@@ -8,7 +8,7 @@
  *
  *	EXPERTMEM_FD	 descriptor of the expert that "expertmem run" has opened for the
  *			 program; whoever adopts it takes it out of the environment
- *	EXPERTMEM_LIMIT	 most bytes of an expert opened here; may end in K, M, G or T; 0 or
+ *	EXPERTMEM_LIMIT	 most bytes of an expert opened here, as 65536, 64M or 1.5GiB; 0 or
  *			 "none": no limit; "default", or not set: the module's default_limit
  *	EXPERTMEM_NAME	 its name, instead of the program's
  *
@@ -19,6 +19,7 @@
  */
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -28,6 +29,7 @@
 #include <unistd.h>
 
 #include "internal.h"
+#include "raw.h"
 
 /* what malloc() promises for every size */
 #define ALIGNMENT 16UL
@@ -69,22 +71,63 @@ static size_t early_size(const void *p)
 	return size;
 }
 
-/* "65536", "64M". By hand, for the C library's locale may not be there yet. */
+/* Digits, and perhaps a point and more digits: @whole + @part / @scale. NULL: no number. */
+static const char *parse_number(const char *text, uint64_t *whole, uint64_t *part, uint64_t *scale)
+{
+	const char *start = text;
+	bool point = false;
+
+	*whole = 0;
+	*part = 0;
+	*scale = 1;
+	for (; (*text >= '0' && *text <= '9') || (*text == '.' && !point); text++) {
+		unsigned int digit = *text - '0';
+
+		if (*text == '.') {
+			point = true;
+		} else if (!point) {
+			if (__builtin_mul_overflow(*whole, 10, whole) ||
+			    __builtin_add_overflow(*whole, digit, whole))
+				return NULL;
+		} else if (*scale < 1000000000) {	/* more is less than a byte, or nothing */
+			*part = *part * 10 + digit;
+			*scale *= 10;
+		}
+	}
+	return text - start > point ? text : NULL;
+}
+
+static bool is_letter(char c, char capital)
+{
+	return c == capital || c == capital + ('a' - 'A');
+}
+
+/*
+ * "65536", "64M", "1.5 GiB": what "expertmem run --limit" takes as a size. By hand, for the C
+ * library's locale may not be there yet.
+ */
 static bool parse(const char *text, uint64_t *value)
 {
-	static const char units[] = "KMGT";
-	const char *unit;
+	static const char units[] = "KMGTPE";
+	uint64_t whole, part, scale;
+	unsigned int shift = 0;
 
-	*value = 0;
-	for (; *text >= '0' && *text <= '9'; text++)
-		if (__builtin_mul_overflow(*value, 10, value) ||
-		    __builtin_add_overflow(*value, *text - '0', value))
-			return false;
-	if (!*text)
-		return true;
-	unit = strchr(units, *text);
-	return unit && !text[1] &&
-	       !__builtin_mul_overflow(*value, 1UL << (unit - units + 1) * 10, value);
+	text = parse_number(text, &whole, &part, &scale);
+	if (!text)
+		return false;
+	while (*text == ' ')
+		text++;
+	for (int i = 0; units[i]; i++)
+		if (is_letter(*text, units[i]))
+			shift = 10 * (i + 1);
+	if (shift && is_letter(text[1], 'I') && is_letter(text[2], 'B'))
+		text += 3;
+	else if (shift || is_letter(*text, 'B'))
+		text++;
+	if (*text || (shift && whole >> (64 - shift)))
+		return false;
+	*value = (whole << shift) + (uint64_t)(((unsigned __int128)part << shift) / scale);
+	return true;
 }
 
 /* What the dynamic loader ends with where a program cannot be started. */
@@ -139,9 +182,7 @@ static void get_name(char name[static 32])
 		strncpy(name, given, 31);
 	else
 		prctl(PR_GET_NAME, name);
-	for (; *name; name++)
-		if ((unsigned char)*name < ' ' || *name == 0x7f)
-			*name = '?';
+	em_plain_name(name);
 }
 
 /* Is it this process's to use? Not where another one has made it its own. */
@@ -192,7 +233,7 @@ static HEXPERTKEY open_any(void)
 /* Open the expert, or wait until another thread has. NULL to the one that is opening it. */
 static __attribute__((noinline, cold)) HEXPERTKEY open_program(void)
 {
-	pid_t self = gettid(), other;
+	pid_t self = em_raw(SYS_gettid, 0, 0, 0), other;
 	HEXPERTKEY key;
 
 	do {
@@ -210,9 +251,55 @@ static __attribute__((noinline, cold)) HEXPERTKEY open_program(void)
 	return key;
 }
 
+/*
+ * What the program closes or duplicates is to find it open, also where nothing was allocated.
+ * This runs before the C library has set the environment up.
+ */
+__attribute__((constructor)) static void open_early(int argc, char **argv, char **envp)
+{
+	(void)argc, (void)argv;
+	if (!environ)
+		environ = envp;
+	free(malloc(1));
+}
+
 static inline HEXPERTKEY get_program(void)
 {
 	return __atomic_load_n(&program, __ATOMIC_RELAXED);
+}
+
+/* The descriptor of the program's expert; -1: it has none. */
+int em_program_fd(void)
+{
+	HEXPERTKEY key = get_program();
+	const struct em_expert *expert = em_slot_of(key);
+
+	if (!key || expert->backend->id != EXPERTMEM_BACKEND_DEVICE)
+		return -1;
+	return __atomic_load_n(&expert->fd, __ATOMIC_RELAXED);
+}
+
+/* Is it this process's, and not that of a parent with the same memory? */
+bool em_program_is_here(void)
+{
+	return em_slot_of(get_program())->control->owner == em_raw(SYS_getpid, 0, 0, 0);
+}
+
+/* Give it another number: its own will be somebody else's. False: there is none. */
+bool em_program_fd_moves(void)
+{
+	struct em_expert *expert = em_lock(get_program());
+	int fd = -1;
+
+	if (!expert)
+		return false;
+	fd = fcntl(expert->fd, F_DUPFD_CLOEXEC, expert->fd + 1);
+	if (fd < 0)
+		fd = fcntl(expert->fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	if (fd >= 0)
+		__atomic_store_n(&expert->fd, fd, __ATOMIC_RELAXED);
+	em_unlock(expert);
+	return fd >= 0;
 }
 
 /* @alignment: a power of two */
@@ -442,3 +529,22 @@ FREE(_ZdlPvRKSt9nothrow_t);
 FREE(_ZdaPvRKSt9nothrow_t);
 FREE(_ZdlPvSt11align_val_tRKSt9nothrow_t);
 FREE(_ZdaPvSt11align_val_tRKSt9nothrow_t);
+
+/* ----------------------------------------------------------------------- plug-ins */
+
+static void *(*real_dlopen)(const char *file, int mode);
+
+__attribute__((constructor)) static void find_dlopen(void)
+{
+	*(void **)&real_dlopen = dlsym(RTLD_NEXT, "dlopen");
+}
+
+/*
+ * With RTLD_DEEPBIND a plug-in would have the C library's malloc(), and a block that it hands to
+ * the program, or gets from it, would be freed by the wrong one. The last call is a jump, for
+ * dlopen() looks at where it is called from.
+ */
+void *dlopen(const char *file, int mode)
+{
+	return real_dlopen(file, mode & ~RTLD_DEEPBIND);
+}

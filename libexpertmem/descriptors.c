@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * The descriptor of a preloaded program's heap. The program has not opened it, so it is not
+ * there for the program: calls that close descriptors leave it alone and answer EBADF, and it
+ * makes way where dup2() asks for its number.
+ *
+ * A child of vfork() has descriptors of its own, and shares the heap: it may do what it likes
+ * with its copy.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/close_range.h>
+#include <unistd.h>
+
+#include "internal.h"
+#include "raw.h"
+
+static int (*real_close)(int fd);
+
+/* A point where a thread can be cancelled: all others are not. */
+__attribute__((constructor)) static void find_real(void)
+{
+	*(void **)&real_close = dlsym(RTLD_NEXT, "close");
+}
+
+static int answer_of(long answer)
+{
+	if (answer >= 0)
+		return (int)answer;
+	errno = (int)-answer;
+	return -1;
+}
+
+static bool is_ours(int fd)
+{
+	return fd >= 0 && fd == em_program_fd() && em_program_is_here();
+}
+
+int close(int fd)
+{
+	if (is_ours(fd))
+		return answer_of(-EBADF);
+	return real_close ? real_close(fd) : answer_of(em_raw(SYS_close, fd, 0, 0));
+}
+
+int close_range(unsigned int first, unsigned int last, int flags)
+{
+	int ours = em_program_fd();
+	unsigned int fd = ours;
+	long answer = 0;
+
+	/* closed by exec() it is already */
+	if (ours < 0 || fd < first || fd > last || flags & CLOSE_RANGE_CLOEXEC ||
+	    !em_program_is_here())
+		return answer_of(em_raw(SYS_close_range, first, last, flags));
+	if (first < fd)
+		answer = em_raw(SYS_close_range, first, fd - 1, flags);
+	if (!answer && fd < last)
+		answer = em_raw(SYS_close_range, fd + 1, last, flags);
+	return answer_of(answer);
+}
+
+void closefrom(int first)
+{
+	close_range(first < 0 ? 0 : first, UINT_MAX, 0);
+}
+
+int dup3(int from, int to, int flags)
+{
+	if (is_ours(from))
+		return answer_of(-EBADF);
+	if (is_ours(to) && !em_program_fd_moves())
+		return answer_of(-EMFILE);
+	return answer_of(em_raw(SYS_dup3, from, to, flags));
+}
+
+int dup2(int from, int to)
+{
+	if (from != to)
+		return dup3(from, to, 0);
+	if (is_ours(from))
+		return answer_of(-EBADF);
+	return fcntl(from, F_GETFD) < 0 ? -1 : to;
+}
