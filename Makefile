@@ -60,8 +60,8 @@ PRELOAD	:= $(B)/lib/libexpertmem-malloc.so
 
 lib: $(SO) $(B)/lib/libexpertmem.a $(PRELOAD) ## build libexpertmem, and the malloc to preload
 
-# a compiler that knows malloc() would make it call itself; what new calls may throw
-$(B)/obj/lib/malloc.o: ALL_CFLAGS += -fno-builtin -fexceptions
+# a compiler that knows malloc() would make it call itself
+$(B)/obj/lib/malloc.o: ALL_CFLAGS += -fno-builtin
 
 # a call is fetched in whole lines; two stores made one are later than each would be
 $(B)/obj/lib/%.o: libexpertmem/%.c
@@ -115,8 +115,9 @@ KSELFTEST_DIR ?= $(B)/kselftest
 TEST_FLAGS := -isystem $(KSELFTEST_DIR) -Wno-unused-parameter -Wno-missing-prototypes -pthread
 TESTS	:= $(patsubst selftests/%.c,$(B)/selftests/%,$(filter-out selftests/netmon_layout.c,$(wildcard selftests/*.c)))
 TEST_EXPERTS := $(patsubst selftests/experts/%.c,$(B)/selftests/experts/%.so,$(wildcard selftests/experts/*.c))
-TEST_PROGRAMS := $(B)/selftests/programs/exceptions $(B)/selftests/programs/plugin.so \
-	$(B)/selftests/programs/atfork.so $(B)/selftests/programs/plug.so $(B)/selftests/programs/slab.i
+TEST_PROGRAMS := $(B)/selftests/programs/exceptions $(B)/selftests/programs/operators $(B)/selftests/programs/plugin.so \
+	$(B)/selftests/programs/atfork.so $(B)/selftests/programs/interposed.so \
+	$(B)/selftests/programs/plug.so $(B)/selftests/programs/slab.i
 
 # for 32 bit callers of the module; static, for there is one set of libraries in the VM
 TESTS_32 := $(patsubst %,$(B)/selftests/32/%,layout device regions placement limits)

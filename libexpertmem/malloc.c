@@ -20,8 +20,10 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <malloc.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -459,76 +461,78 @@ void *pvalloc(size_t size)
 	return allocate(EM_PAGE, pages < size ? size : pages, false);
 }
 
-/*
- * C++. How new fails is for the program's own operator to say, the one that would be
- * called without this library: it asks malloc() again, then the program's handler, and
- * throws what is caught in the end.
- */
-static __attribute__((noinline, cold)) void *
-new_failed(const char *operator, size_t size, size_t alignment)
-{
-	void *library, *(*own)(size_t size, size_t alignment);
-
-	own = (void *(*)(size_t, size_t))dlsym(RTLD_NEXT, operator);
-	if (!own) {	/* only a plug-in is in C++ */
-		library = dlopen("libstdc++.so.6", RTLD_LAZY | RTLD_NOLOAD);
-		if (library)
-			own = (void *(*)(size_t, size_t))dlsym(library, operator);
-	}
-	if (!own)
-		abort();
-	return own(size, alignment);
-}
-
-#define NEW(operator)								\
-	void *operator(size_t size);						\
-	void *operator(size_t size)						\
-	{									\
-		void *block = allocate(ALIGNMENT, size, false);		\
-										\
-		return __builtin_expect(block != NULL, true) ? block :		\
-			new_failed(#operator, size, 0);				\
-	}
-
-/* @alignment: the compiler sees to it that it is a power of two */
-#define NEW_ALIGNED(operator)							\
-	void *operator(size_t size, size_t alignment);				\
-	void *operator(size_t size, size_t alignment)				\
-	{									\
-		void *block = allocate(alignment, size, false);		\
-										\
-		return __builtin_expect(block != NULL, true) ? block :		\
-			new_failed(#operator, size, alignment);			\
-	}
-
-/* new and new[], as they are and with std::nothrow, whose address is not of interest */
-NEW(_Znwm)
-NEW(_Znam)
-NEW(_ZnwmRKSt9nothrow_t)
-NEW(_ZnamRKSt9nothrow_t)
-NEW_ALIGNED(_ZnwmSt11align_val_t)
-NEW_ALIGNED(_ZnamSt11align_val_t)
-NEW_ALIGNED(_ZnwmSt11align_val_tRKSt9nothrow_t)
-NEW_ALIGNED(_ZnamSt11align_val_tRKSt9nothrow_t)
-
-/* All else that frees is also told a size, an alignment or std::nothrow: no need of them. */
+/* What frees and is also told a size or an alignment has no need of them. C++ calls the above. */
 /* NOLINTNEXTLINE(bugprone-macro-parentheses): a declarator */
 #define FREE(name) __typeof__(free) name __attribute__((alias("free"), copy(free)))
 
 FREE(free_sized);
 FREE(free_aligned_sized);
-FREE(_ZdlPv);
-FREE(_ZdaPv);
-FREE(_ZdlPvm);
-FREE(_ZdaPvm);
-FREE(_ZdlPvSt11align_val_t);
-FREE(_ZdaPvSt11align_val_t);
-FREE(_ZdlPvmSt11align_val_t);
-FREE(_ZdaPvmSt11align_val_t);
-FREE(_ZdlPvRKSt9nothrow_t);
-FREE(_ZdaPvRKSt9nothrow_t);
-FREE(_ZdlPvSt11align_val_tRKSt9nothrow_t);
-FREE(_ZdaPvSt11align_val_tRKSt9nothrow_t);
+
+/* --------------------------------------------------------------- what the heap has */
+
+struct mallinfo2 mallinfo2(void)
+{
+	struct expertmem_stats stats = { 0 };
+
+	expertmem_stats(get_program(), &stats);
+	return (struct mallinfo2){
+		.arena		= stats.committed,
+		.uordblks	= stats.live_bytes,
+		.fordblks	= stats.committed > stats.live_bytes ?
+				  stats.committed - stats.live_bytes : 0,
+	};
+}
+
+static int at_most_int(size_t value)
+{
+	return value < INT_MAX ? (int)value : INT_MAX;
+}
+
+struct mallinfo mallinfo(void)
+{
+	struct mallinfo2 info = mallinfo2();
+
+	return (struct mallinfo){
+		.arena		= at_most_int(info.arena),
+		.uordblks	= at_most_int(info.uordblks),
+		.fordblks	= at_most_int(info.fordblks),
+	};
+}
+
+void malloc_stats(void)
+{
+	struct expertmem_stats stats = { 0 };
+
+	expertmem_stats(get_program(), &stats);
+	fprintf(stderr, "expert %llu: %llu bytes in %llu blocks, %llu bytes with the heap's own data\n",
+		(unsigned long long)stats.id, (unsigned long long)stats.live_bytes,
+		(unsigned long long)stats.live_blocks, (unsigned long long)stats.committed);
+}
+
+/* In the form that the C library has, with one heap. */
+int malloc_info(int options, FILE *out)
+{
+	struct expertmem_stats stats = { 0 };
+
+	if (options)
+		return EINVAL;
+	expertmem_stats(get_program(), &stats);
+	fprintf(out, "<malloc version=\"1\">\n<heap nr=\"0\">\n"
+		"<total type=\"rest\" count=\"%llu\" size=\"%llu\"/>\n"
+		"<system type=\"current\" size=\"%llu\"/>\n<system type=\"max\" size=\"%llu\"/>\n"
+		"</heap>\n</malloc>\n",
+		(unsigned long long)stats.live_blocks, (unsigned long long)stats.live_bytes,
+		(unsigned long long)stats.committed, (unsigned long long)stats.peak_committed);
+	return ferror(out) ? -1 : 0;
+}
+
+/* Nothing of this heap can be set so: a program that tries goes on. */
+int mallopt(int parameter, int value)
+{
+	(void)value;
+	return (parameter >= M_ARENA_MAX && parameter <= M_TRIM_THRESHOLD) ||
+	       parameter == M_MXFAST;
+}
 
 /* ----------------------------------------------------------------------- plug-ins */
 

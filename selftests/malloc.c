@@ -467,4 +467,47 @@ TEST_F(experts, usable_is_what_was_asked_for)
 		EXPECT_EQ(1 + i * i * i, usable(self->blocks[i]));
 }
 
+/* ---------------------------------------------------------------- what the heap has */
+
+TEST(mallinfo_tells_of_blocks_that_are_there)
+{
+	struct mallinfo2 before = mallinfo2(), now;
+	void *block[100];
+	size_t i;
+
+	for (i = 0; i < COUNT_OF(block); i++)
+		block[i] = malloc(10000);
+	now = mallinfo2();
+	EXPECT_LE(before.uordblks + COUNT_OF(block) * 10000, now.uordblks + now.hblkhd);
+	EXPECT_LE(now.uordblks, now.arena);
+	EXPECT_LE(now.uordblks + now.fordblks, now.arena);
+	for (i = 0; i < COUNT_OF(block); i++)
+		free(block[i]);
+	EXPECT_GE(now.uordblks, mallinfo2().uordblks + COUNT_OF(block) * 10000);
+}
+
+TEST(malloc_info_is_a_document_and_takes_no_options)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	ASSERT_NE(NULL, out);
+	EXPECT_EQ(0, malloc_info(0, out));
+	EXPECT_EQ(EINVAL, malloc_info(1, out));
+	ASSERT_EQ(0, fclose(out));
+	EXPECT_EQ(text, strstr(text, "<malloc version="));
+	EXPECT_NE(NULL, strstr(text, "<system type=\"current\" size="));
+	EXPECT_NE(NULL, strstr(text, "</malloc>"));
+	free(text);
+}
+
+TEST(mallopt_takes_what_the_c_library_takes)
+{
+	EXPECT_EQ(1, mallopt(M_MMAP_THRESHOLD, 1 << 20));
+	EXPECT_EQ(1, mallopt(M_TRIM_THRESHOLD, 1 << 20));
+	EXPECT_EQ(1, mallopt(M_ARENA_MAX, 8));
+	malloc_stats();
+}
+
 TEST_HARNESS_MAIN

@@ -114,6 +114,9 @@ static int __attribute__((format(printf, 1, 2))) wrong(const char *format, ...)
 	return failure(EXIT_USAGE);
 }
 
+/* Whoever forgets it means a program. */
+#define HINT	";\nto run a program, put -- before it: expertmem run -- PROGRAM"
+
 static bool is_library(const char *file)
 {
 	size_t length = strlen(file);
@@ -296,8 +299,8 @@ static int parse(struct job *job, bool *json, int argc, char **argv)
 			return wrong("%s needs a value", argv[optind - 1]);
 		default:
 			if (optopt > ' ')
-				return wrong("there is no option -%c", optopt);
-			return wrong("there is no option %s, or it takes no value",
+				return wrong("there is no option -%c" HINT, optopt);
+			return wrong("there is no option %s, or it takes no value" HINT,
 				     argv[optind - 1]);
 		}
 	}
@@ -309,7 +312,8 @@ static int choose_expert(struct job *job, int count, char **operands, char path[
 	int error;
 
 	if (count != 2)
-		return wrong("it takes an expert and a capture file, not %d arguments", count);
+		return wrong("it takes an expert and a capture file, not %d argument%s" HINT, count,
+			     count == 1 ? "" : "s");
 	error = find_library(operands[0], path);
 	if (!error)
 		error = check_capture(operands[1], job->startup.szCaptureFile);
