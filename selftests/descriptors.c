@@ -19,25 +19,6 @@ extern char **environ;
 
 static char self_path[4096];
 
-/* The expert that is the heap of this process; -1 with the C library's malloc. */
-static int expert_of_program(void)
-{
-	char path[64], target[64];
-	ssize_t length;
-	int fd;
-
-	for (fd = 0; fd < 4096; fd++) {
-		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-		length = readlink(path, target, sizeof(target) - 1);
-		if (length < 0)
-			continue;
-		target[length] = '\0';
-		if (!strcmp(target, DEVICE))
-			return fd;
-	}
-	return -1;
-}
-
 FIXTURE(program) {
 	struct heap heap;
 	int fd;

@@ -113,25 +113,6 @@ TEST_F(process, each_generation_has_the_heap_of_the_one_before)
 	EXPECT_EQ(10, child_status(child));
 }
 
-/* The expert that is the heap of this process; -1 with the C library's malloc. */
-static int expert_of_program(void)
-{
-	char path[64], target[64];
-	ssize_t length;
-	int fd;
-
-	for (fd = 0; fd < 1024; fd++) {
-		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-		length = readlink(path, target, sizeof(target) - 1);
-		if (length < 0)
-			continue;
-		target[length] = '\0';
-		if (!strcmp(target, DEVICE))
-			return fd;
-	}
-	return -1;
-}
-
 #define NOBODY	65534
 
 /* In a child of root's: give all rights up, and fork. The child's limit is none, as its parent's. */
