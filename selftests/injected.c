@@ -10,7 +10,6 @@
  * failure has a process of its own, where the library has not been used before.
  */
 #include <dlfcn.h>
-#include <linux/membarrier.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <sys/syscall.h>
@@ -26,10 +25,9 @@ static struct {
 	unsigned int skip;
 	unsigned int failed;
 	const char *what;	/* failed first */
-	bool owed;		/* a barrier that failed has not been made since */
 } injection;
 
-static bool fails(const char *what, bool once, int err)
+static bool fails(const char *what, int err)
 {
 	if (!injection.armed)
 		return false;
@@ -37,7 +35,7 @@ static bool fails(const char *what, bool once, int err)
 		injection.skip--;
 		return false;
 	}
-	if (injection.failed && (once || !injection.all))
+	if (injection.failed && !injection.all)
 		return false;
 	if (!injection.failed++)
 		injection.what = what;
@@ -57,13 +55,13 @@ static bool fails(const char *what, bool once, int err)
 
 void *mmap(void *addr, size_t length, int prot, int flags, int fd, off_t offset)
 {
-	return fails("mmap", false, ENOMEM) ? MAP_FAILED :
+	return fails("mmap", ENOMEM) ? MAP_FAILED :
 	       HIDDEN(mmap)(addr, length, prot, flags, fd, offset);
 }
 
 int munmap(void *addr, size_t length)
 {
-	return fails("munmap", false, ENOMEM) ? -1 : HIDDEN(munmap)(addr, length);
+	return fails("munmap", ENOMEM) ? -1 : HIDDEN(munmap)(addr, length);
 }
 
 void *mremap(void *addr, size_t old, size_t new, int flags, ...)
@@ -74,13 +72,13 @@ void *mremap(void *addr, size_t old, size_t new, int flags, ...)
 	va_start(args, flags);
 	to = va_arg(args, void *);
 	va_end(args);
-	return fails("mremap", false, ENOMEM) ? MAP_FAILED :
+	return fails("mremap", ENOMEM) ? MAP_FAILED :
 	       HIDDEN(mremap)(addr, old, new, flags, to);
 }
 
 int mprotect(void *addr, size_t length, int prot)
 {
-	return fails("mprotect", false, ENOMEM) ? -1 : HIDDEN(mprotect)(addr, length, prot);
+	return fails("mprotect", ENOMEM) ? -1 : HIDDEN(mprotect)(addr, length, prot);
 }
 
 /* EINVAL is for memory that somebody has locked. */
@@ -88,17 +86,12 @@ int madvise(void *addr, size_t length, int advice)
 {
 	int err = advice == MADV_DONTNEED || advice == MADV_REMOVE ? EINVAL : ENOMEM;
 
-	return fails("madvise", false, err) ? -1 : HIDDEN(madvise)(addr, length, advice);
+	return fails("madvise", err) ? -1 : HIDDEN(madvise)(addr, length, advice);
 }
 
 int open(const char *path, int flags, ...)
 {
-	return fails("open", false, EMFILE) ? -1 : HIDDEN(open)(path, flags);
-}
-
-int pipe2(int fds[2], int flags)
-{
-	return fails("pipe2", false, EMFILE) ? -1 : HIDDEN(pipe2)(fds, flags);
+	return fails("open", EMFILE) ? -1 : HIDDEN(open)(path, flags);
 }
 
 /* The module refuses the others only where the library has made a mistake. */
@@ -110,9 +103,9 @@ int ioctl(int fd, unsigned long request, ...)
 	va_start(args, request);
 	arg = va_arg(args, void *);
 	va_end(args);
-	if ((request == EXPERTMEM_IOC_ALLOC || request == EXPERTMEM_IOC_COPY ||
+	if ((request == EXPERTMEM_IOC_ALLOC || request == EXPERTMEM_IOC_FORK ||
 	     (request == EXPERTMEM_IOC_REALLOC && !injection.shrinks)) &&
-	    fails("ioctl", false, ENOMEM))
+	    fails("ioctl", ENOMEM))
 		return -1;
 	return HIDDEN(ioctl)(fd, request, arg);
 }
@@ -120,29 +113,8 @@ int ioctl(int fd, unsigned long request, ...)
 int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *),
 		   void *arg)
 {
-	return fails("pthread_create", false, EAGAIN) ? EAGAIN :
+	return fails("pthread_create", EAGAIN) ? EAGAIN :
 	       HIDDEN(pthread_create)(thread, attr, start, arg);
-}
-
-/* A barrier wants memory too. The library waits until it is there: not for ever. */
-long syscall(long number, ...)
-{
-	long args[6];
-	va_list list;
-	size_t i;
-
-	va_start(list, number);
-	for (i = 0; i < COUNT_OF(args); i++)
-		args[i] = va_arg(list, long);
-	va_end(list);
-	if (number == SYS_membarrier) {
-		if (fails("membarrier", true, ENOMEM)) {
-			injection.owed = args[0] == MEMBARRIER_CMD_PRIVATE_EXPEDITED;
-			return -1;
-		}
-		injection.owed = false;
-	}
-	return HIDDEN(syscall)(number, args[0], args[1], args[2], args[3], args[4], args[5]);
 }
 
 /* ------------------------------------------------------------------------- entries */
@@ -299,6 +271,8 @@ static bool close_expert(void)
 	       expertmem_close(scene.key) == EXPERTMEM_E_KEY;
 }
 
+static bool is_child;
+
 /*
  * The pages are back, whether or not the addresses are, unless every way to give them
  * back fails. What follows is another expert's.
@@ -308,7 +282,7 @@ static bool is_given_back(void)
 	unsigned char resident;
 	size_t i;
 
-	for (i = 0; i < CROWD && !injection.all; i++) {
+	for (i = 0; i < CROWD && !injection.all && !is_child; i++) {
 		resident = 0;
 		if (!mincore((void *)((uintptr_t)scene.crowd.blocks[i].at & -PAGE), 1, &resident) &&
 		    resident & 1)
@@ -325,6 +299,8 @@ static bool fork_off(void)
 
 	injection.armed = false;
 	if (!pid) {
+		/* addresses that could not be unmapped show the parent's pages, and fault */
+		is_child = scene.backend == EXPERTMEM_BACKEND_DEVICE;
 		verdict->failed = injection.failed;
 		_exit(!(expertmem_close(scene.key) == EXPERTMEM_E_KEY && is_given_back()));
 	}
@@ -438,7 +414,6 @@ static void inject(const struct entry *entry, unsigned int nth, bool all)
 	if (verdict->wrong[0])
 		return;
 	RIGHT(injection.failed || !scene.result);
-	RIGHT(!injection.owed);
 
 	if (scene.result) {
 		after = stats_of(scene.key);
