@@ -348,7 +348,8 @@ static unsigned long truncate_part(struct expertmem_window *window, pgoff_t firs
 	struct folio *held;
 	LIST_HEAD(pins);
 
-	unmap_mapping_pages(mapping, first, last - first + 1, false);
+	/* A shared mapping has no copies on write, but marks of bad memory go with them. */
+	unmap_mapping_pages(mapping, first, last - first + 1, true);
 	held = expertmem_next_held(mapping, &index, last);
 	if (held) {
 		folio_put(held);
@@ -408,7 +409,7 @@ static bool is_range_held(struct address_space *mapping, pgoff_t first, pgoff_t 
 	pgoff_t index;
 
 	while (looks-- && tries) {
-		unmap_mapping_pages(mapping, first, last - first + 1, false);
+		unmap_mapping_pages(mapping, first, last - first + 1, true);
 		/* unmapping has filled batches, which hold pages */
 		expertmem_drain_lru();
 		index = first;

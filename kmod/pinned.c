@@ -100,7 +100,7 @@ static void drain_lru_of_all(void)
 			atomic_dec(&nr_draining);	/* still queued */
 	}
 	cpus_read_unlock();
-	wait_event_killable_timeout(drained, !atomic_read(&nr_draining), DRAIN_INTERVAL);
+	wait_event_killable_timeout(drained, !atomic_read(&nr_draining), HZ);
 }
 
 /**
