@@ -134,7 +134,9 @@ struct expertmem_window {
 /* Can the window have regions? */
 static inline bool expertmem_window_lives(const struct expertmem_window *window)
 {
-	return window->state > WINDOW_UNMAPPED && window->state < WINDOW_GONE;
+	enum expertmem_window_state state = READ_ONCE(window->state);
+
+	return state > WINDOW_UNMAPPED && state < WINDOW_GONE;
 }
 
 /**

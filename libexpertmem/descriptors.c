@@ -8,7 +8,6 @@
  * with its copy.
  */
 #include <dlfcn.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/close_range.h>
@@ -25,14 +24,6 @@ __attribute__((constructor)) static void find_real(void)
 	*(void **)&real_close = dlsym(RTLD_NEXT, "close");
 }
 
-static int answer_of(long answer)
-{
-	if (answer >= 0)
-		return (int)answer;
-	errno = (int)-answer;
-	return -1;
-}
-
 static bool is_ours(int fd)
 {
 	return fd >= 0 && fd == em_program_fd() && em_program_is_here();
@@ -41,8 +32,8 @@ static bool is_ours(int fd)
 int close(int fd)
 {
 	if (is_ours(fd))
-		return answer_of(-EBADF);
-	return real_close ? real_close(fd) : answer_of(em_raw(SYS_close, fd, 0, 0));
+		return (int)em_answer(-EBADF);
+	return real_close ? real_close(fd) : (int)em_answer(em_raw(SYS_close, fd, 0, 0));
 }
 
 int close_range(unsigned int first, unsigned int last, int flags)
@@ -54,12 +45,12 @@ int close_range(unsigned int first, unsigned int last, int flags)
 	/* closed by exec() it is already */
 	if (ours < 0 || fd < first || fd > last || flags & CLOSE_RANGE_CLOEXEC ||
 	    !em_program_is_here())
-		return answer_of(em_raw(SYS_close_range, first, last, flags));
+		return (int)em_answer(em_raw(SYS_close_range, first, last, flags));
 	if (first < fd)
 		answer = em_raw(SYS_close_range, first, fd - 1, flags);
 	if (!answer && fd < last)
 		answer = em_raw(SYS_close_range, fd + 1, last, flags);
-	return answer_of(answer);
+	return (int)em_answer(answer);
 }
 
 void closefrom(int first)
@@ -70,10 +61,10 @@ void closefrom(int first)
 int dup3(int from, int to, int flags)
 {
 	if (is_ours(from))
-		return answer_of(-EBADF);
+		return (int)em_answer(-EBADF);
 	if (is_ours(to) && !em_program_fd_moves())
-		return answer_of(-EMFILE);
-	return answer_of(em_raw(SYS_dup3, from, to, flags));
+		return (int)em_answer(-EMFILE);
+	return (int)em_answer(em_raw(SYS_dup3, from, to, flags));
 }
 
 int dup2(int from, int to)
@@ -81,6 +72,6 @@ int dup2(int from, int to)
 	if (from != to)
 		return dup3(from, to, 0);
 	if (is_ours(from))
-		return answer_of(-EBADF);
+		return (int)em_answer(-EBADF);
 	return fcntl(from, F_GETFD) < 0 ? -1 : to;
 }

@@ -114,7 +114,7 @@ static int configure(int fd, const struct expertmem_options *options)
 #define HIGH_FD		1000
 
 /* Give a descriptor of ours a number that no program asks for; the same where there is none. */
-int em_fd_to_high(int fd)
+static int to_high(int fd)
 {
 	struct rlimit limit;
 	long lowest = HIGH_FD;
@@ -167,9 +167,9 @@ static int device_open(struct em_expert *expert, const struct expertmem_options 
 		error = error_of(errno);
 		goto err_fd;
 	}
-	/* Whoever adopts one of its own choice knows it by its number. */
+	/* A host that passes a descriptor knows it by the number that it has chosen. */
 	if (adopted < 0 || em_whole_program)
-		fd = em_fd_to_high(fd);
+		fd = to_high(fd);
 	expert->fd = fd;
 	expert->status = status;
 	if (adopted >= 0 && em_status(expert) & EXPERTMEM_STATUS_RECLAIMED) {
@@ -231,7 +231,7 @@ static void device_fork_parent(struct em_expert *expert, bool shares_files)
 static int device_fork_child(struct em_expert *expert, bool shares_files)
 {
 	if (shares_files) {
-		expert->fd = em_fd_to_high(expert->heir);
+		expert->fd = to_high(expert->heir);
 	} else {
 		int err = (int)em_raw(SYS_dup3, expert->heir, expert->fd, O_CLOEXEC);
 
@@ -250,13 +250,12 @@ static int device_fork_child(struct em_expert *expert, bool shares_files)
 /* A program that closes by system calls of its own hears why it has no more memory, once. */
 static void check_descriptor(int err)
 {
-	static const char words[] =
-		"expertmem: the program has closed the descriptor of its heap, which cannot grow any more\n";
 	static bool said;
 
 	if ((err == EBADF || err == ENOTTY) && em_whole_program &&
 	    !__atomic_exchange_n(&said, true, __ATOMIC_RELAXED))
-		(void)!write(STDERR_FILENO, words, sizeof(words) - 1);
+		em_say("expertmem: ", "the program has closed the descriptor of its heap,",
+		       " which cannot grow any more");
 	errno = err;
 }
 

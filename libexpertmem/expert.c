@@ -5,10 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 #include <linux/expertmem.h>
 
 #include "internal.h"
+#include "text.h"
 
 #define NAME_SIZE sizeof(((struct expertmem_config *)0)->name)
 
@@ -77,54 +80,17 @@ static bool choose_backend(enum expertmem_backend *backend)
 	return *backend >= EXPERTMEM_BACKEND_AUTO && *backend <= EXPERTMEM_BACKEND_ANON;
 }
 
-/* Where the character at @c ends; NULL: it is none of UTF-8, or a control character. */
-static const char *character_end(const char *c)
-{
-	static const uint32_t least[] = { 0, 0x80, 0x800, 0x10000 };
-	unsigned char first = *c++;
-	uint32_t value = first;
-	int more = 0;
-
-	if (first >= 0x80) {
-		more = first < 0xc0 || first >= 0xf8 ? -1 : first < 0xe0 ? 1 : first < 0xf0 ? 2 : 3;
-		if (more < 0)
-			return NULL;
-		value &= 0x3f >> more;
-	}
-	for (int i = 0; i < more; i++, c++) {
-		if ((*c & 0xc0) != 0x80)
-			return NULL;
-		value = value << 6 | (*c & 0x3f);
-	}
-	/* longer than need be; a surrogate; beyond Unicode; C0; DEL and C1 */
-	if (value < least[more] || value >> 11 == 0xd800 >> 11 || value > 0x10ffff ||
-	    value < ' ' || (value >= 0x7f && value < 0xa0))
-		return NULL;
-	return c;
-}
-
-/* Put a question mark for what is no character, as half of one is none. */
-void em_plain_name(char *name)
-{
-	while (*name) {
-		const char *end = character_end(name);
-
-		if (end) {
-			name += end - name;
-			continue;
-		}
-		*name++ = '?';
-	}
-}
-
 /* As the kernel sees it. */
 static bool is_name(const char *name)
 {
-	const char *c = name;
+	const unsigned char *c = (const unsigned char *)name;
+	int length = 1;
 
-	while (c && *c)
-		c = character_end(c);
-	return c && (size_t)(c - name) < NAME_SIZE;
+	while (length && *c) {
+		length = em_plain_length(c);
+		c += length;
+	}
+	return !*c && (size_t)(c - (const unsigned char *)name) < NAME_SIZE;
 }
 
 static bool options_are_valid(const struct expertmem_options *options)
@@ -357,6 +323,17 @@ int expertmem_listen(HEXPERTKEY key, expertmem_listener listener, void *arg)
 			 __ATOMIC_RELAXED);
 	em_unlock(expert);
 	return EXPERTMEM_OK;
+}
+
+/* A line on standard error. Not by stdio, which allocates: a lock of the heap may be held. */
+void em_say(const char *who, const char *what, const char *which)
+{
+	const char *words[] = { who, what, which, "\n" };
+	struct iovec text[4];
+
+	for (int i = 0; i < 4; i++)
+		text[i] = (struct iovec){ (char *)words[i], strlen(words[i]) };
+	(void)!writev(STDERR_FILENO, text, 4);
 }
 
 void em_tell(const struct expertmem_finding *finding)

@@ -359,10 +359,7 @@ int em_fork_wrapped(bool wrapped);
 
 /* expert.c */
 void em_tell(const struct expertmem_finding *finding);
-void em_plain_name(char *name);
-
-/* device.c */
-int em_fd_to_high(int fd);
+void em_say(const char *who, const char *what, const char *which);
 
 /* malloc.c */
 int em_program_fd(void);

@@ -27,11 +27,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "internal.h"
 #include "raw.h"
+#include "text.h"
 
 /* what malloc() promises for every size */
 #define ALIGNMENT 16UL
@@ -73,74 +73,10 @@ static size_t early_size(const void *p)
 	return size;
 }
 
-/* Digits, and perhaps a point and more digits: @whole + @part / @scale. NULL: no number. */
-static const char *parse_number(const char *text, uint64_t *whole, uint64_t *part, uint64_t *scale)
-{
-	const char *start = text;
-	bool point = false;
-
-	*whole = 0;
-	*part = 0;
-	*scale = 1;
-	for (; (*text >= '0' && *text <= '9') || (*text == '.' && !point); text++) {
-		unsigned int digit = *text - '0';
-
-		if (*text == '.') {
-			point = true;
-		} else if (!point) {
-			if (__builtin_mul_overflow(*whole, 10, whole) ||
-			    __builtin_add_overflow(*whole, digit, whole))
-				return NULL;
-		} else if (*scale < 1000000000) {	/* more is less than a byte, or nothing */
-			*part = *part * 10 + digit;
-			*scale *= 10;
-		}
-	}
-	return text - start > point ? text : NULL;
-}
-
-static bool is_letter(char c, char capital)
-{
-	return c == capital || c == capital + ('a' - 'A');
-}
-
-/*
- * "65536", "64M", "1.5 GiB": what "expertmem run --limit" takes as a size. By hand, for the C
- * library's locale may not be there yet.
- */
-static bool parse(const char *text, uint64_t *value)
-{
-	static const char units[] = "KMGTPE";
-	uint64_t whole, part, scale;
-	unsigned int shift = 0;
-
-	text = parse_number(text, &whole, &part, &scale);
-	if (!text)
-		return false;
-	while (*text == ' ')
-		text++;
-	for (int i = 0; units[i]; i++)
-		if (is_letter(*text, units[i]))
-			shift = 10 * (i + 1);
-	if (shift && is_letter(text[1], 'I') && is_letter(text[2], 'B'))
-		text += 3;
-	else if (shift || is_letter(*text, 'B'))
-		text++;
-	if (*text || (shift && whole >> (64 - shift)))
-		return false;
-	*value = (whole << shift) + (uint64_t)(((unsigned __int128)part << shift) / scale);
-	return true;
-}
-
 /* What the dynamic loader ends with where a program cannot be started. */
 static __attribute__((noreturn)) void die(const char *subject, const char *problem)
 {
-	const char *words[] = { "libexpertmem-malloc: ", subject, problem, "\n" };
-	struct iovec text[4];
-
-	for (int i = 0; i < 4; i++)
-		text[i] = (struct iovec){ (char *)words[i], strlen(words[i]) };
-	(void)!writev(STDERR_FILENO, text, 4);
+	em_say("libexpertmem-malloc: ", subject, problem);
 	_exit(127);
 }
 
@@ -154,7 +90,7 @@ static uint64_t get_limit(void)
 		return EXPERTMEM_LIMIT_DEFAULT;
 	if (!strcmp(text, "none"))
 		return 0;
-	if (!parse(text, &limit))
+	if (!em_parse_size(text, &limit))
 		die("EXPERTMEM_LIMIT in the environment is no limit: write bytes, as 65536 or 64M, default or none: ",
 		    text);
 	return limit;
@@ -162,8 +98,8 @@ static uint64_t get_limit(void)
 
 /*
  * An expert of the program's own. A limit above the module's default_limit may have been set
- * for a parent that had the right to it (CAP_NET_ADMIN): then the default is the limit, as it
- * is after fork(). A heap outside of the module would escape that limit.
+ * for a parent that had the right to it (CAP_NET_ADMIN): then the default is the limit. A heap
+ * outside of the module would escape that limit.
  */
 static int open_own(const struct expertmem_options *options, HEXPERTKEY *key)
 {
@@ -184,7 +120,7 @@ static void get_name(char name[static 32])
 		strncpy(name, given, 31);
 	else
 		prctl(PR_GET_NAME, name);
-	em_plain_name(name);
+	em_plain_text(name);
 }
 
 /* Is it this process's to use? Not where another one has made it its own. */
@@ -216,7 +152,7 @@ static HEXPERTKEY open_any(void)
 	get_name(name);
 	/* Not for others: what this process opens under that number later is no expert. */
 	unsetenv("EXPERTMEM_FD");
-	if (passed && parse(passed, &fd) && fd <= INT32_MAX && !expertmem_adopt(fd, &key)) {
+	if (passed && em_parse_size(passed, &fd) && fd <= INT32_MAX && !expertmem_adopt(fd, &key)) {
 		if (is_ours(key))
 			return key;
 		expertmem_close(key);

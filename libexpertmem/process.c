@@ -42,6 +42,18 @@ static int set_errno(int error)
 	return -1;
 }
 
+/* Prepare the heap for a child. False, with errno set: there can be none. */
+static bool prepare(void)
+{
+	int error = em_fork_prepare();
+
+	if (!error)
+		return true;
+	em_fork_parent(false);
+	set_errno(error);
+	return false;
+}
+
 /* ---------------------------------------------------------------- another stack */
 
 /**
@@ -133,15 +145,6 @@ pid_t fork(void)
 	return call_outside_heap(do_fork, NULL);
 }
 
-/* From what the kernel says to what the C library says. */
-static long answer_of(long answer)
-{
-	if (answer >= 0 || answer < -4095)
-		return answer;
-	errno = (int)-answer;
-	return -1;
-}
-
 /* A system call that makes a child, with the heap prepared for that. */
 struct cloning {
 	long number, args[6];
@@ -153,13 +156,10 @@ static long do_cloning(void *arg)
 {
 	const struct cloning *cloning = arg;
 	const long *args = cloning->args;
-	int error = em_fork_prepare();
 	long pid;
 
-	if (error) {
-		em_fork_parent(false);
-		return set_errno(error);
-	}
+	if (!prepare())
+		return -1;
 	if (cloning->by_libc) {
 		pid = real__Fork();
 		if (pid < 0)
@@ -172,7 +172,7 @@ static long do_cloning(void *arg)
 		em_fork_child(cloning->shares_files);
 	else
 		em_fork_parent(pid > 0 && cloning->shares_files);
-	return answer_of(pid);
+	return em_answer(pid);
 }
 
 /* NOLINTNEXTLINE(bugprone-reserved-identifier): POSIX has named it so */
@@ -224,7 +224,7 @@ long syscall(long number, ...)
 
 	if (is_like_fork(&cloning))
 		return call_outside_heap(do_cloning, &cloning);
-	return answer_of(em_raw6(number, args[0], args[1], args[2], args[3], args[4], args[5]));
+	return em_answer(em_raw6(number, args[0], args[1], args[2], args[3], args[4], args[5]));
 }
 
 /* ------------------------------------------------------------------------ clone() */
@@ -270,19 +270,17 @@ static long do_clone(void *arg)
 {
 	struct clone_call *call = arg;
 	void *stack = call->start.stack;
-	int error = em_fork_prepare(), pid;
+	int pid, saved;
 
-	if (error) {
-		em_fork_parent(false);
-		return set_errno(error);
-	}
+	if (!prepare())
+		return -1;
 	if (call->start.detour)
 		stack = call->start.detour->stack + STACK;
 	pid = real_clone(begin_child, stack, call->flags, &call->start, call->parent_tid,
 			 call->tls, call->child_tid);
-	error = errno;
+	saved = errno;
 	em_fork_parent(pid > 0 && call->start.shares_files);
-	errno = error;
+	errno = saved;
 	return pid;
 }
 

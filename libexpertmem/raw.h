@@ -6,6 +6,7 @@
 #ifndef EM_RAW_H
 #define EM_RAW_H
 
+#include <errno.h>
 #include <sys/syscall.h>
 
 /* Returns what the kernel returns: a negative errno for an error. */
@@ -35,6 +36,15 @@ static inline long em_raw6(long number, long a, long b, long c, long d, long e, 
 static inline long em_raw(long number, long a, long b, long c)
 {
 	return em_raw6(number, a, b, c, 0, 0, 0);
+}
+
+/* From what the kernel returns to what the C library does. */
+static inline long em_answer(long answer)
+{
+	if (answer >= 0 || answer < -4095)
+		return answer;
+	errno = (int)-answer;
+	return -1;
 }
 
 #endif /* EM_RAW_H */

@@ -9,13 +9,10 @@
  * Locks: table_lock (which slots are taken) before an expert's lock (all else about it).
  * Two experts' locks are held together only around fork(), in the order of the table.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <linux/expertmem.h>
@@ -442,21 +439,6 @@ static bool inherit_control(struct em_expert *expert)
 		      MREMAP_MAYMOVE | MREMAP_FIXED, expert->control) != MAP_FAILED;
 }
 
-/* Not by stdio, which allocates a buffer: the lock of the heap is held. */
-static __attribute__((noreturn)) void die(int error)
-{
-	const char *words[] = {
-		"expertmem: a fork cannot have its parent's memory: ", expertmem_strerror(error), "\n",
-	};
-	struct iovec text[3];
-
-	for (int i = 0; i < 3; i++)
-		text[i] = (struct iovec){ (char *)words[i], strlen(words[i]) };
-	if (!fork_is_wrapped)
-		(void)!writev(STDERR_FILENO, text, 3);
-	_exit(127);
-}
-
 /* The expert is the heap of this process, which cannot go on without. */
 static void inherit(struct em_expert *expert, bool shares_files)
 {
@@ -467,8 +449,12 @@ static void inherit(struct em_expert *expert, bool shares_files)
 			error = expert->backend->fork_child(expert, shares_files);
 		if (!error && !inherit_control(expert))
 			error = EXPERTMEM_E_NOMEM;
-		if (error)
-			die(error);
+		if (error) {
+			if (!fork_is_wrapped)
+				em_say("expertmem: a fork cannot have its parent's memory: ",
+				       expertmem_strerror(error), "");
+			_exit(127);
+		}
 		if (em_mine.expert == expert)
 			em_mine.status = expert->status;
 		/* Threads that wanted it stopped are not here. */

@@ -9,34 +9,12 @@
 
 #include "harness.h"
 #include "netlink_test.h"
-#include "users_test.h"
+#include "device_test.h"
 
 #define WINDOW		(16 * MIB)
 
 /* The access mode that is neither of the three: not even reading is allowed by it. */
 #define O_NOACCESS	O_ACCMODE
-
-static const struct actor *const actors[] = { &root, &owner, &member, &stranger };
-
-FIXTURE(device)
-{
-	struct stat device;
-	unsigned long experts;
-};
-
-FIXTURE_SETUP(device)
-{
-	NEED_USERS();
-	ASSERT_EQ(group_device(&self->device, 0660), 0);
-	self->experts = open_experts();
-}
-
-FIXTURE_TEARDOWN(device)
-{
-	/* no expert is left of what failed to open */
-	EXPECT_EQ(open_experts(), self->experts);
-	EXPECT_EQ(ungroup_device(&self->device), 0);
-}
 
 /* -------------------------------------------------------------------- opening */
 

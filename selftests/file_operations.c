@@ -17,31 +17,9 @@
 #include <linux/fs.h>
 
 #include "harness.h"
-#include "users_test.h"
+#include "device_test.h"
 
 #define WINDOW		(16 * MIB)
-
-static const struct actor *const actors[] = { &root, &owner, &member, &stranger };
-
-FIXTURE(device)
-{
-	struct stat device;
-	unsigned long experts;
-};
-
-FIXTURE_SETUP(device)
-{
-	NEED_USERS();
-	ASSERT_EQ(group_device(&self->device, 0660), 0);
-	self->experts = open_experts();
-}
-
-FIXTURE_TEARDOWN(device)
-{
-	/* no expert is left of what failed to open */
-	EXPECT_EQ(open_experts(), self->experts);
-	EXPECT_EQ(ungroup_device(&self->device), 0);
-}
 
 /* Each is called with a descriptor, and returns what the system call does, or -errno. */
 

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * FORK: the next child of a thread gets the heir, a copy of its parent's memory. What the child
- * has, who else gets nothing, and how the memory comes back. The teardown of each test checks
- * that the parent's bytes are unchanged, and that as many experts are open as before.
+ * has, who else gets nothing, and how the memory comes back.
  */
 #include <pthread.h>
 #include <sys/resource.h>
@@ -10,185 +9,14 @@
 #include <linux/futex.h>
 #include <linux/sched.h>
 
-#include "copy_test.h"
-#include "netlink_test.h"
-#include "users_test.h"
+#include "heir_test.h"
 
-#define NAME		"parent"
-#define LIMIT		(256 * MIB)
-#define WINDOW_SIZE	GIB
 #define THREADS		4
-
-/**
- * struct memory - an expert, and a region in which every page has been written to
- * @w: its window
- * @offset: of the region
- * @size: of the region, bytes
- */
-struct memory {
-	struct window w;
-	__u64 offset;
-	__u64 size;
-};
-
-/* What a child does with the memory, and the descriptor of its heir. */
-#define CHILD_FN(name) void name(const struct memory *m, int heir)
 
 struct action {
 	CHILD_FN((*fn));
 	const char *name;
 };
-
-/* A check in a child. */
-#define CHECK(cond)								\
-	do {									\
-		if (!(cond)) {							\
-			fprintf(stderr, "# heir.c:%d: not so: %s\n", __LINE__, #cond); \
-			_exit(1);						\
-		}								\
-	} while (0)
-
-static int expert_fork(int fd)
-{
-	struct expertmem_fork arg = { };
-	int err = expert_ioctl(fd, EXPERTMEM_IOC_FORK, &arg);
-
-	return err ? err : arg.fd;
-}
-
-/* FORK_END, and close the heir's descriptor. */
-static int expert_fork_end(int fd, int heir)
-{
-	struct expertmem_fork arg = { .flags = EXPERTMEM_FORK_END };
-
-	if (heir >= 0)
-		close(heir);
-	return expert_ioctl(fd, EXPERTMEM_IOC_FORK, &arg);
-}
-
-static bool has_bytes(const struct memory *m)
-{
-	return is_touched(&m->w, m->offset, m->size);
-}
-
-static int memory_make(struct memory *m, const struct window *kind, int fd, __u64 size)
-{
-	int err = fd < 0 ? fd : window_map(&m->w, kind, fd, WINDOW_SIZE);
-
-	m->size = size;
-	return err ? err : region_touched(&m->w, size, &m->offset);
-}
-
-FIXTURE(heir) {
-	struct memory m;
-	unsigned long experts;	/* open before the test */
-};
-
-FIXTURE_VARIANT(heir) {
-	struct window kind;
-};
-
-FIXTURE_VARIANT_ADD(heir, small) {
-	.kind = SMALL_WINDOW,
-};
-
-FIXTURE_VARIANT_ADD(heir, huge) {
-	.kind = HUGE_WINDOW,
-};
-
-FIXTURE_SETUP(heir)
-{
-	int fd;
-
-	NEED_DEVICE();
-	self->experts = open_experts();
-	fd = expert_open();
-	ASSERT_LE(0, fd);
-	ASSERT_EQ(0, expert_configure(fd, NAME, LIMIT, 0));
-	ASSERT_EQ(0, memory_make(&self->m, &variant->kind, fd, 4 * variant->kind.granule));
-}
-
-FIXTURE_TEARDOWN(heir)
-{
-	time_t end = time(NULL) + 60;
-
-	EXPECT_TRUE(has_bytes(&self->m));
-	EXPECT_EQ(EXPERTMEM_STATE_RUNNING, expert_stat(self->m.w.fd).state);
-	window_close(&self->m.w);
-	/* the mm of a child may outlive the child for a moment */
-	while (open_experts() != self->experts && time(NULL) < end)
-		usleep(10000);
-	EXPECT_EQ(self->experts, open_experts());
-}
-
-/* FORK, and a child that calls @fn; then FORK_END. */
-static pid_t spawn(const struct memory *m, int *heir, CHILD_FN((*fn)))
-{
-	pid_t pid;
-
-	*heir = expert_fork(m->w.fd);
-	if (*heir < 0)
-		return *heir;
-	fflush(NULL);
-	pid = fork();
-	if (!pid) {
-		fn(m, *heir);
-		_exit(0);
-	}
-	expert_fork_end(m->w.fd, -1);
-	return pid;
-}
-
-/* How such a child ends. */
-static int heir_status(const struct memory *m, CHILD_FN((*fn)))
-{
-	int heir, status;
-	pid_t pid;
-
-	pid = spawn(m, &heir, fn);
-	if (pid < 0)
-		return pid;
-	status = child_status(pid);
-	close(heir);
-	return status;
-}
-
-/* How a child ends that touches the region: 0 or the signal. */
-static int touch_status(const struct memory *m)
-{
-	pid_t pid = fork();
-
-	if (!pid)
-		_exit(read_touch(at(&m->w, m->offset)));
-	return child_status(pid);
-}
-
-/* The window as the child has it. */
-static struct window its_window(const struct memory *m, int heir)
-{
-	struct window w = m->w;
-
-	w.fd = heir;
-	return w;
-}
-
-static bool is_reclaimed(int heir)
-{
-	struct expertmem_stat stat = expert_stat(heir);
-
-	return stat.state == EXPERTMEM_STATE_RECLAIMED && !stat.committed && !stat.resident &&
-	       !stat.regions && stat.cause == EXPERTMEM_CAUSE_DETACH;
-}
-
-/* Page reclaim, for one, may hold the mm of a process for a moment after its end. */
-static bool gets_reclaimed(int heir)
-{
-	time_t end = time(NULL) + 60;
-
-	while (!is_reclaimed(heir) && time(NULL) < end)
-		usleep(10000);
-	return is_reclaimed(heir);
-}
 
 /* A pipe. A process waits until all others have closed the end for writing. */
 static int ends[2];
@@ -757,13 +585,6 @@ TEST_F(heir, memory_comes_back_while_the_parent_has_the_descriptor_of_the_heir)
 	}
 }
 
-static bool same_info(int fd, const struct expertmem_info *before)
-{
-	struct expertmem_info info = expert_info(fd);
-
-	return !memcmp(&info, before, sizeof(info));
-}
-
 TEST_F(heir, memory_comes_back_where_fork_is_never_called)
 {
 	struct expertmem_info before = expert_info(self->m.w.fd), info;
@@ -779,16 +600,6 @@ TEST_F(heir, memory_comes_back_where_fork_is_never_called)
 	EXPECT_TRUE(same_info(self->m.w.fd, &before));
 	EXPECT_EQ(0, expert_fork_end(self->m.w.fd, expert_fork(self->m.w.fd)));
 	EXPECT_TRUE(same_info(self->m.w.fd, &before));
-}
-
-/* FORK, and a child that has the first bytes of a region. */
-static bool works(const struct window *w, __u64 offset)
-{
-	const struct memory m = { *w, offset, sizeof(__u64) };
-	int heir = expert_fork(w->fd);
-	bool good = heir >= 0 && !touch_status(&m) && gets_reclaimed(heir);
-
-	return !expert_fork_end(w->fd, heir) && good;
 }
 
 static long fork_without_processes(void *kind)
@@ -939,203 +750,6 @@ TEST_F(heir, window_of_the_heir_can_be_mapped_by_its_descriptor_instead)
 	EXPECT_EQ(0, finish(pid, heir));
 	EXPECT_TRUE(has_bytes(&copy));
 	munmap(copy.w.addr, copy.w.size);
-}
-
-/* ----------------------------------------------------------------------- errors */
-
-/* FORK fails with @err, and nothing has changed. */
-static bool refused(int fd, int err)
-{
-	struct expertmem_info info = expert_info(fd);
-	struct expertmem_stat stat = expert_stat(fd);
-
-	return expert_fork(fd) == err && same_info(fd, &info) && unchanged(fd, &stat);
-}
-
-TEST_F(heir, unknown_flags_and_other_fields_that_are_not_zero_are_invalid)
-{
-	const int fd = self->m.w.fd;
-	struct expertmem_info before = expert_info(fd);
-	struct expertmem_fork arg;
-	size_t i;
-
-	for (i = 0; i < 32; i++) {
-		arg = (struct expertmem_fork){ .flags = (1U << i) ^ EXPERTMEM_FORK_END };
-		if (arg.flags)
-			EXPECT_EQ(-EINVAL, expert_ioctl(fd, EXPERTMEM_IOC_FORK, &arg));
-		arg = (struct expertmem_fork){ .fd = 1U << i };
-		EXPECT_EQ(-EINVAL, expert_ioctl(fd, EXPERTMEM_IOC_FORK, &arg));
-	}
-	for (i = 0; i < COUNT_OF(arg.reserved); i++) {
-		arg = (struct expertmem_fork){ };
-		arg.reserved[i] = 1ULL << 63;
-		EXPECT_EQ(-EINVAL, expert_ioctl(fd, EXPERTMEM_IOC_FORK, &arg));
-	}
-	EXPECT_EQ(-EFAULT, expert_ioctl(fd, EXPERTMEM_IOC_FORK, NULL));
-	/* where the descriptor cannot be told, there is none, and no heir */
-	EXPECT_EQ(-EFAULT, expert_ioctl(fd, EXPERTMEM_IOC_FORK,
-					mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS,
-					     -1, 0)));
-	EXPECT_TRUE(same_info(fd, &before));
-	EXPECT_EQ(SIGSEGV, touch_status(&self->m));
-	EXPECT_TRUE(works(&self->m.w, self->m.offset));
-}
-
-TEST_F(heir, only_who_has_mapped_the_windows_may_call_fork)
-{
-	int idle = expert_open(), looking = open(DEVICE, O_RDONLY | O_CLOEXEC);
-	struct expertmem_reclaim freed;
-	struct memory m;
-	pid_t pid;
-
-	EXPECT_TRUE(refused(idle, -ENXIO));
-	EXPECT_TRUE(refused(looking, -EBADF));
-	EXPECT_EQ(-EBADF, expert_fork_end(looking, -1));
-	fflush(NULL);
-	pid = fork();
-	if (!pid)
-		_exit(!refused(self->m.w.fd, -EPERM));
-	EXPECT_EQ(0, child_status(pid));
-	ASSERT_EQ(0, memory_make(&m, &variant->kind, idle, HUGE));
-	EXPECT_EQ(0, expert_reclaim(idle, &freed));
-	EXPECT_TRUE(refused(idle, -ESHUTDOWN));
-	EXPECT_EQ(0, expert_fork_end(idle, -1));
-	window_close(&m.w);
-	close(looking);
-	EXPECT_TRUE(works(&self->m.w, self->m.offset));
-}
-
-TEST_F(heir, fork_fails_without_a_free_descriptor)
-{
-	int next = dup(self->m.w.fd);
-	struct rlimit old, few;
-
-	close(next);
-	ASSERT_EQ(0, getrlimit(RLIMIT_NOFILE, &old));
-	few = (struct rlimit){ next, old.rlim_max };
-	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &few));
-	EXPECT_TRUE(refused(self->m.w.fd, -EMFILE));
-	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &old));
-	EXPECT_TRUE(works(&self->m.w, self->m.offset));
-}
-
-/* The value of a parameter refuses the heir, until an expert and 8 MiB are given back. */
-struct bound {
-	struct window kind;
-	const char *parameter, *value;
-	int err;
-};
-
-static long meet_bound(void *arg)
-{
-	const struct bound *bound = arg;
-	int second = expert_open();
-	__u64 kept, given;
-	struct window w;
-
-	CHECK(second >= 0 && !window_open(&w, &bound->kind, WINDOW_SIZE, 0));
-	CHECK(!region_alloc(&w, 24 * MIB, &kept) && !region_alloc(&w, 8 * MIB, &given));
-	CHECK(refused(w.fd, bound->err));
-	CHECK(!close(second) && !region_free(&w, given) && works(&w, kept));
-	window_close(&w);
-	return 0;
-}
-
-TEST_F(heir, bounds_of_a_user_and_of_all_users_are_kept)
-{
-	static const char * const names[] = {
-		"uid_limit", "total_limit", "uid_max_experts", "max_experts", "default_limit",
-	};
-	/* the expert of the fixture counts where all do */
-	const struct bound bounds[] = {
-		{ variant->kind, "uid_max_experts", "2", -EDQUOT },
-		{ variant->kind, "max_experts", "3", -ENFILE },
-		{ variant->kind, "uid_limit", "48M", -EDQUOT },
-		{ variant->kind, "total_limit", "64M", -ENOMEM },
-	};
-	struct parameter parameters[COUNT_OF(names)], bounded;
-	struct stat device;
-	size_t i;
-
-	NEED_USERS();
-	ASSERT_EQ(0, self->experts);
-	ASSERT_EQ(0, group_device(&device, 0660));
-	for (i = 0; i < COUNT_OF(names); i++)
-		ASSERT_EQ(0, parameter_set(&parameters[i], names[i], "0"));
-	for (i = 0; i < COUNT_OF(bounds); i++) {
-		ASSERT_EQ(0, parameter_set(&bounded, bounds[i].parameter, bounds[i].value));
-		EXPECT_EQ(0, as(&owner, meet_bound, (void *)&bounds[i]))
-			TH_LOG("%s is %s", bounds[i].parameter, bounds[i].value);
-		EXPECT_EQ(0, parameter_restore(&bounded));
-	}
-	for (i = 0; i < COUNT_OF(names); i++)
-		EXPECT_EQ(0, parameter_restore(&parameters[i]));
-	EXPECT_EQ(0, ungroup_device(&device));
-}
-
-/* ------------------------------------------------------------------------- rights */
-
-static long fork_without_rights(void *kind)
-{
-	struct memory m;
-
-	CHECK(!memory_make(&m, kind, expert_open(), HUGE));
-	CHECK(!chmod(DEVICE, 0) && !chroot("/proc/self/net") && !chdir("/"));
-	CHECK(!become(&stranger) && expert_open() < 0 && works(&m.w, m.offset));
-	window_close(&m.w);
-	return 0;
-}
-
-TEST_F(heir, rights_to_open_the_device_are_not_needed)
-{
-	struct stat device;
-
-	NEED_USERS();
-	ASSERT_EQ(0, group_device(&device, 0660));
-	EXPECT_EQ(0, as(&root, fork_without_rights, (void *)&variant->kind));
-	EXPECT_EQ(0, ungroup_device(&device));
-}
-
-/* @arg: an expert of the owner, without windows, whose limit root has raised to LIMIT */
-static long inherit_limit(void *arg)
-{
-	struct memory m;
-	struct nl nl;
-	__u64 id;
-	int heir;
-
-	CHECK(!memory_make(&m, &huge_window, *(int *)arg, HUGE) && !nl_open(&nl));
-	heir = expert_fork(m.w.fd);
-	id = expert_stat(heir).id;
-	CHECK(expert_stat(heir).limit == LIMIT);
-	CHECK(expert_configure(heir, NAME, 2 * LIMIT, 0) == -EBUSY);
-	CHECK(nl_set(&nl, id, 2 * LIMIT) == -EPERM && nl_set(&nl, id, 0) == -EPERM);
-	CHECK(!nl_set(&nl, id, LIMIT / 2) && expert_stat(heir).limit == LIMIT / 2);
-	CHECK(expert_stat(m.w.fd).limit == LIMIT);
-	CHECK(!expert_fork_end(m.w.fd, heir) && works(&m.w, m.offset));
-	close(nl.fd);
-	window_close(&m.w);
-	return 0;
-}
-
-TEST_F(heir, limit_that_was_raised_is_the_heirs_and_its_owner_cannot_raise_it)
-{
-	struct parameter parameter;
-	struct stat device;
-	struct nl nl;
-	int fd;
-
-	NEED_USERS();
-	ASSERT_EQ(0, group_device(&device, 0660));
-	ASSERT_EQ(0, parameter_set(&parameter, "default_limit", "4M"));
-	ASSERT_EQ(0, nl_open(&nl));
-	fd = open_as(&owner);
-	EXPECT_EQ(4 * MIB, expert_stat(fd).limit);
-	EXPECT_EQ(0, nl_set(&nl, expert_stat(fd).id, LIMIT));
-	EXPECT_EQ(0, as(&owner, inherit_limit, &fd));
-	close(nl.fd);
-	EXPECT_EQ(0, parameter_restore(&parameter));
-	EXPECT_EQ(0, ungroup_device(&device));
 }
 
 /* -------------------------------------------------------------------------- races */

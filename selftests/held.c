@@ -10,6 +10,7 @@
 
 #include "held_test.h"
 #include "memory_test.h"
+#include "module_test.h"
 #include "netlink_test.h"
 #include "users_test.h"
 
@@ -758,8 +759,7 @@ TEST_F(visited, page_that_nobody_holds_can_be_removed)
 
 FIXTURE(module)
 {
-	int ko;			/* the module, to load it again */
-	char parameters[256];	/* as it was loaded */
+	struct module loaded;
 	struct memory before;
 };
 
@@ -773,32 +773,15 @@ FIXTURE_VARIANT_ADD(module, huge) { .kind = &huge_window };
 
 FIXTURE_SETUP(module)
 {
-	static const char *const names[] = {
-		"default_limit", "total_limit", "max_experts", "uid_limit", "uid_max_experts",
-	};
-	const char *path = getenv("EXPERTMEM_KO") ?: "/expertmem.ko";
-	char *p = self->parameters, file[128], value[32];
-	size_t i;
-
 	NEED_DEVICE();
-	self->ko = open(path, O_RDONLY | O_CLOEXEC);
-	if (self->ko < 0)
-		SKIP_TEST("%s: %s; set EXPERTMEM_KO to the module", path, strerror(errno));
-	for (i = 0; i < COUNT_OF(names); i++) {
-		snprintf(file, sizeof(file), PARAMETERS "%s", names[i]);
-		ASSERT_EQ(file_read(file, value, sizeof(value)), 0);
-		p += sprintf(p, "%s=%s ", names[i], value);
-	}
+	module_look(_metadata, &self->loaded);
 	self->before = memory_now();
 }
 
-/* Load it again. */
 FIXTURE_TEARDOWN(module)
 {
-	int err = result(syscall(SYS_finit_module, self->ko, self->parameters, 0));
-
-	EXPECT_TRUE(!err || err == -EEXIST);
-	close(self->ko);
+	EXPECT_EQ(module_load(&self->loaded), 0);
+	close(self->loaded.file);
 }
 
 TEST_F(module, module_can_be_unloaded_while_a_pipe_holds_pages)
@@ -818,13 +801,13 @@ TEST_F(module, module_can_be_unloaded_while_a_pipe_holds_pages)
 			ASSERT_EQ(region_free(&window, held.offset), 0);
 		window_close(&window);
 	}
-	ASSERT_EQ(result(syscall(SYS_delete_module, "expertmem", O_NONBLOCK)), 0);
+	ASSERT_EQ(module_unload(), 0);
 	for (i = 0; i < COUNT_OF(grips); i++) {
 		ASSERT_EQ(read(grips[i].fds[0], &byte, 1), 1);
 		EXPECT_EQ(byte, BYTE);
 		if (i == 1)
-			ASSERT_EQ(result(syscall(SYS_finit_module, self->ko, self->parameters,
-						 0)), 0);
+			ASSERT_EQ(result(syscall(SYS_finit_module, self->loaded.file,
+						 self->loaded.parameters, 0)), 0);
 	}
 	ASSERT_EQ(nl_open(&nl), 0);
 	EXPECT_EQ(nl_stats(&nl).value[S(PINNED)], 0);

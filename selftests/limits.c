@@ -10,6 +10,7 @@
 #include "harness.h"
 
 #include "memory_test.h"
+#include "module_test.h"
 
 #define CGROUP		"/sys/fs/cgroup/"
 #define GROUP		CGROUP "expertmem-test/"
@@ -41,15 +42,6 @@ static __u64 group_shmem(void)
 	return value_in(GROUP "memory.stat", "shmem");
 }
 
-static void make_group(struct __test_metadata *_metadata)
-{
-	file_write(CGROUP "cgroup.subtree_control", "+memory");
-	if (mkdir(GROUP, 0755) && errno != EEXIST)
-		SKIP_TEST(GROUP ": %s; mount cgroup2, be root", strerror(errno));
-	if (access(GROUP "memory.reclaim", W_OK))
-		SKIP_TEST("cgroup2 has no memory controller with memory.reclaim");
-}
-
 static void remove_group(struct __test_metadata *_metadata)
 {
 	EXPECT_EQ(0, file_write(CGROUP "cgroup.procs", "0"));
@@ -59,7 +51,7 @@ static void remove_group(struct __test_metadata *_metadata)
 FIXTURE_SETUP(group)
 {
 	NEED_DEVICE();
-	make_group(_metadata);
+	group_make(_metadata, GROUP);
 	self->shmem = group_shmem();
 }
 
@@ -222,7 +214,7 @@ FIXTURE_SETUP(swap)
 	if (system("modprobe brd rd_nr=1 rd_size=131072 2>/dev/null"))
 		SKIP_TEST("no module brd for a disk in memory");
 	ASSERT_EQ(0, swap_on(RAMDISK));
-	make_group(_metadata);
+	group_make(_metadata, GROUP);
 	ASSERT_EQ(0, join_group());
 	self->free = meminfo("SwapFree");
 }
@@ -359,45 +351,19 @@ TEST_F(swap, unswappable_expert_stays_in_memory)
 /* ------------------------------------------------------------------ unloading */
 
 FIXTURE(module) {
-	int ko;			/* the module, to load it again */
-	char parameters[256];	/* as it was loaded */
+	struct module loaded;
 };
 
 FIXTURE_SETUP(module)
 {
-	static const char *const names[] = { "default_limit", "total_limit", "max_experts" };
-	const char *path = getenv("EXPERTMEM_KO") ?: "/expertmem.ko";
-	char *p = self->parameters, file[128], value[32];
-	size_t i;
-
 	NEED_DEVICE();
-	self->ko = open(path, O_RDONLY | O_CLOEXEC);
-	if (self->ko < 0)
-		SKIP_TEST("%s: %s; set EXPERTMEM_KO to the module", path, strerror(errno));
-	for (i = 0; i < COUNT_OF(names); i++) {
-		snprintf(file, sizeof(file), PARAMETERS "%s", names[i]);
-		ASSERT_EQ(0, file_read(file, value, sizeof(value)));
-		p += sprintf(p, "%s=%s ", names[i], value);
-	}
-}
-
-static int module_unload(void)
-{
-	return result(syscall(SYS_delete_module, "expertmem", O_NONBLOCK));
-}
-
-/* Load it where a test unloaded it. */
-static int module_load(const FIXTURE_DATA(module) *self)
-{
-	int err = result(syscall(SYS_finit_module, self->ko, self->parameters, 0));
-
-	return err == -EEXIST ? 0 : err;
+	module_look(_metadata, &self->loaded);
 }
 
 FIXTURE_TEARDOWN(module)
 {
-	EXPECT_EQ(0, module_load(self));
-	close(self->ko);
+	EXPECT_EQ(0, module_load(&self->loaded));
+	close(self->loaded.file);
 }
 
 TEST_F(module, module_stays_while_an_expert_is_open)
@@ -491,7 +457,7 @@ TEST_F(module, module_can_be_loaded_again_and_again)
 
 	for (i = 0; i < 5; i++) {
 		ASSERT_EQ(0, module_unload());
-		ASSERT_EQ(0, module_load(self));
+		ASSERT_EQ(0, module_load(&self->loaded));
 		ASSERT_EQ(0, window_open(&w, i % 2 ? &small_window : &huge_window, GIB, 0));
 		EXPECT_EQ(1, expert_stat(w.fd).id);
 		EXPECT_EQ(1, expert_info(w.fd).experts);
@@ -510,7 +476,7 @@ TEST_F(module, module_is_not_loaded_with_junk)
 
 	ASSERT_EQ(0, module_unload());
 	for (i = 0; i < COUNT_OF(junk); i++) {
-		EXPECT_EQ(-EINVAL, result(syscall(SYS_finit_module, self->ko, junk[i], 0)))
+		EXPECT_EQ(-EINVAL, result(syscall(SYS_finit_module, self->loaded.file, junk[i], 0)))
 			TH_LOG("%s", junk[i]);
 	}
 	EXPECT_EQ(-1, access(DEVICE, F_OK));
@@ -522,7 +488,7 @@ TEST_F(module, limits_can_be_given_at_load)
 	int fd;
 
 	ASSERT_EQ(0, module_unload());
-	ASSERT_EQ(0, syscall(SYS_finit_module, self->ko,
+	ASSERT_EQ(0, syscall(SYS_finit_module, self->loaded.file,
 			     "default_limit=64M total_limit=1G max_experts=1", 0));
 	fd = expert_open();
 	ASSERT_LE(0, fd);

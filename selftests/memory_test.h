@@ -3,8 +3,10 @@
 #ifndef EXPERTMEM_MEMORY_TEST_H
 #define EXPERTMEM_MEMORY_TEST_H
 
+#include <sys/stat.h>
 #include <sys/swap.h>
 
+#include "harness.h"
 #include "expertmem_test.h"
 
 /* Where "modprobe brd" puts the first of its disks in memory. */
@@ -101,6 +103,19 @@ static inline bool memory_is_back(const struct memory *before, __u64 noise, int 
 			now.shmem / KIB, before->shmem / KIB,
 			now.free / KIB, before->free / KIB);
 	return false;
+}
+
+/* Make a control group, whose directory ends in a slash. */
+static inline void group_make(struct __test_metadata *_metadata, const char *group)
+{
+	char file[128];
+
+	file_write("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
+	if (mkdir(group, 0755) && errno != EEXIST)
+		SKIP_TEST("%s: %s; mount cgroup2, be root", group, strerror(errno));
+	snprintf(file, sizeof(file), "%smemory.reclaim", group);
+	if (access(file, W_OK))
+		SKIP_TEST("cgroup2 has no memory controller with memory.reclaim");
 }
 
 #endif /* EXPERTMEM_MEMORY_TEST_H */

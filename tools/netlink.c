@@ -334,15 +334,16 @@ int link_terminate(struct link *link, uint64_t id)
 int link_reclaim(struct link *link, uint64_t id, struct expert *freed)
 {
 	struct query query = about_expert(EXPERTMEM_CMD_RECLAIM, id);
-	bool interrupted = false;
+	bool again, repeated = false;
 	int error;
 
 	do {
 		error = ask_one(link, &query, expert_fields, freed, sizeof(*freed));
-		interrupted |= error == -EINTR || error == -EINPROGRESS;
-	} while (error == -EINTR || error == -EINPROGRESS);
-	/* The request that was interrupted has freed the memory, and the last one nothing. */
-	if (!error && interrupted)
+		again = error == -EINTR || error == -EINPROGRESS;
+		repeated |= again;
+	} while (again);
+	/* The request that was not waited for has freed the memory, and the last one nothing. */
+	if (!error && repeated)
 		error = link_expert(link, id, freed);
 	return error;
 }

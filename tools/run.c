@@ -114,7 +114,7 @@ static int __attribute__((format(printf, 1, 2))) wrong(const char *format, ...)
 	return failure(EXIT_USAGE);
 }
 
-/* Whoever forgets it means a program. */
+/* The command line may be that of a program, with the -- forgotten. */
 #define HINT	";\nto run a program, put -- before it: expertmem run -- PROGRAM"
 
 static bool is_library(const char *file)

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "../libexpertmem/text.h"
+
 /*
  * Digits with an optional fraction, and nothing else that strtod() would take: no
  * sign, space, exponent, hexadecimal or "inf". Return what follows, or NULL.
@@ -23,30 +25,7 @@ static const char *parse_number(const char *text, double *value)
 
 int parse_size(const char *text, uint64_t *bytes)
 {
-	static const char units[] = "KMGTPE";
-	const char *unit, *rest;
-	double value;
-
-	rest = parse_number(text, &value);
-	if (!rest)
-		return -1;
-	rest += strspn(rest, " ");
-	for (unit = units; *unit; unit++)
-		if (!strncasecmp(rest, unit, 1))
-			break;
-	if (*unit) {
-		for (const char *u = units; u <= unit; u++)
-			value *= 1024;
-		rest++;
-		if (!strncasecmp(rest, "iB", 2))
-			rest += 2;
-	} else if (!strcasecmp(rest, "B")) {
-		rest++;
-	}
-	if (*rest || value >= 0x1p64)
-		return -1;
-	*bytes = value;
-	return 0;
+	return em_parse_size(text, bytes) ? 0 : -1;
 }
 
 int parse_seconds(const char *text, double *seconds)
@@ -100,56 +79,9 @@ const char *duration_text(char text[static SIZE_TEXT], double seconds)
 	return text;
 }
 
-/* The length of the UTF-8 character that @s starts with, or 0 if it is none. */
-static int utf8_length(const unsigned char *s)
-{
-	/* the smallest second byte tells overlong forms, the largest surrogates */
-	unsigned char low = 0x80, high = 0xbf;
-	int length;
-
-	if (s[0] < 0x80)
-		return 1;
-	if (s[0] < 0xc2 || s[0] > 0xf4)
-		return 0;
-	length = s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
-	if (s[0] == 0xe0)
-		low = 0xa0;
-	else if (s[0] == 0xed)
-		high = 0x9f;
-	else if (s[0] == 0xf0)
-		low = 0x90;
-	else if (s[0] == 0xf4)
-		high = 0x8f;
-	if (s[1] < low || s[1] > high)
-		return 0;
-	for (int i = 2; i < length; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	return length;
-}
-
-/* Some terminals obey U+0080 to U+009F as they do escape sequences. */
-static bool is_control(const unsigned char *s, int length)
-{
-	return *s < ' ' || *s == 0x7f || (length == 2 && *s == 0xc2 && s[1] < 0xa0);
-}
-
 char *plain_text(char *text)
 {
-	unsigned char *from = (unsigned char *)text, *to = from;
-
-	while (*from) {
-		int length = utf8_length(from);
-
-		if (!length || is_control(from, length)) {
-			*to++ = '?';
-			from += length ? length : 1;
-			continue;
-		}
-		while (length--)
-			*to++ = *from++;
-	}
-	*to = '\0';
+	em_plain_text(text);
 	return text;
 }
 
@@ -168,7 +100,7 @@ void print_json_string(FILE *out, const char *text)
 
 	putc('"', out);
 	while (*s) {
-		int length = utf8_length(s);
+		int length = em_utf8_length(s);
 
 		if (!length) {
 			fputs("\\ufffd", out);
@@ -177,7 +109,7 @@ void print_json_string(FILE *out, const char *text)
 		}
 		if (*s == '"' || *s == '\\')
 			fprintf(out, "\\%c", *s);
-		else if (is_control(s, length))
+		else if (em_is_control(s, length))
 			fprintf(out, "\\u%04x", length == 2 ? s[1] : s[0]);
 		else
 			fwrite(s, 1, length, out);
