@@ -33,6 +33,7 @@ void operator delete(void *block) noexcept
 
 struct item {
 	char bytes[100];
+	item() : bytes() {}
 	~item() {}
 };
 
