@@ -51,7 +51,7 @@ static void remove_group(struct __test_metadata *_metadata)
 FIXTURE_SETUP(group)
 {
 	NEED_DEVICE();
-	group_make(_metadata, GROUP);
+	NEED_GROUP(GROUP);
 	self->shmem = group_shmem();
 }
 
@@ -214,7 +214,7 @@ FIXTURE_SETUP(swap)
 	if (system("modprobe brd rd_nr=1 rd_size=131072 2>/dev/null"))
 		SKIP_TEST("no module brd for a disk in memory");
 	ASSERT_EQ(0, swap_on(RAMDISK));
-	group_make(_metadata, GROUP);
+	NEED_GROUP(GROUP);
 	ASSERT_EQ(0, join_group());
 	self->free = meminfo("SwapFree");
 }

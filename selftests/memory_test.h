@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 #include <sys/swap.h>
 
-#include "harness.h"
 #include "expertmem_test.h"
 
 /* Where "modprobe brd" puts the first of its disks in memory. */
@@ -105,17 +104,24 @@ static inline bool memory_is_back(const struct memory *before, __u64 noise, int 
 	return false;
 }
 
-/* Make a control group, whose directory ends in a slash. */
-static inline void group_make(struct __test_metadata *_metadata, const char *group)
+/* Make a control group, whose directory ends in a slash. Returns why there is none, or NULL. */
+static inline const char *group_make(const char *group)
 {
 	char file[128];
 
 	file_write("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
 	if (mkdir(group, 0755) && errno != EEXIST)
-		SKIP_TEST("%s: %s; mount cgroup2, be root", group, strerror(errno));
+		return "no control group can be made; mount cgroup2, be root";
 	snprintf(file, sizeof(file), "%smemory.reclaim", group);
-	if (access(file, W_OK))
-		SKIP_TEST("cgroup2 has no memory controller with memory.reclaim");
+	return access(file, W_OK) ? "cgroup2 has no memory controller with memory.reclaim" : NULL;
 }
+
+#define NEED_GROUP(group)							\
+	do {									\
+		const char *missing = group_make(group);			\
+										\
+		if (missing)							\
+			SKIP_TEST("%s: %s", group, missing);			\
+	} while (0)
 
 #endif /* EXPERTMEM_MEMORY_TEST_H */

@@ -20,7 +20,7 @@
 
 static inline void make_group(struct __test_metadata *_metadata)
 {
-	group_make(_metadata, GROUP);
+	NEED_GROUP(GROUP);
 	ASSERT_EQ(file_write(GROUP "memory.max", "max"), 0);
 	ASSERT_EQ(file_write(GROUP "memory.high", "max"), 0);
 }
