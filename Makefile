@@ -53,7 +53,7 @@ $(KO): $(if $(filter-out $(realpath $(KDIR)),$(file <$(dir $(KO))kdir)),FORCE)
 
 OBJS	:= $(patsubst libexpertmem/%.c,$(B)/obj/lib/%.o,$(wildcard libexpertmem/*.c))
 # only for programs that know nothing of experts
-PRELOADED := malloc process descriptors
+PRELOADED := malloc process descriptors filters
 LIB_OBJS := $(filter-out $(PRELOADED:%=$(B)/obj/lib/%.o),$(OBJS))
 SO	:= $(B)/lib/libexpertmem.so
 PRELOAD	:= $(B)/lib/libexpertmem-malloc.so
@@ -117,7 +117,8 @@ TESTS	:= $(patsubst selftests/%.c,$(B)/selftests/%,$(filter-out selftests/netmon
 TEST_EXPERTS := $(patsubst selftests/experts/%.c,$(B)/selftests/experts/%.so,$(wildcard selftests/experts/*.c))
 TEST_PROGRAMS := $(B)/selftests/programs/exceptions $(B)/selftests/programs/operators $(B)/selftests/programs/plugin.so \
 	$(B)/selftests/programs/atfork.so $(B)/selftests/programs/interposed.so \
-	$(B)/selftests/programs/plug.so $(B)/selftests/programs/slab.i
+	$(B)/selftests/programs/plug.so $(B)/selftests/programs/slab.i \
+	$(B)/selftests/programs/fill $(B)/selftests/programs/sandbox
 
 # for 32 bit callers of the module; static, for there is one set of libraries in the VM
 TESTS_32 := $(patsubst %,$(B)/selftests/32/%,layout device regions placement limits)
@@ -151,6 +152,10 @@ $(B)/selftests/programs/%.so: selftests/programs/%.cc
 $(B)/selftests/programs/%: selftests/programs/%.cc
 	@mkdir -p $(@D)
 	$(CXX_BUILD) $< -o $@
+
+$(B)/selftests/programs/%: selftests/programs/%.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -pthread $(LDFLAGS) $< -o $@
 
 $(B)/selftests/programs/%.so: selftests/programs/%.c
 	@mkdir -p $(@D)

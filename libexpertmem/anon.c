@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Regions from private memory of the process. Both windows are mapped at once,
- * readable and writable, so that a region costs no mapping of its own
- * (vm.max_map_count) and no system call until it is freed. What the kernel module
- * does with addresses is done here with a tree of the gaps between regions.
+ * Regions from private memory of the process. What the kernel module does with addresses is
+ * done here with a tree of the gaps between regions.
+ *
+ * A window is mapped in units of 16 KiB when a region first comes there. A unit stays mapped
+ * when the region is freed, so that most regions cost neither a mapping of their own
+ * (vm.max_map_count) nor a system call. Units in no region are unmapped when there are many, or
+ * when the kernel refuses to map more.
  */
 #include <string.h>
 #include <sys/mman.h>
@@ -24,6 +27,25 @@
 #define MADV_COLLAPSE	25
 #endif
 
+/* what is mapped is a multiple of this; which units are is known by a bit each, in pages of these */
+#define UNIT		(16UL << 10)
+#define PAGE_UNITS	(EM_PAGE * 8)
+
+/* so much of the small window is mapped at once at most, and as a part of what there is */
+#define AHEAD_MAX	(1UL << 20)
+#define AHEAD_PART	16
+
+/* mapped bytes in no region that are left so, apart from 1/AHEAD_PART of the rest */
+#define IDLE_MAX	(4UL << 20)
+
+/*
+ * Bytes in one piece that are unmapped. Every hole is a mapping more, of which a process can have
+ * 65,530: with many regions in a window only large holes are made.
+ */
+#define UNMAP_LEAST	(256UL << 10)
+#define UNMAP_LARGE	(2UL << 20)
+#define REGIONS_MANY	8192
+
 /**
  * struct node - a region and the gap behind it
  * @start: offset in the window
@@ -43,23 +65,23 @@ struct node {
 };
 
 /*
- * The gaps of a window: a treap by address, in an array that the system fills with
- * zeros as it is touched. Node 1 is an empty region at the start of the window.
+ * The gaps of a window: a treap by address, in an array that moves when it grows. Node 1 is an
+ * empty region at the start of the window.
  */
 struct em_gaps {
+	uint64_t **units;		/* pages of bits: which units are mapped; NULL: none */
+	size_t mapped;			/* bytes of the units that are mapped */
+	size_t size;			/* bytes of this structure */
 	uint32_t root;
 	uint32_t used;
 	uint32_t free;
 	uint32_t seed;
-	size_t capacity;
 	struct node nodes[];
 };
 
-/* address space, not memory: enough nodes for a window full of one-page regions */
-static size_t gaps_size(const struct em_expert *expert)
+static size_t units_size(const struct em_expert *expert)
 {
-	return sizeof(struct em_gaps) +
-	       (expert->window / (2 * EM_PAGE) + 2) * sizeof(struct node);
+	return em_round_up(expert->window / UNIT / PAGE_UNITS * sizeof(uint64_t *), EM_PAGE);
 }
 
 static size_t max(size_t a, size_t b)
@@ -155,16 +177,15 @@ static uint32_t first_gap(const struct em_gaps *gaps, size_t need)
 	return 0;
 }
 
+/* There is a node: see gaps_grow(). */
 static uint32_t new_node(struct em_gaps *gaps, size_t start, size_t size)
 {
 	uint32_t i = gaps->free;
 
 	if (i)
 		gaps->free = gaps->nodes[i].child[0];
-	else if (gaps->used < gaps->capacity)
-		i = ++gaps->used;
 	else
-		return 0;
+		i = ++gaps->used;
 	gaps->seed = gaps->seed * 1664525 + 1013904223;
 	gaps->nodes[i] = (struct node){
 		.start = start, .size = size, .priority = gaps->seed,
@@ -196,8 +217,6 @@ static size_t gaps_insert(struct em_gaps *gaps, size_t size, size_t guard, bool 
 
 	start = node->start + node->size + before;
 	new = new_node(gaps, start, size);
-	if (!new)
-		return 0;
 	gaps->nodes[new].gap = node->gap - before - size;
 	update(gaps, new);
 	set_gap(gaps, i, before);
@@ -264,21 +283,232 @@ static bool anon_discard(void *start, size_t size)
 	return false;
 }
 
+/* ------------------------------------------------------------------ what is mapped */
+
+enum mapped { MAPPED, REFUSED, FOREIGN };
+
+/* Which of 64 units are mapped, one of which is @unit. */
+static uint64_t word_of(const struct em_gaps *gaps, size_t unit)
+{
+	const uint64_t *page = gaps->units[unit / PAGE_UNITS];
+
+	return page ? page[unit % PAGE_UNITS / 64] : 0;
+}
+
+static bool is_mapped(const struct em_gaps *gaps, size_t unit)
+{
+	return word_of(gaps, unit) >> unit % 64 & 1;
+}
+
+/* The first unit from @i on, but before @end, that is not as @i is; else @end. */
+static size_t units_until(const struct em_gaps *gaps, size_t i, size_t end)
+{
+	uint64_t flip = is_mapped(gaps, i) ? UINT64_MAX : 0;
+	uint64_t others = (word_of(gaps, i) ^ flip) >> i % 64;
+
+	while (!others) {
+		/* Of most pages there is none. */
+		size_t step = flip || gaps->units[i / PAGE_UNITS] ? 64 : PAGE_UNITS;
+
+		i = (i / step + 1) * step;
+		if (i >= end)
+			return end;
+		others = word_of(gaps, i) ^ flip;
+	}
+	i += __builtin_ctzl(others);
+	return i < end ? i : end;
+}
+
+static bool make_pages(struct em_gaps *gaps, size_t i, size_t end)
+{
+	for (i /= PAGE_UNITS; i * PAGE_UNITS < end; i++)
+		if (!gaps->units[i]) {
+			gaps->units[i] = em_map(EM_PAGE, MAP_PRIVATE);
+			if (!gaps->units[i])
+				return false;
+		}
+	return true;
+}
+
+static void set_units(struct em_gaps *gaps, size_t i, size_t end, bool mapped)
+{
+	gaps->mapped += (mapped ? end - i : i - end) * UNIT;
+	for (; i < end; i++) {
+		uint64_t *word = &gaps->units[i / PAGE_UNITS][i % PAGE_UNITS / 64];
+
+		*word = (*word & ~(1UL << i % 64)) | (uint64_t)mapped << i % 64;
+	}
+}
+
+/*
+ * Map units, none of which is mapped. Addresses that are only chosen may be somebody else's by
+ * now; the kernel then ignores that we ask for them.
+ */
+static enum mapped map_units(struct em_expert *expert, enum em_window window, size_t i,
+			     size_t end)
+{
+	char *start = em_window_base(expert, window) + i * UNIT;
+	size_t size = (end - i) * UNIT;
+	void *p;
+
+	if (!make_pages(expert->gaps[window], i, end))
+		return REFUSED;
+	p = mmap(start, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS |
+		 (expert->unmapped ? 0 : MAP_FIXED), -1, 0);
+	if (p == MAP_FAILED)
+		return REFUSED;
+	if (p != start) {
+		munmap(p, size);
+		return FOREIGN;
+	}
+	/* A hint: kernels without huge pages do not know it. */
+	madvise(start, size, window == EM_HUGE_WINDOW ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+	set_units(expert->gaps[window], i, end, true);
+	em_debug_mapped(expert, start, size);
+	return MAPPED;
+}
+
+/* Unmap units, all of which are mapped. Where there are too many mappings they stay. */
+static void unmap_units(struct em_expert *expert, enum em_window window, size_t i, size_t end)
+{
+	char *start = em_window_base(expert, window) + i * UNIT;
+	size_t size = (end - i) * UNIT;
+
+	if (expert->unmapped) {
+		if (munmap(start, size))
+			return;
+	} else {
+		if (mmap(start, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
+			 MAP_FIXED, -1, 0) == MAP_FAILED)
+			return;
+		madvise(start, size, MADV_DONTDUMP);
+	}
+	set_units(expert->gaps[window], i, end, false);
+}
+
+/* Unmap what is mapped of a range where no region is, in pieces of at least @least bytes. */
+static void unmap_range(struct em_expert *expert, enum em_window window, size_t start,
+			size_t size, size_t least)
+{
+	const struct em_gaps *gaps = expert->gaps[window];
+	size_t i = em_round_up(start, UNIT) / UNIT, end = (start + size) / UNIT, next;
+
+	for (; i < end; i = next) {
+		next = units_until(gaps, i, end);
+		if (is_mapped(gaps, i) && (next - i) * UNIT >= least)
+			unmap_units(expert, window, i, next);
+	}
+}
+
+static void unmap_gaps(struct em_expert *expert, enum em_window window, uint32_t i,
+		       size_t least)
+{
+	const struct node *node = &expert->gaps[window]->nodes[i];
+
+	if (!i || node->widest < least)
+		return;
+	unmap_gaps(expert, window, node->child[0], least);
+	unmap_range(expert, window, node->start + node->size, node->gap, least);
+	unmap_gaps(expert, window, node->child[1], least);
+}
+
+/* Mapped bytes that are not in use. */
+static size_t idle_bytes(const struct em_expert *expert)
+{
+	return expert->gaps[EM_SMALL_WINDOW]->mapped + expert->gaps[EM_HUGE_WINDOW]->mapped -
+	       expert->control->committed;
+}
+
+static size_t least_hole(const struct em_gaps *gaps)
+{
+	return gaps->used < REGIONS_MANY ? UNMAP_LEAST : UNMAP_LARGE;
+}
+
+static void unmap_idle(struct em_expert *expert)
+{
+	enum em_window window;
+
+	for (window = EM_SMALL_WINDOW; window <= EM_HUGE_WINDOW; window++) {
+		const struct em_gaps *gaps = expert->gaps[window];
+
+		unmap_gaps(expert, window, gaps->root, least_hole(gaps));
+	}
+	expert->idle = idle_bytes(expert);
+}
+
+/* After memory was given back: what cannot be unmapped is not looked for every time. */
+static void tidy(struct em_expert *expert)
+{
+	size_t idle = idle_bytes(expert);
+
+	if (idle < expert->idle)
+		expert->idle = idle;
+	if (idle > expert->idle + IDLE_MAX + expert->control->committed / AHEAD_PART)
+		unmap_idle(expert);
+}
+
+/* How many more units are to be mapped behind unit @end, for what comes next? */
+static size_t units_ahead(const struct em_expert *expert, enum em_window window, size_t end)
+{
+	size_t ahead = expert->control->committed / AHEAD_PART, last = expert->window / UNIT;
+
+	if (window == EM_HUGE_WINDOW || end == last || is_mapped(expert->gaps[window], end))
+		return 0;
+	ahead = (ahead < AHEAD_MAX ? ahead : AHEAD_MAX) / UNIT;
+	if (end + ahead < last)
+		last = end + ahead;
+	return ahead ? units_until(expert->gaps[window], end, last) - end : 0;
+}
+
+/* Map what is not mapped of a range. */
+static enum mapped map_range(struct em_expert *expert, enum em_window window, size_t start,
+			     size_t size)
+{
+	size_t i = start / UNIT, end = (start + size - 1) / UNIT + 1, next;
+	struct em_gaps *gaps = expert->gaps[window];
+	enum mapped mapped = MAPPED;
+
+	for (; i < end && mapped == MAPPED; i = next) {
+		next = units_until(gaps, i, end);
+		if (is_mapped(gaps, i))
+			continue;
+		if (next == end && map_units(expert, window, i, end + units_ahead(expert, window,
+										 end)) == MAPPED)
+			break;
+		mapped = map_units(expert, window, i, next);
+		if (mapped != REFUSED)
+			continue;
+		unmap_idle(expert);
+		mapped = map_units(expert, window, i, next);
+	}
+	return mapped;
+}
+
 static void give_back(struct em_expert *expert, char *start, size_t size)
 {
 	anon_discard(start, size);
 	expert->control->committed -= size;
 }
 
-static bool take(struct em_expert *expert, char *start, size_t size)
+static enum mapped take(struct em_expert *expert, char *start, size_t size)
 {
+	enum em_window window = em_window_of(expert, start);
+	enum mapped mapped;
+
+	if (!size)
+		return MAPPED;
 	if (!charge(expert, size))
-		return false;
+		return REFUSED;
+	mapped = map_range(expert, window, start - em_window_base(expert, window), size);
+	if (mapped != MAPPED) {
+		expert->control->committed -= size;
+		return mapped;
+	}
 	if (!(expert->flags & EXPERTMEM_POPULATE) ||
 	    !madvise(start, size, MADV_POPULATE_WRITE))
-		return true;
+		return MAPPED;
 	give_back(expert, start, size);
-	return false;
+	return REFUSED;
 }
 
 static int anon_open(struct em_expert *expert, const struct expertmem_options *options,
@@ -294,49 +524,81 @@ static int anon_open(struct em_expert *expert, const struct expertmem_options *o
 
 static void anon_close(struct em_expert *expert)
 {
-	enum em_window window;
-
-	for (window = EM_SMALL_WINDOW; window <= EM_HUGE_WINDOW; window++) {
-		if (expert->gaps[window])
-			munmap(expert->gaps[window], gaps_size(expert));
-		expert->gaps[window] = NULL;
-	}
+	(void)expert;
 }
 
-static int anon_attach(struct em_expert *expert)
+/* The windows are unmapped, part by part where others may be in between. */
+static void anon_unmap(struct em_expert *expert)
 {
 	enum em_window window;
 
-	anon_close(expert);	/* what an attempt that failed has left */
+	if (!expert->unmapped && munmap(expert->base, expert->window * 2))
+		madvise(expert->base, expert->window * 2, MADV_DONTNEED);
 	for (window = EM_SMALL_WINDOW; window <= EM_HUGE_WINDOW; window++) {
-		struct em_gaps *gaps = em_map(gaps_size(expert), MAP_PRIVATE);
+		struct em_gaps *gaps = expert->gaps[window];
 
 		if (!gaps)
-			goto err_gaps;
-		expert->gaps[window] = gaps;
-		gaps->capacity = expert->window / (2 * EM_PAGE);
-		gaps->root = new_node(gaps, 0, 0);
-		set_gap(gaps, gaps->root, expert->window);
+			continue;
+		if (expert->unmapped)
+			unmap_range(expert, window, 0, expert->window, UNIT);
+		expert->gaps[window] = NULL;
+		for (size_t i = 0; i < expert->window / UNIT / PAGE_UNITS; i++)
+			if (gaps->units[i])
+				munmap(gaps->units[i], EM_PAGE);
+		munmap(gaps->units, units_size(expert));
+		munmap(gaps, gaps->size);
 	}
-	if (mmap(expert->base, expert->window * 2, PROT_READ | PROT_WRITE,
-		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
-		 0) == MAP_FAILED)
-		goto err_gaps;
-	/* Hints: kernels without huge pages do not know them. */
-	madvise(em_window_base(expert, EM_SMALL_WINDOW), expert->window, MADV_NOHUGEPAGE);
-	madvise(em_window_base(expert, EM_HUGE_WINDOW), expert->window, MADV_HUGEPAGE);
-	madvise(expert->base, expert->window * 2, MADV_DONTDUMP);
-	return EXPERTMEM_OK;
-
-err_gaps:
-	anon_close(expert);
-	return EXPERTMEM_E_NOMEM;
 }
 
-/* What is in no region is there to be touched, too, but for these. */
+static struct em_gaps *gaps_new(const struct em_expert *expert)
+{
+	struct em_gaps *gaps = em_map(EM_PAGE, MAP_PRIVATE);
+
+	if (!gaps)
+		return NULL;
+	gaps->size = EM_PAGE;
+	gaps->units = em_map(units_size(expert), MAP_PRIVATE);
+	if (!gaps->units) {
+		munmap(gaps, EM_PAGE);
+		return NULL;
+	}
+	gaps->root = new_node(gaps, 0, 0);
+	set_gap(gaps, gaps->root, expert->window);
+	return gaps;
+}
+
+/* Make sure that there is a node more. */
+static bool gaps_grow(struct em_expert *expert, enum em_window window)
+{
+	struct em_gaps *gaps = expert->gaps[window];
+	size_t size = gaps->size;
+
+	if (gaps->free || sizeof(*gaps) + (gaps->used + 2) * sizeof(gaps->nodes[0]) <= size)
+		return true;
+	gaps = mremap(gaps, size, size * 2, MREMAP_MAYMOVE);
+	if (gaps == MAP_FAILED)
+		return false;
+	gaps->size = size * 2;
+	expert->gaps[window] = gaps;
+	return true;
+}
+
+/* What fails is undone by anon_unmap(). */
+static int anon_attach(struct em_expert *expert)
+{
+	expert->gaps[EM_SMALL_WINDOW] = gaps_new(expert);
+	expert->gaps[EM_HUGE_WINDOW] = gaps_new(expert);
+	return expert->gaps[EM_SMALL_WINDOW] && expert->gaps[EM_HUGE_WINDOW] ?
+	       EXPERTMEM_OK : EXPERTMEM_E_NOMEM;
+}
+
+/* What is in no region may be there to be touched, too, but for these. */
 static void anon_guard(struct em_expert *expert, void *page, bool guard)
 {
-	(void)expert;
+	enum em_window window = em_window_of(expert, page);
+
+	/* Else what is mapped here later could be touched. */
+	map_range(expert, window, (char *)page - em_window_base(expert, window), EM_PAGE);
 	mprotect(page, EM_PAGE, guard ? PROT_NONE : PROT_READ | PROT_WRITE);
 }
 
@@ -358,23 +620,35 @@ static int anon_fork_child(struct em_expert *expert, bool shares_files)
 	return EXPERTMEM_OK;
 }
 
+/* Is a region placed where it can grow? With many of them that would be too many mappings. */
+static bool may_grow(const struct em_gaps *gaps, enum em_window window, size_t size)
+{
+	return gaps->used < REGIONS_MANY && (window == EM_HUGE_WINDOW || size >= ROOMY);
+}
+
 static void *anon_alloc(struct em_expert *expert, enum em_window window, size_t size,
 			size_t room)
 {
-	struct em_gaps *gaps = expert->gaps[window];
+	enum mapped mapped = FOREIGN;
+	char *region = NULL;
 	size_t start;
-	char *region;
 
 	size = rounded(window, size);
 	room = rounded(window, room);
-	start = gaps_insert(gaps, max(size, room), em_granule(window),
-			    !room && (window == EM_HUGE_WINDOW || size >= ROOMY));
-	if (!start)
-		return NULL;
-	region = em_window_base(expert, window) + start;
-	if (take(expert, region, size))
+	/* A place where somebody else has mapped something is left to nobody. */
+	while (mapped == FOREIGN) {
+		if (!gaps_grow(expert, window))
+			return NULL;
+		start = gaps_insert(expert->gaps[window], max(size, room), em_granule(window),
+				    !room && may_grow(expert->gaps[window], window, size));
+		if (!start)
+			return NULL;
+		region = em_window_base(expert, window) + start;
+		mapped = take(expert, region, size);
+	}
+	if (mapped == MAPPED)
 		return region;
-	gaps_remove(gaps, start);
+	gaps_remove(expert->gaps[window], start);
 	return NULL;
 }
 
@@ -398,10 +672,12 @@ static bool anon_resize(struct em_expert *expert, void *region, size_t old, size
 	size = rounded(window, size);
 	if (!gaps_resize(gaps, start, old, size, em_granule(window)))
 		return false;
-	if (size < old)
+	if (size < old) {
 		give_back(expert, (char *)region + size, old - size);
-	else if (!take(expert, (char *)region + old, size - old))
+		unmap_range(expert, window, start + size, old - size, least_hole(gaps));
+	} else if (take(expert, (char *)region + old, size - old) != MAPPED) {
 		return gaps_resize(gaps, start, size, old, em_granule(window)), false;
+	}
 	if (size / EM_HUGE > old / EM_HUGE) {
 		advise(expert, region, size, MADV_HUGEPAGE);
 		if (size >= SETTLED)
@@ -418,6 +694,7 @@ static void anon_free(struct em_expert *expert, void *region, size_t size)
 	advise(expert, region, rounded(window, size), MADV_NOHUGEPAGE);
 	gaps_remove(expert->gaps[window],
 		    (char *)region - em_window_base(expert, window));
+	tidy(expert);
 }
 
 static bool anon_terminate(struct em_expert *expert)
@@ -427,13 +704,32 @@ static bool anon_terminate(struct em_expert *expert)
 	return true;
 }
 
+/* What was mapped stays so, without pages, that nobody else has the addresses. */
+static bool protect_all(struct em_expert *expert)
+{
+	size_t i, next, end = expert->window / UNIT;
+	enum em_window window;
+
+	if (!expert->unmapped)
+		return mmap(expert->base, expert->window * 2, PROT_NONE, MAP_PRIVATE |
+			    MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != MAP_FAILED;
+	for (window = EM_SMALL_WINDOW; window <= EM_HUGE_WINDOW; window++)
+		for (i = 0; i < end; i = next) {
+			next = units_until(expert->gaps[window], i, end);
+			if (is_mapped(expert->gaps[window], i) &&
+			    mmap(em_window_base(expert, window) + i * UNIT,
+				 (next - i) * UNIT, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS |
+				 MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
+				return false;
+		}
+	return true;
+}
+
 static int anon_reclaim(struct em_expert *expert, uint64_t *bytes)
 {
 	if (!expert->attached && expert->control->owner)
 		return EXPERTMEM_E_UNSUPPORTED;
-	if (expert->attached &&
-	    mmap(expert->base, expert->window * 2, PROT_NONE,
-		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
+	if (expert->attached && !protect_all(expert))
 		return EXPERTMEM_E_NOMEM;
 	__atomic_or_fetch(&expert->control->flags, EXPERTMEM_STATUS_RECLAIMED,
 			  __ATOMIC_RELAXED);
@@ -453,7 +749,9 @@ static void anon_stats(struct em_expert *expert, struct expertmem_stats *stats)
 const struct em_backend em_anon = {
 	.id		= EXPERTMEM_BACKEND_ANON,
 	.open		= anon_open,
+	.maps_parts	= true,
 	.attach		= anon_attach,
+	.unmap		= anon_unmap,
 	.alloc		= anon_alloc,
 	.resize		= anon_resize,
 	.free		= anon_free,

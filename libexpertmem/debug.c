@@ -86,20 +86,86 @@ bool em_debug_parse(unsigned int *flags)
 	return true;
 }
 
-/* The windows are there: get what debugging needs. */
-bool em_debug_attach(struct em_expert *expert)
+/*
+ * Who allocated the block at an address, in units of 16 bytes. Most of that is never written, and
+ * read-only.
+ */
+struct em_sites {
+	const void **of;
+	size_t size;			/* bytes of @of */
+	bool writable[];		/* for each EM_STEP of @of */
+};
+
+static size_t sites_size(const struct em_expert *expert)
+{
+	return expert->window * 2 / 16 * sizeof(void *);
+}
+
+static bool sites_get(struct em_expert *expert)
+{
+	size_t size = sites_size(expert);
+	struct em_table table;
+	struct em_sites *sites;
+
+	sites = em_map(sizeof(*sites) + size / EM_STEP, MAP_PRIVATE);
+	if (!sites)
+		return false;
+	if (!em_table_map(&table, NULL, size, MAP_PRIVATE)) {
+		munmap(sites, sizeof(*sites) + size / EM_STEP);
+		return false;
+	}
+	sites->of = (const void **)table.start;
+	sites->size = size;
+	expert->sites = sites;
+	return true;
+}
+
+static void sites_put(struct em_expert *expert)
+{
+	struct em_sites *sites = expert->sites;
+
+	expert->sites = NULL;
+	munmap(sites->of, sites->size);
+	munmap(sites, sizeof(*sites) + sites->size / EM_STEP);
+}
+
+/* NULL: nobody knows. */
+static const void *get_site(const struct em_expert *expert, const void *p)
+{
+	return expert->sites ? expert->sites->of[((const char *)p - expert->base) / 16] : NULL;
+}
+
+/* Where the kernel has no memory for it, it is not known. */
+static void set_site(struct em_expert *expert, const void *p, const void *site)
+{
+	struct em_sites *sites = expert->sites;
+	const void **of = &sites->of[((const char *)p - expert->base) / 16];
+	size_t step = ((char *)of - (char *)sites->of) / EM_STEP;
+
+	if (!sites->writable[step]) {
+		if (mprotect((char *)sites->of + step * EM_STEP, EM_STEP, PROT_READ | PROT_WRITE))
+			return;
+		sites->writable[step] = true;
+	}
+	*of = site;
+}
+
+/* A part of the windows comes to be there, in which no block is yet. */
+void em_debug_mapped(const struct em_expert *expert, void *start, size_t size)
 {
 	if (expert->debug & EM_DEBUG_VALGRIND)
-		(void)VALGRIND_MAKE_MEM_NOACCESS(expert->base, expert->window * 2);
+		(void)VALGRIND_MAKE_MEM_NOACCESS(start, size);
+}
+
+/* The addresses are known: get what debugging needs. */
+bool em_debug_attach(struct em_expert *expert)
+{
 	if (expert->debug & EM_DEBUG_ASAN) {
 		expert->poisoned = em_map(POISONED_MAX * sizeof(*expert->poisoned), MAP_PRIVATE);
 		if (!expert->poisoned)
 			return false;
 	}
-	if (!(expert->debug & EM_DEBUG_SITES))
-		return true;
-	expert->sites = em_map(expert->window * 2 / 16 * sizeof(*expert->sites), MAP_PRIVATE);
-	return expert->sites;
+	return !(expert->debug & EM_DEBUG_SITES) || sites_get(expert);
 }
 
 /* The memory is about to be unmapped; others may get the addresses. */
@@ -121,10 +187,9 @@ void em_debug_forget(struct em_expert *expert)
 void em_debug_detach(struct em_expert *expert)
 {
 	if (expert->sites)
-		munmap(expert->sites, expert->window * 2 / 16 * sizeof(*expert->sites));
+		sites_put(expert);
 	if (expert->poisoned)
 		munmap(expert->poisoned, POISONED_MAX * sizeof(*expert->poisoned));
-	expert->sites = NULL;
 	expert->poisoned = NULL;
 }
 
@@ -160,11 +225,6 @@ static bool is_overrun(const unsigned char *p, const unsigned char *end)
 	return p < end;
 }
 
-static const void **site_of(const struct em_expert *expert, const void *p)
-{
-	return &expert->sites[(size_t)((const char *)p - expert->base) / 16];
-}
-
 /**
  * em_debug_made() - a block has come to be
  * @expert: the expert
@@ -181,7 +241,7 @@ void em_debug_made(struct em_expert *expert, void *p, size_t size, size_t room,
 	if (expert->debug & EM_DEBUG_CANARY)
 		set_canary((unsigned char *)p + size, (unsigned char *)p + room);
 	if (expert->sites)
-		*site_of(expert, p) = site;
+		set_site(expert, p, site);
 	if (expert->debug & EM_DEBUG_VALGRIND)
 		VALGRIND_MALLOCLIKE_BLOCK(p, size, BEHIND, 0);
 	if (expert->debug & EM_DEBUG_ASAN)
@@ -209,7 +269,7 @@ void em_debug_ends(struct em_expert *expert, void *p, size_t size, size_t room,
 	if (expert->debug & EM_DEBUG_CANARY && is_overrun(end, (unsigned char *)p + room))
 		*found = (struct expertmem_finding){
 			.key = expert->key, .kind = EXPERTMEM_OVERRUN, .pointer = p,
-			.size = size, .site = expert->sites ? *site_of(expert, p) : NULL,
+			.size = size, .site = get_site(expert, p),
 		};
 	if (expert->debug & EM_DEBUG_FILL)
 		memset(p, FILL_FREED, size);
@@ -258,7 +318,7 @@ struct leaks {
 static int count_leak(void *block, size_t size, void *arg)
 {
 	struct leaks *leaks = arg;
-	const void *site = *site_of(leaks->expert, block);
+	const void *site = get_site(leaks->expert, block);
 	size_t i = (uintptr_t)site * 0x9e3779b97f4a7c15 >> 40;
 
 	while (leaks->sites[i %= SITES_MAX].blocks && leaks->sites[i].site != site)

@@ -191,7 +191,24 @@ static int device_attach(struct em_expert *expert)
 			 PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, expert->fd,
 			 window_offset[expert->mapped]) == MAP_FAILED)
 			return error_of(errno);
+	/* The kernel then refuses pages, too: an error is better than a signal at the first touch. */
+	if (em_is_strict())
+		expert->flags |= EXPERTMEM_POPULATE;
+	em_debug_mapped(expert, expert->base, expert->window * 2);
 	return EXPERTMEM_OK;
+}
+
+/*
+ * Windows may be part of a larger mapping, which is split, unless there are too many. Then their
+ * pages can be given back: by the module, for advice to remove them fails where one is held. In a
+ * child of the expert's process no window is mapped, and the descriptor is still the parent's.
+ */
+static void device_unmap(struct em_expert *expert)
+{
+	uint64_t bytes;
+
+	if (munmap(expert->base, expert->window * 2) && expert->mapped)
+		expert->backend->reclaim(expert, &bytes);
 }
 
 /* What is in no region always faults. */
@@ -247,11 +264,17 @@ static int device_fork_child(struct em_expert *expert, bool shares_files)
 	return EXPERTMEM_OK;
 }
 
+/* A filter of the program's refuses the module's calls: malloc.c is to go on without it. */
+bool em_device_refused;
+
 /* A program that closes by system calls of its own hears why it has no more memory, once. */
-static void check_descriptor(int err)
+static void check_refusal(int err)
 {
 	static bool said;
 
+	/* The module has no such errors for these calls. */
+	if (em_filtered && (err == EPERM || err == EACCES || err == ENOSYS))
+		__atomic_store_n(&em_device_refused, true, __ATOMIC_RELAXED);
 	if ((err == EBADF || err == ENOTTY) && em_whole_program &&
 	    !__atomic_exchange_n(&said, true, __ATOMIC_RELAXED))
 		em_say("expertmem: ", "the program has closed the descriptor of its heap,",
@@ -270,7 +293,7 @@ static void *device_alloc(struct em_expert *expert, enum em_window window, size_
 	};
 
 	if (ioctl(expert->fd, EXPERTMEM_IOC_ALLOC, &arg)) {
-		check_descriptor(errno);
+		check_refusal(errno);
 		return NULL;
 	}
 	return em_window_base(expert, window) + (arg.offset - window_offset[window]);
@@ -285,7 +308,10 @@ static bool device_resize(struct em_expert *expert, void *region, size_t old, si
 	};
 
 	(void)old;
-	return !ioctl(expert->fd, EXPERTMEM_IOC_REALLOC, &arg);
+	if (!ioctl(expert->fd, EXPERTMEM_IOC_REALLOC, &arg))
+		return true;
+	check_refusal(errno);
+	return false;
 }
 
 static void device_free(struct em_expert *expert, void *region, size_t size)
@@ -355,6 +381,7 @@ const struct em_backend em_device = {
 	.id		= EXPERTMEM_BACKEND_DEVICE,
 	.open		= device_open,
 	.attach		= device_attach,
+	.unmap		= device_unmap,
 	.alloc		= device_alloc,
 	.resize		= device_resize,
 	.free		= device_free,

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <linux/expertmem.h>
@@ -15,14 +14,26 @@
 
 #define NAME_SIZE sizeof(((struct expertmem_config *)0)->name)
 
+/* What host and expert share. The heap of a program is shared with nobody, and forks with it. */
+static struct em_control *control_get(struct em_table *counts)
+{
+	if (!em_table_map(counts, NULL, em_round_up(sizeof(struct em_control), EM_PAGE),
+			  em_whole_program ? MAP_PRIVATE : MAP_SHARED))
+		return NULL;
+	if (em_table_use(counts, offsetof(struct em_control, counts)))
+		return (struct em_control *)counts->start;
+	munmap(counts->start, counts->size);
+	return NULL;
+}
+
 /* Make an expert in a free slot; @fd: a descriptor to adopt, or -1 */
 static int open_slot(const struct expertmem_options *options,
 		     const struct em_backend *backend, int fd, HEXPERTKEY *key)
 {
 	struct em_control *control;
 	struct em_expert *expert;
+	struct em_table counts;
 	unsigned int debug;
-	uint64_t generation;
 	int error;
 
 	if (!em_debug_parse(&debug))
@@ -30,7 +41,7 @@ static int open_slot(const struct expertmem_options *options,
 	expert = em_slot_get();
 	if (!expert)
 		return EXPERTMEM_E_TOO_MANY;
-	control = em_map(sizeof(*control), MAP_SHARED);
+	control = control_get(&counts);
 	if (!control) {
 		em_slot_put(expert);
 		return EXPERTMEM_E_NOMEM;
@@ -39,12 +50,12 @@ static int open_slot(const struct expertmem_options *options,
 		control->startup = *options->startup;
 
 	em_lock_slot(expert);
-	generation = expert->generation + 1;
 	memset(&expert->base, 0, offsetof(struct em_expert, lock) -
 				 offsetof(struct em_expert, base));
-	memset(&expert->generation, 0,
-	       sizeof(*expert) - offsetof(struct em_expert, generation));
-	expert->generation = generation;
+	memset(&expert->key, 0, sizeof(*expert) - offsetof(struct em_expert, key));
+	__atomic_store_n(&expert->generation, expert->generation + 1, __ATOMIC_RELEASE);
+	expert->status = &em_closed;
+	expert->counts = counts;
 	expert->backend = backend;
 	expert->flags = options->flags;
 	expert->keep = em_whole_program;
@@ -59,7 +70,7 @@ static int open_slot(const struct expertmem_options *options,
 	em_unlock(expert);
 
 	if (error) {
-		munmap(control, sizeof(*control));
+		munmap(counts.start, counts.size);
 		em_slot_put(expert);
 	}
 	return error;
@@ -157,7 +168,7 @@ int expertmem_close(HEXPERTKEY key)
 	/* From here on the key is nobody's, also while em_stop() gives the lock up. */
 	expert->key = 0;
 	if (expert->attached)
-		em_set_owner(expert, 0);
+		em_set_owner(expert, false);
 	em_stop(expert);
 	if (expert->attached && !(em_status(expert) & EXPERTMEM_STATUS_RECLAIMED))
 		em_debug_forget(expert);
@@ -329,11 +340,17 @@ int expertmem_listen(HEXPERTKEY key, expertmem_listener listener, void *arg)
 void em_say(const char *who, const char *what, const char *which)
 {
 	const char *words[] = { who, what, which, "\n" };
-	struct iovec text[4];
+	char text[1024];
+	size_t size = 0;
 
-	for (int i = 0; i < 4; i++)
-		text[i] = (struct iovec){ (char *)words[i], strlen(words[i]) };
-	(void)!writev(STDERR_FILENO, text, 4);
+	for (int i = 0; i < 4; i++) {
+		size_t length = strlen(words[i]), left = sizeof(text) - size;
+
+		length = length < left ? length : left;
+		memcpy(text + size, words[i], length);
+		size += length;
+	}
+	(void)!write(STDERR_FILENO, text, size);
 }
 
 void em_tell(const struct expertmem_finding *finding)

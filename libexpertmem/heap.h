@@ -82,6 +82,8 @@ enum em_where {
  * @class: index of the class
  * @where: enum em_where
  * @clean: in the pool, and without pages
+ * @writable: only in the first slab of each EM_STEP of the table of slabs: that part of the table
+ *	can be written
  * @blocks: how many
  * @fresh: those from here on have not been used, and are not in the queue
  * @next: in the list of @where
@@ -115,6 +117,7 @@ struct em_slab {
 	uint8_t class;
 	uint8_t where;
 	bool clean;
+	bool writable;
 	struct {
 		uint32_t pool;			/* a bit for each slab in the pool */
 		struct em_slab *next, *prev;	/* in heap.chunks */

@@ -5,7 +5,8 @@
  *   api.c	the calls of Netmon.h, without a lock as far as that goes
  *   locked.c	the same with the expert's lock held
  *   expert.c	the host's calls
- *   table.c	the table of experts: keys, locks, addresses, fork
+ *   table.c	the table of experts: keys, locks, fork
+ *   addresses.c	where windows and tables are, and what of them is mapped
  *   idle.c	a thread that trims experts which do nothing
  *   thread.c	the threads that make calls, and how to wait for them
  *   heap.c	blocks, with the expert's lock held; trimming, walking
@@ -21,6 +22,7 @@
  *   malloc.c	the malloc family
  *   process.c	what makes a child
  *   descriptors.c	what closes the heap's descriptor
+ *   filters.c	what filters system calls
  *
  * How the heap works is at the top of heap.h.
  *
@@ -70,7 +72,22 @@
 enum em_window { EM_SMALL_WINDOW, EM_HUGE_WINDOW };
 
 /* Threads that can have slabs of their own at the same time; the others share some. */
-#define EM_THREADS	65536
+#define EM_THREADS	16384
+
+/* what is mapped, or made writable, at a time */
+#define EM_STEP		(64UL << 10)
+
+/**
+ * struct em_table - memory that reads as zeros, and can be written up to some place
+ * @start: the first byte
+ * @size: bytes in all, also while they are read-only
+ * @writable: bytes from @start on that can be written; only grows
+ */
+struct em_table {
+	char *start;
+	size_t size;
+	size_t writable;
+};
 
 /*
  * What a thread has allocated, less what it has freed: @blocks, and @mark - @left bytes.
@@ -157,8 +174,12 @@ struct em_backend {
 	/* get the expert, or adopt @fd if not below 0; enum expertmem_error */
 	int (*open)(struct em_expert *expert, const struct expertmem_options *options,
 		    int fd);
-	/* map both windows at expert->base, of expert->window bytes each */
+	/* windows are mapped part by part, as they are used; false: at once */
+	bool maps_parts;
+	/* make both windows usable at expert->base, of expert->window bytes each */
 	int (*attach)(struct em_expert *expert);
+	/* undo that, and give the addresses back */
+	void (*unmap)(struct em_expert *expert);
 	/* the address, or NULL; @room as EXPERTMEM_IOC_ALLOC has it */
 	void *(*alloc)(struct em_expert *expert, enum em_window window, size_t size,
 		       size_t room);
@@ -185,7 +206,7 @@ struct em_backend {
 	/* the same; enum expertmem_error, with nothing changed */
 	int (*reclaim)(struct em_expert *expert, uint64_t *bytes);
 	void (*stats)(struct em_expert *expert, struct expertmem_stats *stats);
-	/* undo open() and attach(); the windows are unmapped already */
+	/* undo open(); the windows are unmapped already */
 	void (*close)(struct em_expert *expert);
 };
 
@@ -224,10 +245,11 @@ struct em_expert {
 	struct em_slab *slabs;
 
 	pthread_mutex_t lock;
-	sigset_t signals;		/* to be restored with the lock's release */
+	sigset_t signals;		/* to be restored with the lock's release, if @masked */
+	bool masked;
+	uint64_t generation;		/* counts the experts that had this slot */
 	HEXPERTKEY key;			/* 0: not open */
 	const uint32_t *status;		/* EXPERTMEM_STATUS_*, always points to something */
-	uint64_t generation;		/* counts the experts that had this slot */
 	bool attached;			/* the heap is in this process */
 	bool keep;			/* and in that of a fork */
 	unsigned int stops;		/* how many want the gate closed */
@@ -235,7 +257,7 @@ struct em_expert {
 	unsigned int flags;		/* EXPERTMEM_NO_HUGE, ... */
 	unsigned int debug;		/* EM_DEBUG_* */
 	unsigned int sampled;		/* blocks, with EM_DEBUG_GUARD */
-	const void **sites;		/* for each 16 bytes, with EM_DEBUG_SITES */
+	struct em_sites *sites;		/* with EM_DEBUG_SITES */
 	struct {
 		void *start;
 		size_t size;
@@ -248,8 +270,11 @@ struct em_expert {
 	unsigned int mapped;		/* DEVICE: windows, also before all are */
 	const struct em_backend *backend;
 	struct em_control *control;
+	struct em_table counts;		/* all of @control, whose end is the counts */
 	size_t window;			/* bytes of one */
+	bool unmapped;			/* ANON: addresses are chosen, not reserved */
 	struct em_gaps *gaps[2];	/* ANON */
+	size_t idle;			/* ANON: mapped bytes in no region that are left so */
 	struct em_heap heap;
 	expertmem_listener listener;
 	void *listener_arg;
@@ -328,14 +353,26 @@ bool em_is_dead(const struct em_thread *thread);
 bool em_wait_for(const struct em_thread *thread);
 bool em_quiesce(void);
 bool em_has_sections(void);
+extern bool em_filtered;
+bool em_unfiltered_begin(void);
+void em_unfiltered_end(void);
+void em_set_filtered(void);
+pid_t em_process(void);
 void em_threads_after_fork(void);
 
 /* idle.c */
 void em_idle_start(void);
 void em_idle_after_fork(void);
 
-/* table.c */
+/* addresses.c */
 void *em_map(size_t size, int sharing);
+bool em_table_map(struct em_table *table, void *start, size_t size, int sharing);
+bool em_table_use(struct em_table *table, size_t end);
+bool em_is_strict(void);
+bool em_place(struct em_expert *expert, size_t most);
+void em_set_owner(const struct em_expert *expert, bool owner);
+
+/* table.c */
 extern const uint32_t em_closed;	/* the status of experts that are not open */
 extern bool em_whole_program;
 struct em_expert *em_lock(HEXPERTKEY key);
@@ -346,8 +383,8 @@ void em_resume(struct em_expert *expert);
 int em_attach(struct em_expert *expert);
 struct em_expert *em_slot_get(void);
 void em_slot_put(struct em_expert *expert);
+unsigned int em_nr_experts(void);
 HEXPERTKEY em_key_of(const struct em_expert *expert);
-void em_set_owner(const struct em_expert *expert, unsigned int owner);
 void em_teardown(struct em_expert *expert);
 bool em_trim_idle(void);
 void em_lock_slot(struct em_expert *expert);
@@ -356,6 +393,7 @@ int em_fork_prepare(void);
 void em_fork_parent(bool shares_files);
 void em_fork_child(bool shares_files);
 int em_fork_wrapped(bool wrapped);
+void em_filter_begin(void);
 
 /* expert.c */
 void em_tell(const struct expertmem_finding *finding);
@@ -366,9 +404,13 @@ int em_program_fd(void);
 bool em_program_is_here(void);
 bool em_program_fd_moves(void);
 
+/* device.c */
+extern bool em_device_refused;
+
 /* debug.c */
 bool em_debug_parse(unsigned int *flags);
 bool em_debug_attach(struct em_expert *expert);
+void em_debug_mapped(const struct em_expert *expert, void *start, size_t size);
 void em_debug_forget(struct em_expert *expert);
 void em_debug_detach(struct em_expert *expert);
 size_t em_debug_room(const struct em_expert *expert, size_t size);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Slabs of no class, and the chunks that they are in. The expert's lock is held. */
 #include <string.h>
+#include <sys/mman.h>
 
 #include "internal.h"
 
@@ -64,6 +65,20 @@ static void chunk_del(struct em_heap *heap, struct em_slab *chunk)
 		heap->chunks = chunk->chunk.next;
 	else
 		chunk->chunk.prev->chunk.next = chunk->chunk.next;
+}
+
+/* Make the table of slabs writable where @slab is, and so where all of its chunk is. */
+static bool make_writable(struct em_expert *expert, struct em_slab *slab)
+{
+	size_t first = (slab - expert->slabs) & ~(EM_STEP / sizeof(*slab) - 1);
+	struct em_slab *part = &expert->slabs[first];
+
+	if (part->writable)
+		return true;
+	if (mprotect(part, EM_STEP, PROT_READ | PROT_WRITE))
+		return false;
+	part->writable = true;
+	return true;
 }
 
 static void slab_init(struct em_slab *slab, char *base)
@@ -140,7 +155,7 @@ static bool grow_small(struct em_expert *expert)
 	size_t more = base + EM_SLAB_SIZE - (small->base + small->used);
 	struct em_slab *slab = &expert->slabs[(base - expert->base) / EM_SLAB_SIZE];
 
-	if (!em_array_grow(expert, small, more))
+	if (!make_writable(expert, slab) || !em_array_grow(expert, small, more))
 		return false;
 	small->used += more;
 	slab_init(slab, base);
@@ -160,6 +175,10 @@ static bool grow_huge(struct em_expert *expert)
 		return false;
 	first = (base - expert->base) / EM_SLAB_SIZE;
 	chunk = &expert->slabs[first];
+	if (!make_writable(expert, chunk)) {
+		expert->backend->free(expert, base, EM_CHUNK_SIZE);
+		return false;
+	}
 	for (i = 0; i < EM_CHUNK_SLABS; i++)
 		slab_init(&chunk[i], base + i * EM_SLAB_SIZE);
 	chunk->chunk.pool = UINT32_MAX;

@@ -433,6 +433,8 @@ static struct em_local *local_new(struct em_expert *expert, uint32_t thread)
 	unsigned int class;
 
 	if (heap->nr_locals == EM_THREADS ||
+	    !em_table_use(&expert->counts, offsetof(struct em_control, counts) +
+			  (heap->nr_locals + 1) * sizeof(struct em_count)) ||
 	    !em_array_grow(expert, &heap->locals, sizeof(*local)))
 		return NULL;
 	local = (struct em_local *)(heap->locals.base + heap->locals.used);

@@ -22,16 +22,6 @@
 
 #define INDEX_BITS	12
 
-/*
- * A window has 64 GiB of addresses, or so many times the memory that the expert may have, as a
- * power of two, if that is more. The nth expert of a process has windows of at most 1/n of the
- * share, so that all find place.
- */
-#define WINDOW_USUAL	(1UL << 36)
-#define WINDOW_TIMES	8
-#define WINDOW_MAX	(1UL << 40)
-#define WINDOW_SHARE	(1UL << 42)
-
 _Static_assert(EM_MAX_EXPERTS == 1 << INDEX_BITS, "an index must fit into a key");
 
 struct em_expert em_experts[EM_MAX_EXPERTS];
@@ -54,14 +44,16 @@ HEXPERTKEY em_key_of(const struct em_expert *expert)
 
 /*
  * Lock a slot, whoever has it. Where calls may come from signal handlers, signals are
- * blocked, so that none waits for a lock that its own thread holds.
+ * blocked, so that none waits for a lock that its own thread holds; not where the program
+ * filters its system calls, which the call for that may not be among.
  */
 void em_lock_slot(struct em_expert *expert)
 {
 	struct em_thread *self = em_self;
+	bool masked = em_whole_program && em_unfiltered_begin();
 	sigset_t all, before;
 
-	if (em_whole_program) {
+	if (masked) {
 		sigfillset(&all);
 		pthread_sigmask(SIG_BLOCK, &all, &before);
 	}
@@ -69,7 +61,8 @@ void em_lock_slot(struct em_expert *expert)
 	if (self->index && self->busy == EM_BUSY)
 		__atomic_store_n(&self->busy, EM_PARKED, __ATOMIC_RELEASE);
 	pthread_mutex_lock(&expert->lock);
-	if (em_whole_program)
+	expert->masked = masked;
+	if (masked)
 		expert->signals = before;
 }
 
@@ -77,6 +70,7 @@ void em_unlock(struct em_expert *expert)
 {
 	struct em_thread *self = em_self;
 	sigset_t before = expert->signals;
+	bool masked = expert->masked;
 
 	bool idle = __atomic_load_n(&expert->heap.nr_put, __ATOMIC_RELAXED) !=
 		    expert->heap.nr_seen && !em_whole_program;
@@ -86,8 +80,10 @@ void em_unlock(struct em_expert *expert)
 	if (self->index)
 		__atomic_store_n(&self->busy, self->busy == EM_PARKED ? EM_BUSY : self->busy,
 				 __ATOMIC_RELEASE);
-	if (em_whole_program)
+	if (masked) {
 		pthread_sigmask(SIG_SETMASK, &before, NULL);
+		em_unfiltered_end();
+	}
 	if (idle)
 		em_idle_start();
 }
@@ -125,6 +121,9 @@ struct em_expert *em_lock(HEXPERTKEY key)
 {
 	struct em_expert *expert = em_slot_of(key);
 
+	/* A slot that was never used is not writable, its lock neither. */
+	if (!__atomic_load_n(&expert->generation, __ATOMIC_ACQUIRE))
+		return NULL;
 	em_lock_slot(expert);
 	if (key && expert->key == key)
 		return expert;
@@ -162,178 +161,123 @@ void em_resume(struct em_expert *expert)
 		__atomic_store_n(&expert->gate, expert->key, __ATOMIC_RELEASE);
 }
 
-void em_set_owner(const struct em_expert *expert, unsigned int owner)
-{
-	size_t i = (uintptr_t)expert->base >> EM_WINDOW_SHIFT;
-	size_t end = i + (expert->window * 2 >> EM_WINDOW_SHIFT);
-
-	for (; i < end; i++)
-		__atomic_store_n(&em_owners[i], owner, __ATOMIC_RELAXED);
-}
-
-/*
- * The length of a window: the expert can have all of its memory in blocks of any one size. Its
- * memory is its limit or, where it has none, that of the machine. Blocks of 32 KiB to some MiB
- * take the most addresses: they are regions of the small window, 31/64 of which are for them
- * (em_heap_prepare()), and gaps that are too short for another block may be half of that. So
- * memory can be 15/64 of a window, which is more than 1/WINDOW_TIMES.
- */
-static size_t window_for(struct em_expert *expert)
-{
-	struct expertmem_stats stats = { 0 };
-	size_t window = WINDOW_USUAL;
-	uint64_t memory;
-
-	/* What looks for leaks reads all that is mapped. */
-	if (expert->debug & EM_DEBUG_BLOCKS)
-		return window;
-	expert->backend->stats(expert, &stats);
-	memory = stats.limit ? stats.limit : sysconf(_SC_PHYS_PAGES) * EM_PAGE;
-	while (window < WINDOW_MAX && window / WINDOW_TIMES < memory)
-		window *= 2;
-	return window;
-}
-
-/* Addresses for both windows, aligned, with nothing there yet. */
-static bool reserve(struct em_expert *expert)
-{
-	size_t window = WINDOW_SHARE / __atomic_load_n(&open_experts, __ATOMIC_RELAXED);
-	char *start = MAP_FAILED, *end;
-	size_t most, size;
-
-	if (expert->mapped)
-		return true;	/* what an attempt that failed has left */
-	most = window_for(expert);
-	if (window > most)
-		window = most;
-	for (window &= ~(EM_WINDOW_MIN - 1); start == MAP_FAILED; window /= 2) {
-		window &= ~(EM_WINDOW_MIN - 1);
-		if (!window)
-			return false;
-		size = window * 2 + EM_WINDOW_MIN;
-		start = mmap(NULL, size, PROT_NONE,
-			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-		expert->window = window;
-	}
-	end = start + size;
-	expert->base = (char *)(((uintptr_t)start + EM_WINDOW_MIN - 1) &
-				~(EM_WINDOW_MIN - 1));
-	if (expert->base > start)
-		munmap(start, expert->base - start);
-	if (end > expert->base + expert->window * 2)
-		munmap(expert->base + expert->window * 2,
-		       end - (expert->base + expert->window * 2));
-	return true;
-}
-
-/*
- * Memory of the library itself, or NULL. Much of it is never touched, so it is not to
- * come in huge pages.
- */
-void *em_map(size_t size, int sharing)
-{
-	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
-		       sharing | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	if (p == MAP_FAILED)
-		return NULL;
-	madvise(p, size, MADV_NOHUGEPAGE);
-	return p;
-}
-
 /* What is known of slabs, and which local a thread has. Not charged: it is little. */
-static size_t tables_size(const struct em_expert *expert)
-{
-	return expert->window * 2 / EM_SLAB_SIZE * sizeof(*expert->slabs) +
-	       EM_THREADS * sizeof(*expert->heap.local_of);
-}
-
 static bool tables_get(struct em_expert *expert)
 {
-	expert->slabs = em_map(tables_size(expert), MAP_PRIVATE);
-	if (!expert->slabs)
+	struct em_table slabs;
+
+	if (!em_table_map(&slabs, NULL, expert->window * 2 / EM_SLAB_SIZE * sizeof(*expert->slabs),
+			  MAP_PRIVATE))
 		return false;
-	expert->heap.local_of = (uint16_t *)&expert->slabs[expert->window * 2 / EM_SLAB_SIZE];
+	expert->heap.local_of = em_map(EM_THREADS * sizeof(*expert->heap.local_of), MAP_PRIVATE);
+	if (!expert->heap.local_of) {
+		munmap(slabs.start, slabs.size);
+		return false;
+	}
+	expert->slabs = (struct em_slab *)slabs.start;
 	expert->span = expert->window * 2;
 	return true;
 }
 
-/*
- * Make this process the expert's, at its first allocation. E_BUSY where another one is,
- * E_NOMEM where there are no addresses.
- */
-int em_attach(struct em_expert *expert)
+static void tables_put(struct em_expert *expert)
+{
+	munmap(expert->slabs, expert->span / EM_SLAB_SIZE * sizeof(*expert->slabs));
+	munmap(expert->heap.local_of, EM_THREADS * sizeof(*expert->heap.local_of));
+	expert->span = 0;
+}
+
+/* Addresses and all that goes with them, for windows of @most bytes; enum expertmem_error */
+static int attach(struct em_expert *expert, size_t most)
 {
 	int error = EXPERTMEM_E_NOMEM;
-	pid_t nobody = 0;
 
-	if (expert->attached)
-		return EXPERTMEM_OK;
-	if (!__atomic_compare_exchange_n(&expert->control->owner, &nobody,
-					 em_raw(SYS_getpid, 0, 0, 0), false,
-					 __ATOMIC_RELAXED, __ATOMIC_RELAXED))
-		return EXPERTMEM_E_BUSY;
-	if (!reserve(expert))
-		goto err_owner;
-	error = expert->backend->attach(expert);
-	if (error)
-		goto err_windows;
-	error = EXPERTMEM_E_NOMEM;
+	/* To the kernel, an expert whose window is unmapped has ended: it is kept. */
+	if (!expert->mapped && !em_place(expert, most))
+		return error;
 	if (!tables_get(expert))
-		goto err_windows;
+		goto err_place;
 	if (!em_debug_attach(expert))
 		goto err_debug;
-	em_set_owner(expert, expert - em_experts + 1);
-	expert->attached = true;
-	expert->stops++;
-	em_resume(expert);
-	return EXPERTMEM_OK;
-
+	error = expert->backend->attach(expert);
+	if (!error)
+		return error;
 err_debug:
 	em_debug_detach(expert);
-	munmap(expert->slabs, tables_size(expert));
-err_windows:
-	/* To the kernel, an expert whose window is unmapped has ended. */
-	if (!expert->mapped)
-		munmap(expert->base, expert->window * 2);
-err_owner:
-	__atomic_store_n(&expert->control->owner, 0, __ATOMIC_RELAXED);
+	tables_put(expert);
+err_place:
+	if (!expert->mapped) {
+		expert->backend->unmap(expert);
+		em_set_owner(expert, false);
+	}
 	return error;
 }
 
 /*
- * The windows cannot be unmapped. Their pages can be given back: by the module, for advice to
- * remove them fails where one is held. In a child of the expert's process no window is mapped,
- * and the descriptor is still the parent's.
+ * Make this process the expert's, at its first allocation. E_BUSY where another one is,
+ * E_NOMEM where there are no addresses. Limits may let the windows be, but not what comes with
+ * them: then windows of half the size are tried.
  */
-static void give_back(struct em_expert *expert)
+int em_attach(struct em_expert *expert)
 {
-	uint64_t bytes;
+	pid_t nobody = 0;
+	size_t most = 0;
+	int error;
 
-	if (expert->backend->id == EXPERTMEM_BACKEND_ANON)
-		madvise(expert->base, expert->window * 2, MADV_DONTNEED);
-	else if (expert->mapped)
-		expert->backend->reclaim(expert, &bytes);
+	if (expert->attached)
+		return EXPERTMEM_OK;
+	if (!__atomic_compare_exchange_n(&expert->control->owner, &nobody,
+					 em_process(), false,
+					 __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		return EXPERTMEM_E_BUSY;
+	do {
+		error = attach(expert, most);
+		most = expert->window / 2;
+	} while (error == EXPERTMEM_E_NOMEM && most >= EM_WINDOW_MIN && !expert->mapped);
+	if (error) {
+		__atomic_store_n(&expert->control->owner, 0, __ATOMIC_RELAXED);
+		return error;
+	}
+	expert->attached = true;
+	expert->stops++;
+	em_resume(expert);
+	return EXPERTMEM_OK;
 }
 
 /* End the expert of this slot, here; its lock is held, and no call is in it. */
 void em_teardown(struct em_expert *expert)
 {
 	expert->key = 0;
-	if (expert->attached || expert->mapped) {
-		/* May be part of a larger mapping, which is split, unless there are too many. */
-		if (munmap(expert->base, expert->window * 2))
-			give_back(expert);
-	}
+	if (expert->attached || expert->mapped)
+		expert->backend->unmap(expert);
 	if (expert->attached) {
-		munmap(expert->slabs, tables_size(expert));
+		tables_put(expert);
 		em_debug_detach(expert);
 	}
 	expert->attached = false;
 	expert->heap.nr_seen = expert->heap.nr_put;
 	expert->backend->close(expert);
 	expert->status = &em_closed;
-	munmap(expert->control, sizeof(*expert->control));
+	munmap(expert->counts.start, expert->counts.size);
+}
+
+/*
+ * Slots that were never used are not writable; the first are in a page with other data. Where the
+ * heap of the program is all that the library is for, no key can name most of them.
+ */
+static bool slots_use(const struct em_expert *end)
+{
+	static struct em_table slots;
+	char *start = (char *)em_round_up((uintptr_t)em_experts, EM_PAGE);
+	size_t size = ((char *)&em_experts[EM_MAX_EXPERTS] - start) & ~(EM_PAGE - 1);
+	size_t used = em_whole_program ? EM_STEP : size;
+
+	if (!slots.start) {
+		if (!em_table_map(&slots, start, used, MAP_PRIVATE))
+			return false;
+		if (used < size)
+			munmap(start + used, size - used);
+	}
+	return (const char *)end <= start || em_table_use(&slots, (const char *)end - start);
 }
 
 struct em_expert *em_slot_get(void)
@@ -341,19 +285,24 @@ struct em_expert *em_slot_get(void)
 	struct em_expert *expert = NULL;
 	unsigned int i;
 
-	/* Most of the table is never touched. */
-	madvise((void *)em_round_up((uintptr_t)em_experts, EM_PAGE), sizeof(em_experts) - EM_PAGE,
-		MADV_NOHUGEPAGE);
 	pthread_mutex_lock(&table_lock);
 	for (i = 0; i < EM_MAX_EXPERTS && !expert; i++)
 		if (!taken[i])
 			expert = &em_experts[i];
+	if (expert && !slots_use(expert + 1))
+		expert = NULL;
 	if (expert) {
 		__atomic_store_n(&taken[expert - em_experts], true, __ATOMIC_RELAXED);
 		__atomic_add_fetch(&open_experts, 1, __ATOMIC_RELAXED);
 	}
 	pthread_mutex_unlock(&table_lock);
 	return expert;
+}
+
+/* How many experts this process has. */
+unsigned int em_nr_experts(void)
+{
+	return __atomic_load_n(&open_experts, __ATOMIC_RELAXED);
 }
 
 void em_slot_put(struct em_expert *expert)
@@ -424,21 +373,6 @@ void em_fork_parent(bool shares_files)
 	pthread_mutex_unlock(&table_lock);
 }
 
-/* What host and expert share is no longer shared with this process. */
-static bool inherit_control(struct em_expert *expert)
-{
-	size_t used = offsetof(struct em_control, counts) +
-		      expert->control->nr_counts * sizeof(expert->control->counts[0]);
-	struct em_control *control = em_map(sizeof(*control), MAP_SHARED);
-
-	if (!control)
-		return false;
-	memcpy(control, expert->control, used);
-	control->owner = em_raw(SYS_getpid, 0, 0, 0);
-	return mremap(control, sizeof(*control), sizeof(*control),
-		      MREMAP_MAYMOVE | MREMAP_FIXED, expert->control) != MAP_FAILED;
-}
-
 /* The expert is the heap of this process, which cannot go on without. */
 static void inherit(struct em_expert *expert, bool shares_files)
 {
@@ -447,14 +381,13 @@ static void inherit(struct em_expert *expert, bool shares_files)
 	if (expert->attached) {
 		if (!error)
 			error = expert->backend->fork_child(expert, shares_files);
-		if (!error && !inherit_control(expert))
-			error = EXPERTMEM_E_NOMEM;
 		if (error) {
 			if (!fork_is_wrapped)
 				em_say("expertmem: a fork cannot have its parent's memory: ",
 				       expertmem_strerror(error), "");
 			_exit(127);
 		}
+		expert->control->owner = em_process();
 		if (em_mine.expert == expert)
 			em_mine.status = expert->status;
 		/* Threads that wanted it stopped are not here. */
@@ -485,13 +418,14 @@ void em_fork_child(bool shares_files)
 		pthread_mutex_init(&expert->lock, NULL);
 		if (held[i]) {
 			pthread_mutex_lock(&expert->lock);
+			expert->masked = expert->masked && em_unfiltered_begin();
 			inherit(expert, shares_files);
 			continue;
 		}
 		expert->mapped = 0;
 		if (expert->key && expert->attached) {
 			__atomic_store_n(&expert->gate, 0, __ATOMIC_RELAXED);
-			em_set_owner(expert, 0);
+			em_set_owner(expert, false);
 			em_teardown(expert);
 		}
 	}
@@ -511,6 +445,32 @@ int em_fork_wrapped(bool wrapped)
 {
 	fork_is_wrapped = wrapped;
 	return fork_error;
+}
+
+/**
+ * em_filter_begin() - the program is about to filter its system calls
+ *
+ * Ends all sections of the program's heap for good: see em_filtered.
+ */
+void em_filter_begin(void)
+{
+	unsigned int i;
+
+	if (em_filtered)
+		return;
+	pthread_mutex_lock(&table_lock);
+	for (i = 0; i < EM_MAX_EXPERTS; i++) {
+		struct em_expert *expert = &em_experts[i];
+
+		if (!taken[i] || !expert->keep)
+			continue;
+		em_lock_slot(expert);
+		if (expert->attached)
+			em_stop(expert);
+		em_unlock(expert);
+	}
+	pthread_mutex_unlock(&table_lock);
+	em_set_filtered();
 }
 
 static void at_fork_prepare(void)

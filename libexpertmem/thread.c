@@ -27,12 +27,57 @@ __thread struct em_mine em_mine = {
 	.self = &nobody, .expert = &nobodys, .status = &em_closed
 };
 struct em_thread *em_threads;
+static struct em_table table;	/* where they are */
 
 /* records that have been used; the first one belongs to no thread */
 static uint32_t nr_threads = 1;
 static uint32_t probe;
 static pid_t process;
 static bool has_membarrier;
+
+/*
+ * The program has filtered its system calls. From then on the library makes only those that
+ * malloc() of the C library makes: it waits for no thread, so that no call is without the lock.
+ */
+bool em_filtered;
+
+/* threads that are making other calls at the moment */
+static unsigned int unfiltered;
+
+/**
+ * em_unfiltered_begin() - other system calls follow, until em_unfiltered_end()
+ *
+ * Return: false if they must not be made.
+ */
+bool em_unfiltered_begin(void)
+{
+	if (!__atomic_load_n(&em_filtered, __ATOMIC_RELAXED)) {
+		__atomic_add_fetch(&unfiltered, 1, __ATOMIC_SEQ_CST);
+		if (!__atomic_load_n(&em_filtered, __ATOMIC_SEQ_CST))
+			return true;
+		em_unfiltered_end();
+	}
+	return false;
+}
+
+void em_unfiltered_end(void)
+{
+	__atomic_sub_fetch(&unfiltered, 1, __ATOMIC_RELEASE);
+}
+
+/*
+ * Let no more such calls be made, and wait for those that other threads are making. Not for ever:
+ * this may be the handler of a signal that has interrupted one.
+ */
+void em_set_filtered(void)
+{
+	unsigned int tries = 10000;
+
+	__atomic_store_n(&em_filtered, true, __ATOMIC_SEQ_CST);
+	while (__atomic_load_n(&unfiltered, __ATOMIC_ACQUIRE) && tries--)
+		sched_yield();
+}
+
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 /* The table of threads, and what is asked once in a process. */
@@ -41,7 +86,8 @@ static void init(void)
 	process = em_raw(SYS_getpid, 0, 0, 0);
 	has_membarrier = !em_raw(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0,
 				 0);
-	em_threads = em_map(EM_THREADS * sizeof(*em_threads), MAP_PRIVATE);
+	if (em_table_map(&table, NULL, EM_THREADS * sizeof(*em_threads), MAP_PRIVATE))
+		em_threads = (struct em_thread *)table.start;
 }
 
 static pid_t current_tid(void)
@@ -54,7 +100,7 @@ bool em_is_dead(const struct em_thread *thread)
 {
 	pid_t tid = __atomic_load_n(&thread->tid, __ATOMIC_RELAXED);
 
-	return !tid || em_raw(SYS_tgkill, process, tid, 0) == -ESRCH;
+	return !tid || (!em_filtered && em_raw(SYS_tgkill, process, tid, 0) == -ESRCH);
 }
 
 /* Take over a record whose thread has ended. */
@@ -81,7 +127,7 @@ static struct em_thread *get_record(void)
 	}
 	do {	/* another thread may find the new record as well */
 		i = __atomic_load_n(&nr_threads, __ATOMIC_RELAXED);
-		if (i == EM_THREADS)
+		if (i == EM_THREADS || !em_table_use(&table, (i + 1) * sizeof(*em_threads)))
 			return NULL;
 	} while (!__atomic_compare_exchange_n(&nr_threads, &i, i + 1, false,
 					      __ATOMIC_ACQ_REL, __ATOMIC_RELAXED) ||
@@ -105,6 +151,8 @@ struct em_thread *em_register(void)
 
 	if (em_self != &nobody)
 		return em_self;
+	if (!em_unfiltered_begin())
+		return NULL;
 	/* The calls of a signal's handler must not get another one meanwhile. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
@@ -116,6 +164,7 @@ struct em_thread *em_register(void)
 			em_self = record;
 	}
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	em_unfiltered_end();
 	errno = saved;
 	return em_self != &nobody ? em_self : NULL;
 }
@@ -123,6 +172,8 @@ struct em_thread *em_register(void)
 /* Every section that begins from now on sees what the caller has written before. */
 static void barrier(void)
 {
+	if (em_filtered)
+		return;
 	/* Pairs with the CAS in em_register(): who is not counted yet sees it as well. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&nr_threads, __ATOMIC_RELAXED) <= 2 && em_self != &nobody)
@@ -136,7 +187,7 @@ static bool wait_for(const struct em_thread *thread)
 {
 	unsigned int spins = 0;
 
-	while (thread != em_self) {
+	while (thread != em_self && !em_filtered) {
 		switch (__atomic_load_n(&thread->busy, __ATOMIC_ACQUIRE)) {
 		case EM_IDLE:
 			return true;
@@ -184,7 +235,13 @@ bool em_quiesce(void)
 bool em_has_sections(void)
 {
 	pthread_once(&once, init);
-	return em_threads && has_membarrier;
+	return em_threads && has_membarrier && !em_filtered;
+}
+
+/* The process, as long as its system calls are not filtered. */
+pid_t em_process(void)
+{
+	return em_filtered ? process : (pid_t)em_raw(SYS_getpid, 0, 0, 0);
 }
 
 /* Only the thread that called fork() lives on in the child. */
@@ -192,14 +249,15 @@ void em_threads_after_fork(void)
 {
 	uint32_t i;
 
-	process = em_raw(SYS_getpid, 0, 0, 0);
+	unfiltered = 0;
+	process = em_process();
 	for (i = 1; i < nr_threads; i++) {
 		em_threads[i].tid = 0;
 		if (&em_threads[i] != em_self)
 			em_threads[i].busy = EM_IDLE;
 	}
 	if (em_self != &nobody)
-		em_self->tid = current_tid();
-	if (has_membarrier)
+		em_self->tid = em_filtered ? process : current_tid();
+	if (has_membarrier && !em_filtered)
 		em_raw(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
 }

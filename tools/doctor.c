@@ -367,7 +367,7 @@ static void check_interface(struct visit *visit)
 	close(visit->fd);
 }
 
-/* The library maps windows, of which it uses the least part. */
+/* The library maps windows of the module, of which it uses the least part. */
 static void check_addresses(struct visit *visit)
 {
 	struct rlimit limit;
@@ -378,8 +378,48 @@ static void check_addresses(struct visit *visit)
 	else
 		tell(visit, PROBLEM, "addresses",
 		     "ulimit -v unlimited; limit memory by control group instead",
-		     "address space is limited to %s: windows cannot be mapped whole",
+		     "address space is limited to %s: windows of the module take three quarters, "
+		     "and all of it where that is less than 3 GiB",
 		     size_text(size, limit.rlim_cur));
+	if (getrlimit(RLIMIT_DATA, &limit) || limit.rlim_cur == RLIM_INFINITY)
+		tell(visit, OK, "data", NULL, "private memory is not limited");
+	else
+		tell(visit, NOTE, "data", "ulimit -d unlimited; limit memory by control group instead",
+		     "private memory is limited to %s: that counts an expert without the module, "
+		     "and not one with it", size_text(size, limit.rlim_cur));
+}
+
+static void check_overcommit(struct visit *visit)
+{
+	char line[64] = "";
+
+	if (!read_line("/proc/sys/vm/overcommit_memory", line, sizeof(line)))
+		return;
+	if (!strcmp(line, "2"))
+		tell(visit, NOTE, "overcommit", "sysctl vm.overcommit_memory=0, or raise vm.overcommit_ratio",
+		     "the kernel promises no more memory than it has: experts without the module count as "
+		     "their heaps grow, and a fork of such a program counts its heap again");
+	else
+		tell(visit, OK, "overcommit", NULL, "vm.overcommit_memory is %s: not strict", line);
+}
+
+/* What this command was started with, its children and experts have, too. */
+static void check_filter(struct visit *visit)
+{
+	FILE *file = fopen("/proc/self/status", "re");
+	char line[256];
+	int mode = 0;
+
+	while (file && fgets(line, sizeof(line), file))
+		if (!strncmp(line, "Seccomp:", 8))
+			mode = atoi(line + 8);
+	if (file)
+		fclose(file);
+	if (mode)
+		tell(visit, NOTE, "seccomp", "allow ioctl, membarrier, rt_sigprocmask, gettid, getpid and prctl",
+		     "system calls are filtered here: experts need those below, or have private memory");
+	else
+		tell(visit, OK, "seccomp", NULL, "system calls are not filtered");
 }
 
 /* What this user may use of a limit of all users: not the reserve, without the right to it. */
@@ -526,6 +566,8 @@ int doctor_main(int argc, char **argv)
 	check_group(&visit);
 	check_interface(&visit);
 	check_addresses(&visit);
+	check_overcommit(&visit);
+	check_filter(&visit);
 	check_netlink(&visit);
 	check_cgroup(&visit);
 	check_huge_pages(&visit);

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A program that allows itself only what malloc() of the C library calls, and then uses the heap.
+ *
+ *	sandbox kill|refuse prctl|seccomp [threads]
+ *
+ * kill: other system calls end the program; refuse: they fail with EPERM.
+ */
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define BLOCKS 20000
+
+#define ALLOW(name) \
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_##name, 0, 1), \
+	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+
+static struct sock_filter filter[] = {
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+	ALLOW(brk), ALLOW(mmap), ALLOW(munmap), ALLOW(mremap), ALLOW(mprotect), ALLOW(madvise),
+	ALLOW(futex), ALLOW(write), ALLOW(exit_group), ALLOW(exit),
+	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+};
+
+static char *blocks[BLOCKS];
+static char *before;
+static pthread_barrier_t barrier;
+
+static size_t size_of(unsigned int i)
+{
+	return i % 100 ? 16 + i % 3000 : 100000 + i * 50;
+}
+
+static void end(const char *what)
+{
+	(void)!write(STDOUT_FILENO, what, strlen(what));
+	_exit(1);
+}
+
+static void fill(unsigned int from, unsigned int step)
+{
+	for (unsigned int i = from; i < BLOCKS; i += step) {
+		blocks[i] = malloc(size_of(i));
+		if (!blocks[i])
+			end("malloc fails\n");
+		memset(blocks[i], (int)i, size_of(i));
+	}
+}
+
+static void check_and_free(unsigned int from, unsigned int step)
+{
+	for (unsigned int i = from; i < BLOCKS; i += step) {
+		for (size_t j = 0; j < size_of(i); j++)
+			if (blocks[i][j] != (char)i)
+				end("a block has changed\n");
+		if (i % 2)
+			blocks[i] = realloc(blocks[i], size_of(i) * 2);
+		if (!blocks[i])
+			end("realloc fails\n");
+		free(blocks[i]);
+	}
+}
+
+/* Free what the other thread has allocated. */
+static void *run_thread(void *arg)
+{
+	unsigned int me = arg != NULL;
+
+	if (!me)
+		pthread_barrier_wait(&barrier);
+	fill(me, 2);
+	pthread_barrier_wait(&barrier);
+	check_and_free(!me, 2);
+	pthread_barrier_wait(&barrier);
+	/* The end of a thread needs other system calls. */
+	if (!me)
+		pthread_barrier_wait(&barrier);
+	return NULL;
+}
+
+static int set_filter(const char *action, const char *way)
+{
+	size_t count = sizeof(filter) / sizeof(filter[0]);
+	struct sock_fprog prog = { .len = count, .filter = filter };
+
+	if (!strcmp(action, "refuse"))
+		filter[count - 1].k = SECCOMP_RET_ERRNO | 1;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		return -1;
+	if (!strcmp(way, "prctl"))
+		return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog);
+	return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &prog);
+}
+
+int main(int argc, char **argv)
+{
+	pthread_t thread;
+
+	if (argc < 3)
+		return 2;
+	/* Several arenas need other system calls. */
+	mallopt(M_ARENA_MAX, 1);
+	before = malloc(100000);
+	if (!before)
+		return 2;
+	memset(before, 1, 100000);
+	pthread_barrier_init(&barrier, NULL, 2);
+	/* The start of a thread needs other system calls, too. */
+	if (argc > 3) {
+		pthread_create(&thread, NULL, run_thread, NULL);
+		pthread_barrier_wait(&barrier);
+	}
+	if (set_filter(argv[1], argv[2])) {
+		perror("seccomp");
+		return 2;
+	}
+	if (argc > 3) {
+		run_thread(&thread);
+	} else {
+		fill(0, 1);
+		check_and_free(0, 1);
+	}
+	before = realloc(before, 200000000);
+	if (!before || before[0] != 1 || before[99999] != 1)
+		end("a block from before has changed\n");
+	free(before);
+	(void)!write(STDOUT_FILENO, "grown in the sandbox\n", 21);
+	_exit(0);
+}
