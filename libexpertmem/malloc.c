@@ -37,6 +37,7 @@
 #define ALIGNMENT 16UL
 
 static HEXPERTKEY program;	/* the expert's key; NULL: not opened yet */
+static HEXPERTKEY former;	/* the expert that @program has replaced: see go_private(); or NULL */
 static pid_t opener;		/* the thread that is opening it */
 
 /*
@@ -206,10 +207,50 @@ static inline HEXPERTKEY get_program(void)
 	return __atomic_load_n(&program, __ATOMIC_RELAXED);
 }
 
+/* The expert that @p is to be looked for in. */
+static inline HEXPERTKEY program_of(const void *p)
+{
+	if (__builtin_expect(former != NULL, false) && em_owner_of(p) == em_slot_of(former))
+		return former;
+	return get_program();
+}
+
+/*
+ * A filter of the program's refuses the calls of the kernel module, so the expert gets no more
+ * memory. Blocks that there are stay; new ones come from private memory, in an expert of its own.
+ * Its limit is that of the environment: what the first one has cannot be asked for any more.
+ *
+ * Returns the expert to allocate from, or NULL if @key is the only one.
+ */
+static HEXPERTKEY go_private(HEXPERTKEY key)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	struct expertmem_options options = {
+		.name = "", .limit = get_limit(), .backend = EXPERTMEM_BACKEND_ANON,
+	};
+	HEXPERTKEY other;
+
+	if (!__atomic_load_n(&em_device_refused, __ATOMIC_RELAXED))
+		return NULL;
+	pthread_mutex_lock(&lock);
+	if (!former && !expertmem_open(&options, &other)) {
+		if (is_ours(other)) {
+			__atomic_store_n(&former, key, __ATOMIC_RELEASE);
+			__atomic_store_n(&program, other, __ATOMIC_RELEASE);
+			em_say("expertmem: a filter of system calls refuses those of /dev/expertmem;",
+			       " the program goes on", " with private memory");
+		} else {
+			expertmem_close(other);
+		}
+	}
+	pthread_mutex_unlock(&lock);
+	return get_program() == key ? NULL : get_program();
+}
+
 /* The descriptor of the program's expert; -1: it has none. */
 int em_program_fd(void)
 {
-	HEXPERTKEY key = get_program();
+	HEXPERTKEY key = former ? former : get_program();
 	const struct em_expert *expert = em_slot_of(key);
 
 	if (!key || expert->backend->id != EXPERTMEM_BACKEND_DEVICE)
@@ -220,13 +261,13 @@ int em_program_fd(void)
 /* Is it this process's, and not that of a parent with the same memory? */
 bool em_program_is_here(void)
 {
-	return em_slot_of(get_program())->control->owner == em_raw(SYS_getpid, 0, 0, 0);
+	return em_slot_of(get_program())->control->owner == em_process();
 }
 
 /* Give it another number: its own will be somebody else's. False: there is none. */
 bool em_program_fd_moves(void)
 {
-	struct em_expert *expert = em_lock(get_program());
+	struct em_expert *expert = em_lock(former ? former : get_program());
 	int fd = -1;
 
 	if (!expert)
@@ -260,6 +301,10 @@ no_block(HEXPERTKEY key, size_t alignment, size_t size, bool zeroed)
 		key = open_program();
 		block = key ? get_block(key, alignment, size, zeroed) :
 			      early_alloc(alignment, size);
+	} else {
+		key = go_private(key);
+		if (key)
+			block = get_block(key, alignment, size, zeroed);
 	}
 	if (!block)
 		errno = ENOMEM;
@@ -295,21 +340,27 @@ void free(void *p)
 	int saved = errno;
 
 	if (!is_early(p))
-		ExpertFreeMemory(get_program(), p);
+		ExpertFreeMemory(program_of(p), p);
 	errno = saved;
 }
 
-static void *realloc_early(void *p, size_t size)
+/* Resize a block where it cannot be resized: to the expert that the program has now. */
+static void *move(void *p, size_t size)
 {
-	size_t old = early_size(p);
+	size_t old = malloc_usable_size(p);
 	void *block = malloc(size);
 
-	return block ? memcpy(block, p, old < size ? old : size) : NULL;
+	if (!block)
+		return NULL;
+	memcpy(block, p, old < size ? old : size);
+	free(p);
+	return block;
 }
 
 /* A size of 0 frees, as it always has in this C library. */
 void *realloc(void *p, size_t size)
 {
+	HEXPERTKEY key;
 	DWORD error;
 	void *block;
 
@@ -320,8 +371,12 @@ void *realloc(void *p, size_t size)
 		return NULL;
 	}
 	if (is_early(p))
-		return realloc_early(p, size);
-	block = ExpertReallocMemory(get_program(), p, size, &error);
+		return move(p, size);
+	key = program_of(p);
+	block = ExpertReallocMemory(key, p, size, &error);
+	if (__builtin_expect(!block, false) && error == NMERR_OUT_OF_MEMORY &&
+	    (key == former || go_private(key)))
+		return move(p, size);
 	if (__builtin_expect(!block, false))
 		errno = error == NMERR_INVALID_PARAMETER ? EINVAL : ENOMEM;
 	return block;
@@ -340,7 +395,7 @@ size_t malloc_usable_size(void *p)
 {
 	if (!p)
 		return 0;
-	return is_early(p) ? early_size(p) : ExpertMemorySize(get_program(), p);
+	return is_early(p) ? early_size(p) : ExpertMemorySize(program_of(p), p);
 }
 
 /* Nobody else gives unused memory back: there is no thread that could look for it. */

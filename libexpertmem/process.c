@@ -14,6 +14,7 @@
 #include <sched.h>
 #include <stdarg.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -222,6 +223,8 @@ long syscall(long number, ...)
 		args[i] = va_arg(list, long);
 	va_end(list);
 
+	if (number == SYS_seccomp || (number == SYS_prctl && args[0] == PR_SET_SECCOMP))
+		em_filter_begin();
 	if (is_like_fork(&cloning))
 		return call_outside_heap(do_cloning, &cloning);
 	return em_answer(em_raw6(number, args[0], args[1], args[2], args[3], args[4], args[5]));
