@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* expertmem run: Network Monitor's role, small. The command line. */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
 #include <stdarg.h>
@@ -29,7 +30,7 @@ static const char help[] =
 "\n"
 "EXPERT is the path of a shared library, or the name of an installed expert\n"
 "(NAME.so in $EXPERTMEM_PATH, by default " EXPERTDIR "). Its progress\n"
-"is shown.\n"
+"is shown. CAPTURE is a file or a pipe, or - for standard input.\n"
 "\n"
 "PROGRAM is looked up in PATH. Its whole heap (malloc, new) is the expert's memory; what\n"
 "it maps itself, stacks and libraries are not. Programs that it starts are experts of\n"
@@ -155,6 +156,17 @@ static int check_capture(const char *capture, char file[static MAX_PATH])
 {
 	struct stat stat_buf;
 
+	if (!strcmp(capture, "-")) {
+		int mode = fcntl(STDIN_FILENO, F_GETFL);
+
+		if (mode < 0 || (mode & O_ACCMODE) == O_WRONLY)
+			return wrong("the capture '-' is standard input, which is closed; name a\n"
+				     "file, or pipe a capture into this command");
+		if (isatty(STDIN_FILENO))
+			return wrong("the capture '-' is standard input, which is a terminal; name a\n"
+				     "file, or pipe a capture into this command");
+		capture = "/dev/stdin";
+	}
 	if (strlen(capture) >= MAX_PATH)
 		return wrong("the path of the capture is longer than the %d bytes that an\n"
 			     "expert is given; use a shorter one, or a symbolic link",
