@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /* expertmem: the command. What it can do is in the table below. */
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "command.h"
 
@@ -45,9 +47,23 @@ static void print_help(FILE *out)
 	      "'expertmem COMMAND --help' explains a command.\n", out);
 }
 
+/*
+ * Standard streams that are closed get a descriptor that refuses to be read or written.
+ * Else a file opened later would have that number, and receive what is meant for the stream.
+ * A program that is started finds them closed, as they were.
+ */
+static void occupy_standard_streams(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			open("/dev/null", O_CLOEXEC | (fd == STDIN_FILENO ? O_WRONLY : O_RDONLY));
+}
+
 int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : NULL;
+
+	occupy_standard_streams();
 
 	if (!name) {
 		print_help(stderr);

@@ -36,9 +36,10 @@ struct account {
 		REFUSED,
 		RUNNING,
 		RETURNED_FALSE,
+		OUTPUT_LOST,
 		RETURNED_TRUE,
 	} stage;
-	int error;		/* why a program is UNLOADABLE: errno */
+	int error;		/* errno: why a program is UNLOADABLE, or why OUTPUT_LOST */
 	char text[1024];	/* why an expert is */
 };
 

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /* An expert's library: load, register, run. */
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,6 +24,22 @@ static void *find_symbol(void *handle, const char *symbol, struct account *accou
 		_exit(EXIT_FAILED);
 	}
 	return address;
+}
+
+/*
+ * Write what the expert's stdio still holds. A result that is lost is no success, whatever
+ * the expert says; many do not look.
+ */
+static void flush_output(struct account *account)
+{
+	if (fflush(stdout))
+		account->error = errno;
+	else if (ferror(stdout))	/* an earlier write, whose reason is not known */
+		account->error = EIO;
+	else
+		return;
+	account->stage = OUTPUT_LOST;
+	exit(EXIT_FAILED);
 }
 
 /* Ends by exit(), so that the expert's stdio is flushed. */
@@ -55,6 +74,7 @@ static void library_run(struct job *job, struct account *account)
 		account->stage = RETURNED_FALSE;
 		exit(EXIT_FAILED);
 	}
+	flush_output(account);
 	account->stage = RETURNED_TRUE;
 	exit(EXIT_OK);
 }
@@ -69,12 +89,18 @@ static void library_judge(struct verdict *verdict, const struct job *job,
 		[REFUSED]	 = " after Register returned",
 		[RUNNING]	 = "",
 		[RETURNED_FALSE] = " after Run returned",
+		[OUTPUT_LOST]	 = " after Run returned",
 		[RETURNED_TRUE]	 = " after Run returned",
 	};
 	/* A wild write of the expert may have hit the account. */
 	enum stage stage = account->stage > RETURNED_TRUE ? RUNNING : account->stage;
 
 	(void)job;
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGPIPE) {
+		judge_signal(verdict, "crashed", EXIT_CRASHED, SIGPIPE,
+			     ": what read its output has ended");
+		return;
+	}
 	if (WIFSIGNALED(status)) {
 		judge_signal(verdict, "crashed", EXIT_CRASHED, WTERMSIG(status), where[stage]);
 		return;
@@ -89,6 +115,10 @@ static void library_judge(struct verdict *verdict, const struct job *job,
 		break;
 	case RETURNED_FALSE:
 		give_verdict(verdict, "returned-false", EXIT_FAILED, "Run returned FALSE");
+		break;
+	case OUTPUT_LOST:
+		give_verdict(verdict, "output-lost", EXIT_FAILED,
+			     "its output cannot be written: %s", strerror(account->error));
 		break;
 	case RETURNED_TRUE:
 		give_verdict(verdict, "finished", EXIT_OK, "finished");
