@@ -89,6 +89,8 @@ $(B)/lib/libexpertmem.a: $(LIB_OBJS)
 
 TOOL_OBJS := $(patsubst tools/%.c,$(B)/obj/tools/%.o,$(wildcard tools/*.c))
 EXPERTS	:= $(patsubst tools/experts/%.c,$(B)/experts/%.so,$(wildcard tools/experts/*.c))
+# what the experts share
+EXPERT_OBJS := $(patsubst tools/experts/common/%.c,$(B)/obj/experts/%.o,$(wildcard tools/experts/common/*.c))
 # found beside the command, built or installed
 LINK_LIB := -L$(B)/lib -lexpertmem -Wl,-rpath,'$$ORIGIN/../lib'
 
@@ -105,9 +107,18 @@ $(B)/tools/expertmem: $(TOOL_OBJS) $(SO)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) $(TOOL_OBJS) $(LINK_LIB) $(shell pkg-config --libs $(TOOL_LIBS)) -ldl -o $@
 
-$(B)/experts/%.so: tools/experts/%.c $(SO)
+# Wireshark's file library, without its dissectors
+EXPERT_CFLAGS = -isystem /usr/include/wireshark $(shell pkg-config --cflags glib-2.0 | sed 's/-I/-isystem /g')
+EXPERT_LIBS = -lwiretap -lwsutil $(shell pkg-config --libs glib-2.0)
+
+$(B)/obj/experts/%.o: tools/experts/common/%.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -fPIC -shared $(LDFLAGS) $< -L$(B)/lib -lexpertmem -lpcap -o $@
+	$(CC) $(ALL_CFLAGS) $(EXPERT_CFLAGS) -fPIC -c $< -o $@
+
+$(B)/experts/%.so: tools/experts/%.c $(EXPERT_OBJS) $(SO)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(EXPERT_CFLAGS) -fPIC -shared $(LDFLAGS) $< $(EXPERT_OBJS) \
+	  -L$(B)/lib -lexpertmem $(EXPERT_LIBS) -o $@
 
 ## The tests
 

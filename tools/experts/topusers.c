@@ -13,25 +13,30 @@
  *   - It tells its progress, and so learns that the user wants it to stop:
  *     NMERR_EXPERT_TERMINATE means clean up and return at once.
  *   - A capture is written by strangers: no length in it is believed unchecked.
+ *   - What it cannot analyse it names, and it returns TRUE only when its result is written.
  *
- * Build it:	cc -shared -fPIC topusers.c -o topusers.so -lexpertmem -lpcap
+ * It reads captures with Wireshark's file library (common/capture.c), and finds the
+ * outermost IP packet behind the headers of link layers (common/link.c).
+ *
+ * Build it:	cc -shared -fPIC topusers.c common/capture.c common/link.c -o topusers.so \
+ *		   -I/usr/include/wireshark $(pkg-config --cflags --libs glib-2.0) \
+ *		   -lexpertmem -lwiretap -lwsutil
  * Run it:	expertmem run ./topusers.so traffic.pcap
  *
  * TOPUSERS_COUNT in the environment sets how many hosts are shown (10).
  */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 #include <Netmon.h>
-#include <pcap/pcap.h>
+
+#include "common/capture.h"
 
 #define FRAMES_PER_STATUS 1024	/* often for a human, rarely for a loop */
-
-enum { ETHER_IPV4 = 0x0800, ETHER_IPV6 = 0x86dd };
 
 struct host {
 	struct in6_addr address;	/* an IPv4 host as ::ffff:a.b.c.d */
@@ -52,6 +57,8 @@ struct survey {
 	uint64_t seed[2];
 	unsigned long long frames, bytes;
 	unsigned long long not_ip, cut, malformed; /* frames without addresses, and why */
+	unsigned long long unknown;	/* frames of link types that link.c cannot walk */
+	const char *unknown_type;	/* name of the first of them */
 };
 
 /* Seeded, so that nobody can make a capture whose hosts all fall into one slot. */
@@ -138,98 +145,72 @@ static void survey_free(struct survey *survey)
 	ExpertFreeMemory(survey->key, survey->hosts);
 }
 
-/*
- * Step over the link layer's header. Return how long it is, or -1 if the frame ends
- * within it; @type is ETHER_IPV4, ETHER_IPV6, or anything else.
- */
-static int link_header(int link_type, const u_char *frame, unsigned int captured,
-		       unsigned int *type)
+/* Where the header of an IP packet has its addresses. */
+static bool read_addresses(const struct rest *packet, bool ipv4, struct in6_addr *source,
+			   struct in6_addr *destination)
 {
-	unsigned int at, length;	/* of the type, of the header */
+	const unsigned char *header = packet->bytes;
 
-	switch (link_type) {
-	case DLT_EN10MB:
-		at = 12, length = 14;
-		break;
-	case DLT_LINUX_SLL:
-		at = 14, length = 16;
-		break;
-	case DLT_LINUX_SLL2:
-		at = 0, length = 20;
-		break;
-	case DLT_NULL: case DLT_LOOP:
-		/* The system's own AF_INET or AF_INET6, in its own byte order. */
-		if (captured < 4)
-			return -1;
-		at = frame[0] ? frame[0] : frame[3];
-		*type = at == 2 ? ETHER_IPV4 :
-			at == 10 || at == 24 || at == 28 || at == 30 ? ETHER_IPV6 : 0;
-		return 4;
-	default: /* raw: the packet itself says what it is */
-		if (captured < 1)
-			return -1;
-		*type = frame[0] >> 4 == 4 ? ETHER_IPV4 : frame[0] >> 4 == 6 ? ETHER_IPV6 : 0;
-		return 0;
+	if (ipv4) {
+		if (header[0] >> 4 != 4 || (header[0] & 0xf) < 5)
+			return false;
+		*source = *destination = (struct in6_addr){ .s6_addr = { [10] = 0xff, 0xff } };
+		memcpy(&source->s6_addr[12], header + 12, 4);
+		memcpy(&destination->s6_addr[12], header + 16, 4);
+	} else {
+		if (header[0] >> 4 != 6)
+			return false;
+		memcpy(source, header + 8, 16);
+		memcpy(destination, header + 24, 16);
 	}
+	return true;
+}
 
-	if (captured < length)
-		return -1;
-	*type = frame[at] << 8 | frame[at + 1];
-	/* VLAN tags, each with the next type at its end */
-	while (*type == 0x8100 || *type == 0x88a8 || *type == 0x9100) {
-		if (captured < length + 4)
-			return -1;
-		*type = frame[length + 2] << 8 | frame[length + 3];
-		length += 4;
+/* Find both addresses of a frame, or count why there are none. */
+static bool frame_addresses(struct survey *survey, const struct frame *frame,
+			    struct in6_addr *source, struct in6_addr *destination)
+{
+	struct rest packet = frame->data;
+	enum layer layer = walk_to_ip(frame->first, &packet);
+
+	if (layer == LAYER_UNKNOWN) {
+		if (!survey->unknown++)
+			survey->unknown_type = frame->link_type;
+	} else if (layer == LAYER_NOT_IP) {
+		survey->not_ip++;
+	} else if (layer == LAYER_CUT || packet.length < (layer == LAYER_IPV4 ? 20 : 40)) {
+		survey->cut++;
+	} else if (!read_addresses(&packet, layer == LAYER_IPV4, source, destination)) {
+		survey->malformed++;
+	} else {
+		return true;
 	}
-	return length;
+	return false;
 }
 
 /* Count a frame. Fails only for want of memory, or when told to terminate. */
-static DWORD survey_frame(struct survey *survey, int link_type,
-			  const struct pcap_pkthdr *header, const u_char *frame)
+static DWORD survey_frame(struct survey *survey, const struct frame *frame)
 {
 	struct in6_addr source, destination;
-	unsigned int type, captured = header->caplen;
-	int skip = link_header(link_type, frame, captured, &type);
 	uint32_t from, to;
 	DWORD error;
 
 	survey->frames++;
-	survey->bytes += header->len;
-	if (skip >= 0 && type != ETHER_IPV4 && type != ETHER_IPV6) {
-		survey->not_ip++;
+	survey->bytes += frame->length;
+	if (!frame_addresses(survey, frame, &source, &destination))
 		return NMERR_SUCCESS;
-	}
-	if (skip < 0 || captured < skip + (type == ETHER_IPV4 ? 20u : 40u)) {
-		survey->cut++;
-		return NMERR_SUCCESS;
-	}
-	frame += skip;
-	if (type == ETHER_IPV4 ? frame[0] >> 4 != 4 || (frame[0] & 0xf) < 5 : frame[0] >> 4 != 6) {
-		survey->malformed++;
-		return NMERR_SUCCESS;
-	}
-	if (type == ETHER_IPV4) {
-		source = destination = (struct in6_addr){ .s6_addr = { [10] = 0xff, 0xff } };
-		memcpy(&source.s6_addr[12], frame + 12, 4);
-		memcpy(&destination.s6_addr[12], frame + 16, 4);
-	} else {
-		memcpy(&source, frame + 8, 16);
-		memcpy(&destination, frame + 24, 16);
-	}
 
 	error = survey_host(survey, &source, &from);
 	if (error == NMERR_SUCCESS)
 		error = survey_host(survey, &destination, &to);
 	if (error != NMERR_SUCCESS)
 		return error;
-	survey->hosts[from].sent += header->len;
-	survey->hosts[from].bytes += header->len;
+	survey->hosts[from].sent += frame->length;
+	survey->hosts[from].bytes += frame->length;
 	survey->hosts[from].frames++;
-	survey->hosts[to].received += header->len;
+	survey->hosts[to].received += frame->length;
 	if (from != to) {
-		survey->hosts[to].bytes += header->len;
+		survey->hosts[to].bytes += frame->length;
 		survey->hosts[to].frames++;
 	}
 	return NMERR_SUCCESS;
@@ -271,16 +252,28 @@ static void survey_print(struct survey *survey)
 	       survey->not_ip, survey->cut, survey->malformed);
 }
 
-/* How far we are in the file, 0 to 99: the host itself says 100 when Run() returns. */
-static LONG percent_done(FILE *file)
+/* Print what was found, and name what is missing in it. Return whether nothing failed. */
+static bool survey_report(struct survey *survey, const struct capture *capture)
 {
-	struct stat stat_buf;
-	off_t at = ftello(file);
+	if (survey->unknown)
+		fprintf(stderr,
+			"topusers: %llu of %llu frames are left out: %s is none of the link types that\n"
+			"topusers knows (Ethernet, Linux cooked, loopback, PPP, PPPoE, Cisco HDLC, raw IP);\n"
+			"for all link types: expertmem run -- tshark -r CAPTURE -q -z endpoints,ip\n",
+			survey->unknown, survey->frames, survey->unknown_type);
+	if (*capture->error)
+		fprintf(stderr, "topusers: the capture cannot be read beyond %llu frames: %s\n",
+			survey->frames, capture->error);
+	/* a table of nothing would look like an answer */
+	if (survey->unknown == survey->frames && (survey->unknown || *capture->error))
+		return false;
 
-	/* a pipe has no size */
-	if (at < 0 || fstat(fileno(file), &stat_buf) || stat_buf.st_size <= 0)
-		return 0;
-	return at < stat_buf.st_size ? 99 * at / stat_buf.st_size : 99;
+	survey_print(survey);
+	if (fflush(stdout) || ferror(stdout)) {
+		fprintf(stderr, "topusers: cannot write the table: %s\n", strerror(errno));
+		return false;
+	}
+	return !*capture->error;
 }
 
 /* Called before Run(), and whenever a host looks which experts there are. */
@@ -298,54 +291,37 @@ BOOL WINAPI Run(HEXPERTKEY key, PEXPERTCONFIG config, PEXPERTSTARTUPINFO startup
 		HWND window)
 {
 	struct survey survey = { .key = key };
-	char why[PCAP_ERRBUF_SIZE];
-	struct pcap_pkthdr *header;
-	const u_char *frame;
+	struct capture capture;
+	struct frame frame;
 	DWORD error = NMERR_SUCCESS;
-	int link_type, result;
-	pcap_t *capture;
+	bool good = false;
 
 	(void)config, (void)flags, (void)window;
-	capture = pcap_open_offline(startup->szCaptureFile, why);
-	if (!capture) {
-		fprintf(stderr, "topusers: cannot read the capture: %s\n", why);
-		return FALSE;
-	}
-	link_type = pcap_datalink(capture);
-	switch (link_type) {
-	case DLT_EN10MB: case DLT_LINUX_SLL: case DLT_LINUX_SLL2: case DLT_NULL:
-	case DLT_LOOP: case DLT_RAW: case DLT_IPV4: case DLT_IPV6:
-		break;
-	default:
-		fprintf(stderr, "topusers: cannot read link type %s (%d); it reads Ethernet,\n"
-			"Linux cooked (SLL, SLL2), loopback and raw IP\n",
-			pcap_datalink_val_to_description_or_dlt(link_type), link_type);
-		pcap_close(capture);
+	if (!capture_open(&capture, startup->szCaptureFile)) {
+		fprintf(stderr, "topusers: cannot read the capture '%s': %s\n",
+			startup->szCaptureFile, capture.error);
 		return FALSE;
 	}
 	getrandom(survey.seed, sizeof(survey.seed), 0);
 
-	while ((result = pcap_next_ex(capture, &header, &frame)) == 1) {
+	while (capture_next(&capture, &frame)) {
 		if (survey.frames % FRAMES_PER_STATUS == 0)
 			error = ExpertIndicateStatus(key, EXPERTSTATUS_RUNNING, 0, "reading frames",
-						     percent_done(pcap_file(capture)));
+						     capture_percent(&capture));
 		if (error == NMERR_SUCCESS)
-			error = survey_frame(&survey, link_type, header, frame);
+			error = survey_frame(&survey, &frame);
 		if (error != NMERR_SUCCESS)
 			break;
 	}
 
 	if (error == NMERR_SUCCESS)
-		survey_print(&survey);
+		good = survey_report(&survey, &capture);
 	else if (error != NMERR_EXPERT_TERMINATE)
 		fprintf(stderr, "topusers: %s (error %u) after %llu frames and %u hosts\n",
 			error == NMERR_OUT_OF_MEMORY ? "out of memory" : "stopped", error,
 			survey.frames, survey.count);
-	if (result == PCAP_ERROR)
-		fprintf(stderr, "topusers: the capture is damaged after %llu frames: %s\n",
-			survey.frames, pcap_geterr(capture));
 
 	survey_free(&survey);
-	pcap_close(capture);
-	return error == NMERR_SUCCESS && result == PCAP_ERROR_BREAK && !fflush(stdout);
+	capture_close(&capture);
+	return good;
 }
