@@ -215,8 +215,11 @@ $(B)/fuzz/device: $(FUZZ_DEVICE) $(wildcard selftests/fuzz/*.h selftests/*_test.
 deps: ## install what is missing of the Debian packages needed
 	@selftests/deps
 
+# to the script as it is: make would expand what follows a $ in it, and a shell its quotes
+unexport CAPTURE
+demo: export DEMO_CAPTURE := $(value CAPTURE)
 demo: deps ## analyse traffic in a VM; limit, end and kill experts, and see their memory come back (CAPTURE=file)
-	@selftests/demo $(if $(CAPTURE),"$(CAPTURE)")
+	@selftests/demo
 
 check: deps ## run the tests, natively and in VMs (KERNELS="6.1 6.12 7.2 debug"; default "6.1 debug")
 	@KERNELS="$(KERNELS)" selftests/check
