@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -42,6 +43,19 @@ static void flush_output(struct account *account)
 	exit(EXIT_FAILED);
 }
 
+/* What ps and top show. The kernel takes 15 bytes; a character is taken whole or not at all. */
+static void set_process_name(const char *name)
+{
+	size_t length = strlen(name);
+	char comm[16];
+
+	if (length >= sizeof(comm))
+		for (length = sizeof(comm) - 1; (name[length] & 0xc0) == 0x80; length--)
+			;
+	snprintf(comm, sizeof(comm), "%.*s", (int)length, name);
+	prctl(PR_SET_NAME, comm);
+}
+
 /* Ends by exit(), so that the expert's stdio is flushed. */
 static void library_run(struct job *job, struct account *account)
 {
@@ -54,6 +68,7 @@ static void library_run(struct job *job, struct account *account)
 	/* Out of the terminal's group, it would be stopped when it reads the terminal. */
 	if (null >= 0)
 		dup2(null, STDIN_FILENO);
+	set_process_name(job->name);
 	handle = dlopen(job->library, RTLD_NOW | RTLD_LOCAL);
 	if (!handle) {
 		account->stage = UNLOADABLE;
