@@ -10,25 +10,28 @@
 #define EXPERTMEM_VERSION "(built without a version)"
 #endif
 
-/* The exit status of every subcommand; documented in their --help. */
+/*
+ * The exit status of every subcommand; documented in their --help. systemd.exec(5) gives a
+ * meaning to 2 to 7 (LSB), 64 to 78 (BSD) and 200 to 245, and systemctl shows that meaning: 2 is
+ * INVALIDARGUMENT, 4 is NOPERMISSION. No other status of these ranges is used.
+ */
 enum {
-	EXIT_OK		 = 0,
-	EXIT_FAILED	 = 1,	/* the command, or the expert that it ran */
-	EXIT_USAGE	 = 2,
-	EXIT_NO_MODULE	 = 3,
-	EXIT_PERMISSION	 = 4,
-	EXIT_CRASHED	 = 5,
-	EXIT_TIMEOUT	 = 6,
-	EXIT_INTERRUPTED = 130,	/* what shells say of Ctrl-C */
+	EXIT_OK		= 0,
+	EXIT_FAILED	= 1,	/* the command, or the expert that it ran */
+	EXIT_USAGE	= 2,
+	EXIT_PERMISSION	= 4,
+	EXIT_NO_MODULE	= 10,
+	EXIT_CRASHED	= 20,
+	EXIT_TIMEOUT	= 21,
+	EXIT_SIGNAL	= 128,	/* plus the number of the signal, as shells have it */
 };
 
-/* The same where a program is run, whose own statuses pass through; as env and timeout. */
+/* Exit statuses of "run -- PROGRAM" beside the program's own, as of env(1) and timeout(1). */
 enum {
 	EXIT_PROGRAM_TIMEOUT	= 124,
 	EXIT_PROGRAM_FAILED	= 125,	/* not the program, but the command */
 	EXIT_NOT_EXECUTABLE	= 126,
 	EXIT_NOT_FOUND		= 127,
-	EXIT_SIGNAL		= 128,	/* plus its number */
 };
 
 int run_main(int argc, char **argv);

@@ -25,8 +25,8 @@ CHOICE_HELP \
 "  0    done\n" \
 "  1    there is no such expert, or several, or it failed\n" \
 "  2    wrong command line\n" \
-"  3    the module is not loaded\n" \
-"  4    not permitted\n"
+"  4    not permitted\n" \
+"  10   the module is not loaded\n"
 
 static const char limit_help[] =
 "Usage: expertmem limit [OPTION]... ID|NAME SIZE|default|none\n"

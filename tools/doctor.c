@@ -61,8 +61,8 @@ static const char help[] =
 "  0    no problem\n"
 "  1    problems, but neither of these\n"
 "  2    wrong command line\n"
-"  3    the module is not loaded\n"
-"  4    no permission for the device\n";
+"  4    no permission for the device\n"
+"  10   the module is not loaded\n";
 
 enum result { OK, NOTE, PROBLEM };
 

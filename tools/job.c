@@ -28,6 +28,7 @@
 /* Why and how the host ends the expert. */
 struct stop {
 	const char *reason;	/* NULL: it was not asked to stop */
+	int signal;		/* that interrupted, or 0 */
 	double since;
 	bool timed_out;		/* else the user interrupted */
 	bool at_once;		/* the user would not wait */
@@ -154,6 +155,7 @@ static void act_on(struct job *job, pid_t child, const siginfo_t *info, struct s
 	} else if (stop->reason) {
 		stop->at_once = true;
 	} else {
+		stop->signal = info->si_signo;
 		ask_to_stop(job, child, stop, "interrupted");
 	}
 }
@@ -227,7 +229,7 @@ void judge_signal(struct verdict *verdict, const char *result, int status, int s
 static void judge_stop(struct verdict *verdict, const struct stop *stop, const struct job *job)
 {
 	const char *result = stop->timed_out ? "timeout" : "interrupted";
-	int status = stop->timed_out ? job->kind->timed_out : job->kind->interrupted;
+	int status = stop->timed_out ? job->kind->timed_out : EXIT_SIGNAL + stop->signal;
 	char end[sizeof(verdict->message)];
 
 	memcpy(end, verdict->message, sizeof(end));

@@ -60,8 +60,8 @@ struct kind {
 	/* what did it do? @status: as wait() says */
 	void (*judge)(struct verdict *verdict, const struct job *job,
 		      const struct account *account, int status);
-	/* the command's exit status where the host ended it */
-	int timed_out, interrupted;
+	/* the command's exit status after a timeout */
+	int timed_out;
 };
 
 extern const struct kind library_kind, program_kind;

@@ -151,5 +151,4 @@ const struct kind library_kind = {
 	.run		= library_run,
 	.judge		= library_judge,
 	.timed_out	= EXIT_TIMEOUT,
-	.interrupted	= EXIT_INTERRUPTED,
 };

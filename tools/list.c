@@ -67,8 +67,8 @@ static const char help[] =
 "  0    done, also where there is no expert\n"
 "  1    it failed\n"
 "  2    wrong command line\n"
-"  3    the module is not loaded\n"
-"  4    not permitted\n";
+"  4    not permitted\n"
+"  10   the module is not loaded\n";
 
 /* --- order */
 

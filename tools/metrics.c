@@ -18,7 +18,7 @@ static const char help[] =
 "\n"
 "Print numbers of the module and of each expert in the text format of Prometheus, which\n"
 "the textfile collector of node_exporter reads. Without the module that is expertmem_up 0\n"
-"alone, and the exit status is 3.\n"
+"alone, and the exit status is 10.\n"
 "\n"
 "  --output FILE  write to FILE, which is replaced in one step\n"
 "  --openmetrics  print OpenMetrics, for what reads that; the collector of node_exporter\n"
@@ -39,8 +39,8 @@ static const char help[] =
 "  0    done\n"
 "  1    it failed\n"
 "  2    wrong command line\n"
-"  3    the module is not loaded\n"
-"  4    not permitted\n";
+"  4    not permitted\n"
+"  10   the module is not loaded\n";
 
 struct page {
 	FILE *out;

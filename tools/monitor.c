@@ -41,8 +41,8 @@ static const char help[] =
 "  0    never: it ends by a signal\n"
 "  1    it failed\n"
 "  2    wrong command line\n"
-"  3    the module is not loaded when it starts\n"
-"  4    not permitted\n";
+"  4    not permitted\n"
+"  10   the module is not loaded when it starts\n";
 
 static const char *event_word(uint32_t event)
 {

@@ -132,5 +132,4 @@ const struct kind program_kind = {
 	.run		= program_run,
 	.judge		= program_judge,
 	.timed_out	= EXIT_PROGRAM_TIMEOUT,
-	.interrupted	= EXIT_SIGNAL + SIGTERM,
 };

@@ -52,8 +52,8 @@ static const char help[] =
 "  0    done\n"
 "  1    it failed\n"
 "  2    wrong command line\n"
-"  3    the module is not loaded\n"
-"  4    not permitted\n";
+"  4    not permitted\n"
+"  10   the module is not loaded\n";
 
 static void print_json(const struct totals *totals)
 {

@@ -45,8 +45,8 @@ static const char help[] =
 "  0    quit\n"
 "  1    it failed, or there is no terminal\n"
 "  2    wrong command line\n"
-"  3    the module is not loaded when it starts\n"
-"  4    not permitted\n";
+"  4    not permitted\n"
+"  10   the module is not loaded when it starts\n";
 
 struct line {
 	struct expert expert;
