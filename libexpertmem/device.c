@@ -276,9 +276,11 @@ static void check_refusal(int err)
 	if (em_filtered && (err == EPERM || err == EACCES || err == ENOSYS))
 		__atomic_store_n(&em_device_refused, true, __ATOMIC_RELAXED);
 	if ((err == EBADF || err == ENOTTY) && em_whole_program &&
-	    !__atomic_exchange_n(&said, true, __ATOMIC_RELAXED))
+	    !__atomic_exchange_n(&said, true, __ATOMIC_RELAXED)) {
+		em_report_heap_lost();
 		em_say("expertmem: ", "the program has closed the descriptor of its heap,",
 		       " which cannot grow any more");
+	}
 	errno = err;
 }
 

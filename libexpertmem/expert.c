@@ -14,18 +14,6 @@
 
 #define NAME_SIZE sizeof(((struct expertmem_config *)0)->name)
 
-/* What host and expert share. The heap of a program is shared with nobody, and forks with it. */
-static struct em_control *control_get(struct em_table *counts)
-{
-	if (!em_table_map(counts, NULL, em_round_up(sizeof(struct em_control), EM_PAGE),
-			  em_whole_program ? MAP_PRIVATE : MAP_SHARED))
-		return NULL;
-	if (em_table_use(counts, offsetof(struct em_control, counts)))
-		return (struct em_control *)counts->start;
-	munmap(counts->start, counts->size);
-	return NULL;
-}
-
 /* Make an expert in a free slot; @fd: a descriptor to adopt, or -1 */
 static int open_slot(const struct expertmem_options *options,
 		     const struct em_backend *backend, int fd, HEXPERTKEY *key)
@@ -41,7 +29,7 @@ static int open_slot(const struct expertmem_options *options,
 	expert = em_slot_get();
 	if (!expert)
 		return EXPERTMEM_E_TOO_MANY;
-	control = control_get(&counts);
+	control = em_control_get(&counts);
 	if (!control) {
 		em_slot_put(expert);
 		return EXPERTMEM_E_NOMEM;
@@ -70,7 +58,7 @@ static int open_slot(const struct expertmem_options *options,
 	em_unlock(expert);
 
 	if (error) {
-		munmap(counts.start, counts.size);
+		em_control_put(&counts);
 		em_slot_put(expert);
 	}
 	return error;

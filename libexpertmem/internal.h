@@ -7,6 +7,7 @@
  *   expert.c	the host's calls
  *   table.c	the table of experts: keys, locks, fork
  *   addresses.c	where windows and tables are, and what of them is mapped
+ *   report.c	what "expertmem run" is told of the process that it runs
  *   idle.c	a thread that trims experts which do nothing
  *   thread.c	the threads that make calls, and how to wait for them
  *   heap.c	blocks, with the expert's lock held; trimming, walking
@@ -394,6 +395,14 @@ void em_fork_parent(bool shares_files);
 void em_fork_child(bool shares_files);
 int em_fork_wrapped(bool wrapped);
 void em_filter_begin(void);
+
+/* report.c */
+struct em_control *em_control_get(struct em_table *counts);
+void em_control_put(const struct em_table *counts);
+bool em_control_inherit(struct em_table *counts);
+void em_report_begin(const struct em_control *control);
+void em_report_after_fork(void);
+void em_report_heap_lost(void);
 
 /* expert.c */
 void em_tell(const struct expertmem_finding *finding);

@@ -237,6 +237,7 @@ int em_attach(struct em_expert *expert)
 		__atomic_store_n(&expert->control->owner, 0, __ATOMIC_RELAXED);
 		return error;
 	}
+	em_report_begin(expert->control);
 	expert->attached = true;
 	expert->stops++;
 	em_resume(expert);
@@ -257,7 +258,7 @@ void em_teardown(struct em_expert *expert)
 	expert->heap.nr_seen = expert->heap.nr_put;
 	expert->backend->close(expert);
 	expert->status = &em_closed;
-	munmap(expert->counts.start, expert->counts.size);
+	em_control_put(&expert->counts);
 }
 
 /*
@@ -381,6 +382,8 @@ static void inherit(struct em_expert *expert, bool shares_files)
 	if (expert->attached) {
 		if (!error)
 			error = expert->backend->fork_child(expert, shares_files);
+		if (!error && !em_control_inherit(&expert->counts))
+			error = EXPERTMEM_E_NOMEM;
 		if (error) {
 			if (!fork_is_wrapped)
 				em_say("expertmem: a fork cannot have its parent's memory: ",
@@ -410,6 +413,7 @@ void em_fork_child(bool shares_files)
 
 	em_threads_after_fork();
 	em_idle_after_fork();
+	em_report_after_fork();
 	for (i = EM_MAX_EXPERTS; i--; ) {
 		struct em_expert *expert = &em_experts[i];
 

@@ -67,6 +67,8 @@ static pid_t start(struct job *job, struct account *account, const sigset_t *mas
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != host)
 		_exit(EXIT_FAILED);
+	if (job->report)
+		job->report->pid = getpid();
 	sigprocmask(SIG_SETMASK, mask, NULL);
 	if (job->stdout_to_stderr)
 		dup2(STDERR_FILENO, STDOUT_FILENO);
@@ -283,7 +285,7 @@ int job_run(struct job *job, struct verdict *verdict)
 	}
 	status = watch(job, child, &signals, started, &stop);
 
-	*verdict = (struct verdict){ .seconds = now() - started };
+	*verdict = (struct verdict){ .seconds = now() - started, .process = child };
 	job->kind->judge(verdict, job, account, status);
 	if (stop.reason)
 		judge_stop(verdict, &stop, job);

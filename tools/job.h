@@ -6,13 +6,18 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include <expertmem.h>
+
+#include "../libexpertmem/report.h"
 
 /* What is to be done. */
 struct job {
 	const struct kind *kind;
 	HEXPERTKEY key;
+	int shared;		/* descriptor of the file that is shared with the child */
+	struct em_report *report; /* the start of that file; NULL: there is none */
 	const char *name;
 	const char *library;	/* a path with a slash */
 	EXPERTSTARTUPINFO startup;
@@ -49,6 +54,7 @@ struct verdict {
 	int status;		/* EXIT_* */
 	int signal;		/* that ended the expert, or 0 */
 	double seconds;
+	pid_t process;
 	bool ran;		/* the program did, so that the expert was its to use */
 	char message[1536];	/* for people */
 };
@@ -65,6 +71,15 @@ struct kind {
 };
 
 extern const struct kind library_kind, program_kind;
+
+/*
+ * Open the expert of the job, with a file to share where there can be one; without, less is
+ * known of a program. Return enum expertmem_error.
+ */
+int share_open(struct job *job);
+
+/* Put the number of a copy of @fd, which exec() leaves open, into the environment. -1: errno. */
+int pass_descriptor(const char *variable, int fd);
 
 /*
  * Run the job to the expert's end. The signals that the host acts on stay blocked, so that

@@ -18,9 +18,6 @@
 
 #define PRELOAD "libexpertmem-malloc.so.1"
 
-/* Programs choose lower descriptors for purposes of their own. */
-#define HIGH_FD 512
-
 /* Where the library is that this command runs with. */
 static void find_beside(char path[static PATH_MAX])
 {
@@ -69,19 +66,15 @@ int program_prepare(struct job *job, char path[static PATH_MAX])
 	return 0;
 }
 
-/* For the program alone, which it finds in its environment; what it execs has it closed. */
-static int pass_descriptor(HEXPERTKEY key)
+/* For the program alone, whose library closes one and has exec() close the other. */
+static int pass_descriptors(const struct job *job)
 {
-	int fd = expertmem_fd(key), passed;
-	char text[16];
+	int fd = expertmem_fd(job->key);
 
-	if (fd < 0)	/* anon has none */
-		return unsetenv("EXPERTMEM_FD");
-	passed = fcntl(fd, F_DUPFD, HIGH_FD);
-	if (passed < 0)
-		passed = fcntl(fd, F_DUPFD, 0);
-	snprintf(text, sizeof(text), "%d", passed);
-	return passed < 0 ? -1 : setenv("EXPERTMEM_FD", text, true);
+	if (job->report && pass_descriptor("EXPERTMEM_REPORT", job->shared))
+		return -1;
+	/* anon has none */
+	return fd < 0 ? unsetenv("EXPERTMEM_FD") : pass_descriptor("EXPERTMEM_FD", fd);
 }
 
 static int set_environment(const struct job *job)
@@ -100,7 +93,7 @@ static int set_environment(const struct job *job)
 		snprintf(limit, sizeof(limit), "%" PRIu64, job->limit);
 	if (setenv("EXPERTMEM_LIMIT", job->limit ? limit : "none", true))
 		return -1;
-	return pass_descriptor(job->key);
+	return pass_descriptors(job);
 }
 
 static void program_run(struct job *job, struct account *account)

@@ -7,43 +7,68 @@
 #include "job.h"
 #include "text.h"
 
-void report(const struct job *job, const struct verdict *verdict,
-	    const struct expertmem_stats *stats)
+/* Are the numbers of blocks those of what was run? Else the kernel's are all that there is. */
+static bool has_blocks(const struct job *job)
 {
-	bool device = stats->backend == EXPERTMEM_BACKEND_DEVICE, program = job->program;
+	return !job->program || (job->report && job->report->begun);
+}
+
+/* Why a program's are not known. */
+static void report_unknown(const struct job *job, bool device, const struct expertmem_stats *stats)
+{
+	if (!device && !job->report)
+		fputs("What it used is not known: there is no file to share with it (ulimit -f, -n).\n",
+		      stderr);
+	else if (device ? !stats->peak_committed : !job->report->begun)
+		fputs("It did not use the expert: static and set-user-ID programs load no other malloc,\n"
+		      "and one that is short of addresses (ulimit -v) has none for it.\n", stderr);
+}
+
+static void report_memory(const struct job *job, const struct verdict *verdict, bool device,
+			  const struct expertmem_stats *stats)
+{
 	char size[SIZE_TEXT], with_heap[SIZE_TEXT];
 
-	fprintf(stderr, "%s: %s\n", job->name, verdict->message);
-	if (program && !verdict->ran)
-		return;
-	fprintf(stderr, "  time       %.2f s\n", verdict->seconds);
 	size_text(with_heap, stats->peak_committed);
-	if (!program)
+	if (has_blocks(job))
 		fprintf(stderr, "  peak       %s in blocks, %s with the heap's own data\n",
 			size_text(size, stats->peak_bytes), with_heap);
 	else if (device)
 		fprintf(stderr, "  peak       %s with the heap's own data\n", with_heap);
 	fprintf(stderr, "  limit      %s\n",
 		stats->limit ? size_text(size, stats->limit) : "none");
-	if (!program)
+	if (has_blocks(job))
 		fprintf(stderr, "  not freed  %s, %s\n",
 			count_text(size, stats->live_blocks, "block"),
 			count_text(with_heap, stats->live_bytes, "byte"));
+	if (job->program && has_blocks(job))
+		fprintf(stderr, "  process    %d; what it has started is not counted\n",
+			(int)verdict->process);
 	if (device)
 		fprintf(stderr,
 			"  reclaimed  %s by the kernel\n"
 			"  backend    the kernel module, expert %llu\n",
 			size_text(size, stats->reclaimed), (unsigned long long)stats->id);
-	else if (!program)
+	else
 		fputs("  reclaimed  0 B by the kernel: its promise needs the module\n"
 		      "  backend    private memory of the process (anon)\n", stderr);
-	else
-		fputs("  backend    private memory of the process (anon): what it used is not\n"
-		      "             known, and the kernel promises nothing without the module\n",
+}
+
+void report(const struct job *job, const struct verdict *verdict,
+	    const struct expertmem_stats *stats)
+{
+	bool device = stats->backend == EXPERTMEM_BACKEND_DEVICE;
+
+	fprintf(stderr, "%s: %s\n", job->name, verdict->message);
+	if (job->program && !verdict->ran)
+		return;
+	fprintf(stderr, "  time       %.2f s\n", verdict->seconds);
+	report_memory(job, verdict, device, stats);
+	if (job->report && job->report->heap_lost)
+		fputs("The program has closed the descriptor of its heap, which could not grow any more.\n",
 		      stderr);
-	if (program && device && !stats->peak_committed)
-		fputs("It did not use the expert: static and set-user-ID programs load no other malloc,\n"
-		      "and one that is short of addresses (ulimit -v) has none for it.\n", stderr);
+	if (job->program)
+		report_unknown(job, device, stats);
 }
 
 /* On whose stream, and what of the numbers is known, depends on what was run. */
@@ -51,6 +76,7 @@ int report_json(const struct job *job, const struct verdict *verdict,
 		const struct expertmem_stats *stats)
 {
 	bool device = stats->backend == EXPERTMEM_BACKEND_DEVICE, program = job->program;
+	bool blocks = has_blocks(job);
 	FILE *out = program ? stderr : stdout;
 	const struct { const char *key, *value; } strings[] = {
 		{ "name", job->name },
@@ -64,11 +90,12 @@ int report_json(const struct job *job, const struct verdict *verdict,
 	const struct { const char *key; bool known; uint64_t value; } numbers[] = {
 		{ "status", true, verdict->status },
 		{ "limit", true, stats->limit },
-		{ "peak_bytes", !program, stats->peak_bytes },
-		{ "peak_committed", !program || device, stats->peak_committed },
-		{ "live_blocks", !program, stats->live_blocks },
-		{ "live_bytes", !program, stats->live_bytes },
-		{ "reclaimed_bytes", !program || device, stats->reclaimed },
+		{ "process", true, verdict->process },
+		{ "peak_bytes", blocks, stats->peak_bytes },
+		{ "peak_committed", blocks || device, stats->peak_committed },
+		{ "live_blocks", blocks, stats->live_blocks },
+		{ "live_bytes", blocks, stats->live_bytes },
+		{ "reclaimed_bytes", true, stats->reclaimed },
 	};
 
 	fputs("{\n", out);
@@ -83,6 +110,8 @@ int report_json(const struct job *job, const struct verdict *verdict,
 		if (numbers[i].known)
 			fprintf(out, "  \"%s\": %llu,\n", numbers[i].key,
 				(unsigned long long)numbers[i].value);
+	if (program && job->report)
+		fprintf(out, "  \"heap_lost\": %s,\n", job->report->heap_lost ? "true" : "false");
 	if (verdict->signal)
 		fprintf(out, "  \"signal\": %d,\n", verdict->signal);
 	else

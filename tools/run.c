@@ -71,13 +71,18 @@ static const char help[] =
 "  status                   exit status of this command\n"
 "  signal                   number of the signal that ended it, or null\n"
 "  seconds                  time taken\n"
+"  process                  number of the process that was run\n"
 "  backend                  device (the kernel module) or anon (private memory)\n"
 "  limit                    bytes, 0 for none\n"
-"  peak_bytes               most bytes in blocks that the expert held; not for a program\n"
+"  peak_bytes               most bytes in blocks that it held\n"
 "  peak_committed           the same with the heap's own data: what is limited\n"
-"  live_blocks, live_bytes  what the expert had not freed; not for a program\n"
+"  live_blocks, live_bytes  what it had not freed\n"
 "  reclaimed_bytes          bytes that the kernel took back from it\n"
-"Of a program with anon, peak_committed and reclaimed_bytes are not known either.\n"
+"  heap_lost                true if the program has closed the descriptor of its heap, which\n"
+"                           then could not grow any more; only for a program\n"
+"The numbers of a program are those of its own process, up to an exec. Programs that it\n"
+"starts and children that it forks have others. Where a program did not use the expert,\n"
+"what is not known is left out.\n"
 "\n"
 "Exit status:\n"
 "  0    Run returned TRUE\n"
@@ -353,7 +358,6 @@ static int choose_program(struct job *job, int count, char **operands, char path
 
 int run_main(int argc, char **argv)
 {
-	struct expertmem_options open_options = {};
 	struct job job = { .grace = 5, .limit = EXPERTMEM_LIMIT_DEFAULT };
 	struct expertmem_stats stats = {};
 	struct verdict verdict;
@@ -377,10 +381,7 @@ int run_main(int argc, char **argv)
 	}
 	job.stdout_to_stderr = json && !is_program;
 
-	open_options.name = job.name;
-	open_options.limit = job.limit;
-	open_options.startup = &job.startup;
-	error = expertmem_open(&open_options, &job.key);
+	error = share_open(&job);
 	if (error)
 		return open_failed(error, job.limit);
 	if (job_run(&job, &verdict)) {

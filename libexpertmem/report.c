@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * The file that "expertmem run" shares with the process that it runs, see report.h. The command's
+ * own library makes it, with what host and expert share in it; the command passes it on, and
+ * the library of the process takes it for the first expert that it opens.
+ *
+ * Its descriptor is closed when it is mapped, so that the program cannot close it, and the
+ * programs that it starts do not get it.
+ */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "internal.h"
+#include "raw.h"
+#include "report.h"
+#include "text.h"
+
+struct file {
+	struct em_report report;
+	struct em_control control __attribute__((aligned(EM_PAGE)));
+};
+
+static struct file *file;	/* mapped; NULL: there is none */
+static bool is_taken;		/* an expert has its control there */
+static bool is_shared;		/* the heap of this program has it there */
+static bool is_mine;		/* this process is that expert, and writes the report */
+
+/* Give a new file its size, for good. False: it is no file of the command's. */
+static bool set_size(int fd, bool *is_new)
+{
+	struct rlimit most;
+	struct stat stat;
+
+	/* Only a memfd has seals: a file of the program's is left alone. */
+	if (fcntl(fd, F_GET_SEALS) < 0 || fstat(fd, &stat))
+		return false;
+	*is_new = !stat.st_size;
+	if (!*is_new)
+		return stat.st_size == sizeof(struct file);
+	/* Beyond the limit, ftruncate() sends SIGXFSZ. */
+	return !getrlimit(RLIMIT_FSIZE, &most) && most.rlim_cur >= sizeof(struct file) &&
+	       !ftruncate(fd, sizeof(struct file)) &&
+	       !fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+}
+
+/* Map the file, if it is for this process and not for the one that started it. */
+static void map_file(int fd)
+{
+	pid_t self = em_raw(SYS_getpid, 0, 0, 0);
+	struct file *found;
+	bool is_new;
+
+	if (!set_size(fd, &is_new))
+		return;
+	found = mmap(NULL, sizeof(*found), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (found == MAP_FAILED)
+		return;
+	if (is_new) {
+		found->report.version = EM_REPORT_VERSION;
+		found->report.pid = self;
+	}
+	if (found->report.version == EM_REPORT_VERSION)
+		em_raw(SYS_close, fd, 0, 0);
+	if (found->report.version != EM_REPORT_VERSION || found->report.pid != self) {
+		munmap(found, sizeof(*found));
+		return;
+	}
+	madvise(found, sizeof(*found), MADV_NOHUGEPAGE);
+	file = found;
+}
+
+/**
+ * em_control_get() - memory for what an expert and its hosts share
+ * @counts: receives where it is
+ *
+ * Return: zeros, in the file that is shared with the command if there is one, or NULL.
+ */
+struct em_control *em_control_get(struct em_table *counts)
+{
+	const size_t size = em_round_up(sizeof(struct em_control), EM_PAGE);
+	const char *passed = secure_getenv("EXPERTMEM_REPORT");
+	uint64_t fd;
+
+	if (passed) {
+		/* Not for others: what this process opens under that number later is no report. */
+		unsetenv("EXPERTMEM_REPORT");
+		if (!file && em_parse_size(passed, &fd) && fd <= INT32_MAX)
+			map_file((int)fd);
+	}
+	if (file && !is_taken) {
+		is_taken = true;
+		is_shared = em_whole_program;
+		*counts = (struct em_table){
+			.start = (char *)&file->control, .size = size, .writable = size,
+		};
+		return &file->control;
+	}
+	/* Else the heap of a program is shared with nobody, and forks with it. */
+	if (!em_table_map(counts, NULL, size, em_whole_program ? MAP_PRIVATE : MAP_SHARED))
+		return NULL;
+	if (em_table_use(counts, offsetof(struct em_control, counts)))
+		return (struct em_control *)counts->start;
+	munmap(counts->start, size);
+	return NULL;
+}
+
+/* Undo em_control_get(). What an expert has used in the file stays there for the command. */
+void em_control_put(const struct em_table *counts)
+{
+	if (!file || counts->start != (char *)&file->control)
+		munmap(counts->start, counts->size);
+	else if (!file->control.nr_counts)
+		is_taken = false;
+}
+
+/* In a child that has its parent's heap: the counts are its own, at the same address. */
+bool em_control_inherit(struct em_table *counts)
+{
+	void *copy;
+
+	if (!is_shared)
+		return true;
+	is_shared = false;
+	copy = em_map(counts->size, MAP_PRIVATE);
+	if (!copy)
+		return false;
+	memcpy(copy, counts->start, offsetof(struct em_control, counts) +
+	       ((struct em_control *)counts->start)->nr_counts * sizeof(struct em_count));
+	return mremap(copy, counts->size, counts->size, MREMAP_MAYMOVE | MREMAP_FIXED,
+		      counts->start) != MAP_FAILED;
+}
+
+/* This process has become the expert with this @control. */
+void em_report_begin(const struct em_control *control)
+{
+	if (!file || control != &file->control)
+		return;
+	is_mine = true;
+	file->report.begun = true;
+}
+
+/* In a child: if its parent was the expert, the report is not about the child. */
+void em_report_after_fork(void)
+{
+	if (is_mine)
+		file = NULL;
+	is_mine = false;
+}
+
+/* The program has closed the descriptor of its heap. */
+void em_report_heap_lost(void)
+{
+	if (is_mine)
+		file->report.heap_lost = true;
+}
