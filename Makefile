@@ -53,7 +53,7 @@ $(KO): $(if $(filter-out $(realpath $(KDIR)),$(file <$(dir $(KO))kdir)),FORCE)
 
 OBJS	:= $(patsubst libexpertmem/%.c,$(B)/obj/lib/%.o,$(wildcard libexpertmem/*.c))
 # only for programs that know nothing of experts
-PRELOADED := malloc process descriptors filters
+PRELOADED := malloc process descriptors filters handlers
 LIB_OBJS := $(filter-out $(PRELOADED:%=$(B)/obj/lib/%.o),$(OBJS))
 SO	:= $(B)/lib/libexpertmem.so
 PRELOAD	:= $(B)/lib/libexpertmem-malloc.so
@@ -94,7 +94,7 @@ EXPERT_OBJS := $(patsubst tools/experts/common/%.c,$(B)/obj/experts/%.o,$(wildca
 # found beside the command, built or installed
 LINK_LIB := -L$(B)/lib -lexpertmem -Wl,-rpath,'$$ORIGIN/../lib'
 
-TOOL_LIBS := libnl-genl-3.0 ncursesw
+TOOL_LIBS := libnl-genl-3.0 ncursesw libelf
 
 tools: $(B)/tools/expertmem $(EXPERTS) ## build the expertmem command and the sample experts
 
@@ -129,7 +129,7 @@ TEST_EXPERTS := $(patsubst selftests/experts/%.c,$(B)/selftests/experts/%.so,$(w
 TEST_PROGRAMS := $(B)/selftests/programs/exceptions $(B)/selftests/programs/operators $(B)/selftests/programs/plugin.so \
 	$(B)/selftests/programs/atfork.so $(B)/selftests/programs/interposed.so \
 	$(B)/selftests/programs/plug.so $(B)/selftests/programs/slab.i \
-	$(B)/selftests/programs/fill $(B)/selftests/programs/sandbox
+	$(B)/selftests/programs/fill $(B)/selftests/programs/sandbox $(B)/selftests/programs/crashes
 
 # for 32 bit callers of the module; static, for there is one set of libraries in the VM
 TESTS_32 := $(patsubst %,$(B)/selftests/32/%,layout device regions placement limits)

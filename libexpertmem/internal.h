@@ -8,6 +8,7 @@
  *   table.c	the table of experts: keys, locks, fork
  *   addresses.c	where windows and tables are, and what of them is mapped
  *   report.c	what "expertmem run" is told of the process that it runs
+ *   crash.c	how that process crashes
  *   idle.c	a thread that trims experts which do nothing
  *   thread.c	the threads that make calls, and how to wait for them
  *   heap.c	blocks, with the expert's lock held; trimming, walking
@@ -24,6 +25,7 @@
  *   process.c	what makes a child
  *   descriptors.c	what closes the heap's descriptor
  *   filters.c	what filters system calls
+ *   handlers.c	what asks for the handlers of signals
  *
  * How the heap works is at the top of heap.h.
  *
@@ -403,6 +405,12 @@ bool em_control_inherit(struct em_table *counts);
 void em_report_begin(const struct em_control *control);
 void em_report_after_fork(void);
 void em_report_heap_lost(void);
+struct em_crash *em_report_crash(void);
+
+/* crash.c */
+void em_crash_catch(void);
+void em_crash_freed(const void *start, size_t size);
+bool em_crash_is_handler(void (*handler)(int number));
 
 /* expert.c */
 void em_tell(const struct expertmem_finding *finding);

@@ -209,6 +209,7 @@ size_t em_large_free(struct em_expert *expert, struct em_large *hole)
 	if (freed.address % EM_PAGE)
 		expert->backend->guard(expert, freed.region +
 				       em_round_up(region_size(&freed), EM_PAGE), false);
+	em_crash_freed(freed.region, region_size(&freed));
 	expert->backend->free(expert, freed.region, region_size(&freed));
 	return freed.size;
 }

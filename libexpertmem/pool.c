@@ -102,6 +102,7 @@ static void chunk_free(struct em_expert *expert, struct em_slab *chunk)
 	chunk->chunk.pool = 0;
 	heap->nr_empty--;
 	heap->nr_chunks--;
+	em_crash_freed(base, EM_CHUNK_SIZE);
 	expert->backend->free(expert, base, EM_CHUNK_SIZE);
 }
 

@@ -142,6 +142,13 @@ void em_report_begin(const struct em_control *control)
 		return;
 	is_mine = true;
 	file->report.begun = true;
+	em_crash_catch();
+}
+
+/* Where a crash of this process is to be recorded, or NULL. */
+struct em_crash *em_report_crash(void)
+{
+	return is_mine ? &file->report.crash : NULL;
 }
 
 /* In a child: if its parent was the expert, the report is not about the child. */

@@ -69,6 +69,8 @@ static void library_run(struct job *job, struct account *account)
 	if (null >= 0)
 		dup2(null, STDIN_FILENO);
 	set_process_name(job->name);
+	/* The first block makes this process the expert, whose crash the library records. */
+	ExpertFreeMemory(job->key, ExpertAllocMemory(job->key, 0, NULL));
 	handle = dlopen(job->library, RTLD_NOW | RTLD_LOCAL);
 	if (!handle) {
 		account->stage = UNLOADABLE;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "crash.h"
 #include "job.h"
 #include "text.h"
 
@@ -11,6 +12,12 @@
 static bool has_blocks(const struct job *job)
 {
 	return !job->program || (job->report && job->report->begun);
+}
+
+/* Has the process recorded the signal that has ended it? */
+static bool has_crash(const struct job *job, const struct verdict *verdict)
+{
+	return job->report && verdict->signal && job->report->crash.signal == verdict->signal;
 }
 
 /* Why a program's are not known. */
@@ -62,6 +69,8 @@ void report(const struct job *job, const struct verdict *verdict,
 	fprintf(stderr, "%s: %s\n", job->name, verdict->message);
 	if (job->program && !verdict->ran)
 		return;
+	if (has_crash(job, verdict))
+		crash_report(&job->report->crash);
 	fprintf(stderr, "  time       %.2f s\n", verdict->seconds);
 	report_memory(job, verdict, device, stats);
 	if (job->report && job->report->heap_lost)
@@ -110,6 +119,8 @@ int report_json(const struct job *job, const struct verdict *verdict,
 		if (numbers[i].known)
 			fprintf(out, "  \"%s\": %llu,\n", numbers[i].key,
 				(unsigned long long)numbers[i].value);
+	if (has_crash(job, verdict))
+		crash_report_json(out, &job->report->crash);
 	if (program && job->report)
 		fprintf(out, "  \"heap_lost\": %s,\n", job->report->heap_lost ? "true" : "false");
 	if (verdict->signal)

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * How the process that "expertmem run" runs crashes: which address it touched, what the heap has
+ * there, and which instruction it was. A handler writes that to the report, and the signal ends
+ * the process as it would have without: at the same instruction, with the same core dump.
+ *
+ * The handler is there only while the process is run by the command, and only where nothing else
+ * handles the signal. It takes no lock, and makes no system call where an instruction is at
+ * fault: a seccomp filter could end the process by another signal. The heap's data is only read,
+ * and what another thread changes meanwhile is seen half done at worst.
+ */
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <link.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include <linux/expertmem.h>
+
+#include "internal.h"
+#include "raw.h"
+#include "report.h"
+
+/* regions freed last that an address is looked for in */
+#define FREED		256
+
+/* an address so near to the stack pointer is the stack's */
+#define STACK_NEAR	(64UL << 10)
+
+/* for the handler, where a stack has overflowed */
+#define STACK_SIZE	(64UL << 10)
+
+static struct {
+	uintptr_t start;
+	size_t size;
+} freed[FREED];
+static uint32_t nr_freed;
+
+static char program[sizeof(((struct em_crash *)0)->file)];
+
+/* A region goes. Calls of several experts may come at once. */
+void em_crash_freed(const void *start, size_t size)
+{
+	uint32_t i = __atomic_fetch_add(&nr_freed, 1, __ATOMIC_RELAXED) % FREED;
+
+	__atomic_store_n(&freed[i].start, (uintptr_t)start, __ATOMIC_RELAXED);
+	__atomic_store_n(&freed[i].size, size, __ATOMIC_RELAXED);
+}
+
+/* ------------------------------------------------------------- what is at an address */
+
+static enum em_memory in_slab(const struct em_slab *slab, uint32_t offset,
+			      struct em_crash *crash)
+{
+	unsigned int i;
+	uint16_t state;
+
+	if (!slab->inverse)	/* in the pool */
+		return slab->clean ? EM_MEMORY_UNUSED : EM_MEMORY_FREED;
+	i = offset / slab->block;
+	if (i >= slab->blocks)
+		i = slab->blocks - 1;	/* what is left of the slab is behind the last one */
+	state = em_get_state(slab->states, i);
+	if (!em_is_live(state))
+		return i < slab->fresh ? EM_MEMORY_FREED : EM_MEMORY_UNUSED;
+	crash->distance = offset - i * slab->block;
+	crash->size = state - 1;
+	if (crash->distance < crash->size)
+		return EM_MEMORY_LIVE;
+	crash->distance -= crash->size;
+	return EM_MEMORY_BEHIND;
+}
+
+static bool was_freed(uintptr_t address)
+{
+	for (unsigned int i = 0; i < FREED; i++)
+		if (address - freed[i].start < freed[i].size)
+			return true;
+	return false;
+}
+
+/* Among the large blocks: in one, or in what is kept free around it. */
+static enum em_memory in_large(const struct em_expert *expert, uintptr_t address,
+			       struct em_crash *crash)
+{
+	size_t gap = em_granule(em_window_of(expert, (void *)address));
+	const struct em_large_table *table = expert->heap.large;
+
+	for (size_t i = 0; table && i <= table->mask; i++) {
+		const struct em_large *large = &table->places[i];
+		uintptr_t start = large->address, end = start + large->size;
+
+		if (!start)
+			continue;
+		crash->size = large->size;
+		crash->distance = address - start;
+		if (crash->distance < crash->size)
+			return EM_MEMORY_LIVE;
+		crash->distance = address - end;
+		if (address >= end && address < em_round_up(end, gap) + gap)
+			return EM_MEMORY_BEHIND;
+		crash->distance = start - address;
+		if (address < start && address + gap >= (uintptr_t)large->region)
+			return EM_MEMORY_BEFORE;
+	}
+	return was_freed(address) ? EM_MEMORY_FREED : EM_MEMORY_UNUSED;
+}
+
+static enum em_memory look_at(uintptr_t address, uintptr_t stack, struct em_crash *crash)
+{
+	const struct em_expert *expert = em_owner_of((void *)address);
+	const struct em_slab *slab;
+	uint32_t offset;
+
+	if (!expert)
+		return address - (stack - STACK_NEAR) < 2 * STACK_NEAR ? EM_MEMORY_STACK :
+									EM_MEMORY_FOREIGN;
+	if (em_status(expert) & EXPERTMEM_STATUS_RECLAIMED)
+		return EM_MEMORY_RECLAIMED;
+	slab = em_slab_at(expert, (void *)address, &offset);
+	return slab ? in_slab(slab, offset, crash) : in_large(expert, address, crash);
+}
+
+/* ------------------------------------------------------------------------ the handler */
+
+static void get_registers(const ucontext_t *context, uintptr_t *pc, uintptr_t *stack)
+{
+#if defined(__x86_64__)
+	*pc = context->uc_mcontext.gregs[REG_RIP];
+	*stack = context->uc_mcontext.gregs[REG_RSP];
+#elif defined(__aarch64__)
+	*pc = context->uc_mcontext.pc;
+	*stack = context->uc_mcontext.sp;
+#endif
+}
+
+/* The call that has led to where no code is: its return address is where calls leave it. */
+static uintptr_t caller(const ucontext_t *context)
+{
+#if defined(__x86_64__)
+	return *(uintptr_t *)context->uc_mcontext.gregs[REG_RSP] - 1;
+#elif defined(__aarch64__)
+	return context->uc_mcontext.regs[30] - 4;
+#endif
+}
+
+/* Which file has this instruction? Not by dladdr(), which takes the dynamic loader's lock. */
+static void find_file(struct em_crash *crash, uintptr_t pc)
+{
+#ifdef DLFO_STRUCT_HAS_EH_DBASE	/* glibc 2.35 */
+	struct dl_find_object found;
+	const char *name;
+
+	if (_dl_find_object((void *)pc, &found))
+		return;
+	crash->offset = pc - found.dlfo_link_map->l_addr;
+	name = found.dlfo_link_map->l_name;
+	if (*name)
+		strncpy(crash->file, name, sizeof(crash->file) - 1);
+	else
+		memcpy(crash->file, program, sizeof(program));
+#endif
+}
+
+static void record(struct em_crash *crash, const siginfo_t *info, const ucontext_t *context)
+{
+	bool has_address = (info->si_signo == SIGSEGV || info->si_signo == SIGBUS) &&
+			   info->si_code > 0;
+	uintptr_t pc, stack;
+
+	get_registers(context, &pc, &stack);
+	crash->pc = pc;
+	find_file(crash, pc);
+	/* From here on there is something to read, should the rest fault. */
+	crash->signal = info->si_signo;
+	if (!has_address)
+		return;
+	crash->memory = EM_MEMORY_NOWHERE;
+	if (info->si_code == SI_KERNEL)
+		return;
+	crash->address = (uintptr_t)info->si_addr;
+	crash->memory = look_at(crash->address, stack, crash);
+	if (crash->address == pc && !*crash->file)
+		find_file(crash, caller(context));
+}
+
+/* Does the instruction at fault raise the signal again when the handler returns? */
+static bool is_repeated(const siginfo_t *info)
+{
+	return info->si_code > 0 &&
+	       !(info->si_signo == SIGBUS && info->si_code == BUS_MCEERR_AO);
+}
+
+/* Its disposition is the default again: SA_RESETHAND. */
+static void on_crash(int number, siginfo_t *info, void *context)
+{
+	struct em_crash *crash = em_report_crash();
+	pid_t pid, tid;
+
+	if (crash)
+		record(crash, info, context);
+	if (is_repeated(info))
+		return;
+	pid = em_raw(SYS_getpid, 0, 0, 0);
+	tid = em_raw(SYS_gettid, 0, 0, 0);
+	/* abort() and raise() have come by tgkill(); others keep their sender in the core dump. */
+	if (info->si_code == SI_TKILL)
+		em_raw(SYS_tgkill, pid, tid, number);
+	else
+		em_raw6(SYS_rt_tgsigqueueinfo, pid, tid, number, (long)info, 0, 0);
+}
+
+/* Is it the one that records a crash? */
+bool em_crash_is_handler(void (*handler)(int number))
+{
+	return (uintptr_t)handler == (uintptr_t)on_crash;
+}
+
+/* sigaction() of the C library, under its other name: libexpertmem-malloc.so has one, too. */
+int __sigaction(int number, const struct sigaction *action, struct sigaction *before);
+
+/*
+ * An expert's stack may overflow: the handler gets another one. A program's does not, for it may
+ * ask whether its threads have one.
+ */
+static void get_stack(void)
+{
+	stack_t stack = { .ss_size = STACK_SIZE }, before;
+
+	if (em_whole_program || sigaltstack(NULL, &before) || !(before.ss_flags & SS_DISABLE))
+		return;
+	stack.ss_sp = em_map(STACK_SIZE, MAP_PRIVATE);
+	if (stack.ss_sp)
+		sigaltstack(&stack, NULL);
+}
+
+/* From now on, record how this process crashes. */
+void em_crash_catch(void)
+{
+	static const int signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT };
+	struct sigaction action = {
+		.sa_sigaction = on_crash,
+		.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESETHAND,
+	}, before;
+
+	em_raw6(SYS_readlinkat, AT_FDCWD, (long)"/proc/self/exe", (long)program,
+		sizeof(program) - 1, 0, 0);
+	get_stack();
+	sigfillset(&action.sa_mask);
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		if (!__sigaction(signals[i], NULL, &before) && before.sa_handler == SIG_DFL)
+			__sigaction(signals[i], &action, NULL);
+}

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * How a process crashed. Its library has recorded addresses, and which file has the instruction;
+ * the function is looked up here, in that file's tables of symbols.
+ *
+ * The process may have spoilt the record: the file is only read if it is a regular one.
+ */
+#include "crash.h"
+
+#include <fcntl.h>
+#include <gelf.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "text.h"
+
+#define NAME_SIZE 256
+
+/* Addresses below are of no object: a pointer is NULL, or near it. */
+#define NEAR_NULL 65536
+
+/* The function at @address of this table, or NULL. */
+static const char *find_in_table(Elf *elf, Elf_Scn *section, uint64_t address)
+{
+	Elf_Data *data = elf_getdata(section, NULL);
+	GElf_Shdr header;
+	GElf_Sym symbol;
+
+	if (!data || !gelf_getshdr(section, &header) || !header.sh_entsize ||
+	    (header.sh_type != SHT_SYMTAB && header.sh_type != SHT_DYNSYM))
+		return NULL;
+	for (int i = 0; gelf_getsym(data, i, &symbol); i++)
+		if (GELF_ST_TYPE(symbol.st_info) == STT_FUNC && symbol.st_shndx != SHN_UNDEF &&
+		    address - symbol.st_value < symbol.st_size)
+			return elf_strptr(elf, header.sh_link, symbol.st_name);
+	return NULL;
+}
+
+/* False: the file has no such function, or no names any more. */
+static bool find_function(const char *file, uint64_t address, char name[static NAME_SIZE])
+{
+	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	const char *found = NULL;
+	Elf_Scn *section = NULL;
+	struct stat stat_buf;
+	Elf *elf = NULL;
+
+	if (fd >= 0 && !fstat(fd, &stat_buf) && S_ISREG(stat_buf.st_mode) &&
+	    elf_version(EV_CURRENT) != EV_NONE)
+		elf = elf_begin(fd, ELF_C_READ, NULL);
+	while (elf && !found && (section = elf_nextscn(elf, section)))
+		found = find_in_table(elf, section, address);
+	if (found)
+		snprintf(name, NAME_SIZE, "%s", found);
+	elf_end(elf);
+	if (fd >= 0)
+		close(fd);
+	return found;
+}
+
+/* Copies, of which each string ends; the record may be anything. */
+struct place {
+	char file[sizeof(((struct em_crash *)0)->file) + 1];
+	char function[NAME_SIZE];	/* empty: not known */
+};
+
+static void find_place(const struct em_crash *crash, struct place *place)
+{
+	memset(place, 0, sizeof(*place));
+	memcpy(place->file, crash->file, sizeof(crash->file));
+	if (!*place->file || !find_function(place->file, crash->offset, place->function))
+		*place->function = '\0';
+}
+
+static const char *memory_name(const struct em_crash *crash)
+{
+	switch (crash->memory) {
+	case EM_MEMORY_LIVE:		return "live";
+	case EM_MEMORY_BEHIND:		return "behind";
+	case EM_MEMORY_BEFORE:		return "before";
+	case EM_MEMORY_FREED:		return "freed";
+	case EM_MEMORY_UNUSED:		return "unused";
+	case EM_MEMORY_RECLAIMED:	return "reclaimed";
+	case EM_MEMORY_STACK:		return "stack";
+	default:			return "foreign";
+	}
+}
+
+static bool is_about_block(const struct em_crash *crash)
+{
+	return crash->memory == EM_MEMORY_LIVE || crash->memory == EM_MEMORY_BEHIND ||
+	       crash->memory == EM_MEMORY_BEFORE;
+}
+
+static void print_memory(const struct em_crash *crash)
+{
+	static const char *const where[] = {
+		[EM_MEMORY_LIVE]	= "from the start",
+		[EM_MEMORY_BEHIND]	= "behind the end",
+		[EM_MEMORY_BEFORE]	= "before the start",
+	};
+	char distance[SIZE_TEXT], size[SIZE_TEXT];
+
+	count_text(distance, crash->distance, "byte");
+	count_text(size, crash->size, "byte");
+	if (is_about_block(crash)) {
+		fprintf(stderr, "%s %s of a live block of %s\n", distance, where[crash->memory], size);
+		return;
+	}
+	switch (crash->memory) {
+	case EM_MEMORY_FREED:
+		fputs("in a block that was freed\n", stderr);
+		break;
+	case EM_MEMORY_UNUSED:
+		fputs("in the heap, where no block is\n", stderr);
+		break;
+	case EM_MEMORY_RECLAIMED:
+		fputs("in the heap, which was reclaimed\n", stderr);
+		break;
+	case EM_MEMORY_STACK:
+		fputs("at the end of the stack, which has overflowed\n", stderr);
+		break;
+	default:
+		fprintf(stderr, "not in the heap%s\n",
+			crash->address < NEAR_NULL ? ": a null pointer" : "");
+	}
+}
+
+void crash_report(const struct em_crash *crash)
+{
+	struct place place;
+
+	find_place(crash, &place);
+	plain_text(place.file);
+	plain_text(place.function);
+	if (*place.function)
+		fprintf(stderr, "  where      in %s (%s+%#" PRIx64 ")\n", place.function, place.file,
+			crash->offset);
+	else if (*place.file)
+		fprintf(stderr, "  where      at %s+%#" PRIx64 "\n", place.file, crash->offset);
+	else
+		fprintf(stderr, "  where      at %#" PRIx64 ", where no code was loaded\n",
+			crash->pc);
+	if (crash->memory == EM_MEMORY_NOWHERE) {
+		fputs("  touched    an address that does not exist (not canonical)\n", stderr);
+	} else if (crash->memory != EM_MEMORY_NONE) {
+		fprintf(stderr, "  touched    0x%" PRIx64 ", ", crash->address);
+		print_memory(crash);
+	}
+}
+
+static void print_string(FILE *out, const char *key, const char *value)
+{
+	fprintf(out, "  \"%s\": ", key);
+	print_json_string(out, value);
+	fputs(",\n", out);
+}
+
+void crash_report_json(FILE *out, const struct em_crash *crash)
+{
+	struct place place;
+	char address[32];
+
+	find_place(crash, &place);
+	if (*place.function)
+		print_string(out, "crash_function", place.function);
+	if (*place.file) {
+		print_string(out, "crash_file", place.file);
+		fprintf(out, "  \"crash_offset\": %" PRIu64 ",\n", crash->offset);
+	}
+	if (crash->memory == EM_MEMORY_NONE)
+		return;
+	if (crash->memory != EM_MEMORY_NOWHERE) {
+		snprintf(address, sizeof(address), "0x%" PRIx64, crash->address);
+		print_string(out, "crash_address", address);
+	}
+	print_string(out, "crash_memory", memory_name(crash));
+	if (is_about_block(crash))
+		fprintf(out, "  \"crash_distance\": %" PRIu64 ",\n  \"crash_block\": %" PRIu64 ",\n",
+			crash->distance, crash->size);
+}
