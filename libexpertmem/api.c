@@ -18,6 +18,9 @@
 /* of a call of Netmon.h */
 #define CALLER		__builtin_return_address(0)
 
+/* Who asks for a block: @from or, where that is NULL, who has called this function. */
+#define SITE		(from ? from : CALLER)
+
 /* ------------------------------------------------------------------- bad pointers */
 
 /* Ends a section in which @p was found to be no live block of the expert. */
@@ -374,7 +377,16 @@ static __attribute__((noinline)) SIZE_T size_slow(HEXPERTKEY key, void *p)
 
 /* --------------------------------------------------------------------- the calls */
 
-LPVOID WINAPI ExpertAllocMemory(HEXPERTKEY hExpertKey, SIZE_T nBytes, LPDWORD pError)
+static inline void *realloc_from(HEXPERTKEY key, void *p, size_t size, const void *site,
+				 LPDWORD error)
+{
+	if (unlikely(!p || !em_begin(em_self, key)))
+		return realloc_slow(key, p, size, site, error);
+	return realloc_in_section(key, p, size, site, error);
+}
+
+static inline __attribute__((always_inline)) void *
+alloc_from(HEXPERTKEY key, size_t size, const void *from, LPDWORD error)
 {
 	struct em_thread *self = em_self;
 	struct em_count *count;
@@ -383,33 +395,36 @@ LPVOID WINAPI ExpertAllocMemory(HEXPERTKEY hExpertKey, SIZE_T nBytes, LPDWORD pE
 	size_t class;
 	void *block;
 
-	if (unlikely(nBytes > EM_FAST_MAX))
-		return alloc(hExpertKey, nBytes, 1, CALLER, pError);
-	if (unlikely(!em_begin(self, hExpertKey)))
-		return alloc(hExpertKey, nBytes, 1, CALLER, pError);
-	class = em_class[(nBytes + 15) / 16];
+	if (unlikely(size > EM_FAST_MAX))
+		return alloc(key, size, 1, SITE, error);
+	if (unlikely(!em_begin(self, key)))
+		return alloc(key, size, 1, SITE, error);
+	class = em_class[(size + 15) / 16];
 	bin = &em_mine.local->bins[class];
 	slab = bin->current;
 	if (unlikely(slab->tail - slab->head <= slab->reserve))
-		return alloc_refill(nBytes, pError, CALLER);
-	block = em_bin_pop(bin, slab, nBytes);
+		return alloc_refill(size, error, SITE);
+	block = em_bin_pop(bin, slab, size);
 	/* em_count() */
 	count = em_mine.count;
 	em_add(&count->blocks, 1);
-	if (unlikely(em_add(&count->left, -(int64_t)nBytes) < 0))
-		return alloc_peak(block, pError);
+	if (unlikely(em_add(&count->left, -(int64_t)size) < 0))
+		return alloc_peak(block, error);
 	em_end(self);
-	if (pError)
-		*pError = NMERR_SUCCESS;
+	if (error)
+		*error = NMERR_SUCCESS;
 	return block;
+}
+
+LPVOID WINAPI ExpertAllocMemory(HEXPERTKEY hExpertKey, SIZE_T nBytes, LPDWORD pError)
+{
+	return alloc_from(hExpertKey, nBytes, NULL, pError);
 }
 
 LPVOID WINAPI ExpertReallocMemory(HEXPERTKEY hExpertKey, LPVOID pOriginalMemory, SIZE_T nBytes,
 				  LPDWORD pError)
 {
-	if (unlikely(!pOriginalMemory || !em_begin(em_self, hExpertKey)))
-		return realloc_slow(hExpertKey, pOriginalMemory, nBytes, CALLER, pError);
-	return realloc_in_section(hExpertKey, pOriginalMemory, nBytes, CALLER, pError);
+	return realloc_from(hExpertKey, pOriginalMemory, nBytes, CALLER, pError);
 }
 
 SIZE_T WINAPI ExpertFreeMemory(HEXPERTKEY hExpertKey, LPVOID pMemory)
@@ -450,16 +465,28 @@ SIZE_T WINAPI ExpertMemorySize(HEXPERTKEY hExpertKey, LPVOID pOriginalMemory)
 	       size_slow(hExpertKey, pOriginalMemory);
 }
 
-/* As ExpertAllocMemory(); @alignment is a power of two. */
-void *em_alloc_aligned(HEXPERTKEY key, size_t alignment, size_t size, DWORD *error)
+/* The calls for the malloc family, which say who asks for the block: @site. */
+void *em_alloc(HEXPERTKEY key, size_t size, const void *site, DWORD *error)
 {
-	return alloc(key, size, alignment, CALLER, error);
+	return alloc_from(key, size, site, error);
 }
 
-/* As ExpertAllocMemory(), with all bytes 0. */
-void *em_alloc_zeroed(HEXPERTKEY key, size_t size, DWORD *error)
+void *em_realloc(HEXPERTKEY key, void *p, size_t size, const void *site, DWORD *error)
 {
-	void *block = ExpertAllocMemory(key, size, error);
+	return realloc_from(key, p, size, site, error);
+}
+
+/* @alignment: a power of two */
+void *em_alloc_aligned(HEXPERTKEY key, size_t alignment, size_t size, const void *site,
+		       DWORD *error)
+{
+	return alloc(key, size, alignment, site, error);
+}
+
+/* With all bytes 0. */
+void *em_alloc_zeroed(HEXPERTKEY key, size_t size, const void *site, DWORD *error)
+{
+	void *block = alloc_from(key, size, site, error);
 
 	/* Large blocks are fresh pages, unless those were filled. */
 	if (block && (size <= EM_SMALL_MAX || em_slot_of(key)->debug))

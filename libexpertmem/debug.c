@@ -21,6 +21,7 @@
 #endif
 
 #include "internal.h"
+#include "raw.h"
 
 #define FILL_NEW	0xaa
 #define FILL_FREED	0xdd
@@ -36,6 +37,9 @@
 
 /* regions of large blocks that are poisoned; later ones are not */
 #define POISONED_MAX	65536
+
+/* that has call sites of its own; a child has its parent's */
+static pid_t process;
 
 /* There where the program or the library is built with AddressSanitizer. */
 void __asan_poison_memory_region(const volatile void *start, size_t size)
@@ -165,7 +169,10 @@ bool em_debug_attach(struct em_expert *expert)
 		if (!expert->poisoned)
 			return false;
 	}
-	return !(expert->debug & EM_DEBUG_SITES) || sites_get(expert);
+	if (!(expert->debug & EM_DEBUG_SITES))
+		return true;
+	process = em_raw(SYS_getpid, 0, 0, 0);
+	return sites_get(expert);
 }
 
 /* The memory is about to be unmapped; others may get the addresses. */
@@ -334,8 +341,11 @@ static int count_leak(void *block, size_t size, void *arg)
 	return 0;
 }
 
-/* Tell who allocated what is still live. */
-void em_debug_leaks(HEXPERTKEY key)
+/*
+ * Tell who allocated what is still live. At exit no listener is called: what it needs may be
+ * gone.
+ */
+void em_debug_leaks(HEXPERTKEY key, bool is_exit)
 {
 	struct em_expert *expert = em_slot_of(key);
 	struct leaks leaks = { .expert = expert };
@@ -352,9 +362,29 @@ void em_debug_leaks(HEXPERTKEY key)
 			continue;
 		leaks.sites[i].key = key;
 		leaks.sites[i].kind = EXPERTMEM_LEAK;
-		em_tell(&leaks.sites[i]);
+		if (is_exit)
+			em_debug_tell(&leaks.sites[i], expert->debug, false);
+		else
+			em_tell(&leaks.sites[i]);
 	}
 	munmap(leaks.sites, bytes);
+}
+
+/* The process ends: nobody will close the experts that are open in it. Children say nothing. */
+void em_debug_exit(void)
+{
+	pid_t self = em_raw(SYS_getpid, 0, 0, 0);
+
+	for (unsigned int i = 0; self == process && i < EM_MAX_EXPERTS; i++)
+		if (em_experts[i].key && em_experts[i].attached)
+			em_debug_leaks(em_experts[i].key, true);
+}
+
+/* After those of the experts, whose libraries need this one. A whole program's would be later. */
+__attribute__((destructor)) static void at_exit(void)
+{
+	if (!em_whole_program)
+		em_debug_exit();
 }
 
 /* " from libfoo.so(parse+0x1f)", what addr2line takes; nothing where sites are not kept */

@@ -144,7 +144,7 @@ int expertmem_close(HEXPERTKEY key)
 	struct em_expert *expert;
 
 	em_register();
-	em_debug_leaks(key);
+	em_debug_leaks(key, false);
 	expert = em_lock(key);
 	while (expert && expert->pins) {
 		em_unlock(expert);

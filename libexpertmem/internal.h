@@ -440,7 +440,8 @@ void em_debug_ends(struct em_expert *expert, void *p, size_t size, size_t room,
 void em_debug_own(struct em_expert *expert, void *start, size_t size);
 void em_debug_slab(struct em_expert *expert, void *start);
 void em_debug_region(struct em_expert *expert, char *start, size_t size);
-void em_debug_leaks(HEXPERTKEY key);
+void em_debug_leaks(HEXPERTKEY key, bool is_exit);
+void em_debug_exit(void);
 void em_debug_tell(const struct expertmem_finding *finding, unsigned int debug, bool heard);
 
 /* locked.c */
@@ -461,9 +462,12 @@ static inline void *em_fail(DWORD *error, DWORD code)
 	return NULL;
 }
 
-/* api.c: as ExpertAllocMemory(), for the malloc family */
-void *em_alloc_aligned(HEXPERTKEY key, size_t alignment, size_t size, DWORD *error);
-void *em_alloc_zeroed(HEXPERTKEY key, size_t size, DWORD *error);
+/* api.c: as the calls of Netmon.h, for the malloc family */
+void *em_alloc(HEXPERTKEY key, size_t size, const void *site, DWORD *error);
+void *em_alloc_aligned(HEXPERTKEY key, size_t alignment, size_t size, const void *site,
+		       DWORD *error);
+void *em_alloc_zeroed(HEXPERTKEY key, size_t size, const void *site, DWORD *error);
+void *em_realloc(HEXPERTKEY key, void *p, size_t size, const void *site, DWORD *error);
 
 static inline void em_enter(struct em_thread *self)
 {

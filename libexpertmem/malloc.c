@@ -190,6 +190,12 @@ static __attribute__((noinline, cold)) HEXPERTKEY open_program(void)
 	return key;
 }
 
+static void at_exit(int status, void *arg)
+{
+	(void)status, (void)arg;
+	em_debug_exit();
+}
+
 /*
  * What the program closes or duplicates is to find it open, also where nothing was allocated.
  * This runs before the C library has set the environment up.
@@ -200,6 +206,9 @@ __attribute__((constructor)) static void open_early(int argc, char **argv, char 
 	if (!environ)
 		environ = envp;
 	free(malloc(1));
+	/* Registered first, it is called last: after the destructors of program and libraries. */
+	if (em_slot_of(program)->debug & EM_DEBUG_SITES)
+		on_exit(at_exit, NULL);
 }
 
 static inline HEXPERTKEY get_program(void)
@@ -281,43 +290,48 @@ bool em_program_fd_moves(void)
 	return fd >= 0;
 }
 
-/* @alignment: a power of two */
-static inline void *get_block(HEXPERTKEY key, size_t alignment, size_t size, bool zeroed)
+/* The caller of the function of the malloc family that all INLINE ones are part of. */
+#define CALLER __builtin_return_address(0)
+#define INLINE static inline __attribute__((always_inline))
+
+/* @alignment: a power of two; @site: who asks for the block */
+static inline void *get_block(HEXPERTKEY key, size_t alignment, size_t size, bool zeroed,
+			      const void *site)
 {
 	if (zeroed)
-		return em_alloc_zeroed(key, size, NULL);
+		return em_alloc_zeroed(key, size, site, NULL);
 	if (alignment > ALIGNMENT)
-		return em_alloc_aligned(key, alignment, size, NULL);
-	return ExpertAllocMemory(key, size, NULL);
+		return em_alloc_aligned(key, alignment, size, site, NULL);
+	return em_alloc(key, size, site, NULL);
 }
 
 /* With @key there was no block. Had it been opened yet? */
 static __attribute__((noinline, cold)) void *
-no_block(HEXPERTKEY key, size_t alignment, size_t size, bool zeroed)
+no_block(HEXPERTKEY key, size_t alignment, size_t size, bool zeroed, const void *site)
 {
 	void *block = NULL;
 
 	if (!key) {
 		key = open_program();
-		block = key ? get_block(key, alignment, size, zeroed) :
+		block = key ? get_block(key, alignment, size, zeroed, site) :
 			      early_alloc(alignment, size);
 	} else {
 		key = go_private(key);
 		if (key)
-			block = get_block(key, alignment, size, zeroed);
+			block = get_block(key, alignment, size, zeroed, site);
 	}
 	if (!block)
 		errno = ENOMEM;
 	return block;
 }
 
-static inline void *allocate(size_t alignment, size_t size, bool zeroed)
+INLINE void *allocate(size_t alignment, size_t size, bool zeroed)
 {
 	HEXPERTKEY key = get_program();
-	void *block = get_block(key, alignment, size, zeroed);
+	void *block = get_block(key, alignment, size, zeroed, CALLER);
 
 	return __builtin_expect(block != NULL, true) ? block :
-	       no_block(key, alignment, size, zeroed);
+	       no_block(key, alignment, size, zeroed, CALLER);
 }
 
 void *malloc(size_t size)
@@ -358,14 +372,14 @@ static void *move(void *p, size_t size)
 }
 
 /* A size of 0 frees, as it always has in this C library. */
-void *realloc(void *p, size_t size)
+INLINE void *reallocate(void *p, size_t size)
 {
 	HEXPERTKEY key;
 	DWORD error;
 	void *block;
 
 	if (!p)
-		return malloc(size);
+		return allocate(ALIGNMENT, size, false);
 	if (!size) {
 		free(p);
 		return NULL;
@@ -373,7 +387,7 @@ void *realloc(void *p, size_t size)
 	if (is_early(p))
 		return move(p, size);
 	key = program_of(p);
-	block = ExpertReallocMemory(key, p, size, &error);
+	block = em_realloc(key, p, size, CALLER, &error);
 	if (__builtin_expect(!block, false) && error == NMERR_OUT_OF_MEMORY &&
 	    (key == former || go_private(key)))
 		return move(p, size);
@@ -382,13 +396,18 @@ void *realloc(void *p, size_t size)
 	return block;
 }
 
+void *realloc(void *p, size_t size)
+{
+	return reallocate(p, size);
+}
+
 void *reallocarray(void *p, size_t count, size_t size)
 {
 	if (__builtin_mul_overflow(count, size, &size)) {
 		errno = ENOMEM;
 		return NULL;
 	}
-	return realloc(p, size);
+	return reallocate(p, size);
 }
 
 size_t malloc_usable_size(void *p)
@@ -424,7 +443,7 @@ int posix_memalign(void **p, size_t alignment, size_t size)
 }
 
 /* What is no power of two is rounded up, as the C library does. */
-void *memalign(size_t alignment, size_t size)
+INLINE void *allocate_aligned(size_t alignment, size_t size)
 {
 	if (alignment > SIZE_MAX / 2 + 1) {
 		errno = EINVAL;
@@ -435,9 +454,14 @@ void *memalign(size_t alignment, size_t size)
 	return allocate(alignment, size, false);
 }
 
+void *memalign(size_t alignment, size_t size)
+{
+	return allocate_aligned(alignment, size);
+}
+
 void *aligned_alloc(size_t alignment, size_t size)
 {
-	return memalign(alignment, size);
+	return allocate_aligned(alignment, size);
 }
 
 void *valloc(size_t size)

@@ -382,6 +382,32 @@ static bool nothing_is_printed_of_sites_that_are_not_kept(void)
 	return is_said(" were written", "", 0);
 }
 
+static void not_at_exit(const struct expertmem_finding *finding, void *arg)
+{
+	_exit(3);
+}
+
+/* The process has the expert open when it exits; its child has not. */
+static bool leaks_are_printed_at_exit(void)
+{
+	pid_t pid;
+
+	catch_stderr();
+	pid = fork();
+	if (pid == 0) {
+		key = open_expert(EXPERTMEM_BACKEND_AUTO, 0, 0);
+		if (!from_there(1000) || expertmem_listen(key, not_at_exit, NULL))
+			_exit(1);
+		pid = fork();
+		if (pid)
+			exit(child_status(pid));
+		exit(0);
+	}
+	MUST(child_status(pid) == 0);
+	MUST(caught_lines("1000 bytes in 1 blocks from debug(+0x") == 1);
+	return true;
+}
+
 static bool nothing_is_printed(void)
 {
 	unsigned char *p = get(key, 100);
@@ -483,6 +509,7 @@ TEST_F(expert, a_word_that_is_not_known_is_an_error)
 	scene(sites_of_overruns, "sites,canary", the_site_of_an_overrun_block_is_found)	\
 	scene(report, "report", findings_are_printed_where_nobody_listens)		\
 	scene(report_of_sites, "report,canary,sites", it_is_printed_where_blocks_are_from) \
+	scene(report_at_exit, "report,sites", leaks_are_printed_at_exit)		\
 	scene(report_without_sites, "report,canary", nothing_is_printed_of_sites_that_are_not_kept) \
 	scene(no_report, "canary", nothing_is_printed)					\
 	scene(aborting, "abort", a_finding_aborts_when_it_was_heard)			\
