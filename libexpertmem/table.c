@@ -261,23 +261,15 @@ void em_teardown(struct em_expert *expert)
 	em_control_put(&expert->counts);
 }
 
-/*
- * Slots that were never used are not writable; the first are in a page with other data. Where the
- * heap of the program is all that the library is for, no key can name most of them.
- */
+/* Slots that were never used are not writable; the first are in a page with other data. */
 static bool slots_use(const struct em_expert *end)
 {
 	static struct em_table slots;
 	char *start = (char *)em_round_up((uintptr_t)em_experts, EM_PAGE);
-	size_t size = ((char *)&em_experts[EM_MAX_EXPERTS] - start) & ~(EM_PAGE - 1);
-	size_t used = em_whole_program ? EM_STEP : size;
+	size_t size = (char *)&em_experts[EM_MAX_EXPERTS] - start;
 
-	if (!slots.start) {
-		if (!em_table_map(&slots, start, used, MAP_PRIVATE))
-			return false;
-		if (used < size)
-			munmap(start + used, size - used);
-	}
+	if (!slots.start && !em_table_map(&slots, start, size & ~(EM_PAGE - 1), MAP_PRIVATE))
+		return false;
 	return (const char *)end <= start || em_table_use(&slots, (const char *)end - start);
 }
 
