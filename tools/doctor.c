@@ -408,11 +408,11 @@ static void check_filter(struct visit *visit)
 {
 	FILE *file = fopen("/proc/self/status", "re");
 	char line[256];
-	int mode = 0;
+	long mode = 0;
 
 	while (file && fgets(line, sizeof(line), file))
 		if (!strncmp(line, "Seccomp:", 8))
-			mode = atoi(line + 8);
+			mode = strtol(line + 8, NULL, 10);
 	if (file)
 		fclose(file);
 	if (mode)

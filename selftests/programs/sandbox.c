@@ -33,7 +33,6 @@ static struct sock_filter filter[] = {
 };
 
 static char *blocks[BLOCKS];
-static char *before;
 static pthread_barrier_t barrier;
 
 static size_t size_of(unsigned int i)
@@ -105,6 +104,7 @@ static int set_filter(const char *action, const char *way)
 int main(int argc, char **argv)
 {
 	pthread_t thread;
+	char *before, *after;
 
 	if (argc < 3)
 		return 2;
@@ -130,10 +130,10 @@ int main(int argc, char **argv)
 		fill(0, 1);
 		check_and_free(0, 1);
 	}
-	before = realloc(before, 200000000);
-	if (!before || before[0] != 1 || before[99999] != 1)
+	after = realloc(before, 200000000);
+	if (!after || after[0] != 1 || after[99999] != 1)
 		end("a block from before has changed\n");
-	free(before);
+	free(after);
 	(void)!write(STDOUT_FILENO, "grown in the sandbox\n", 21);
 	_exit(0);
 }
