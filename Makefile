@@ -115,7 +115,10 @@ $(B)/obj/experts/%.o: tools/experts/common/%.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(EXPERT_CFLAGS) -fPIC -c $< -o $@
 
-$(B)/experts/%.so: tools/experts/%.c $(EXPERT_OBJS) $(SO)
+# explicit, for make would delete what only a pattern names
+$(EXPERTS): $(EXPERT_OBJS)
+
+$(B)/experts/%.so: tools/experts/%.c $(SO)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(EXPERT_CFLAGS) -fPIC -shared $(LDFLAGS) $< $(EXPERT_OBJS) \
 	  -L$(B)/lib -lexpertmem $(EXPERT_LIBS) -o $@
