@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "executable.h"
 #include "job.h"
 
 #define PRELOAD "libexpertmem-malloc.so.1"
@@ -96,8 +97,33 @@ static int set_environment(const struct job *job)
 	return pass_descriptors(job);
 }
 
+/* Return false where it could not have the heap. */
+static bool can_have_heap(const struct job *job, struct account *account)
+{
+	char why[EXECUTABLE_WHY];
+
+	switch (executable_judge(job->program[0], why)) {
+	case EXECUTABLE_REFUSED:
+		snprintf(account->text, sizeof(account->text), "%s", why);
+		account->stage = REFUSED;
+		return false;
+	case EXECUTABLE_STATIC:
+		fprintf(stderr, "expertmem run: '%s' is static: its own memory is not the expert's, and has no "
+			"limit\n", job->program[0]);
+		return true;
+	case EXECUTABLE_HAS_MALLOC:
+		fprintf(stderr, "expertmem run: '%s' has its own malloc(): what that returns is not the "
+			"expert's, and has no limit\n", job->program[0]);
+		return true;
+	default:
+		return true;
+	}
+}
+
 static void program_run(struct job *job, struct account *account)
 {
+	if (!can_have_heap(job, account))
+		_exit(EXIT_PROGRAM_FAILED);
 	if (!set_environment(job))
 		execvp(job->program[0], job->program);
 	account->error = errno;
@@ -108,8 +134,11 @@ static void program_run(struct job *job, struct account *account)
 static void program_judge(struct verdict *verdict, const struct job *job,
 			  const struct account *account, int status)
 {
-	verdict->ran = account->stage != UNLOADABLE;
-	if (!verdict->ran)
+	verdict->ran = account->stage != UNLOADABLE && account->stage != REFUSED;
+	if (account->stage == REFUSED)
+		give_verdict(verdict, "not-started", EXIT_NOT_EXECUTABLE,
+			     "cannot run '%s' as an expert: %s", job->program[0], account->text);
+	else if (!verdict->ran)
 		give_verdict(verdict, "not-started",
 			     account->error == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE,
 			     "cannot run '%s': %s", job->program[0], strerror(account->error));

@@ -20,15 +20,20 @@ static bool has_crash(const struct job *job, const struct verdict *verdict)
 	return job->report && verdict->signal && job->report->crash.signal == verdict->signal;
 }
 
+static bool used_expert(const struct job *job, bool device, const struct expertmem_stats *stats)
+{
+	return has_blocks(job) || (device && stats->peak_committed);
+}
+
 /* Why a program's are not known. */
 static void report_unknown(const struct job *job, bool device, const struct expertmem_stats *stats)
 {
 	if (!device && !job->report)
 		fputs("What it used is not known: there is no file to share with it (ulimit -f, -n).\n",
 		      stderr);
-	else if (device ? !stats->peak_committed : !job->report->begun)
-		fputs("It did not use the expert: static and set-user-ID programs load no other malloc,\n"
-		      "and one that is short of addresses (ulimit -v) has none for it.\n", stderr);
+	else if (!used_expert(job, device, stats))
+		fputs("It did not use the expert: it is static, has its own malloc(), or was short of\n"
+		      "addresses (ulimit -v).\n", stderr);
 }
 
 static void report_memory(const struct job *job, const struct verdict *verdict, bool device,
@@ -42,8 +47,9 @@ static void report_memory(const struct job *job, const struct verdict *verdict, 
 			size_text(size, stats->peak_bytes), with_heap);
 	else if (device)
 		fprintf(stderr, "  peak       %s with the heap's own data\n", with_heap);
-	fprintf(stderr, "  limit      %s\n",
-		stats->limit ? size_text(size, stats->limit) : "none");
+	if (used_expert(job, device, stats))
+		fprintf(stderr, "  limit      %s\n",
+			stats->limit ? size_text(size, stats->limit) : "none");
 	if (has_blocks(job))
 		fprintf(stderr, "  not freed  %s, %s\n",
 			count_text(size, stats->live_blocks, "block"),
@@ -98,7 +104,7 @@ int report_json(const struct job *job, const struct verdict *verdict,
 	};
 	const struct { const char *key; bool known; uint64_t value; } numbers[] = {
 		{ "status", true, verdict->status },
-		{ "limit", true, stats->limit },
+		{ "limit", used_expert(job, device, stats), stats->limit },
 		{ "process", true, verdict->process },
 		{ "peak_bytes", blocks, stats->peak_bytes },
 		{ "peak_committed", blocks || device, stats->peak_committed },
