@@ -18,7 +18,7 @@ B	:= build
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: FORCE all module lib tools selftests test-experts sanitizers asan tsan deps demo check check-long bench install uninstall clean help
+.PHONY: FORCE all module lib tools selftests test-experts sanitizers asan tsan deps demo check check-long check-programs bench install uninstall clean help
 
 all: lib tools selftests module ## build everything
 
@@ -231,6 +231,9 @@ check: deps ## run the tests, natively and in VMs (KERNELS="6.1 6.12 7.2 debug";
 check-long: deps ## run every test in full on each of KERNELS
 	@KERNELS="$(KERNELS)" selftests/check --long
 
+check-programs: deps ## run Debian's programs plain and as experts, natively and in VMs (ONLY=bash,redis KERNELS="6.1")
+	@KERNELS="$(KERNELS)" selftests/check-programs $(if $(ONLY),--only $(ONLY))
+
 ## Measuring: one program for each allocator that is compared
 
 BENCH_jemalloc	= -ljemalloc
@@ -303,10 +306,10 @@ uninstall: ## remove what install has put there
 	-rmdir --ignore-fail-on-non-empty $(DESTDIR)$(expertdir)
 
 clean: ## remove what was built, but for downloads and the fuzzers' corpora
-	rm -rf $(B)/obj $(B)/lib $(B)/tools $(B)/experts $(B)/selftests $(B)/module $(B)/bench \
+	rm -rf $(B)/obj $(B)/lib $(B)/tools $(B)/experts $(B)/selftests $(B)/module $(B)/bench $(B)/programs \
 	  $(filter-out %corpus,$(wildcard $(B)/fuzz/*))
 
 help: ## this text
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
 
 -include $(wildcard $(B)/obj/*/*.d $(B)/experts/*.d $(B)/selftests/*.d $(B)/selftests/*/*.d $(B)/bench/*.d $(B)/asan/*.d)
