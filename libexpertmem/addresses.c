@@ -34,7 +34,7 @@
 #define AWAY		(1UL << 38)
 
 /* Two experts must not choose the same addresses. Taken with an expert's lock held. */
-static pthread_mutex_t place_lock = PTHREAD_MUTEX_INITIALIZER;
+pthread_mutex_t em_place_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /**
  * em_map() - memory of the library itself
@@ -232,7 +232,7 @@ bool em_place(struct em_expert *expert, size_t most)
 		most = limit / 8 * 3;
 	if (window > most)
 		window = most;
-	pthread_mutex_lock(&place_lock);
+	pthread_mutex_lock(&em_place_lock);
 	for (expert->base = NULL; !expert->base; window /= 2) {
 		window &= ~(EM_WINDOW_MIN - 1);
 		if (!window)
@@ -244,7 +244,7 @@ bool em_place(struct em_expert *expert, size_t most)
 		em_set_owner(expert, true);
 	else
 		expert->window = 0;
-	pthread_mutex_unlock(&place_lock);
+	pthread_mutex_unlock(&em_place_lock);
 	expert->unmapped = chosen;
 	return expert->base;
 }

@@ -268,8 +268,9 @@ struct em_expert {
 	size_t nr_poisoned;
 	bool heard;			/* somebody is to be told what is found */
 	uint64_t limit;			/* ANON: bytes, 0: none */
-	int fd;				/* DEVICE */
+	int fd;				/* DEVICE; -1: a child that has private memory */
 	int heir;			/* DEVICE: the child's, around a fork; -1: none */
+	struct em_copy *copy;		/* DEVICE: instead of that, where the module is refused */
 	unsigned int mapped;		/* DEVICE: windows, also before all are */
 	const struct em_backend *backend;
 	struct em_control *control;
@@ -372,6 +373,7 @@ void *em_map(size_t size, int sharing);
 bool em_table_map(struct em_table *table, void *start, size_t size, int sharing);
 bool em_table_use(struct em_table *table, size_t end);
 bool em_is_strict(void);
+extern pthread_mutex_t em_place_lock;
 bool em_place(struct em_expert *expert, size_t most);
 void em_set_owner(const struct em_expert *expert, bool owner);
 
@@ -397,6 +399,8 @@ void em_fork_parent(bool shares_files);
 void em_fork_child(bool shares_files);
 int em_fork_wrapped(bool wrapped);
 void em_filter_begin(void);
+/* malloc.c's, taken before all others: the program's expert is being replaced */
+extern pthread_mutex_t em_private_lock;
 
 /* report.c */
 struct em_control *em_control_get(struct em_table *counts);
@@ -423,6 +427,12 @@ bool em_program_fd_moves(void);
 
 /* device.c */
 extern bool em_device_refused;
+
+/* private.c */
+struct em_copy *em_copy_make(struct em_expert *expert);
+void em_copy_drop(struct em_copy *copy);
+bool em_copy_use(struct em_expert *expert, struct em_copy *copy);
+void em_copy_free(char *region, size_t size);
 
 /* debug.c */
 bool em_debug_parse(unsigned int *flags);

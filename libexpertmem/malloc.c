@@ -233,7 +233,6 @@ static inline HEXPERTKEY program_of(const void *p)
  */
 static HEXPERTKEY go_private(HEXPERTKEY key)
 {
-	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 	struct expertmem_options options = {
 		.name = "", .limit = get_limit(), .backend = EXPERTMEM_BACKEND_ANON,
 	};
@@ -241,7 +240,7 @@ static HEXPERTKEY go_private(HEXPERTKEY key)
 
 	if (!__atomic_load_n(&em_device_refused, __ATOMIC_RELAXED))
 		return NULL;
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&em_private_lock);
 	if (!former && !expertmem_open(&options, &other)) {
 		if (is_ours(other)) {
 			__atomic_store_n(&former, key, __ATOMIC_RELEASE);
@@ -252,7 +251,7 @@ static HEXPERTKEY go_private(HEXPERTKEY key)
 			expertmem_close(other);
 		}
 	}
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&em_private_lock);
 	return get_program() == key ? NULL : get_program();
 }
 

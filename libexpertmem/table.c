@@ -28,6 +28,7 @@ struct em_expert em_experts[EM_MAX_EXPERTS];
 /* for every EM_WINDOW_MIN of addresses: 0, or 1 + the index of the expert there */
 uint16_t em_owners[1UL << (EM_ADDRESS_BITS - EM_WINDOW_SHIFT)];
 static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
+pthread_mutex_t em_private_lock = PTHREAD_MUTEX_INITIALIZER;
 static bool taken[EM_MAX_EXPERTS];
 static unsigned int open_experts;
 const uint32_t em_closed = EXPERTMEM_STATUS_RECLAIMED;
@@ -331,6 +332,7 @@ int em_fork_prepare(void)
 	unsigned int i;
 
 	fork_error = EXPERTMEM_OK;
+	pthread_mutex_lock(&em_private_lock);
 	pthread_mutex_lock(&table_lock);
 	for (i = 0; i < EM_MAX_EXPERTS; i++) {
 		held[i] = taken[i] && em_experts[i].keep;
@@ -343,6 +345,7 @@ int em_fork_prepare(void)
 		if (!fork_error)
 			fork_error = em_experts[i].backend->fork_prepare(&em_experts[i]);
 	}
+	pthread_mutex_lock(&em_place_lock);
 	return fork_error;
 }
 
@@ -354,6 +357,7 @@ void em_fork_parent(bool shares_files)
 {
 	unsigned int i;
 
+	pthread_mutex_unlock(&em_place_lock);
 	for (i = EM_MAX_EXPERTS; i--; ) {
 		if (!held[i])
 			continue;
@@ -364,6 +368,7 @@ void em_fork_parent(bool shares_files)
 		em_unlock(&em_experts[i]);
 	}
 	pthread_mutex_unlock(&table_lock);
+	pthread_mutex_unlock(&em_private_lock);
 }
 
 /* The expert is the heap of this process, which cannot go on without. */
@@ -406,6 +411,7 @@ void em_fork_child(bool shares_files)
 	em_threads_after_fork();
 	em_idle_after_fork();
 	em_report_after_fork();
+	pthread_mutex_init(&em_place_lock, NULL);
 	for (i = EM_MAX_EXPERTS; i--; ) {
 		struct em_expert *expert = &em_experts[i];
 
@@ -426,6 +432,7 @@ void em_fork_child(bool shares_files)
 		}
 	}
 	pthread_mutex_init(&table_lock, NULL);
+	pthread_mutex_init(&em_private_lock, NULL);
 	for (i = 0; i < EM_MAX_EXPERTS; i++)
 		if (taken[i] && !em_experts[i].key)
 			em_slot_put(&em_experts[i]);
