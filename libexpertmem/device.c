@@ -217,27 +217,63 @@ static void device_guard(struct em_expert *expert, void *page, bool guard)
 	(void)expert, (void)page, (void)guard;
 }
 
-/* The module copies what there is now, and maps it in the child where that touches it. */
+/* A filter of the program's refuses the module's calls: malloc.c is to go on without it. */
+bool em_device_refused;
+
+/* Is that why a call of the module has failed with @err? It has no such errors itself. */
+static bool is_refused(int err)
+{
+	if (!em_filtered || (err != EPERM && err != EACCES && err != ENOSYS))
+		return false;
+	__atomic_store_n(&em_device_refused, true, __ATOMIC_RELAXED);
+	return true;
+}
+
+/*
+ * The module copies what there is now, and maps it in the child where that touches it. Where it is
+ * refused, the copy is private memory. A child that has got such a copy has no descriptor, and
+ * its children get theirs by the fork itself.
+ */
 static int device_fork_prepare(struct em_expert *expert)
 {
 	struct expertmem_fork arg = { 0 };
 
 	expert->heir = -1;
-	if (ioctl(expert->fd, EXPERTMEM_IOC_FORK, &arg))
+	if (expert->fd < 0)
+		return EXPERTMEM_OK;
+	if (!ioctl(expert->fd, EXPERTMEM_IOC_FORK, &arg)) {
+		expert->heir = arg.fd;
+		return EXPERTMEM_OK;
+	}
+	if (!is_refused(errno))
 		return error_of(errno);
-	expert->heir = arg.fd;
-	return EXPERTMEM_OK;
+	expert->copy = em_copy_make(expert);
+	return expert->copy ? EXPERTMEM_OK : EXPERTMEM_E_NOMEM;
 }
 
 static void device_fork_parent(struct em_expert *expert, bool shares_files)
 {
 	struct expertmem_fork arg = { .flags = EXPERTMEM_FORK_END };
 
+	if (expert->copy)
+		em_copy_drop(expert->copy);
+	expert->copy = NULL;
 	if (expert->heir < 0)
 		return;
 	ioctl(expert->fd, EXPERTMEM_IOC_FORK, &arg);
 	if (!shares_files)
 		em_raw(SYS_close, expert->heir, 0, 0);
+}
+
+static int use_copy(struct em_expert *expert, bool shares_files)
+{
+	bool used = em_copy_use(expert, expert->copy);
+
+	expert->copy = NULL;
+	if (!shares_files)
+		em_raw(SYS_close, expert->fd, 0, 0);
+	expert->fd = -1;
+	return used ? EXPERTMEM_OK : EXPERTMEM_E_NOMEM;
 }
 
 /*
@@ -247,6 +283,10 @@ static void device_fork_parent(struct em_expert *expert, bool shares_files)
  */
 static int device_fork_child(struct em_expert *expert, bool shares_files)
 {
+	if (expert->copy)
+		return use_copy(expert, shares_files);
+	if (expert->heir < 0)
+		return EXPERTMEM_OK;
 	if (shares_files) {
 		expert->fd = to_high(expert->heir);
 	} else {
@@ -264,18 +304,13 @@ static int device_fork_child(struct em_expert *expert, bool shares_files)
 	return EXPERTMEM_OK;
 }
 
-/* A filter of the program's refuses the module's calls: malloc.c is to go on without it. */
-bool em_device_refused;
-
 /* A program that closes by system calls of its own hears why it has no more memory, once. */
-static void check_refusal(int err)
+static void check_refusal(const struct em_expert *expert, int err)
 {
 	static bool said;
 
-	/* The module has no such errors for these calls. */
-	if (em_filtered && (err == EPERM || err == EACCES || err == ENOSYS))
-		__atomic_store_n(&em_device_refused, true, __ATOMIC_RELAXED);
-	if ((err == EBADF || err == ENOTTY) && em_whole_program &&
+	is_refused(err);
+	if (expert->fd >= 0 && (err == EBADF || err == ENOTTY) && em_whole_program &&
 	    !__atomic_exchange_n(&said, true, __ATOMIC_RELAXED)) {
 		em_report_heap_lost();
 		em_say("expertmem: ", "the program has closed the descriptor of its heap,",
@@ -295,7 +330,7 @@ static void *device_alloc(struct em_expert *expert, enum em_window window, size_
 	};
 
 	if (ioctl(expert->fd, EXPERTMEM_IOC_ALLOC, &arg)) {
-		check_refusal(errno);
+		check_refusal(expert, errno);
 		return NULL;
 	}
 	return em_window_base(expert, window) + (arg.offset - window_offset[window]);
@@ -312,7 +347,7 @@ static bool device_resize(struct em_expert *expert, void *region, size_t old, si
 	(void)old;
 	if (!ioctl(expert->fd, EXPERTMEM_IOC_REALLOC, &arg))
 		return true;
-	check_refusal(errno);
+	check_refusal(expert, errno);
 	return false;
 }
 
@@ -320,8 +355,10 @@ static void device_free(struct em_expert *expert, void *region, size_t size)
 {
 	struct expertmem_free arg = { .offset = to_offset(expert, region) };
 
-	(void)size;
-	ioctl(expert->fd, EXPERTMEM_IOC_FREE, &arg);
+	if (expert->fd < 0)
+		em_copy_free(region, size);
+	else
+		ioctl(expert->fd, EXPERTMEM_IOC_FREE, &arg);
 }
 
 /*

@@ -291,6 +291,22 @@ void em_heap_trim(struct em_expert *expert)
 	make_room(expert, em_self->index ? em_local_of(expert, em_self) : NULL);
 }
 
+/* Call @visit for each region that the heap has, in whole pages. The expert is stopped. */
+void em_heap_regions(struct em_expert *expert, em_region_visitor visit, void *arg)
+{
+	struct em_heap *heap = &expert->heap;
+	const struct em_array *arrays[] = {
+		&heap->small, &heap->states, &heap->queues, &heap->tables, &heap->locals,
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(arrays) / sizeof(arrays[0]); i++)
+		if (arrays[i]->base)
+			visit(arrays[i]->base, arrays[i]->size, arg);
+	em_pool_regions(expert, visit, arg);
+	em_large_regions(expert, visit, arg);
+}
+
 int em_heap_walk(struct em_expert *expert,
 		 int (*visit)(void *block, size_t size, void *arg), void *arg)
 {

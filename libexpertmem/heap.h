@@ -50,6 +50,9 @@
 #define EM_STATE_REMOTE	(EM_SMALL_MAX + 2)
 #define EM_STATE_CLAIMED UINT16_MAX
 
+/* @size: in whole pages */
+typedef void (*em_region_visitor)(char *region, size_t size, void *arg);
+
 /* in em_slab.reserve: none has to wait, and no call takes a block just so */
 #define EM_NO_RESERVE	UINT32_MAX
 
@@ -245,6 +248,7 @@ struct em_slab *em_slab_get(struct em_expert *expert, unsigned int class);
 void em_slab_put(struct em_expert *expert, struct em_slab *slab);
 bool em_pool_recycle(struct em_expert *expert);
 void em_pool_trim(struct em_expert *expert);
+void em_pool_regions(struct em_expert *expert, em_region_visitor visit, void *arg);
 
 /* large.c */
 struct em_large *em_large_find(const struct em_expert *expert, const void *p);
@@ -255,6 +259,7 @@ size_t em_large_free(struct em_expert *expert, struct em_large *large);
 size_t em_large_size(const struct em_large *large);
 size_t em_large_room(const struct em_large *large);
 void em_large_trim(struct em_expert *expert);
+void em_large_regions(struct em_expert *expert, em_region_visitor visit, void *arg);
 int em_large_walk(struct em_expert *expert,
 		  int (*visit)(void *block, size_t size, void *arg), void *arg);
 
@@ -262,6 +267,7 @@ int em_large_walk(struct em_expert *expert,
 bool em_array_grow(struct em_expert *expert, struct em_array *array, size_t more);
 bool em_array_clear(struct em_expert *expert, struct em_array *array);
 bool em_heap_prepare(struct em_expert *expert);
+void em_heap_regions(struct em_expert *expert, em_region_visitor visit, void *arg);
 void *em_heap_alloc(struct em_expert *expert, size_t size, size_t alignment,
 		    const void *site);
 void *em_heap_realloc(struct em_expert *expert, void *p, size_t size, const void *site,

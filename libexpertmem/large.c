@@ -224,6 +224,17 @@ void em_large_trim(struct em_expert *expert)
 	heap->large = NULL;
 }
 
+void em_large_regions(struct em_expert *expert, em_region_visitor visit, void *arg)
+{
+	struct em_large_table *table = expert->heap.large;
+	size_t i;
+
+	for (i = 0; table && i <= table->mask; i++)
+		if (table->places[i].address)
+			visit(table->places[i].region,
+			      em_round_up(region_size(&table->places[i]), EM_PAGE), arg);
+}
+
 int em_large_walk(struct em_expert *expert,
 		  int (*visit)(void *block, size_t size, void *arg), void *arg)
 {

@@ -414,3 +414,12 @@ void em_pool_trim(struct em_expert *expert)
 	    em_array_clear(expert, &heap->queues))
 		memset(heap->free_states, 0, sizeof(heap->free_states));
 }
+
+void em_pool_regions(struct em_expert *expert, em_region_visitor visit, void *arg)
+{
+	size_t i;
+
+	for (i = expert->heap.huge_first; i < expert->heap.huge_end; i += EM_CHUNK_SLABS)
+		if (expert->slabs[i].base)
+			visit(expert->slabs[i].base, EM_CHUNK_SIZE, arg);
+}

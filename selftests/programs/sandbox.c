@@ -2,14 +2,16 @@
 /*
  * A program that allows itself only what malloc() of the C library calls, and then uses the heap.
  *
- *	sandbox kill|refuse prctl|seccomp [threads]
+ *	sandbox kill|refuse prctl|seccomp [threads|fork]
  *
  * kill: other system calls end the program; refuse: they fail with EPERM.
+ * fork: a child, and its child, use blocks of the parent, too.
  */
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +19,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define BLOCKS 20000
@@ -25,10 +28,15 @@
 	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_##name, 0, 1), \
 	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
 
+/* what fork() needs beyond */
+#define FORK_CALLS 5
+
 static struct sock_filter filter[] = {
 	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
 	ALLOW(brk), ALLOW(mmap), ALLOW(munmap), ALLOW(mremap), ALLOW(mprotect), ALLOW(madvise),
 	ALLOW(futex), ALLOW(write), ALLOW(exit_group), ALLOW(exit),
+	/* FORK_CALLS */
+	ALLOW(clone), ALLOW(wait4), ALLOW(set_robust_list), ALLOW(rt_sigprocmask), ALLOW(gettid),
 	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
 };
 
@@ -87,13 +95,40 @@ static void *run_thread(void *arg)
 	return NULL;
 }
 
-static int set_filter(const char *action, const char *way)
+/* The child's blocks are a copy of the parent's. */
+static void use_children(unsigned int generations)
 {
-	size_t count = sizeof(filter) / sizeof(filter[0]);
-	struct sock_fprog prog = { .len = count, .filter = filter };
+	int status;
+	pid_t child;
 
+	if (!generations)
+		return;
+	child = fork();
+	if (child < 0)
+		end("fork fails\n");
+	if (!child) {
+		use_children(generations - 1);
+		check_and_free(0, 1);
+		fill(0, 1);
+		check_and_free(0, 1);
+		_exit(0);
+	}
+	if (waitpid(child, &status, 0) != child || status)
+		end("a child has failed\n");
+}
+
+static int set_filter(const char *action, const char *way, bool forks)
+{
+	size_t last = sizeof(filter) / sizeof(filter[0]) - 1;
+	struct sock_fprog prog = { .filter = filter };
+
+	if (!forks) {
+		filter[last - 2 * FORK_CALLS] = filter[last];
+		last -= 2 * FORK_CALLS;
+	}
+	prog.len = last + 1;
 	if (!strcmp(action, "refuse"))
-		filter[count - 1].k = SECCOMP_RET_ERRNO | 1;
+		filter[last].k = SECCOMP_RET_ERRNO | 1;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		return -1;
 	if (!strcmp(way, "prctl"))
@@ -105,6 +140,7 @@ int main(int argc, char **argv)
 {
 	pthread_t thread;
 	char *before, *after;
+	bool threads, forks;
 
 	if (argc < 3)
 		return 2;
@@ -116,18 +152,23 @@ int main(int argc, char **argv)
 	memset(before, 1, 100000);
 	pthread_barrier_init(&barrier, NULL, 2);
 	/* The start of a thread needs other system calls, too. */
-	if (argc > 3) {
+	threads = argc > 3 && !strcmp(argv[3], "threads");
+	forks = argc > 3 && !threads;
+	if (threads) {
 		pthread_create(&thread, NULL, run_thread, NULL);
 		pthread_barrier_wait(&barrier);
 	}
-	if (set_filter(argv[1], argv[2])) {
+	if (!threads)
+		fill(0, 2);
+	if (set_filter(argv[1], argv[2], forks)) {
 		perror("seccomp");
 		return 2;
 	}
-	if (argc > 3) {
+	if (threads) {
 		run_thread(&thread);
 	} else {
-		fill(0, 1);
+		fill(1, 2);
+		use_children(forks ? 2 : 0);
 		check_and_free(0, 1);
 	}
 	after = realloc(before, 200000000);
