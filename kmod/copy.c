@@ -8,6 +8,9 @@
  *	their gates are closed
  *	copy the pages, with neither lock held
  *	open all gates at once, and map the pages; or truncate and destroy
+ *
+ * FORK opens the gates first, for nobody can touch the destination yet. Then the source lends
+ * its pages (loan.c), or, if it borrows itself, those that it has are copied.
  */
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -28,12 +31,14 @@
  * @first: device page offset
  * @pages: how many of them could be touched
  * @room: how many it reserved when it was made
+ * @owed: how many of them it may owe to its lender
  * @copy: the region like it in the destination
  */
 struct extent {
 	pgoff_t first;
 	unsigned long pages;
 	unsigned long room;
+	unsigned long owed;
 	struct expertmem_region *copy;
 };
 
@@ -46,6 +51,8 @@ struct extent {
  * @made: the first of these have a region in their @copy
  * @entered: the first of these, whose region is in the destination
  * @pages: copied
+ * @lend: the source lends its pages
+ * @lent: in which window of the destination it is about to
  */
 struct copy {
 	struct expertmem *from;
@@ -55,6 +62,8 @@ struct copy {
 	unsigned long made;
 	unsigned long entered;
 	unsigned long pages;
+	bool lend;
+	const struct expertmem_window *lent;
 };
 
 static struct expertmem_window *window_of(struct expertmem *expert,
@@ -86,6 +95,7 @@ static void list_window(struct copy *copy, struct expertmem_window *window)
 				.first = region->first,
 				.pages = region->pages,
 				.room = region->room,
+				.owed = region->owed,
 			};
 		cond_resched();
 	}
@@ -191,7 +201,8 @@ static int enter_regions(struct copy *copy)
 	return err;
 }
 
-static int copy_pages(struct copy *copy)
+/* @only: a window of the destination; NULL: both */
+static int copy_pages(struct copy *copy, const struct expertmem_window *only)
 {
 	const struct extent *extent;
 	unsigned long i;
@@ -199,9 +210,11 @@ static int copy_pages(struct copy *copy)
 
 	for (i = 0; i < copy->nr; i++) {
 		extent = &copy->extents[i];
+		if (only && window_of(copy->to, extent) != only)
+			continue;
 		err = expertmem_window_copy(window_of(copy->to, extent),
 					    window_of(copy->from, extent), extent->first,
-					    extent->pages, &copy->pages);
+					    extent->pages, copy->lend, &copy->pages);
 		if (err)
 			return err;
 		cond_resched();
@@ -224,6 +237,69 @@ static int publish_regions(struct copy *copy)
 	}
 	mutex_unlock(&to->lock);
 	return err;
+}
+
+/* What the regions of the window owe: @all pages, or what those of the source owe. */
+static void owe(void *arg, bool all)
+{
+	struct copy *copy = arg;
+	unsigned long i;
+
+	mutex_lock(&copy->to->lock);
+	for (i = 0; !is_over(copy->to) && i < copy->nr; i++) {
+		const struct extent *extent = &copy->extents[i];
+
+		if (window_of(copy->to, extent) == copy->lent)
+			WRITE_ONCE(extent->copy->owed, all ? extent->pages : extent->owed);
+		cond_resched();
+	}
+	mutex_unlock(&copy->to->lock);
+}
+
+/*
+ * Does the source still owe what the destination owes? It has copied a page, and given it up
+ * again, only after it owed no more.
+ */
+static int check_debts(struct copy *copy)
+{
+	struct expertmem_region *region;
+	const struct extent *extent;
+	unsigned long i;
+	int err = 0;
+
+	mutex_lock(&copy->from->lock);
+	for (i = 0; !err && i < copy->nr; i++) {
+		extent = &copy->extents[i];
+		if (!extent->owed || window_of(copy->to, extent) != copy->lent)
+			continue;
+		region = expertmem_window_lives(window_of(copy->from, extent)) ?
+			 expertmem_region_find(window_of(copy->from, extent), extent->first) : NULL;
+		if (!region || region->owed < extent->owed)
+			err = -EAGAIN;
+		cond_resched();
+	}
+	mutex_unlock(&copy->from->lock);
+	return err;
+}
+
+static int lend_window(struct copy *copy, struct expertmem_window *to,
+		       struct expertmem_window *from)
+{
+	int err;
+
+	if (!to->file)
+		return 0;
+	copy->lent = to;
+	err = expertmem_loan_begin(to, from, owe, copy);
+	if (err)
+		return err < 0 ? err : 0;
+	return copy_pages(copy, to) ?: check_debts(copy);
+}
+
+static int lend_pages(struct copy *copy)
+{
+	return lend_window(copy, &copy->to->small, &copy->from->small) ?:
+	       lend_window(copy, &copy->to->huge, &copy->from->huge);
 }
 
 /* The copies are in use from the first moment: those who look for resident memory see them. */
@@ -260,21 +336,32 @@ static void destroy_regions(struct copy *copy)
 	}
 }
 
+/* What a borrower owes is not among the pages that it has. */
+static int pay_off(struct expertmem *expert)
+{
+	return expertmem_loan_pay_off(&expert->small, 0, ULONG_MAX) ?:
+	       expertmem_loan_pay_off(&expert->huge, 0, ULONG_MAX);
+}
+
 static int do_copy(struct copy *copy)
 {
 	int err;
 
-	err = list_regions(copy);
+	err = copy->lend ? 0 : pay_off(copy->from);
+	if (!err)
+		err = list_regions(copy);
 	if (!err)
 		err = make_regions(copy);
 	if (!err)
 		err = enter_regions(copy);
-	if (!err)
-		err = copy_pages(copy);
+	if (!err && !copy->lend)
+		err = copy_pages(copy, NULL);
 	if (!err)
 		err = publish_regions(copy);
 	if (err)
 		destroy_regions(copy);
+	else if (copy->lend)
+		err = lend_pages(copy);		/* after an error, the caller closes the heir */
 	else
 		map_pages(copy);
 	return err;
@@ -284,19 +371,21 @@ static int do_copy(struct copy *copy)
  * expertmem_copy_regions() - have what another expert has, at the same offsets
  * @to: the destination
  * @from: the source
+ * @lend: the destination is an heir, and may borrow pages; after an error it is to be closed
  *
- * Context: process context, may sleep; takes expert->lock of either expert. The caller has the
- *	files of both.
- * Return: 0 or a negative errno, as the uAPI header says of COPY.
+ * Context: process context, may sleep; takes expert->lock of either expert, and with @lend the
+ *	caller's mmap_lock. The caller has the files of both.
+ * Return: 0 or a negative errno, as the uAPI header says of COPY; -EAGAIN where the source has
+ *	given up what the destination was to borrow.
  */
-int expertmem_copy_regions(struct expertmem *to, struct expertmem *from)
+int expertmem_copy_regions(struct expertmem *to, struct expertmem *from, bool lend)
 {
 	struct copy copy = { };
 	int err;
 
 	do {
 		kvfree(copy.extents);
-		copy = (struct copy){ .to = to, .from = from };
+		copy = (struct copy){ .to = to, .from = from, .lend = lend };
 		err = do_copy(&copy);
 	} while (expertmem_try_again(to, err));
 	expertmem_count_refused(to, err);
@@ -331,7 +420,7 @@ int expertmem_copy(struct expertmem *expert, struct expertmem_copy __user *uarg)
 	else if (!(file->f_mode & FMODE_WRITE))
 		err = -EBADF;
 	if (!err)
-		err = expertmem_copy_regions(expert, file->private_data);
+		err = expertmem_copy_regions(expert, file->private_data, false);
 	fput(file);
 	return err;
 }

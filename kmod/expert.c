@@ -89,6 +89,9 @@ static void expert_destroy(struct kref *ref)
 	put_pid(expert->huge.mapper);
 	put_pid(expert->opener);
 	expertmem_user_put(expert->user);
+	WARN_ON_ONCE(expert->small.lender || expert->huge.lender);
+	mutex_destroy(&expert->small.loan_lock);
+	mutex_destroy(&expert->huge.loan_lock);
 	mutex_destroy(&expert->pins_lock);
 	mutex_destroy(&expert->lock);
 	kfree(expert);
@@ -239,13 +242,18 @@ err_expert:
 	return err;
 }
 
+static bool has_memory(const struct expertmem_window *window)
+{
+	return window->file && !window->emptied;
+}
+
 static int expert_release(struct inode *inode, struct file *file)
 {
 	struct expertmem *expert = file->private_data;
 	struct expertmem_reclaim result;
 
 	/* What was mapped held the file, and is gone. What FORK has made may never have been. */
-	if (expertmem_window_lives(&expert->small) || expertmem_window_lives(&expert->huge))
+	if (has_memory(&expert->small) || has_memory(&expert->huge))
 		expertmem_reclaim(expert, NULL, EXPERTMEM_CAUSE_DETACH, &result);
 	trace_expertmem_release(expert->id, (u64)expert->peak << PAGE_SHIFT);
 	expert_leave(expert);

@@ -7,13 +7,16 @@
  * mapping. Whoever works on an expert without the file (netlink, the worker that reclaims
  * after the death of a process, the list of pinned pages) holds a reference to the expert:
  * it may be released meanwhile, and is then left alone. The expert refers to the shmem file
- * of a window from the window's mmap to the release.
+ * of a window from the window's mmap to the release; that file has a reference to the expert.
+ * A window that borrows (loan.c) holds a reference to the device file of its lender, which is
+ * therefore not released before the loan has ended; reclaiming either of them ends it.
  *
  * Locks, in the order in which they are taken:
  *
  *   mm->mmap_lock		held by the mm around mmap, fault, open and close
- *   expert->reclaim_lock	shared: reclaims, which may run side by side; exclusive:
- *				release, which drops the windows' files
+ *   expert->reclaim_lock	shared: reclaims, which may run side by side, and
+ *				MADV_REMOVE while it looks for loans; exclusive: release, which
+ *				drops the windows' files
  *   expert->pins_lock		expert->pins; held from looking for pinned pages of a
  *				part of a range, 64 MiB at most, until it is truncated
  *   expert->lock		state, charges, the region trees' writers, a region's
@@ -29,6 +32,13 @@
  *				page there, and truncation needs no lock. Also held
  *				exclusively while MADV_REMOVE truncates a part of a
  *				range whose gate is open.
+ *   window->borrowers_lock	of a lender: who borrows from it; taken inside of the lender's
+ *				invalidate_lock, or with none held
+ *   mapping->invalidate_lock	of a borrower, shared, inside of its lender's: lenders never
+ *				borrow
+ *   window->loan_lock		of a borrower, inside of its invalidate_lock: its lender, and
+ *				which pages have been copied while they are owed;
+ *				expert->lock of the borrower may be taken inside of it
  *   folio lock, i_mmap lock	inside the mm
  *   xa_lock of the experts	which there are; from finding one to having a reference
  *   xa_lock of the users	which there are, and how many experts refer to each
@@ -64,6 +74,7 @@ struct expertmem_request;
 struct expertmem_user;
 struct file;
 struct folio;
+struct mem_cgroup;
 struct pid;
 struct vfsmount;
 struct vm_area_struct;
@@ -106,8 +117,17 @@ enum expertmem_window_state {
  * @vmas: how many vmas of @mm show it (two during mremap); under its mmap_lock
  * @mapper: the process that mapped it; set once, at mmap
  * @death: entry in @mapper's wait queue, from mmap to the end of the mapping
- * @death_work: reclaims the window after the death of @mapper
- * @signal: that killed @mapper, 0: none; written before @death_work is queued
+ * @work: reclaims the window after the death of @mapper, or when it is @lost
+ * @signal: that killed @mapper, 0: none; written before @work is queued
+ * @lender: whose pages the regions owe, with a reference to its device file, or NULL; set by
+ *	FORK; written under @loan_lock and @lender's @borrowers_lock
+ * @lost: a page that it owes could not be copied before the lender gave it up; under @loan_lock,
+ *	read without it
+ * @loan: entry in @lender's @borrowers
+ * @loan_memcg: the memory cgroup of who called FORK; pages that @lender copies are charged to it
+ * @loan_lock: see the top of this file
+ * @borrowers: the windows whose @lender this one is; under @borrowers_lock
+ * @borrowers_lock: see the top of this file
  */
 struct expertmem_window {
 	struct expertmem *expert;
@@ -127,8 +147,15 @@ struct expertmem_window {
 	unsigned int vmas;
 	struct pid *mapper;
 	wait_queue_entry_t death;
-	struct work_struct death_work;
+	struct work_struct work;
 	u32 signal;
+	struct expertmem_window *lender;
+	bool lost;
+	struct list_head loan;
+	struct mem_cgroup *loan_memcg;
+	struct mutex loan_lock;		/* see the top of this file */
+	struct list_head borrowers;
+	struct rw_semaphore borrowers_lock;	/* see the top of this file */
 };
 
 /* Can the window have regions? */
@@ -137,6 +164,12 @@ static inline bool expertmem_window_lives(const struct expertmem_window *window)
 	enum expertmem_window_state state = READ_ONCE(window->state);
 
 	return state > WINDOW_UNMAPPED && state < WINDOW_GONE;
+}
+
+/* Does the window lend to another one, or borrow? */
+static inline bool expertmem_window_has_loan(const struct expertmem_window *window)
+{
+	return READ_ONCE(window->lender) || !list_empty(&window->borrowers);
 }
 
 /**
@@ -157,6 +190,8 @@ enum expertmem_region_state {
  * @charged: pages counted against the limits; at least @pages
  * @room: pages to keep reserved, as asked for in ALLOC; constant
  * @span: pages reserved in the tree; at least @charged
+ * @owed: the first so many pages have the bytes of the lender's, where there is no copy yet;
+ *	at most @pages; read without a lock
  * @state: enum expertmem_region_state
  * @gap: pages between what the region before reserves, or the start of the window, and @first
  * @max_gap: the largest @gap in the subtree of @node
@@ -169,6 +204,7 @@ struct expertmem_region {
 	unsigned long charged;
 	unsigned long room;
 	unsigned long span;
+	unsigned long owed;
 	enum expertmem_region_state state;
 	union {
 		struct {
@@ -343,6 +379,10 @@ void expertmem_region_trim(struct expertmem_window *window, struct expertmem_reg
 			   unsigned long pages, unsigned long pinned);
 bool expertmem_region_gate(struct expertmem_window *window, pgoff_t pgoff,
 			   pgoff_t *first, pgoff_t *last, bool wait);
+bool expertmem_region_owes(struct expertmem_window *window, pgoff_t pgoff);
+bool expertmem_region_owing(struct expertmem_window *window, pgoff_t from, pgoff_t last,
+			    pgoff_t *first, pgoff_t *end);
+void expertmem_region_clear_owed(struct expertmem_window *window, pgoff_t first);
 struct expertmem_window *expertmem_region_next(struct expertmem *expert, pgoff_t from,
 					       struct expertmem_region *region);
 struct expertmem_region *expertmem_regions_walk(const struct expertmem_window *window,
@@ -356,7 +396,7 @@ void expertmem_window_init(struct expertmem_window *window,
 int expertmem_window_mmap(struct expertmem_window *window,
 			  struct vm_area_struct *vma);
 void expertmem_window_wait_for_faults(struct expertmem_window *window);
-struct file *expertmem_window_file(const struct expertmem_window *window, unsigned long pages);
+struct file *expertmem_window_file(struct expertmem_window *window, unsigned long pages);
 void expertmem_window_set_file(struct expertmem_window *window, struct file *file,
 			       unsigned long pages);
 int expertmem_window_may_split(struct vm_area_struct *vma, unsigned long addr);
@@ -369,10 +409,13 @@ int expertmem_window_populate(struct expertmem_window *window, pgoff_t first,
 void expertmem_window_map(struct expertmem_window *window, pgoff_t first,
 			  unsigned long pages);
 int expertmem_window_copy(struct expertmem_window *to, struct expertmem_window *from,
-			  pgoff_t first, unsigned long pages, unsigned long *copied);
+			  pgoff_t first, unsigned long pages, bool zeros,
+			  unsigned long *copied);
+int expertmem_window_copy_owed(struct expertmem_window *to, struct expertmem_window *from,
+			       pgoff_t index, gfp_t gfp, unsigned long *pages);
 unsigned long expertmem_window_truncate(struct expertmem_window *window, pgoff_t first,
 					unsigned long pages);
-long expertmem_punch_hole(struct file *file, unsigned long granule, loff_t offset,
+long expertmem_punch_hole(struct expertmem_window *window, struct file *file, loff_t offset,
 			  loff_t len);
 unsigned long expertmem_window_resident(const struct expertmem_window *window);
 unsigned long expertmem_window_resident_in(struct expertmem_window *window,
@@ -391,7 +434,7 @@ void expertmem_drain_lru(void);
 void expertmem_drain_lru_all(void);
 
 /* copy.c */
-int expertmem_copy_regions(struct expertmem *to, struct expertmem *from);
+int expertmem_copy_regions(struct expertmem *to, struct expertmem *from, bool lend);
 int expertmem_copy(struct expertmem *expert, struct expertmem_copy __user *uarg);
 
 /* fork.c */
@@ -399,11 +442,22 @@ int expertmem_fork(struct expertmem *expert, struct expertmem_fork __user *uarg)
 void expertmem_disinherit(struct expertmem *expert);
 void expertmem_orphan_init(struct vm_area_struct *vma);
 
+/* loan.c */
+void expertmem_loan_init(struct expertmem_window *window);
+int expertmem_loan_begin(struct expertmem_window *window, struct expertmem_window *from,
+			 void (*owe)(void *arg, bool all), void *arg);
+int expertmem_loan_touch(struct expertmem_window *window, pgoff_t index, gfp_t gfp);
+void expertmem_loan_take(struct expertmem_window *window, pgoff_t first, pgoff_t last);
+int expertmem_loan_pay_off(struct expertmem_window *window, pgoff_t first, pgoff_t last);
+void expertmem_loan_end(struct expertmem_window *window);
+
 /* reclaim.c */
 int expertmem_reclaim(struct expertmem *expert, struct expertmem_window *only,
 		      enum expertmem_cause cause, struct expertmem_reclaim *result);
 int expertmem_reclaim_for_request(struct expertmem *expert, enum expertmem_cause cause,
 				  struct expertmem_reclaim *result);
+void expertmem_reclaim_init(struct expertmem_window *window);
+void expertmem_reclaim_soon(struct expertmem_window *window);
 void expertmem_death_watch(struct expertmem_window *window);
 void expertmem_death_unwatch(struct expertmem_window *window);
 

@@ -3,7 +3,8 @@
  * Fork: how a child gets the memory that its parent has.
  *
  *	FORK, in the parent, makes an expert, the heir, whose windows are prepared: they
- *	have files and copies of the parent's regions, but no mapping
+ *	have files and copies of the parent's regions, but no mapping; the pages are copied
+ *	when either of the two touches them (loan.c)
  *	fork(), in the same thread, has the mm copy the mappings of the parent's windows;
  *	the copies, here called orphans, refer to the heir's windows
  *	the first touch of an orphan in the child maps the heir's window in its place
@@ -233,7 +234,7 @@ static int prepare(struct expertmem_window *window, const struct expertmem_windo
 	return err;
 }
 
-static int make_heir(struct expertmem *heir, struct expertmem *expert)
+static int inherit(struct expertmem *heir, struct expertmem *expert, bool lend)
 {
 	int err;
 
@@ -242,8 +243,23 @@ static int make_heir(struct expertmem *heir, struct expertmem *expert)
 	if (!err)
 		err = prepare(&heir->huge, &expert->huge);
 	if (!err)
-		err = expertmem_copy_regions(heir, expert);
+		err = expertmem_copy_regions(heir, expert, lend);
 	return err;
+}
+
+static struct file *make_heir(struct expertmem *expert, bool lend)
+{
+	struct file *heir;
+	int err;
+
+	heir = dentry_open(&expert->file->f_path, O_RDWR | O_LARGEFILE, current_cred());
+	if (IS_ERR(heir))
+		return heir;
+	err = inherit(heir->private_data, expert, lend);
+	if (!err)
+		return heir;
+	fput(heir);
+	return ERR_PTR(err);
 }
 
 /**
@@ -294,10 +310,11 @@ int expertmem_fork(struct expertmem *expert, struct expertmem_fork __user *uarg)
 
 	if (copy_from_user(&arg, uarg, sizeof(arg)))
 		return -EFAULT;
-	if (arg.fd || arg.flags & ~EXPERTMEM_FORK_END ||
+	if (arg.fd || (arg.flags && arg.flags != EXPERTMEM_FORK_END &&
+		       arg.flags != EXPERTMEM_FORK_POPULATE) ||
 	    memchr_inv(arg.reserved, 0, sizeof(arg.reserved)))
 		return -EINVAL;
-	if (arg.flags & EXPERTMEM_FORK_END) {
+	if (arg.flags == EXPERTMEM_FORK_END) {
 		mutex_lock(&expert->lock);
 		expertmem_disinherit(expert);
 		mutex_unlock(&expert->lock);
@@ -309,12 +326,14 @@ int expertmem_fork(struct expertmem *expert, struct expertmem_fork __user *uarg)
 	arg.fd = get_unused_fd_flags(O_CLOEXEC);
 	if (arg.fd < 0)
 		return arg.fd;
-	heir = dentry_open(&expert->file->f_path, O_RDWR | O_LARGEFILE, current_cred());
+	heir = make_heir(expert, arg.flags != EXPERTMEM_FORK_POPULATE);
+	/* another thread gives up what it owes: then it owes nothing any more */
+	if (heir == ERR_PTR(-EAGAIN))
+		heir = make_heir(expert, false);
 	err = PTR_ERR_OR_ZERO(heir);
 	if (err)
 		goto err_fd;
-	err = make_heir(heir->private_data, expert);
-	if (!err && copy_to_user(uarg, &arg, sizeof(arg)))
+	if (copy_to_user(uarg, &arg, sizeof(arg)))
 		err = -EFAULT;
 	if (!err)
 		err = set_heir(expert, heir);

@@ -46,29 +46,30 @@ struct page *expertmem_page_get(struct address_space *mapping, pgoff_t index, gf
 }
 
 /* Running out of memory in a call is an error, not a reason to kill anyone. */
-static gfp_t call_gfp(struct address_space *mapping)
-{
-	return mapping_gfp_mask(mapping) | __GFP_RETRY_MAYFAIL | __GFP_NOWARN;
-}
+#define CALL_GFP	(__GFP_RETRY_MAYFAIL | __GFP_NOWARN)
 
 /* Have the page at @index, in a busy region: locked, or the error for the caller. */
 static struct page *make_page(struct expertmem_window *window, pgoff_t index)
 {
 	struct address_space *mapping = window->file->f_mapping;
 	struct page *page;
+	int err;
 
 	if (fatal_signal_pending(current))
 		return ERR_PTR(-EINTR);
 
 	filemap_invalidate_lock_shared(mapping);
-	if (READ_ONCE(window->state) == WINDOW_GONE) {
-		page = ERR_PTR(-ESHUTDOWN);
-	} else {
-		page = expertmem_page_get(mapping, index, call_gfp(mapping));
-		if (IS_ERR(page))
-			page = ERR_PTR(-ENOMEM);
+	if (READ_ONCE(window->state) == WINDOW_GONE)
+		err = -ESHUTDOWN;
+	else
+		err = expertmem_loan_touch(window, index, CALL_GFP);
+	if (!err) {
+		page = expertmem_page_get(mapping, index, mapping_gfp_mask(mapping) | CALL_GFP);
+		err = PTR_ERR_OR_ZERO(page);
 	}
 	filemap_invalidate_unlock_shared(mapping);
+	if (err)
+		return ERR_PTR(err == -ESHUTDOWN ? err : -ENOMEM);
 	return page;
 }
 
@@ -236,14 +237,18 @@ static struct page *next_page(struct expertmem_window *window, unsigned long *in
 	pgoff_t first, end;
 
 	filemap_invalidate_lock_shared(mapping);
-	if (READ_ONCE(window->state) == WINDOW_GONE) {
+	/* what a borrower has when this is held is copied whole */
+	mutex_lock(&window->loan_lock);
+	if (READ_ONCE(window->state) == WINDOW_GONE || window->lost) {
 		page = ERR_PTR(-ESHUTDOWN);
 	} else if (xa_find(&mapping->i_pages, index, last, XA_PRESENT) &&
 		   expertmem_region_gate(window, *index, &first, &end, true)) {
-		page = shmem_read_mapping_page_gfp(mapping, *index, call_gfp(mapping));
+		page = shmem_read_mapping_page_gfp(mapping, *index,
+						   mapping_gfp_mask(mapping) | CALL_GFP);
 		if (IS_ERR(page) && page != ERR_PTR(-ENOMEM))
 			page = ERR_PTR(-EIO);
 	}
+	mutex_unlock(&window->loan_lock);
 	filemap_invalidate_unlock_shared(mapping);
 	return page;
 }
@@ -285,12 +290,46 @@ static int copy_pages(struct page *to, struct page *from, unsigned long pages)
 	return 0;
 }
 
+/*
+ * Put copies of @n pages from @source on at @index; sets @n to how many there was place for. What
+ * a lender copies there meanwhile comes before.
+ */
+static int put_copies(struct expertmem_window *to, pgoff_t index, struct page *source,
+		      unsigned long *n)
+{
+	struct address_space *mapping = to->file->f_mapping;
+	struct page *page;
+	int err = 0;
+
+	if (fatal_signal_pending(current))
+		return -EINTR;
+	filemap_invalidate_lock_shared(mapping);
+	if (!READ_ONCE(to->lender))
+		err = expertmem_loan_touch(to, index, CALL_GFP);
+	mutex_lock(&to->loan_lock);
+	if (!err && (READ_ONCE(to->state) == WINDOW_GONE || to->lost))
+		err = -ESHUTDOWN;
+	if (!err) {
+		page = expertmem_page_get(mapping, index, mapping_gfp_mask(mapping) | CALL_GFP);
+		err = IS_ERR(page) ? -ENOMEM : 0;
+	}
+	if (!err) {
+		*n = min(*n, pages_from(page));
+		err = copy_pages(page, source, *n);
+		keep_page(page);
+	}
+	mutex_unlock(&to->loan_lock);
+	filemap_invalidate_unlock_shared(mapping);
+	return err;
+}
+
 /**
  * expertmem_window_copy() - copy what is there of a region of another window
  * @to: the window
  * @from: the other window; its region may be freed meanwhile
  * @first: device page offset, in both
- * @pages: how many, all of one busy region in @to
+ * @pages: how many, all of one region in @to that nobody else changes
+ * @zeros: copy pages of zeros, too: a borrower that has none would have the lender's
  * @copied: increased by how many pages were copied
  *
  * Context: no lock held; may sleep.
@@ -298,11 +337,12 @@ static int copy_pages(struct page *to, struct page *from, unsigned long pages)
  *	be read. What was copied before an error stays.
  */
 int expertmem_window_copy(struct expertmem_window *to, struct expertmem_window *from,
-			  pgoff_t first, unsigned long pages, unsigned long *copied)
+			  pgoff_t first, unsigned long pages, bool zeros,
+			  unsigned long *copied)
 {
 	pgoff_t last = first + pages - 1;
 	unsigned long index = first;
-	struct page *page, *source;
+	struct page *source;
 	unsigned long n;
 	int err;
 
@@ -311,20 +351,13 @@ int expertmem_window_copy(struct expertmem_window *to, struct expertmem_window *
 		if (IS_ERR_OR_NULL(source))
 			return PTR_ERR_OR_ZERO(source);
 		n = min(pages_from(source), last - index + 1);
-		if (are_zero(source, n)) {
+		if (!zeros && are_zero(source, n)) {
 			put_page(source);
 			index += n;
 			cond_resched();
 			continue;
 		}
-		page = make_page(to, index);
-		if (IS_ERR(page)) {
-			put_page(source);
-			return PTR_ERR(page);
-		}
-		n = min(n, pages_from(page));
-		err = copy_pages(page, source, n);
-		keep_page(page);
+		err = put_copies(to, index, source, &n);
 		put_page(source);
 		if (err)
 			return err;
@@ -333,6 +366,88 @@ int expertmem_window_copy(struct expertmem_window *to, struct expertmem_window *
 		cond_resched();
 	}
 	return 0;
+}
+
+/* Give back pages that were just made, and are nobody's yet. */
+static void drop_page(struct address_space *mapping, struct page *page, pgoff_t index,
+		      unsigned long pages)
+{
+	unlock_page(page);
+	put_page(page);
+	shmem_truncate_range(mapping->host, (loff_t)index << PAGE_SHIFT,
+			     ((loff_t)(index + pages) << PAGE_SHIFT) - 1);
+}
+
+/* The page of a lender at @index, with a reference; NULL: it has none, which is zeros. */
+static struct page *lender_page(struct address_space *mapping, pgoff_t index, gfp_t gfp)
+{
+	struct page *page;
+
+	if (!xa_load(&mapping->i_pages, index))
+		return NULL;
+	page = shmem_read_mapping_page_gfp(mapping, index, gfp);
+	return IS_ERR(page) && page != ERR_PTR(-ENOMEM) ? ERR_PTR(-EIO) : page;
+}
+
+/* Fill @pages pages from @to on, which hold zeros, with what the lender has from @index on. */
+static int copy_from_lender(struct address_space *lender, pgoff_t index, struct page *to,
+			    unsigned long pages, gfp_t gfp)
+{
+	struct folio *folio = page_folio(to);
+	unsigned long i = folio_page_idx(folio, to), n;
+	struct page *from;
+	int err = 0;
+
+	for (; !err && pages; pages -= n, index += n, i += n) {
+		n = 1;
+		from = lender_page(lender, index, gfp);
+		if (!from)
+			continue;
+		if (IS_ERR(from))
+			return PTR_ERR(from);
+		n = min(pages_from(from), pages);
+		err = copy_pages(folio_page(folio, i), from, n);
+		put_page(from);
+	}
+	return err;
+}
+
+/**
+ * expertmem_window_copy_owed() - copy a page from a lender, unless there is a copy
+ * @to: the borrower's window
+ * @from: the lender's
+ * @index: the page, as a device page offset; owed by a region of @to
+ * @gfp: how to allocate, besides what the file says
+ * @pages: receives how many are there now, from @index on, none beyond the granule
+ *
+ * Where the lender has none, the copy holds zeros.
+ *
+ * Context: @to->loan_lock held, and the invalidate_lock of its file; may sleep.
+ * Return: 0; -ENOMEM; -EIO where the page cannot be read.
+ */
+int expertmem_window_copy_owed(struct expertmem_window *to, struct expertmem_window *from,
+			       pgoff_t index, gfp_t gfp, unsigned long *pages)
+{
+	struct address_space *mapping = to->file->f_mapping;
+	pgoff_t end = round_down(index, to->granule) + to->granule;
+	struct page *page;
+	int err;
+
+	*pages = 1;
+	/* also where it is in swap */
+	if (xa_load(&mapping->i_pages, index))
+		return 0;
+	gfp |= mapping_gfp_mask(mapping);
+	page = expertmem_page_get(mapping, index, gfp);
+	if (IS_ERR(page))
+		return -ENOMEM;
+	*pages = min(pages_from(page), end - index);
+	err = copy_from_lender(from->file->f_mapping, index, page, *pages, gfp);
+	if (err)
+		drop_page(mapping, page, index, *pages);
+	else
+		keep_page(page);
+	return err;
 }
 
 /* Truncations are done in parts: nobody waits for one who has little of a CPU. */
@@ -390,6 +505,7 @@ unsigned long expertmem_window_truncate(struct expertmem_window *window, pgoff_t
 	while (first <= last && xa_find(&mapping->i_pages, &index, last, XA_PRESENT)) {
 		first = max(first, round_down(index, window->granule));
 		part = min(last, (first | (TRUNCATE_PAGES - 1)));
+		expertmem_loan_take(window, first, part);
 		pinned += truncate_part(window, first, part);
 		first = part + 1;
 		index = first;
@@ -444,10 +560,25 @@ static int punch_part(struct address_space *mapping, unsigned long granule, loff
 	return err;
 }
 
+/* What is given back of a lender is copied before; of a borrower, what is owed there. */
+static int settle_loans(struct expertmem_window *window, pgoff_t first, pgoff_t last)
+{
+	struct expertmem *expert = window->expert;
+	int err = 0;
+
+	down_read(&expert->reclaim_lock);
+	if (window->file) {
+		err = expertmem_loan_pay_off(window, first, last);
+		expertmem_loan_take(window, first, last);
+	}
+	up_read(&expert->reclaim_lock);
+	return err;
+}
+
 /**
  * expertmem_punch_hole() - give pages of a window back, and leave the regions as they are
- * @file: the window's file
- * @granule: of the window, pages
+ * @window: the window; its expert may have been released
+ * @file: the window's file, with a reference
  * @offset: where to begin, bytes
  * @len: how much, bytes
  *
@@ -457,12 +588,14 @@ static int punch_part(struct address_space *mapping, unsigned long granule, loff
  *
  * Context: may sleep.
  * Return: 0; -EBUSY where somebody holds a page: what lies before it may have been given
- *	back; -EINTR where the caller is being killed.
+ *	back; -EINTR where the caller is being killed; -ENOMEM or -EIO where what a region owes
+ *	cannot be copied.
  */
-long expertmem_punch_hole(struct file *file, unsigned long granule, loff_t offset,
+long expertmem_punch_hole(struct expertmem_window *window, struct file *file, loff_t offset,
 			  loff_t len)
 {
 	struct address_space *mapping = file->f_mapping;
+	unsigned long granule = window->granule;
 	loff_t end = offset + len;
 	unsigned long index;
 	loff_t part;
@@ -470,9 +603,15 @@ long expertmem_punch_hole(struct file *file, unsigned long granule, loff_t offse
 
 	while (offset < end) {
 		index = offset >> PAGE_SHIFT;
-		if (!xa_find(&mapping->i_pages, &index, (end - 1) >> PAGE_SHIFT, XA_PRESENT))
+		/* a borrower may have nothing there, and owe it */
+		if (!expertmem_window_has_loan(window) &&
+		    !xa_find(&mapping->i_pages, &index, (end - 1) >> PAGE_SHIFT, XA_PRESENT))
 			return 0;
 		part = min_t(loff_t, end, round_up(offset + 1, SZ_64M));
+		err = settle_loans(window, round_down(offset >> PAGE_SHIFT, granule),
+				   round_up(DIV_ROUND_UP_ULL(part, PAGE_SIZE), granule) - 1);
+		if (err)
+			return err;
 		err = punch_part(mapping, granule, offset, part);
 		if (err == -EBUSY) {
 			/* perhaps by batches of other CPUs */

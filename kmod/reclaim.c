@@ -4,7 +4,7 @@
  *
  *	close the gates of the windows, under expert->lock
  *	wait for the faults that had passed them; no fault and no populate adds a page now
- *	truncate the files
+ *	truncate the files, copying before for children what they still owe
  *	uncharge, under expert->lock; free the regions, which nobody finds any more
  *
  * It is begun by the owner (ioctl), by an operator (netlink), by the end of a mapping, and by
@@ -45,6 +45,7 @@ static void empty_window(struct expertmem_window *window)
 
 	expertmem_window_wait_for_faults(window);
 	expertmem_window_truncate(window, window->first, window->pages);
+	expertmem_loan_end(window);
 	mutex_lock(&window->expert->lock);
 	if (!window->emptied) {
 		window->emptied = true;
@@ -291,15 +292,37 @@ int expertmem_reclaim_for_request(struct expertmem *expert, enum expertmem_cause
 
 /* ------------------------------------------------------- death of a process */
 
-static void reclaim_dead(struct work_struct *work)
+static void reclaim_window(struct work_struct *work)
 {
 	struct expertmem_window *window = container_of(work, struct expertmem_window,
-						       death_work);
+						       work);
 	struct expertmem *expert = window->expert;
 	struct expertmem_reclaim result;
 
 	expertmem_reclaim(expert, window, EXPERTMEM_CAUSE_DETACH, &result);
 	expertmem_put(expert);
+}
+
+/**
+ * expertmem_reclaim_soon() - reclaim a window, without waiting for it
+ * @window: the window
+ *
+ * Context: a reference to the expert held; any locks.
+ */
+void expertmem_reclaim_soon(struct expertmem_window *window)
+{
+	kref_get(&window->expert->ref);
+	if (!queue_work(expertmem_workqueue, &window->work))
+		expertmem_put(window->expert);
+}
+
+/**
+ * expertmem_reclaim_init() - prepare a window of a new expert
+ * @window: the window
+ */
+void expertmem_reclaim_init(struct expertmem_window *window)
+{
+	INIT_WORK(&window->work, reclaim_window);
 }
 
 /*
@@ -322,9 +345,7 @@ static int process_ended(struct wait_queue_entry *entry, unsigned int mode, int 
 		return 0;
 
 	/* The expert lives while the entry is in the queue, and longer if work is queued. */
-	kref_get(&window->expert->ref);
-	if (!queue_work(expertmem_workqueue, &window->death_work))
-		expertmem_put(window->expert);
+	expertmem_reclaim_soon(window);
 	return 0;
 }
 
@@ -336,7 +357,6 @@ static int process_ended(struct wait_queue_entry *entry, unsigned int mode, int 
  */
 void expertmem_death_watch(struct expertmem_window *window)
 {
-	INIT_WORK(&window->death_work, reclaim_dead);
 	init_waitqueue_func_entry(&window->death, process_ended);
 	add_wait_queue(&window->mapper->wait_pidfd, &window->death);
 }

@@ -198,6 +198,7 @@ struct expertmem_region *expertmem_region_find(const struct expertmem_window *wi
 void expertmem_region_close(struct expertmem_region *region, unsigned long pages)
 {
 	WRITE_ONCE(region->pages, pages);
+	WRITE_ONCE(region->owed, min(region->owed, pages));
 }
 
 /**
@@ -438,6 +439,90 @@ bool expertmem_region_gate(struct expertmem_window *window, pgoff_t pgoff,
 		mutex_unlock(&window->expert->lock);
 	}
 	return pages && pgoff <= *last;
+}
+
+static bool is_owed(const struct expertmem_region *region, pgoff_t pgoff)
+{
+	return region && pgoff - region->first < READ_ONCE(region->owed);
+}
+
+/**
+ * expertmem_region_owes() - may this page have to be copied from the lender first?
+ * @window: the window, a borrower
+ * @pgoff: the page, as a device page offset
+ *
+ * Context: the invalidate_lock of the window's file held, so that the answer stays true, but
+ *	for a region that is being paid off; takes expert->lock.
+ * Return: whether it may.
+ */
+bool expertmem_region_owes(struct expertmem_window *window, pgoff_t pgoff)
+{
+	struct expertmem_region *region;
+	bool owes = false, sure;
+
+	if (!expertmem_window_lives(window))
+		return false;
+	rcu_read_lock();
+	sure = look_up(window, pgoff, &region);
+	if (sure)
+		owes = is_owed(region, pgoff);
+	rcu_read_unlock();
+	if (!sure) {
+		mutex_lock(&window->expert->lock);
+		owes = expertmem_window_lives(window) && is_owed(region_at(window, pgoff), pgoff);
+		mutex_unlock(&window->expert->lock);
+	}
+	return owes;
+}
+
+/**
+ * expertmem_region_owing() - find a region that owes pages
+ * @window: the window, a borrower
+ * @from: it reaches to this device page offset, or beyond
+ * @last: it begins there, or before
+ * @first: receives its first page
+ * @end: receives the last that it owes
+ *
+ * Context: takes expert->lock.
+ * Return: whether there is one.
+ */
+bool expertmem_region_owing(struct expertmem_window *window, pgoff_t from, pgoff_t last,
+			    pgoff_t *first, pgoff_t *end)
+{
+	struct expertmem_region *region = NULL;
+
+	mutex_lock(&window->expert->lock);
+	if (expertmem_window_lives(window))
+		region = region_at(window, from) ?: first_region(window);
+	while (region && region->first <= last &&
+	       (!region->owed || region->first + region->owed <= from))
+		region = region_after(region);
+	if (region && region->first > last)
+		region = NULL;
+	if (region) {
+		*first = region->first;
+		*end = region->first + region->owed - 1;
+	}
+	mutex_unlock(&window->expert->lock);
+	return region;
+}
+
+/**
+ * expertmem_region_clear_owed() - a region owes nothing any more
+ * @window: its window
+ * @first: its first page, as a device page offset
+ *
+ * Context: takes expert->lock.
+ */
+void expertmem_region_clear_owed(struct expertmem_window *window, pgoff_t first)
+{
+	struct expertmem_region *region;
+
+	mutex_lock(&window->expert->lock);
+	region = expertmem_window_lives(window) ? expertmem_region_find(window, first) : NULL;
+	if (region)
+		WRITE_ONCE(region->owed, 0);
+	mutex_unlock(&window->expert->lock);
 }
 
 /**

@@ -45,7 +45,11 @@ static vm_fault_t fault_page(struct vm_fault *vmf, struct address_space *mapping
 {
 	vm_fault_t ret = VM_FAULT_LOCKED;
 	struct page *page;
+	int err;
 
+	err = expertmem_loan_touch(vmf->vma->vm_private_data, vmf->pgoff, 0);
+	if (err)
+		return err == -ESHUTDOWN ? VM_FAULT_SIGSEGV : vmf_error(err);
 	if (is_swapped_out(mapping, vmf->pgoff)) {
 		count_vm_event(PGMAJFAULT);
 		ret |= VM_FAULT_MAJOR;
@@ -100,12 +104,14 @@ static vm_fault_t window_fault(struct vm_fault *vmf)
 static vm_fault_t window_map_pages(struct vm_fault *vmf, pgoff_t start, pgoff_t end)
 {
 	struct address_space *mapping = vmf->vma->vm_file->f_mapping;
+	struct expertmem_window *window = vmf->vma->vm_private_data;
 	vm_fault_t ret = 0;
 	pgoff_t first, last;
 
-	if (!filemap_invalidate_trylock_shared(mapping))
+	/* Of a lender, each page is copied before it is mapped. A borrower's may be half a copy. */
+	if (expertmem_window_has_loan(window) || !filemap_invalidate_trylock_shared(mapping))
 		return 0;
-	if (expertmem_region_gate(vmf->vma->vm_private_data, vmf->pgoff, &first, &last, false))
+	if (expertmem_region_gate(window, vmf->pgoff, &first, &last, false))
 		ret = filemap_map_pages(vmf, max(start, first), min(end, last));
 	filemap_invalidate_unlock_shared(mapping);
 	return ret;
@@ -163,7 +169,15 @@ static long window_fallocate(struct file *file, int mode, loff_t offset, loff_t 
 		return -EACCES;
 	if (mode != (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE))
 		return -EOPNOTSUPP;
-	return expertmem_punch_hole(file, (unsigned long)file->private_data, offset, len);
+	return expertmem_punch_hole(file->private_data, file, offset, len);
+}
+
+static int window_release(struct inode *inode, struct file *file)
+{
+	struct expertmem_window *window = file->private_data;
+
+	expertmem_put(window->expert);
+	return 0;
 }
 
 /*
@@ -174,6 +188,7 @@ static const struct file_operations window_fops = {
 	.owner		= THIS_MODULE,
 	.fallocate	= window_fallocate,
 	.fsync		= noop_fsync,
+	.release	= window_release,
 };
 
 /**
@@ -181,12 +196,13 @@ static const struct file_operations window_fops = {
  * @window: the window
  * @pages: its length
  *
- * The pages are at the same offsets as the device has them.
+ * The pages are at the same offsets as the device has them. The file holds a reference to the
+ * expert: an orphan may show it after the expert was released.
  *
  * Context: may sleep.
  * Return: the file, or an ERR_PTR().
  */
-struct file *expertmem_window_file(const struct expertmem_window *window, unsigned long pages)
+struct file *expertmem_window_file(struct expertmem_window *window, unsigned long pages)
 {
 	loff_t size = (loff_t)(window->first + pages) << PAGE_SHIFT;
 	struct file *file;
@@ -197,7 +213,8 @@ struct file *expertmem_window_file(const struct expertmem_window *window, unsign
 		return file == ERR_PTR(-ENOSPC) ? ERR_PTR(-ENOMEM) : file;
 	__module_get(THIS_MODULE);
 	file->f_op = &window_fops;
-	file->private_data = (void *)window->granule;
+	kref_get(&window->expert->ref);
+	file->private_data = window;
 	/*
 	 * The file that is open here is the only way to the pages. /proc/PID/map_files leads
 	 * root to the inode: every operation of a bad inode, from open to truncate, fails.
@@ -339,4 +356,6 @@ void expertmem_window_init(struct expertmem_window *window, struct expertmem *ex
 	window->granule = granule;
 	window->regions = RB_ROOT;
 	seqcount_mutex_init(&window->seq, &expert->lock);
+	expertmem_loan_init(window);
+	expertmem_reclaim_init(window);
 }

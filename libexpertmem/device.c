@@ -236,7 +236,8 @@ static bool is_refused(int err)
  */
 static int device_fork_prepare(struct em_expert *expert)
 {
-	struct expertmem_fork arg = { 0 };
+	/* where memory is promised, a child must not fail for it at a touch */
+	struct expertmem_fork arg = { .flags = em_is_strict() ? EXPERTMEM_FORK_POPULATE : 0 };
 
 	expert->heir = -1;
 	if (expert->fd < 0)

@@ -107,6 +107,16 @@ ENTRY(touch_by_madvise, .make = make_untouched, .call = call_populate, .drop = f
       .errors = { ENOMEM });
 ENTRY(touch_by_read, .make = make_untouched, .call = call_read_into, .drop = free_small,
       .errors = { EFAULT }, .changes = true);
+ENTRY(fork, .call = call_fork, .drop = drop_expert,
+      .errors = { ENOMEM, EFAULT, ENFILE, EMFILE });
+ENTRY(fork_populate, .call = call_fork_populate, .drop = drop_expert,
+      .errors = { ENOMEM, EFAULT, ENFILE, EMFILE });
+ENTRY(touch_of_lender, .make = make_heir, .call = call_touch, .drop = drop_heir);
+ENTRY(touch_of_borrower, .make = make_heir, .call = call_touch_borrower, .drop = drop_heir);
+ENTRY(free_of_lender, .make = make_heir, .call = call_free, .drop = drop_freed_and_heir,
+      .errors = { EFAULT }, .changes = true);
+ENTRY(remove_from_borrower, .make = make_heir, .call = call_remove_from_borrower,
+      .drop = drop_heir, .errors = { ENOMEM }, .changes = true);
 ENTRY(netlink_get, .call = call_nl_get, .errors = { ENOMEM, EFAULT, ENOBUFS });
 ENTRY(netlink_dump, .call = call_nl_dump, .errors = { ENOMEM, EFAULT, ENOBUFS });
 ENTRY(netlink_regions, .call = call_nl_regions, .errors = { ENOMEM, EFAULT, ENOBUFS });

@@ -335,6 +335,74 @@ static int call_read_into(struct world *w)
 	return err < 0 ? err : len == PAGE ? 0 : -EFAULT;
 }
 
+/* -------------------------------------------------------------------------- forks */
+
+static int do_fork(struct world *w, __u32 flags)
+{
+	struct expertmem_fork arg = { .flags = flags }, over = { .flags = EXPERTMEM_FORK_END };
+	int err = INJECTED(w, expert_ioctl(w->small.fd, EXPERTMEM_IOC_FORK, &arg));
+
+	if (err)
+		return err;
+	w->made.fd = arg.fd;
+	return expert_ioctl(w->small.fd, EXPERTMEM_IOC_FORK, &over);
+}
+
+static int call_fork(struct world *w)
+{
+	return do_fork(w, 0);
+}
+
+static int call_fork_populate(struct world *w)
+{
+	return do_fork(w, EXPERTMEM_FORK_POPULATE);
+}
+
+/* An heir that has copied nothing yet, in this process. */
+static int make_heir(struct world *w)
+{
+	int err = make_region(w) ?: do_fork(w, 0);
+
+	return err ?: window_map(&w->made, &small_window, w->made.fd, WINDOW);
+}
+
+static int drop_heir(struct world *w)
+{
+	int err = is_touched(&w->made, w->offset, 4 * PAGE) &&
+		  is_filled(&w->made, w->kept[0], 4 * PAGE) ? 0 : -EIO;
+
+	return err ?: unmap(&w->made) ?: drop_expert(w) ?: region_free(&w->small, w->offset);
+}
+
+static int call_touch_borrower(struct world *w)
+{
+	volatile __u64 *word = (__u64 *)at(&w->made, w->offset);
+
+	return INJECTED(w, poke(word, *word)) ? -EFAULT : 0;
+}
+
+static int call_remove_from_borrower(struct world *w)
+{
+	__u64 byte = w->offset + 3 * PAGE;
+	int err = INJECTED(w, result(madvise(at(&w->made, byte), PAGE, MADV_REMOVE)));
+
+	if (!err && !all_bytes(at(&w->made, byte), PAGE, 0))
+		return -EIO;
+	if (!err)	/* as drop_heir() looks for it */
+		*(__u64 *)at(&w->made, byte) = word_at(byte);
+	return err;
+}
+
+/* What the call could not copy for the borrower is lost to it. */
+static int drop_freed_and_heir(struct world *w)
+{
+	__u64 word;
+
+	if (!peek((__u64 *)at(&w->made, w->offset), &word) && word != word_at(w->offset))
+		return -EIO;
+	return unmap(&w->made) ?: drop_expert(w) ?: is_freed(w);
+}
+
 /* ----------------------------------------------------------------------- netlink */
 
 /* The request only: what it does is done when send() returns. */

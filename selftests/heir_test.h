@@ -129,6 +129,37 @@ static inline pid_t spawn(const struct memory *m, int *heir, CHILD_FN((*fn)))
 	return pid;
 }
 
+/* A pipe. A process waits until all others have closed the end for writing. */
+static int ends[2];
+
+static inline void wait_for_others(void)
+{
+	char byte;
+
+	close(ends[1]);
+	while (read(ends[0], &byte, 1) > 0)
+		;
+	close(ends[0]);
+}
+
+/* Let a child that waits go on; how it ends. */
+static inline int finish(pid_t pid, int heir)
+{
+	int status;
+
+	close(ends[1]);
+	status = child_status(pid);
+	close(ends[0]);
+	close(heir);
+	return status;
+}
+
+static inline CHILD_FN(wait_and_check)
+{
+	wait_for_others();
+	CHECK(has_bytes(m));
+}
+
 /* How such a child ends. */
 static inline int heir_status(const struct memory *m, CHILD_FN((*fn)))
 {

@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Loans: the memory of a fork's child, copied page by page when it is needed.
+ *
+ * The heir's window borrows from the parent's, the lender: it has the regions, and owes their
+ * pages. An owed page has the bytes that the lender's page has, until one of both is touched:
+ *
+ *	the borrower's fault copies the page first
+ *	the lender's fault copies it for each borrower first; that it has no page of the lender
+ *	mapped from before, the beginning of a loan sees to
+ *	whatever takes a page from the lender (FREE, REALLOC, MADV_REMOVE, reclaim) copies it first
+ *	where the borrower is about to lose a copy (MADV_REMOVE), the region is paid off before:
+ *	all of it is copied, and it owes no more
+ *
+ * A page that is in the borrower's file is never owed. So a page that neither has is made for
+ * the borrower as well, before the lender gets it: as zeros.
+ *
+ * A child of the borrower borrows from the same lender, and has the borrower's own pages copied at
+ * once: a borrower never lends, and a lender never borrows.
+ *
+ * What is written to the lender's pages without a fault after the fork, by a device for one, is
+ * seen by the borrower if it has no copy yet.
+ */
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/memcontrol.h>
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/sched/mm.h>
+#include <linux/xarray.h>
+
+#include "compat.h"
+#include "expertmem.h"
+
+/* In a call, running out of memory is an error, and the reserves are for others. */
+#define CALL_GFP	(__GFP_RETRY_MAYFAIL | __GFP_NOWARN | __GFP_NOMEMALLOC)
+
+/* How long a lender that is to give pages up waits for a borrower that has little of a CPU. */
+#define PATIENCE	HZ
+
+/*
+ * Copy the owed pages of the granule that has @index. Those who are here have looked whether
+ * the page is owed; it stays so, for the borrower's invalidate_lock is held.
+ */
+static int copy_granule(struct expertmem_window *borrower, pgoff_t index, gfp_t gfp)
+{
+	pgoff_t next = round_down(index, borrower->granule), end = next + borrower->granule;
+	struct expertmem_window *lender = borrower->lender;
+	unsigned long pages;
+	int err = 0;
+
+	lockdep_assert_held(&borrower->loan_lock);
+	while (!err && lender && next < end) {
+		err = expertmem_window_copy_owed(borrower, lender, next, gfp, &pages);
+		next += pages;
+	}
+	return err;
+}
+
+/*
+ * A page cannot be copied, and the lender will not have it any more: the borrower's window is
+ * reclaimed. A fault that is copying just then sees that, before what it has is used.
+ */
+static void give_up(struct expertmem_window *borrower)
+{
+	WRITE_ONCE(borrower->lost, true);
+	smp_wmb();	/* before the lender's page changes, or goes; see expertmem_loan_touch() */
+	expertmem_reclaim_soon(borrower);
+}
+
+/*
+ * Lock a borrower, whose lender's invalidate_lock may be held; false: it took too long. A fault of
+ * the lender waits as long as one of the borrower copies pages, or reads them from swap.
+ */
+static bool lock_borrower(struct expertmem_window *borrower, bool must)
+{
+	struct rw_semaphore *lock = &borrower->file->f_mapping->invalidate_lock;
+	unsigned long end = jiffies + PATIENCE;
+
+	if (!must) {
+		down_read_nested(lock, SINGLE_DEPTH_NESTING);
+		mutex_lock(&borrower->loan_lock);
+		return true;
+	}
+	do {
+		if (down_read_trylock(lock)) {
+			if (mutex_trylock(&borrower->loan_lock))
+				return true;
+			up_read(lock);
+		}
+		schedule_timeout_uninterruptible(1);
+	} while (time_before(jiffies, end));
+	return false;
+}
+
+/* Copy for a borrower what is about to change, or, @must, to go. */
+static int lend_granule(struct expertmem_window *borrower, pgoff_t index, gfp_t gfp, bool must)
+{
+	int err = 0;
+
+	if (READ_ONCE(borrower->lost))
+		return 0;
+	if (!lock_borrower(borrower, must))
+		return -ETIMEDOUT;
+	if (!borrower->lost && expertmem_region_owes(borrower, index))
+		err = copy_granule(borrower, index, gfp);
+	mutex_unlock(&borrower->loan_lock);
+	up_read(&borrower->file->f_mapping->invalidate_lock);
+	return err;
+}
+
+/*
+ * @own: the lender's memory cgroup, which has a way out when it is full; a borrower of another
+ * one has none, and gives up. NULL: so do all, for the pages go.
+ */
+static int lend_to_all(struct expertmem_window *lender, pgoff_t index, gfp_t gfp,
+		       struct mem_cgroup *own)
+{
+	struct expertmem_window *borrower;
+	struct mem_cgroup *old;
+	int err = 0;
+	bool must;
+
+	down_read(&lender->borrowers_lock);
+	list_for_each_entry(borrower, &lender->borrowers, loan) {
+		must = !own || own != borrower->loan_memcg;
+		old = set_active_memcg(borrower->loan_memcg);
+		err = lend_granule(borrower, index, must ? CALL_GFP : gfp, !own);
+		set_active_memcg(old);
+		if (err == -EIO || (err && must)) {
+			give_up(borrower);
+			err = 0;
+		}
+		if (err)
+			break;
+	}
+	up_read(&lender->borrowers_lock);
+	return err;
+}
+
+/**
+ * expertmem_loan_touch() - a page that may be owed is about to be touched, or made
+ * @window: its window, a borrower, a lender or neither
+ * @index: the page, as a device page offset
+ * @gfp: how to allocate, besides what the file says
+ *
+ * Context: invalidate_lock held; the page has passed the gate, or is one of a busy region; may
+ *	sleep.
+ * Return: 0; -ENOMEM; -EIO where the lender's page cannot be read; -ESHUTDOWN where the window
+ *	is gone, or has lost what it borrowed.
+ */
+int expertmem_loan_touch(struct expertmem_window *window, pgoff_t index, gfp_t gfp)
+{
+	struct mem_cgroup *own;
+	int err = 0;
+
+	/* the loan ends after the window was lost */
+	if (smp_load_acquire(&window->lender) && expertmem_region_owes(window, index)) {
+		mutex_lock(&window->loan_lock);
+		if (!window->lost)
+			err = copy_granule(window, index, gfp);
+		mutex_unlock(&window->loan_lock);
+	} else if (!list_empty(&window->borrowers)) {
+		/* until the invalidate_lock is dropped, a window that is not gone has its mm */
+		if (READ_ONCE(window->state) == WINDOW_GONE)
+			return -ESHUTDOWN;
+		own = get_mem_cgroup_from_mm(window->mm);
+		err = lend_to_all(window, index, gfp, own);
+		mem_cgroup_put(own);
+	}
+	smp_rmb();	/* after the lender's page was read; see give_up() */
+	if (!err && (READ_ONCE(window->lost) || READ_ONCE(window->state) == WINDOW_GONE))
+		err = -ESHUTDOWN;
+	return err;
+}
+
+/**
+ * expertmem_loan_take() - pages are about to be taken from a lender
+ * @window: the window, which may lend to nobody
+ * @first: device page offset
+ * @last: likewise, of the last one
+ *
+ * Where a copy cannot be made, the borrower loses its window.
+ *
+ * Context: expert->reclaim_lock and mmap_lock may be held; may sleep.
+ */
+void expertmem_loan_take(struct expertmem_window *window, pgoff_t first, pgoff_t last)
+{
+	unsigned long index = first;
+
+	while (!list_empty(&window->borrowers) && index <= last &&
+	       xa_find(&window->file->f_mapping->i_pages, &index, last, XA_PRESENT)) {
+		lend_to_all(window, index, CALL_GFP, NULL);
+		index = round_down(index, window->granule) + window->granule;
+		cond_resched();
+	}
+}
+
+/* Copy what a range of a borrower owes. */
+static int copy_range(struct expertmem_window *borrower, pgoff_t first, pgoff_t last)
+{
+	struct address_space *mapping;
+	unsigned long index = first;
+	bool found;
+	int err = 0;
+
+	while (!err && index <= last) {
+		mutex_lock(&borrower->loan_lock);
+		mapping = borrower->lender ? borrower->lender->file->f_mapping : NULL;
+		found = mapping && xa_find(&mapping->i_pages, &index, last, XA_PRESENT);
+		mutex_unlock(&borrower->loan_lock);
+		if (!found)
+			break;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		err = lend_granule(borrower, index, CALL_GFP, false);
+		index = round_down(index, borrower->granule) + borrower->granule;
+		cond_resched();
+	}
+	return err;
+}
+
+/**
+ * expertmem_loan_pay_off() - regions are to owe nothing any more
+ * @window: the window, which may owe nothing
+ * @first: device page offset
+ * @last: likewise; regions that begin before or reach further are paid off whole
+ *
+ * Context: no lock held; may sleep.
+ * Return: 0; -ENOMEM; -EIO where the lender's page cannot be read; -EINTR where the caller is
+ *	being killed.
+ */
+int expertmem_loan_pay_off(struct expertmem_window *window, pgoff_t first, pgoff_t last)
+{
+	pgoff_t begin, end;
+	int err = 0;
+
+	while (!err && READ_ONCE(window->lender) &&
+	       expertmem_region_owing(window, first, last, &begin, &end)) {
+		err = copy_range(window, begin, end);
+		if (!err)
+			expertmem_region_clear_owed(window, begin);
+		first = end + 1;
+	}
+	return err;
+}
+
+/* The lender of @window, with a reference to its device file; NULL: it has none. */
+static struct expertmem_window *get_lender(struct expertmem_window *window)
+{
+	struct expertmem_window *lender;
+
+	mutex_lock(&window->loan_lock);
+	lender = window->lender;
+	if (lender)
+		get_file(lender->expert->file);
+	mutex_unlock(&window->loan_lock);
+	return lender;
+}
+
+static void end_loan(struct expertmem_window *lender, struct expertmem_window *borrower)
+{
+	lockdep_assert_held_write(&lender->borrowers_lock);
+	mutex_lock(&borrower->loan_lock);
+	smp_store_release(&borrower->lender, NULL);	/* see expertmem_loan_touch() */
+	mutex_unlock(&borrower->loan_lock);
+	list_del_init(&borrower->loan);
+	mem_cgroup_put(borrower->loan_memcg);
+	fput(lender->expert->file);
+}
+
+/**
+ * expertmem_loan_end() - a window that is gone neither lends nor borrows
+ * @window: the window, truncated, which has given its borrowers copies of what they owe
+ *
+ * Context: expert->reclaim_lock and mmap_lock may be held; may sleep.
+ */
+void expertmem_loan_end(struct expertmem_window *window)
+{
+	struct expertmem_window *lender = get_lender(window), *borrower, *next;
+
+	if (lender) {
+		down_write(&lender->borrowers_lock);
+		if (window->lender == lender)
+			end_loan(lender, window);
+		up_write(&lender->borrowers_lock);
+		fput(lender->expert->file);
+	}
+	/* a loan that has seen the window alive is in the list by now */
+	down_write(&window->borrowers_lock);
+	list_for_each_entry_safe(borrower, next, &window->borrowers, loan)
+		end_loan(window, borrower);
+	up_write(&window->borrowers_lock);
+}
+
+/* -EAGAIN: the lender is gone; -ESHUTDOWN: an operator has reclaimed the borrower. */
+static int begin_loan(struct expertmem_window *lender, struct expertmem_window *borrower)
+{
+	int err = 0;
+
+	down_write(&lender->borrowers_lock);
+	mutex_lock(&borrower->loan_lock);
+	if (READ_ONCE(lender->state) != WINDOW_MAPPED) {
+		err = -EAGAIN;
+	} else if (!expertmem_window_lives(borrower)) {
+		/* else its reclaim finds the loan when it has this lock */
+		err = -ESHUTDOWN;
+	} else {
+		get_file(lender->expert->file);
+		borrower->loan_memcg = get_mem_cgroup_from_mm(current->mm);
+		WRITE_ONCE(borrower->lender, lender);
+		list_add_tail(&borrower->loan, &lender->borrowers);
+	}
+	mutex_unlock(&borrower->loan_lock);
+	up_write(&lender->borrowers_lock);
+	return err;
+}
+
+/*
+ * Have each further touch of the lender's pages fault. A fault that has looked for borrowers
+ * before there was one may still map its page: those of this mm end before its lock is had.
+ */
+static int unmap_lender(struct expertmem_window *lender)
+{
+	struct vm_area_struct *vma;
+
+	if (mmap_write_lock_killable(current->mm))
+		return -EINTR;
+	vma = vma_lookup(current->mm, lender->address);
+	if (vma && vma->vm_private_data == lender)
+		vm_flags_set(vma, 0);	/* waits for faults that hold only the lock of the vma */
+	unmap_mapping_pages(lender->file->f_mapping, lender->first, lender->pages, false);
+	mmap_write_unlock(current->mm);
+	return 0;
+}
+
+/**
+ * expertmem_loan_begin() - have a window borrow what another one has
+ * @window: the window, made by FORK, with regions that owe nothing yet; nobody can touch it
+ * @from: the other one, mapped by the current process, with the same regions
+ * @owe: makes the regions owe; @all: all pages, else only those that the region in @from owes
+ * @arg: for @owe
+ *
+ * Where @from itself borrows, its lender lends, and the caller is to copy the pages that @from
+ * has, and to see that it still owes what @owe has set.
+ *
+ * Context: no lock held, the device file of @from held; may sleep.
+ * Return: whether @from itself lends (1) or borrows (0); -EINTR; -ESHUTDOWN.
+ */
+int expertmem_loan_begin(struct expertmem_window *window, struct expertmem_window *from,
+			 void (*owe)(void *arg, bool all), void *arg)
+{
+	struct expertmem_window *lender;
+	int err;
+
+	for (;;) {
+		lender = get_lender(from);
+		owe(arg, !lender);
+		err = begin_loan(lender ?: from, window);
+		if (!lender)
+			break;
+		fput(lender->expert->file);
+		if (err != -EAGAIN)
+			return err;
+		/* it is being reclaimed, and will soon not lend to @from any more */
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		schedule_timeout_uninterruptible(1);
+	}
+	if (err == -EAGAIN)
+		err = -ESHUTDOWN;
+	return err ?: unmap_lender(from) ?: 1;
+}
+
+/**
+ * expertmem_loan_init() - prepare a window of a new expert
+ * @window: the window, zeroed
+ */
+void expertmem_loan_init(struct expertmem_window *window)
+{
+	INIT_LIST_HEAD(&window->loan);
+	INIT_LIST_HEAD(&window->borrowers);
+	init_rwsem(&window->borrowers_lock);
+	mutex_init(&window->loan_lock);
+}
