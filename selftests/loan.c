@@ -198,7 +198,7 @@ TEST_F(heir, child_has_what_its_parent_gives_up)
 
 static CHILD_FN(check_first_and_wait)
 {
-	CHECK(!memcmp(page_of(m, 0), &(__u64){ word_at(m->offset) }, sizeof(__u64)));
+	CHECK(*(__u64 *)page_of(m, 0) == word_at(m->offset));
 	wait_and_check(m, heir);
 }
 

@@ -45,5 +45,6 @@ int main(void)
 	char *p = malloc(10);
 
 	printf("%s\n", p >= memory && p < memory + sizeof(memory) ? "own" : "other");
+	free(p);
 	return 0;
 }
