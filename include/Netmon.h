@@ -39,6 +39,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#if UINTPTR_MAX < UINT64_MAX
+#error "libexpertmem is for 64-bit programs: its heap takes more addresses than 32 bits have"
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif

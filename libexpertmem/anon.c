@@ -15,6 +15,11 @@
 
 #include "internal.h"
 
+/* musl has only the names of older kernels */
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE	23
+#endif
+
 /* regions from this size on are placed where they can grow, as the module does */
 #define ROOMY	(256UL << 10)
 

@@ -13,11 +13,11 @@
 #if __has_include(<valgrind/memcheck.h>)
 #include <valgrind/memcheck.h>
 #else
-#define VALGRIND_MALLOCLIKE_BLOCK(p, size, redzone, zeroed)
-#define VALGRIND_FREELIKE_BLOCK(p, redzone)
-#define VALGRIND_RESIZEINPLACE_BLOCK(p, old, size, redzone)
-#define VALGRIND_MAKE_MEM_NOACCESS(p, size)	0
-#define VALGRIND_MAKE_MEM_DEFINED(p, size)	0
+#define VALGRIND_MALLOCLIKE_BLOCK(p, size, redzone, zeroed)	((void)(p), (void)(size))
+#define VALGRIND_FREELIKE_BLOCK(p, redzone)			((void)(p))
+#define VALGRIND_RESIZEINPLACE_BLOCK(p, old, size, redzone)	((void)(p), (void)(old), (void)(size))
+#define VALGRIND_MAKE_MEM_NOACCESS(p, size)			((void)(p), (void)(size), 0)
+#define VALGRIND_MAKE_MEM_DEFINED(p, size)			((void)(p), (void)(size), 0)
 #endif
 
 #include "internal.h"

@@ -475,12 +475,21 @@ void *pvalloc(size_t size)
 	return allocate(EM_PAGE, pages < size ? size : pages, false);
 }
 
-/* What frees and is also told a size or an alignment has no need of them. C++ calls the above. */
-/* NOLINTNEXTLINE(bugprone-macro-parentheses): a declarator */
-#define FREE(name) __typeof__(free) name __attribute__((alias("free"), copy(free)))
+/* C23's. The heap knows the size and the alignment of a block. */
+void free_sized(void *p, size_t size);
+void free_aligned_sized(void *p, size_t alignment, size_t size);
 
-FREE(free_sized);
-FREE(free_aligned_sized);
+void free_sized(void *p, size_t size)
+{
+	(void)size;
+	free(p);
+}
+
+void free_aligned_sized(void *p, size_t alignment, size_t size)
+{
+	(void)alignment, (void)size;
+	free(p);
+}
 
 /* --------------------------------------------------------------- what the heap has */
 

@@ -125,10 +125,17 @@ static const struct {
 	const char *title;
 	bool left;
 } columns[] = {
-	[ID] = { "ID" }, [NAME] = { "NAME", true }, [PID] = { "PID" },
-	[USER] = { "USER", true }, [STATE] = { "STATE", true }, [COMMITTED] = { "COMMITTED" },
-	[PINNED] = { "PINNED" }, [RESIDENT] = { "RESIDENT" }, [PEAK] = { "PEAK" },
-	[LIMIT] = { "LIMIT" }, [AGE] = { "AGE" },
+	[ID]		= { "ID", false },
+	[NAME]		= { "NAME", true },
+	[PID]		= { "PID", false },
+	[USER]		= { "USER", true },
+	[STATE]		= { "STATE", true },
+	[COMMITTED]	= { "COMMITTED", false },
+	[PINNED]	= { "PINNED", false },
+	[RESIDENT]	= { "RESIDENT", false },
+	[PEAK]		= { "PEAK", false },
+	[LIMIT]		= { "LIMIT", false },
+	[AGE]		= { "AGE", false },
 };
 
 typedef char row[COLUMNS][NAME_TEXT];

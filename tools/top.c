@@ -143,8 +143,8 @@ static void take_lines(struct screen *screen, struct line *lines,
 		lines[i] = (struct line){ .expert = experts[i] };
 	for (size_t i = 0; i < screen->count && passed > 0; i++) {
 		const struct expert *old = &screen->lines[i].expert;
-		struct expert *found = bsearch(old, experts, count, sizeof(*experts),
-					       by_expert_id);
+		const struct expert *found = bsearch(old, experts, count, sizeof(*experts),
+						     by_expert_id);
 
 		if (found)
 			lines[found - experts].rate =

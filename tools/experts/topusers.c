@@ -302,7 +302,11 @@ BOOL WINAPI Run(HEXPERTKEY key, PEXPERTCONFIG config, PEXPERTSTARTUPINFO startup
 			startup->szCaptureFile, capture.error);
 		return FALSE;
 	}
-	getrandom(survey.seed, sizeof(survey.seed), 0);
+	if (getrandom(survey.seed, sizeof(survey.seed), 0) < 0) {
+		fprintf(stderr, "topusers: the kernel gives no random numbers: %s\n", strerror(errno));
+		capture_close(&capture);
+		return FALSE;
+	}
 
 	while (capture_next(&capture, &frame)) {
 		if (survey.frames % FRAMES_PER_STATUS == 0)
