@@ -32,7 +32,7 @@
 #define SECONDS		60
 #define FREES		10000
 /* It runs on until there were so many, but for no longer than this. */
-#define PATIENCE	1500
+#define PATIENCE	7200
 
 /* how long the kernel may take to let go behind the scenes, in seconds */
 #define SETTLE		120
