@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Loans: the memory of a fork's child, copied page by page when it is needed.
+ * Loans: the pages of a forked child, copied one by one when they are needed.
  *
- * The heir's window borrows from the parent's, the lender: it has the regions, and owes their
- * pages. An owed page has the bytes that the lender's page has, until one of both is touched:
+ * FORK makes the heir's window a borrower of its parent's window, the lender. The borrower has
+ * copies of all regions, and its regions owe their pages. The lender's page holds the bytes of an
+ * owed page until one of the two windows is touched there:
  *
- *	the borrower's fault copies the page first
- *	the lender's fault copies it for each borrower first; that it has no page of the lender
- *	mapped from before, the beginning of a loan sees to
- *	whatever takes a page from the lender (FREE, REALLOC, MADV_REMOVE, reclaim) copies it first
- *	where the borrower is about to lose a copy (MADV_REMOVE), the region is paid off before:
- *	all of it is copied, and it owes no more
+ *	A fault of the borrower copies the page before it maps the copy.
+ *	A fault of the lender copies the page for each borrower before it maps the page. A loan
+ *	begins by unmapping all of the lender's pages, so that every touch is such a fault.
+ *	FREE, REALLOC, MADV_REMOVE and a reclaim of the lender copy a page before they take it.
+ *	MADV_REMOVE in the borrower first copies all that the region owes. The region owes
+ *	nothing any more then, or it would get the lender's page again.
  *
- * A page that is in the borrower's file is never owed. So a page that neither has is made for
- * the borrower as well, before the lender gets it: as zeros.
+ * A page that is in the borrower's file is not owed. Where the lender has no page, a fault of the
+ * lender therefore makes a page of zeros for the borrower.
  *
- * A child of the borrower borrows from the same lender, and has the borrower's own pages copied at
- * once: a borrower never lends, and a lender never borrows.
+ * When the borrower forks, its heir borrows from the same lender, and the pages that the borrower
+ * has are copied at once. So a borrower never lends, and a lender never borrows.
  *
  * What is written to the lender's pages without a fault after the fork, by a device for one, is
  * seen by the borrower if it has no copy yet.
@@ -39,8 +40,8 @@
 #define PATIENCE	HZ
 
 /*
- * Copy the owed pages of the granule that has @index. Those who are here have looked whether
- * the page is owed; it stays so, for the borrower's invalidate_lock is held.
+ * Copy the owed pages of the granule that has @index. The caller has found that the page is owed,
+ * and holds the borrower's invalidate_lock, so that no region goes meanwhile.
  */
 static int copy_granule(struct expertmem_window *borrower, pgoff_t index, gfp_t gfp)
 {
@@ -58,8 +59,8 @@ static int copy_granule(struct expertmem_window *borrower, pgoff_t index, gfp_t 
 }
 
 /*
- * A page cannot be copied, and the lender will not have it any more: the borrower's window is
- * reclaimed. A fault that is copying just then sees that, before what it has is used.
+ * A page cannot be copied, and the lender is about to change or free it: reclaim the borrower's
+ * window. A fault that is copying the page just now finds @lost set before it maps the copy.
  */
 static void give_up(struct expertmem_window *borrower)
 {
@@ -69,8 +70,9 @@ static void give_up(struct expertmem_window *borrower)
 }
 
 /*
- * Lock a borrower, whose lender's invalidate_lock may be held; false: it took too long. A fault of
- * the lender waits as long as one of the borrower copies pages, or reads them from swap.
+ * Lock a borrower; its lender's invalidate_lock may be held. A fault of the lender waits while the
+ * borrower copies pages, or reads them from swap. A call that takes pages (@must) waits for a
+ * limited time: false, if that was too short.
  */
 static bool lock_borrower(struct expertmem_window *borrower, bool must)
 {
@@ -110,8 +112,10 @@ static int lend_granule(struct expertmem_window *borrower, pgoff_t index, gfp_t 
 }
 
 /*
- * @own: the lender's memory cgroup, which has a way out when it is full; a borrower of another
- * one has none, and gives up. NULL: so do all, for the pages go.
+ * Copy a page for all borrowers. A copy that cannot be charged to the lender's own memory cgroup,
+ * @own, makes the fault fail, and the OOM killer ends a process of that cgroup. One that is
+ * charged to another cgroup is given up: there may be nobody to kill there. @own is NULL where the
+ * lender takes the page, and cannot fail.
  */
 static int lend_to_all(struct expertmem_window *lender, pgoff_t index, gfp_t gfp,
 		       struct mem_cgroup *own)
@@ -317,8 +321,8 @@ static int begin_loan(struct expertmem_window *lender, struct expertmem_window *
 }
 
 /*
- * Have each further touch of the lender's pages fault. A fault that has looked for borrowers
- * before there was one may still map its page: those of this mm end before its lock is had.
+ * Unmap the lender's pages, so that each touch faults. A fault that found no borrower may be about
+ * to map its page: the locks of the mm and of the vma wait for that.
  */
 static int unmap_lender(struct expertmem_window *lender)
 {
