@@ -291,9 +291,9 @@ static int lend_window(struct copy *copy, struct expertmem_window *to,
 		return 0;
 	copy->lent = to;
 	err = expertmem_loan_begin(to, from, owe, copy);
-	if (err)
-		return err < 0 ? err : 0;
-	return copy_pages(copy, to) ?: check_debts(copy);
+	if (err > 0)
+		return 0;
+	return err ?: copy_pages(copy, to) ?: check_debts(copy);
 }
 
 static int lend_pages(struct copy *copy)
@@ -339,8 +339,13 @@ static void destroy_regions(struct copy *copy)
 /* What a borrower owes is not among the pages that it has. */
 static int pay_off(struct expertmem *expert)
 {
-	return expertmem_loan_pay_off(&expert->small, 0, ULONG_MAX) ?:
-	       expertmem_loan_pay_off(&expert->huge, 0, ULONG_MAX);
+	struct expertmem_window *windows[] = { &expert->small, &expert->huge };
+	int err = 0, i;
+
+	for (i = 0; !err && i < ARRAY_SIZE(windows); i++)
+		if (READ_ONCE(windows[i]->state) == WINDOW_MAPPED)
+			err = expertmem_loan_pay_off(windows[i], 0, ULONG_MAX);
+	return err;
 }
 
 static int do_copy(struct copy *copy)

@@ -121,8 +121,7 @@ enum expertmem_window_state {
  * @signal: that killed @mapper, 0: none; written before @work is queued
  * @lender: whose pages the regions owe, with a reference to its device file, or NULL; set by
  *	FORK; written under @loan_lock and @lender's @borrowers_lock
- * @lost: a page that it owes could not be copied before the lender gave it up; under @loan_lock,
- *	read without it
+ * @lost: a page that it owes could not be copied before the lender gave it up
  * @loan: entry in @lender's @borrowers
  * @loan_memcg: the memory cgroup of who called FORK; pages that @lender copies are charged to it
  * @loan_lock: see the top of this file
@@ -166,10 +165,12 @@ static inline bool expertmem_window_lives(const struct expertmem_window *window)
 	return state > WINDOW_UNMAPPED && state < WINDOW_GONE;
 }
 
-/* Does the window lend to another one, or borrow? */
+/* Does the window lend to another one, or borrow, or has it lost what it borrowed? */
 static inline bool expertmem_window_has_loan(const struct expertmem_window *window)
 {
-	return READ_ONCE(window->lender) || !list_empty(&window->borrowers);
+	/* the loan of a window that is lost ends later */
+	return smp_load_acquire(&window->lender) || READ_ONCE(window->lost) ||
+	       !list_empty(&window->borrowers);
 }
 
 /**
@@ -449,6 +450,7 @@ int expertmem_loan_begin(struct expertmem_window *window, struct expertmem_windo
 int expertmem_loan_touch(struct expertmem_window *window, pgoff_t index, gfp_t gfp);
 void expertmem_loan_take(struct expertmem_window *window, pgoff_t first, pgoff_t last);
 int expertmem_loan_pay_off(struct expertmem_window *window, pgoff_t first, pgoff_t last);
+void expertmem_loan_stop(struct expertmem_window *window);
 void expertmem_loan_end(struct expertmem_window *window);
 
 /* reclaim.c */

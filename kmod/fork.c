@@ -249,6 +249,7 @@ static int inherit(struct expertmem *heir, struct expertmem *expert, bool lend)
 
 static struct file *make_heir(struct expertmem *expert, bool lend)
 {
+	struct expertmem_reclaim result;
 	struct file *heir;
 	int err;
 
@@ -258,6 +259,8 @@ static struct file *make_heir(struct expertmem *expert, bool lend)
 	err = inherit(heir->private_data, expert, lend);
 	if (!err)
 		return heir;
+	/* the file goes when the call returns; what it is charged for must not wait for that */
+	expertmem_reclaim(heir->private_data, NULL, EXPERTMEM_CAUSE_DETACH, &result);
 	fput(heir);
 	return ERR_PTR(err);
 }

@@ -36,9 +36,6 @@
 /* In a call, running out of memory is an error, and the reserves are for others. */
 #define CALL_GFP	(__GFP_RETRY_MAYFAIL | __GFP_NOWARN | __GFP_NOMEMALLOC)
 
-/* How long a lender that is to give pages up waits for a borrower that has little of a CPU. */
-#define PATIENCE	HZ
-
 /*
  * Copy the owed pages of the granule that has @index. The caller has found that the page is owed,
  * and holds the borrower's invalidate_lock, so that no region goes meanwhile.
@@ -70,55 +67,33 @@ static void give_up(struct expertmem_window *borrower)
 }
 
 /*
- * Lock a borrower; its lender's invalidate_lock may be held. A fault of the lender waits while the
- * borrower copies pages, or reads them from swap. A call that takes pages (@must) waits for a
- * limited time: false, if that was too short.
+ * Copy for a borrower what is about to change, or to go; its lender's invalidate_lock may be held.
+ * This waits while a fault of the borrower copies a granule, or reads it from swap.
  */
-static bool lock_borrower(struct expertmem_window *borrower, bool must)
+static int lend_granule(struct expertmem_window *borrower, pgoff_t index, gfp_t gfp)
 {
 	struct rw_semaphore *lock = &borrower->file->f_mapping->invalidate_lock;
-	unsigned long end = jiffies + PATIENCE;
-
-	if (!must) {
-		down_read_nested(lock, SINGLE_DEPTH_NESTING);
-		mutex_lock(&borrower->loan_lock);
-		return true;
-	}
-	do {
-		if (down_read_trylock(lock)) {
-			if (mutex_trylock(&borrower->loan_lock))
-				return true;
-			up_read(lock);
-		}
-		schedule_timeout_uninterruptible(1);
-	} while (time_before(jiffies, end));
-	return false;
-}
-
-/* Copy for a borrower what is about to change, or, @must, to go. */
-static int lend_granule(struct expertmem_window *borrower, pgoff_t index, gfp_t gfp, bool must)
-{
 	int err = 0;
 
-	if (READ_ONCE(borrower->lost))
-		return 0;
-	if (!lock_borrower(borrower, must))
-		return -ETIMEDOUT;
-	if (!borrower->lost && expertmem_region_owes(borrower, index))
-		err = copy_granule(borrower, index, gfp);
-	mutex_unlock(&borrower->loan_lock);
-	up_read(&borrower->file->f_mapping->invalidate_lock);
+	down_read_nested(lock, SINGLE_DEPTH_NESTING);
+	if (expertmem_region_owes(borrower, index)) {
+		mutex_lock(&borrower->loan_lock);
+		if (!borrower->lost)
+			err = copy_granule(borrower, index, gfp);
+		mutex_unlock(&borrower->loan_lock);
+	}
+	up_read(lock);
 	return err;
 }
 
 /*
  * Copy a page for all borrowers. A copy that cannot be charged to the lender's own memory cgroup,
  * @own, makes the fault fail, and the OOM killer ends a process of that cgroup. One that is
- * charged to another cgroup is given up: there may be nobody to kill there. @own is NULL where the
- * lender takes the page, and cannot fail.
+ * charged to another cgroup is given up: there may be nobody to kill there. So is each one that
+ * fails where the lender takes the page (@take), and cannot fail.
  */
 static int lend_to_all(struct expertmem_window *lender, pgoff_t index, gfp_t gfp,
-		       struct mem_cgroup *own)
+		       struct mem_cgroup *own, bool take)
 {
 	struct expertmem_window *borrower;
 	struct mem_cgroup *old;
@@ -127,9 +102,11 @@ static int lend_to_all(struct expertmem_window *lender, pgoff_t index, gfp_t gfp
 
 	down_read(&lender->borrowers_lock);
 	list_for_each_entry(borrower, &lender->borrowers, loan) {
-		must = !own || own != borrower->loan_memcg;
+		if (READ_ONCE(borrower->lost))
+			continue;
+		must = take || own != borrower->loan_memcg;
 		old = set_active_memcg(borrower->loan_memcg);
-		err = lend_granule(borrower, index, must ? CALL_GFP : gfp, !own);
+		err = lend_granule(borrower, index, must ? CALL_GFP : gfp);
 		set_active_memcg(old);
 		if (err == -EIO || (err && must)) {
 			give_up(borrower);
@@ -169,7 +146,7 @@ int expertmem_loan_touch(struct expertmem_window *window, pgoff_t index, gfp_t g
 		if (READ_ONCE(window->state) == WINDOW_GONE)
 			return -ESHUTDOWN;
 		own = get_mem_cgroup_from_mm(window->mm);
-		err = lend_to_all(window, index, gfp, own);
+		err = lend_to_all(window, index, gfp, own, false);
 		mem_cgroup_put(own);
 	}
 	smp_rmb();	/* after the lender's page was read; see give_up() */
@@ -194,7 +171,7 @@ void expertmem_loan_take(struct expertmem_window *window, pgoff_t first, pgoff_t
 
 	while (!list_empty(&window->borrowers) && index <= last &&
 	       xa_find(&window->file->f_mapping->i_pages, &index, last, XA_PRESENT)) {
-		lend_to_all(window, index, CALL_GFP, NULL);
+		lend_to_all(window, index, CALL_GFP, NULL, true);
 		index = round_down(index, window->granule) + window->granule;
 		cond_resched();
 	}
@@ -217,7 +194,7 @@ static int copy_range(struct expertmem_window *borrower, pgoff_t first, pgoff_t 
 			break;
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		err = lend_granule(borrower, index, CALL_GFP, false);
+		err = lend_granule(borrower, index, CALL_GFP);
 		index = round_down(index, borrower->granule) + borrower->granule;
 		cond_resched();
 	}
@@ -274,6 +251,18 @@ static void end_loan(struct expertmem_window *lender, struct expertmem_window *b
 }
 
 /**
+ * expertmem_loan_stop() - a window that is gone lends to nobody else
+ * @window: the window, whose state says so; a loan that has seen another one has begun afterwards
+ *
+ * Context: expert->reclaim_lock and mmap_lock may be held; may sleep.
+ */
+void expertmem_loan_stop(struct expertmem_window *window)
+{
+	down_write(&window->borrowers_lock);
+	up_write(&window->borrowers_lock);
+}
+
+/**
  * expertmem_loan_end() - a window that is gone neither lends nor borrows
  * @window: the window, truncated, which has given its borrowers copies of what they owe
  *
@@ -290,7 +279,6 @@ void expertmem_loan_end(struct expertmem_window *window)
 		up_write(&lender->borrowers_lock);
 		fput(lender->expert->file);
 	}
-	/* a loan that has seen the window alive is in the list by now */
 	down_write(&window->borrowers_lock);
 	list_for_each_entry_safe(borrower, next, &window->borrowers, loan)
 		end_loan(window, borrower);
@@ -304,7 +292,7 @@ static int begin_loan(struct expertmem_window *lender, struct expertmem_window *
 
 	down_write(&lender->borrowers_lock);
 	mutex_lock(&borrower->loan_lock);
-	if (READ_ONCE(lender->state) != WINDOW_MAPPED) {
+	if (READ_ONCE(lender->state) != WINDOW_MAPPED || READ_ONCE(lender->lost)) {
 		err = -EAGAIN;
 	} else if (!expertmem_window_lives(borrower)) {
 		/* else its reclaim finds the loan when it has this lock */

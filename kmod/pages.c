@@ -453,6 +453,9 @@ int expertmem_window_copy_owed(struct expertmem_window *to, struct expertmem_win
 /* Truncations are done in parts: nobody waits for one who has little of a CPU. */
 #define TRUNCATE_PAGES	(SZ_64M >> PAGE_SHIFT)
 
+/* A part that is copied for borrowers before is smaller: the copies take its place. */
+#define LENT_PAGES	(SZ_2M >> PAGE_SHIFT)
+
 /* Give the pages from @first to @last back. Return how many of them were pinned. */
 static unsigned long truncate_part(struct expertmem_window *window, pgoff_t first, pgoff_t last)
 {
@@ -497,6 +500,7 @@ unsigned long expertmem_window_truncate(struct expertmem_window *window, pgoff_t
 {
 	struct address_space *mapping = window->file->f_mapping;
 	pgoff_t last = first + pages - 1;
+	unsigned long most = list_empty(&window->borrowers) ? TRUNCATE_PAGES : LENT_PAGES;
 	unsigned long pinned = 0;
 	unsigned long index = first;
 	pgoff_t part;
@@ -504,7 +508,7 @@ unsigned long expertmem_window_truncate(struct expertmem_window *window, pgoff_t
 	/* Freeing what was never touched is common, and cheap. */
 	while (first <= last && xa_find(&mapping->i_pages, &index, last, XA_PRESENT)) {
 		first = max(first, round_down(index, window->granule));
-		part = min(last, (first | (TRUNCATE_PAGES - 1)));
+		part = min(last, first | (most - 1));
 		expertmem_loan_take(window, first, part);
 		pinned += truncate_part(window, first, part);
 		first = part + 1;

@@ -658,7 +658,7 @@ TEST_F(heir, child_has_its_memory_in_place_of_the_parents)
 	pid_t pid;
 
 	file_write("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
-	if (mkdir(GROUP, 0700) || file_write(GROUP "/memory.max", "224M"))
+	if (mkdir(GROUP, 0700) || file_write(GROUP "/memory.max", "160M"))
 		SKIP_TEST("needs a memory controller of cgroup v2; be root");
 	file_write(GROUP "/memory.swap.max", "0");
 	for (way = 0; way < 2; way++) {
