@@ -135,7 +135,7 @@ TEST_PROGRAMS := $(B)/selftests/programs/exceptions $(B)/selftests/programs/oper
 	$(B)/selftests/programs/atfork.so $(B)/selftests/programs/interposed.so \
 	$(B)/selftests/programs/plug.so $(B)/selftests/programs/slab.i \
 	$(B)/selftests/programs/fill $(B)/selftests/programs/sandbox $(B)/selftests/programs/crashes \
-	$(B)/selftests/programs/own_malloc
+	$(B)/selftests/programs/own_malloc $(B)/selftests/programs/audit.so
 
 # for 32 bit callers of the module; static, for there is one set of libraries in the VM
 TESTS_32 := $(patsubst %,$(B)/selftests/32/%,layout device regions placement limits)
