@@ -239,7 +239,7 @@ static int publish_regions(struct copy *copy)
 	return err;
 }
 
-/* What the regions of the window owe: @all pages, or what those of the source owe. */
+/* Have the regions of the window owe @all pages, or those that the regions of the source owe. */
 static void owe(void *arg, bool all)
 {
 	struct copy *copy = arg;
@@ -336,7 +336,7 @@ static void destroy_regions(struct copy *copy)
 	}
 }
 
-/* What a borrower owes is not among the pages that it has. */
+/* Only pages that the source has are copied: have it copy those that it owes. */
 static int pay_off(struct expertmem *expert)
 {
 	struct expertmem_window *windows[] = { &expert->small, &expert->huge };

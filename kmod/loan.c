@@ -19,8 +19,8 @@
  * When the borrower forks, its heir borrows from the same lender, and the pages that the borrower
  * has are copied at once. So a borrower never lends, and a lender never borrows.
  *
- * What is written to the lender's pages without a fault after the fork, by a device for one, is
- * seen by the borrower if it has no copy yet.
+ * A device may write to the lender's pages after the fork, without a fault. The borrower sees that
+ * where it has no copy yet.
  */
 #include <linux/file.h>
 #include <linux/fs.h>

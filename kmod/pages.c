@@ -564,7 +564,7 @@ static int punch_part(struct address_space *mapping, unsigned long granule, loff
 	return err;
 }
 
-/* What is given back of a lender is copied before; of a borrower, what is owed there. */
+/* Before a range is given back: a borrower copies what it owes there, a lender lends what it has. */
 static int settle_loans(struct expertmem_window *window, pgoff_t first, pgoff_t last)
 {
 	struct expertmem *expert = window->expert;

@@ -392,17 +392,49 @@ static bool look_up(struct expertmem_window *window, pgoff_t pgoff,
 	return !read_seqcount_retry(&window->seq.seqcount, seq);
 }
 
-/* How many pages of @region may be touched; sets the first and the last. */
-static unsigned long bounds_of(const struct expertmem_region *region, pgoff_t *first,
-			       pgoff_t *last)
-{
-	unsigned long pages = region ? READ_ONCE(region->pages) : 0;
+/**
+ * struct bounds - what readers of the tree want to know of a region
+ * @first: device page offset
+ * @pages: how many of them may be touched; 0: there is no region
+ * @owed: how many of them may have to be copied from the lender first
+ */
+struct bounds {
+	pgoff_t first;
+	unsigned long pages;
+	unsigned long owed;
+};
 
-	if (region) {
-		*first = region->first;
-		*last = region->first + pages - 1;
+static void read_bounds(const struct expertmem_region *region, struct bounds *bounds)
+{
+	if (!region)
+		return;
+	bounds->first = region->first;
+	bounds->pages = READ_ONCE(region->pages);
+	bounds->owed = READ_ONCE(region->owed);
+}
+
+/*
+ * The bounds of the region at @pgoff. The invalidate_lock is held, and until it is dropped a window
+ * that was seen to live keeps its tree. @wait: see expertmem_region_gate().
+ */
+static struct bounds bounds_at(struct expertmem_window *window, pgoff_t pgoff, bool wait)
+{
+	struct expertmem_region *region;
+	struct bounds bounds = { };
+	bool sure;
+
+	rcu_read_lock();
+	sure = look_up(window, pgoff, &region);
+	if (sure)
+		read_bounds(region, &bounds);
+	rcu_read_unlock();
+	if (!sure && wait) {
+		mutex_lock(&window->expert->lock);
+		if (expertmem_window_lives(window))
+			read_bounds(region_at(window, pgoff), &bounds);
+		mutex_unlock(&window->expert->lock);
 	}
-	return pages;
+	return bounds;
 }
 
 /**
@@ -420,30 +452,14 @@ static unsigned long bounds_of(const struct expertmem_region *region, pgoff_t *f
 bool expertmem_region_gate(struct expertmem_window *window, pgoff_t pgoff,
 			   pgoff_t *first, pgoff_t *last, bool wait)
 {
-	struct expertmem_region *region;
-	unsigned long pages = 0;
-	bool sure;
+	struct bounds bounds;
 
-	/* A window seen as mapped keeps its tree until the invalidate_lock is dropped. */
 	if (READ_ONCE(window->state) != WINDOW_MAPPED)
 		return false;
-	rcu_read_lock();
-	sure = look_up(window, pgoff, &region);
-	if (sure)
-		pages = bounds_of(region, first, last);
-	rcu_read_unlock();
-	if (!sure && wait) {
-		mutex_lock(&window->expert->lock);
-		if (window->state == WINDOW_MAPPED)
-			pages = bounds_of(region_at(window, pgoff), first, last);
-		mutex_unlock(&window->expert->lock);
-	}
-	return pages && pgoff <= *last;
-}
-
-static bool is_owed(const struct expertmem_region *region, pgoff_t pgoff)
-{
-	return region && pgoff - region->first < READ_ONCE(region->owed);
+	bounds = bounds_at(window, pgoff, wait);
+	*first = bounds.first;
+	*last = bounds.first + bounds.pages - 1;
+	return bounds.pages && pgoff <= *last;
 }
 
 /**
@@ -457,22 +473,12 @@ static bool is_owed(const struct expertmem_region *region, pgoff_t pgoff)
  */
 bool expertmem_region_owes(struct expertmem_window *window, pgoff_t pgoff)
 {
-	struct expertmem_region *region;
-	bool owes = false, sure;
+	struct bounds bounds;
 
 	if (!expertmem_window_lives(window))
 		return false;
-	rcu_read_lock();
-	sure = look_up(window, pgoff, &region);
-	if (sure)
-		owes = is_owed(region, pgoff);
-	rcu_read_unlock();
-	if (!sure) {
-		mutex_lock(&window->expert->lock);
-		owes = expertmem_window_lives(window) && is_owed(region_at(window, pgoff), pgoff);
-		mutex_unlock(&window->expert->lock);
-	}
-	return owes;
+	bounds = bounds_at(window, pgoff, true);
+	return pgoff - bounds.first < bounds.owed;
 }
 
 /**
