@@ -197,6 +197,19 @@ static const char *gained_right(int fd, const struct stat *file)
 	return NULL;
 }
 
+/* Does a program that may run use the heap? */
+static enum executable judge_heap(const struct image *image, bool is_loader,
+				  char why[static EXECUTABLE_WHY])
+{
+	if (!*image->loader && !is_loader)
+		snprintf(why, EXECUTABLE_WHY, "is static: its own memory");
+	else if (image->has_malloc)
+		snprintf(why, EXECUTABLE_WHY, "has its own malloc(): what that returns");
+	else
+		return EXECUTABLE_RUNS;
+	return EXECUTABLE_UNLIMITED;
+}
+
 /* @own: this command's, of the C library that the heap is for; not an ELF file: not known */
 static enum executable judge(int fd, const struct image *image, const struct image *own,
 			     char why[static EXECUTABLE_WHY])
@@ -205,7 +218,7 @@ static enum executable judge(int fd, const struct image *image, const struct ima
 	const char *right;
 
 	if (fstat(fd, &file))
-		return EXECUTABLE_UNKNOWN;
+		return EXECUTABLE_RUNS;
 	right = gained_right(fd, &file);
 	if (own->is_elf && image->class != own->class)
 		snprintf(why, EXECUTABLE_WHY, "it has addresses of %d bits, and the heap of %d",
@@ -221,22 +234,20 @@ static enum executable judge(int fd, const struct image *image, const struct ima
 			 image->sanitizer);
 	else if (right)
 		snprintf(why, EXECUTABLE_WHY, "%s", right);
-	else if (!*image->loader && !is_loader(own->loader, &file))
-		return EXECUTABLE_STATIC;
 	else
-		return image->has_malloc ? EXECUTABLE_HAS_MALLOC : EXECUTABLE_USES_HEAP;
+		return judge_heap(image, is_loader(own->loader, &file), why);
 	return EXECUTABLE_REFUSED;
 }
 
 enum executable executable_judge(const char *program, char why[static EXECUTABLE_WHY])
 {
-	enum executable answer = EXECUTABLE_UNKNOWN;
+	enum executable answer = EXECUTABLE_RUNS;
 	struct image image, own = {};
 	char path[PATH_MAX];
 	int fd;
 
 	if (!find_program(program, path))
-		return EXECUTABLE_UNKNOWN;
+		return EXECUTABLE_RUNS;
 	fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	if (fd >= 0) {
 		read_image(fd, &own);
@@ -244,7 +255,7 @@ enum executable executable_judge(const char *program, char why[static EXECUTABLE
 	}
 	fd = open_code(path);
 	if (fd < 0)
-		return EXECUTABLE_UNKNOWN;
+		return EXECUTABLE_RUNS;
 	read_image(fd, &image);
 	if (image.is_elf)
 		answer = judge(fd, &image, &own, why);

@@ -107,13 +107,9 @@ static bool can_have_heap(const struct job *job, struct account *account)
 		snprintf(account->text, sizeof(account->text), "%s", why);
 		account->stage = REFUSED;
 		return false;
-	case EXECUTABLE_STATIC:
-		fprintf(stderr, "expertmem run: '%s' is static: its own memory is not the expert's, and has no "
-			"limit\n", job->program[0]);
-		return true;
-	case EXECUTABLE_HAS_MALLOC:
-		fprintf(stderr, "expertmem run: '%s' has its own malloc(): what that returns is not the "
-			"expert's, and has no limit\n", job->program[0]);
+	case EXECUTABLE_UNLIMITED:
+		fprintf(stderr, "expertmem run: '%s' %s is not the expert's, and has no limit\n",
+			job->program[0], why);
 		return true;
 	default:
 		return true;
