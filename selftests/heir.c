@@ -72,8 +72,7 @@ TEST_F(heir, neither_sees_what_the_other_writes_later)
 
 	EXPECT_EQ(0, heir_status(m, write_bytes));
 	EXPECT_TRUE(has_bytes(m));
-	ASSERT_EQ(0, pipe(ends));
-	pid = spawn(m, &heir, wait_and_check);
+	pid = spawn_waiting(m, &heir, wait_and_check);
 	ASSERT_LT(0, pid);
 	write_bytes(m, heir);
 	EXPECT_EQ(0, finish(pid, heir));
@@ -664,8 +663,7 @@ TEST_F(heir, child_faults_when_the_heir_was_reclaimed)
 	pid_t pid;
 	int heir;
 
-	ASSERT_EQ(0, pipe(ends));
-	pid = spawn(&self->m, &heir, wait_and_fault);
+	pid = spawn_waiting(&self->m, &heir, wait_and_fault);
 	ASSERT_LT(0, pid);
 	EXPECT_EQ(0, expert_reclaim(heir, &freed));
 	EXPECT_EQ(self->m.size, freed.bytes);
@@ -697,8 +695,7 @@ TEST_F(heir, child_has_its_memory_when_the_heir_was_asked_to_stop)
 	pid_t pid;
 	int heir;
 
-	ASSERT_EQ(0, pipe(ends));
-	pid = spawn(&self->m, &heir, wait_and_alloc);
+	pid = spawn_waiting(&self->m, &heir, wait_and_alloc);
 	ASSERT_LT(0, pid);
 	EXPECT_EQ(0, expert_terminate(heir));
 	EXPECT_EQ(0, finish(pid, heir));
@@ -711,8 +708,7 @@ TEST_F(heir, window_of_the_heir_can_be_mapped_by_its_descriptor_instead)
 	pid_t pid;
 	int heir;
 
-	ASSERT_EQ(0, pipe(ends));
-	pid = spawn(&self->m, &heir, wait_and_fault);
+	pid = spawn_waiting(&self->m, &heir, wait_and_fault);
 	ASSERT_LT(0, pid);
 	EXPECT_EQ(-EINVAL, map(heir, WINDOW_SIZE - HUGE, rw, MAP_SHARED, copy.w.offset));
 	EXPECT_EQ(-EINVAL, map(heir, WINDOW_SIZE + HUGE, rw, MAP_SHARED, copy.w.offset));

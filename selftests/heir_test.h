@@ -142,6 +142,12 @@ static inline void wait_for_others(void)
 	close(ends[0]);
 }
 
+/* A child whose function is to wait_for_others(). */
+static inline pid_t spawn_waiting(const struct memory *m, int *heir, CHILD_FN((*fn)))
+{
+	return pipe(ends) ? -1 : spawn(m, heir, fn);
+}
+
 /* Let a child that waits go on; how it ends. */
 static inline int finish(pid_t pid, int heir)
 {

@@ -10,12 +10,6 @@
 /* Pages of the region that the fixture makes; in the huge window, 2 MiB are one. */
 #define PAGES		4
 
-/* A child that is to find the parent's bytes as they are now. */
-static pid_t spawn_witness(const struct memory *m, int *heir)
-{
-	return pipe(ends) ? -1 : spawn(m, heir, wait_and_check);
-}
-
 static unsigned char *page_of(const struct memory *m, unsigned int i)
 {
 	return at(&m->w, m->offset + i * m->w.granule);
@@ -27,6 +21,22 @@ static void restore(const struct memory *m)
 
 	for (i = 0; i < m->size; i += PAGE)
 		*(__u64 *)at(&m->w, m->offset + i) = word_at(m->offset + i);
+}
+
+/* How a child ends whose parent writes to all pages, once the child has had some time. */
+static int status_beside_writer(const struct memory *m, CHILD_FN((*fn)))
+{
+	int heir, status;
+	pid_t pid;
+
+	pid = spawn_waiting(m, &heir, fn);
+	if (pid < 0)
+		return pid;
+	usleep(100000);
+	memset(page_of(m, 0), 7, m->size);
+	status = finish(pid, heir);
+	restore(m);
+	return status;
 }
 
 /* ------------------------------------------------------------------- what is copied */
@@ -54,7 +64,7 @@ TEST_F(heir, a_page_is_copied_when_the_parent_touches_it)
 	pid_t pid;
 	int heir;
 
-	pid = spawn_witness(&self->m, &heir);
+	pid = spawn_waiting(&self->m, &heir, wait_and_check);
 	ASSERT_LT(0, pid);
 	for (i = 0; i < PAGES; i++) {
 		EXPECT_EQ(i * self->m.w.granule, expert_stat(heir).resident);
@@ -186,7 +196,7 @@ TEST_F(heir, child_has_what_its_parent_gives_up)
 	for (i = 0; i < COUNT_OF(ways); i++) {
 		ASSERT_EQ(0, memory_make(&m, &variant->kind, expert_open(), self->m.size));
 		size = m.size;
-		pid = spawn_witness(&m, &heir);
+		pid = spawn_waiting(&m, &heir, wait_and_check);
 		ASSERT_LT(0, pid);
 		ways[i].fn(&m);
 		EXPECT_EQ(size, m.size) TH_LOG("%s failed", ways[i].name);
@@ -209,8 +219,7 @@ TEST_F(heir, child_that_has_touched_a_part_has_the_rest_when_its_parent_is_gone)
 	int heir;
 
 	ASSERT_EQ(0, memory_make(&m, &variant->kind, expert_open(), self->m.size));
-	ASSERT_EQ(0, pipe(ends));
-	pid = spawn(&m, &heir, check_first_and_wait);
+	pid = spawn_waiting(&m, &heir, check_first_and_wait);
 	ASSERT_LT(0, pid);
 	page_of(&m, 2)[0]++;
 	window_close(&m.w);
@@ -236,16 +245,7 @@ static CHILD_FN(discard_and_wait)
 
 TEST_F(heir, what_the_child_has_discarded_is_zero_for_good)
 {
-	pid_t pid;
-	int heir;
-
-	ASSERT_EQ(0, pipe(ends));
-	pid = spawn(&self->m, &heir, discard_and_wait);
-	ASSERT_LT(0, pid);
-	usleep(100000);
-	memset(page_of(&self->m, 0), 7, self->m.size);
-	EXPECT_EQ(0, finish(pid, heir));
-	restore(&self->m);
+	EXPECT_EQ(0, status_beside_writer(&self->m, discard_and_wait));
 }
 
 static CHILD_FN(free_and_alloc)
@@ -261,16 +261,7 @@ static CHILD_FN(free_and_alloc)
 
 TEST_F(heir, a_new_region_of_the_child_has_nothing_of_its_parents)
 {
-	pid_t pid;
-	int heir;
-
-	ASSERT_EQ(0, pipe(ends));
-	pid = spawn(&self->m, &heir, free_and_alloc);
-	ASSERT_LT(0, pid);
-	usleep(100000);
-	memset(page_of(&self->m, 0), 7, self->m.size);
-	EXPECT_EQ(0, finish(pid, heir));
-	restore(&self->m);
+	EXPECT_EQ(0, status_beside_writer(&self->m, free_and_alloc));
 }
 
 /* ------------------------------------------------------------------- untouched pages */
@@ -288,8 +279,7 @@ TEST_F(heir, what_was_untouched_at_the_fork_is_zero_in_the_child)
 	int heir;
 
 	ASSERT_EQ(0, region_alloc(&fresh.w, fresh.size, &fresh.offset));
-	ASSERT_EQ(0, pipe(ends));
-	pid = spawn(&fresh, &heir, find_zeros);
+	pid = spawn_waiting(&fresh, &heir, find_zeros);
 	ASSERT_LT(0, pid);
 	memset(page_of(&fresh, 0), 7, fresh.size / 2);
 	EXPECT_EQ(0, region_free(&fresh.w, fresh.offset));
@@ -331,16 +321,7 @@ static CHILD_FN(change_and_fork)
 
 TEST_F(heir, a_grandchild_has_the_bytes_of_both)
 {
-	pid_t pid;
-	int heir;
-
-	ASSERT_EQ(0, pipe(ends));
-	pid = spawn(&self->m, &heir, change_and_fork);
-	ASSERT_LT(0, pid);
-	usleep(50000);
-	memset(page_of(&self->m, 0), 7, self->m.size);
-	EXPECT_EQ(0, finish(pid, heir));
-	restore(&self->m);
+	EXPECT_EQ(0, status_beside_writer(&self->m, change_and_fork));
 }
 
 /* The child and the parent are gone when it looks. */
@@ -362,8 +343,7 @@ TEST_F(heir, a_grandchild_has_them_when_both_are_gone)
 
 	ASSERT_EQ(0, prctl(PR_SET_CHILD_SUBREAPER, 1));
 	ASSERT_EQ(0, memory_make(&m, &variant->kind, expert_open(), self->m.size));
-	ASSERT_EQ(0, pipe(ends));
-	pid = spawn(&m, &heir, fork_and_exit);
+	pid = spawn_waiting(&m, &heir, fork_and_exit);
 	ASSERT_LT(0, pid);
 	EXPECT_EQ(0, child_status(pid));
 	close(heir);
