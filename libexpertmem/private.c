@@ -107,7 +107,7 @@ void em_copy_free(char *region, size_t size)
  * @expert: the expert
  * @copy: of its regions; it is gone afterwards
  *
- * What is in no region faults, as before. No region grows any more.
+ * Addresses outside of the regions fault, as before. No region grows any more.
  *
  * Return: false where the kernel refuses a mapping; then the child has no heap.
  */
