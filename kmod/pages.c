@@ -564,7 +564,10 @@ static int punch_part(struct address_space *mapping, unsigned long granule, loff
 	return err;
 }
 
-/* Before a range is given back: a borrower copies what it owes there, a lender lends what it has. */
+/*
+ * Called before a range is given back: a borrower copies what it owes there, a lender hands its
+ * pages to its borrowers.
+ */
 static int settle_loans(struct expertmem_window *window, pgoff_t first, pgoff_t last)
 {
 	struct expertmem *expert = window->expert;
