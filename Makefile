@@ -18,9 +18,12 @@ WARN	= -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wpointer-arith -W
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) -Iinclude -Iinclude/uapi $(CPPFLAGS) $(CFLAGS) -MMD -MP
 B	:= build
 
+# depmod, modprobe and ldconfig: a user's PATH may lack them
+export PATH := $(PATH):/usr/sbin:/sbin
+
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: FORCE all module lib tools selftests test-experts sanitizers asan tsan deps demo check check-long check-programs bench install uninstall clean help
+.PHONY: FORCE all module lib tools selftests test-experts sanitizers asan tsan deps demo-deps demo check check-long check-programs bench install uninstall clean help
 
 all: lib tools selftests module ## build everything
 
@@ -30,7 +33,7 @@ all: lib tools selftests module ## build everything
 # installed (a container, a foreign kernel) the one that the VM boots.
 ifndef KDIR
 KERNELRELEASE ?= $(or $(notdir $(patsubst %/build,%,$(wildcard /lib/modules/$(shell uname -r)/build))),$(shell \
-	ls -d /usr/src/linux-headers-6.1.*-cloud-amd64 2>/dev/null | sed 's/.*linux-headers-//' | sort -V | tail -n 1))
+	selftests/vm/kernel release 2>/dev/null))
 KDIR	= /lib/modules/$(KERNELRELEASE)/build
 else
 KERNELRELEASE ?= $(shell cat $(KDIR)/include/config/kernel.release 2>/dev/null)
@@ -138,7 +141,8 @@ TEST_PROGRAMS := $(B)/selftests/programs/exceptions $(B)/selftests/programs/oper
 	$(B)/selftests/programs/own_malloc $(B)/selftests/programs/audit.so
 
 # for 32 bit callers of the module; static, for there is one set of libraries in the VM
-TESTS_32 := $(patsubst %,$(B)/selftests/32/%,layout device regions placement limits)
+HAVE_32 := $(wildcard $(shell $(CC) -m32 -print-libgcc-file-name 2>/dev/null))
+TESTS_32 := $(if $(HAVE_32),$(patsubst %,$(B)/selftests/32/%,layout device regions placement limits))
 
 test-experts: $(TEST_EXPERTS)
 
@@ -153,7 +157,7 @@ $(B)/selftests/%: selftests/%.c $(SO) $(KSELFTEST_DIR)/kselftest_harness.h
 
 $(B)/selftests/32/%: selftests/%.c $(KSELFTEST_DIR)/kselftest_harness.h
 	@mkdir -p $(@D)
-	$(CC) -m32 -static -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 $(ALL_CFLAGS) $(TEST_FLAGS) $(LDFLAGS) $< -o $@
+	$(CC) -m32 -static -idirafter /usr/include/x86_64-linux-gnu -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 $(ALL_CFLAGS) $(TEST_FLAGS) $(LDFLAGS) $< -o $@
 
 $(B)/selftests/experts/%.so: selftests/experts/%.c $(SO)
 	@mkdir -p $(@D)
@@ -201,7 +205,7 @@ $(B)/asan/misuse: selftests/misuse.c $(SO)
 	$(CC) $(ALL_CFLAGS) -fsanitize=address $(LDFLAGS) $< $(LINK_LIB) -o $@
 
 # two ways through the library: with ASan, blocks are poisoned under the expert's lock
-FUZZ_CC	?= clang-14
+FUZZ_CC	?= clang
 fuzz_FLAGS := -fsanitize=fuzzer,undefined
 fuzz-asan_FLAGS := -fsanitize=fuzzer,address,undefined
 
@@ -218,13 +222,16 @@ $(B)/fuzz/device: $(FUZZ_DEVICE) $(wildcard selftests/fuzz/*.h selftests/*_test.
 	@mkdir -p $(@D)
 	$(FUZZ_CC) -std=gnu11 -D_GNU_SOURCE $(WARN) -Wno-unused-parameter -Iinclude -Iinclude/uapi -O2 -g -fsanitize=fuzzer $(filter %.c,$^) -o $@
 
-deps: ## install what is missing of the Debian packages needed
+deps: ## install the Debian packages that "make check" needs and that are missing
 	@selftests/deps
+
+demo-deps:
+	@selftests/deps demo
 
 # to the script as it is: make would expand what follows a $ in it, and a shell its quotes
 unexport CAPTURE
 demo: export DEMO_CAPTURE := $(value CAPTURE)
-demo: deps ## analyse traffic in a VM; limit, end and kill experts, and see their memory come back (CAPTURE=file)
+demo: demo-deps ## analyse traffic in a VM; limit, end and kill experts, and see their memory come back (CAPTURE=file)
 	@selftests/demo
 
 check: deps ## run the tests, natively and in VMs (KERNELS="6.1 6.12 7.2 debug"; default "6.1 debug")
@@ -264,7 +271,7 @@ $(B)/bench/workload: $(B)/obj/bench/workload.o $(B)/obj/bench/workloads.o $(B)/o
 	$(CC) $(CFLAGS) $(LDFLAGS) -pthread $^ -o $@
 
 bench: ## measure the library's heap beside other allocators (ONLY=pair,churn PEERS=glibc ROUNDS=n)
-	-@selftests/deps --bench
+	-@selftests/deps bench
 	@selftests/bench/run --build $(B) $(if $(ONLY),--only $(ONLY)) \
 	  $(if $(PEERS),--peers "$(PEERS)") $(if $(ROUNDS),--rounds $(ROUNDS))
 
