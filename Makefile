@@ -9,9 +9,17 @@ bindir	?= $(PREFIX)/bin
 includedir ?= $(PREFIX)/include
 expertdir ?= $(libdir)/expertmem
 mandir	?= $(PREFIX)/share/man
+docdir	?= $(PREFIX)/share/doc/expertmem
 completiondir ?= $(PREFIX)/share/bash-completion/completions
+# the only directories in which udev and systemd look for their configuration
+confdir	?= $(if $(filter /usr /usr/local,$(PREFIX)),$(PREFIX)/lib,/etc)
+# the command finds the library beside it, built or installed
+RPATH	?= -Wl,-rpath,'$$ORIGIN/../lib'
 
-CFLAGS	?= -O2 -g
+CFLAGS	?= -O2 -g -fstack-protector-strong -Wformat -Werror=format-security
+# -U: some compilers define it themselves
+CPPFLAGS ?= -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+LDFLAGS	?= -Wl,-z,relro -Wl,-z,now
 # the tests say -Werror: a compiler of the future may know more warnings
 WERROR	?=
 WARN	= -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wpointer-arith -Wshadow $(WERROR)
@@ -23,7 +31,7 @@ export PATH := $(PATH):/usr/sbin:/sbin
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: FORCE all module lib tools selftests test-experts sanitizers asan tsan deps demo-deps demo check check-long check-programs bench install uninstall clean help
+.PHONY: FORCE all module lib tools selftests test-experts sanitizers asan tsan deps demo-deps demo check check-long check-programs bench install uninstall module_install sign clean help
 
 all: lib tools selftests module ## build everything
 
@@ -50,6 +58,15 @@ $(KO): Kbuild $(wildcard kmod/*.[ch]) include/uapi/linux/expertmem.h
 	@cp -r Kbuild kmod $(@D)/ && cp include/uapi/linux/expertmem.h $(@D)/include/uapi/linux/
 	$(MAKE) -C $(KDIR) M=$(abspath $(@D)) modules
 	@echo $(realpath $(KDIR)) >$(@D)/kdir
+
+module_install: $(KO) ## install the module for that kernel, where modprobe finds it (DESTDIR=)
+	$(MAKE) -C $(KDIR) M=$(abspath $(dir $(KO))) INSTALL_MOD_PATH=$(DESTDIR) INSTALL_MOD_DIR=updates modules_install
+	depmod $(addprefix -b ,$(DESTDIR)) $(KERNELRELEASE)
+
+sign: $(KO) ## sign the module for secure boot (KEY=file CERT=file)
+	@test -r "$(KEY)" -a -r "$(CERT)" || { \
+	  echo "make sign: say KEY=file and CERT=file; how to make them: Documentation/admin-guide/secure-boot.rst" >&2; exit 1; }
+	$(KDIR)/scripts/sign-file sha256 "$(KEY)" "$(CERT)" $(KO)
 
 # another KDIR may have the same release
 $(KO): $(if $(filter-out $(realpath $(KDIR)),$(file <$(dir $(KO))kdir)),FORCE)
@@ -96,8 +113,7 @@ TOOL_OBJS := $(patsubst tools/%.c,$(B)/obj/tools/%.o,$(wildcard tools/*.c))
 EXPERTS	:= $(patsubst tools/experts/%.c,$(B)/experts/%.so,$(wildcard tools/experts/*.c))
 # what the experts share
 EXPERT_OBJS := $(patsubst tools/experts/common/%.c,$(B)/obj/experts/%.o,$(wildcard tools/experts/common/*.c))
-# found beside the command, built or installed
-LINK_LIB := -L$(B)/lib -lexpertmem -Wl,-rpath,'$$ORIGIN/../lib'
+LINK_LIB = -L$(B)/lib -lexpertmem $(RPATH)
 
 TOOL_LIBS := libnl-genl-3.0 ncursesw libelf
 
@@ -197,7 +213,7 @@ tsan_FLAGS := -fsanitize=thread,undefined -fno-sanitize-recover=undefined -Wno-t
 sanitizers: asan tsan $(B)/asan/misuse ## build the library and its tests with ASan, UBSan and TSan
 
 asan tsan: $(KSELFTEST_DIR)/kselftest_harness.h
-	$(MAKE) B=$(B)/$@ KSELFTEST_DIR=$(KSELFTEST_DIR) CFLAGS='-O1 -g $($@_FLAGS)' lib $(WATCHED:%=$(B)/$@/selftests/%)
+	$(MAKE) B=$(B)/$@ KSELFTEST_DIR=$(KSELFTEST_DIR) CPPFLAGS= LDFLAGS= CFLAGS='-O1 -g $($@_FLAGS)' lib $(WATCHED:%=$(B)/$@/selftests/%)
 
 # only the program, as its author would: the library is the one that is installed
 $(B)/asan/misuse: selftests/misuse.c $(SO)
@@ -234,7 +250,7 @@ demo: export DEMO_CAPTURE := $(value CAPTURE)
 demo: demo-deps ## analyse traffic in a VM; limit, end and kill experts, and see their memory come back (CAPTURE=file)
 	@selftests/demo
 
-check: deps ## run the tests, natively and in VMs (KERNELS="6.1 6.12 7.2 debug"; default "6.1 debug")
+check: deps ## run the tests, natively and in VMs (KERNELS="own 6.1 6.12 7.2 debug", default: see selftests/check --help)
 	@KERNELS="$(KERNELS)" selftests/check
 
 check-long: deps ## run every test in full on each of KERNELS
@@ -279,18 +295,24 @@ bench: ## measure the library's heap beside other allocators (ONLY=pair,churn PE
 
 PAGES	:= $(wildcard Documentation/man/man*/*)
 
+EXAMPLES := tools/data/modprobe.conf $(addprefix Documentation/admin-guide/,expertmem.rules.yml expertmem-dashboard.json)
+
 INSTALLED = $(addprefix $(DESTDIR), \
 	$(bindir)/expertmem $(includedir)/Netmon.h $(includedir)/netmon.h $(includedir)/expertmem.h \
 	$(includedir)/linux/expertmem.h $(libdir)/libexpertmem.so $(libdir)/libexpertmem.so.1 \
 	$(libdir)/libexpertmem.so.$(VERSION) $(libdir)/libexpertmem.a $(libdir)/pkgconfig/libexpertmem.pc \
 	$(libdir)/libexpertmem-malloc.so $(libdir)/libexpertmem-malloc.so.1 \
 	$(libdir)/libexpertmem-malloc.so.$(VERSION) \
-	$(libdir)/udev/rules.d/60-expertmem.rules $(libdir)/modules-load.d/expertmem.conf \
-	$(completiondir)/expertmem \
+	$(confdir)/udev/rules.d/60-expertmem.rules $(confdir)/modules-load.d/expertmem.conf \
+	$(confdir)/sysusers.d/expertmem.conf $(completiondir)/expertmem \
+	$(addprefix $(docdir)/examples/,$(notdir $(EXAMPLES))) \
 	$(patsubst $(B)/experts/%,$(expertdir)/%,$(EXPERTS)) \
 	$(patsubst Documentation/man/%,$(mandir)/%,$(PAGES)))
 
-install: lib tools ## install library, headers and command below PREFIX (the module: see the README)
+# what the scripts of a package do, where root installs by hand
+by_root = [ -n "$(DESTDIR)" ] || [ "$$(id -u)" != 0 ] ||
+
+install: lib tools ## install library, headers and command below PREFIX (the module: module_install)
 	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir)/pkgconfig $(DESTDIR)$(includedir)/linux $(DESTDIR)$(expertdir)
 	install -m 755 $(B)/tools/expertmem $(DESTDIR)$(bindir)/
 	install -m 644 include/Netmon.h include/netmon.h include/expertmem.h $(DESTDIR)$(includedir)/
@@ -302,23 +324,31 @@ install: lib tools ## install library, headers and command below PREFIX (the mod
 	install -m 644 $(B)/lib/libexpertmem.a $(DESTDIR)$(libdir)/
 	sed -e 's|@prefix@|$(PREFIX)|' -e 's|@libdir@|$(libdir)|' -e 's|@includedir@|$(includedir)|' \
 	  -e 's|@version@|$(VERSION)|' libexpertmem/libexpertmem.pc.in > $(DESTDIR)$(libdir)/pkgconfig/libexpertmem.pc
-	install -D -m 644 tools/60-expertmem.rules $(DESTDIR)$(libdir)/udev/rules.d/60-expertmem.rules
-	install -D -m 644 tools/expertmem.modules-load $(DESTDIR)$(libdir)/modules-load.d/expertmem.conf
+	install -D -m 644 tools/data/60-expertmem.rules $(DESTDIR)$(confdir)/udev/rules.d/60-expertmem.rules
+	install -D -m 644 tools/data/modules-load.conf $(DESTDIR)$(confdir)/modules-load.d/expertmem.conf
+	install -D -m 644 tools/data/sysusers.conf $(DESTDIR)$(confdir)/sysusers.d/expertmem.conf
+	install -D -m 644 -t $(DESTDIR)$(docdir)/examples $(EXAMPLES)
 	install -D -m 644 tools/completion/expertmem $(DESTDIR)$(completiondir)/expertmem
 	install -m 755 $(EXPERTS) $(DESTDIR)$(expertdir)/
 	for n in 1 3 4 7 8; do \
 	  install -D -m 644 -t $(DESTDIR)$(mandir)/man$$n Documentation/man/man$$n/* || exit; \
 	done
+	@$(by_root) ldconfig
+	@$(by_root) groupadd --system --force expertmem
+	@$(by_root) ! type udevadm >/dev/null 2>&1 || \
+	  { udevadm control --reload && udevadm trigger --settle --sysname-match=expertmem; } || \
+	  echo "make install: udev does not run: the device gets its group at the next boot" >&2
 
 uninstall: ## remove what install has put there
 	rm -f $(INSTALLED)
-	-rmdir --ignore-fail-on-non-empty $(DESTDIR)$(expertdir)
+	-rmdir --ignore-fail-on-non-empty $(addprefix $(DESTDIR),$(expertdir) $(docdir)/examples $(docdir))
+	@$(by_root) ldconfig
 
 clean: ## remove what was built, but for downloads and the fuzzers' corpora
 	rm -rf $(B)/obj $(B)/lib $(B)/tools $(B)/experts $(B)/selftests $(B)/module $(B)/bench $(B)/programs \
 	  $(filter-out %corpus,$(wildcard $(B)/fuzz/*))
 
 help: ## this text
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z_-]*\):.*## /\1\t/p' Makefile | expand -t 16
 
 -include $(wildcard $(B)/obj/*/*.d $(B)/experts/*.d $(B)/selftests/*.d $(B)/selftests/*/*.d $(B)/bench/*.d $(B)/asan/*.d)
