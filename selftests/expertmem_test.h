@@ -345,6 +345,9 @@ static inline __u64 value_in(const char *path, const char *word)
 	return value;
 }
 
+/* The kernel adds up the shared memory of each CPU late: "Shmem" may be so far off. */
+#define SHMEM_NOISE	(256 * KIB)
+
 /* meminfo() - a line of /proc/meminfo, in bytes */
 static inline __u64 meminfo(const char *word)
 {

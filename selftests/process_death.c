@@ -17,9 +17,6 @@
 /* The memory that processes which live on may use for themselves. */
 #define PROCESS_NOISE	(8 * MIB)
 
-/* The kernel adds up the shared memory of each CPU late. */
-#define SHMEM_NOISE	(256 * KIB)
-
 FIXTURE(death)
 {
 	FIXTURE_DATA(expert) of;
