@@ -26,9 +26,9 @@ static int open_slot(const struct expertmem_options *options,
 
 	if (!em_debug_parse(&debug))
 		return EXPERTMEM_E_INVALID;
-	expert = em_slot_get();
-	if (!expert)
-		return EXPERTMEM_E_TOO_MANY;
+	error = em_slot_get(&expert);
+	if (error)
+		return error;
 	control = em_control_get(&counts);
 	if (!control) {
 		em_slot_put(expert);

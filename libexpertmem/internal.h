@@ -386,7 +386,7 @@ void em_relock(struct em_expert *expert);
 void em_stop(struct em_expert *expert);
 void em_resume(struct em_expert *expert);
 int em_attach(struct em_expert *expert);
-struct em_expert *em_slot_get(void);
+int em_slot_get(struct em_expert **slot);
 void em_slot_put(struct em_expert *expert);
 unsigned int em_nr_experts(void);
 HEXPERTKEY em_key_of(const struct em_expert *expert);

@@ -274,23 +274,24 @@ static bool slots_use(const struct em_expert *end)
 	return (const char *)end <= start || em_table_use(&slots, (const char *)end - start);
 }
 
-struct em_expert *em_slot_get(void)
+/* Take a free slot of the table. */
+int em_slot_get(struct em_expert **slot)
 {
-	struct em_expert *expert = NULL;
-	unsigned int i;
+	int error = EXPERTMEM_E_TOO_MANY;
+	unsigned int i = 0;
 
 	pthread_mutex_lock(&table_lock);
-	for (i = 0; i < EM_MAX_EXPERTS && !expert; i++)
-		if (!taken[i])
-			expert = &em_experts[i];
-	if (expert && !slots_use(expert + 1))
-		expert = NULL;
-	if (expert) {
-		__atomic_store_n(&taken[expert - em_experts], true, __ATOMIC_RELAXED);
+	while (i < EM_MAX_EXPERTS && taken[i])
+		i++;
+	if (i < EM_MAX_EXPERTS)
+		error = slots_use(&em_experts[i + 1]) ? EXPERTMEM_OK : EXPERTMEM_E_NOMEM;
+	if (!error) {
+		*slot = &em_experts[i];
+		__atomic_store_n(&taken[i], true, __ATOMIC_RELAXED);
 		__atomic_add_fetch(&open_experts, 1, __ATOMIC_RELAXED);
 	}
 	pthread_mutex_unlock(&table_lock);
-	return expert;
+	return error;
 }
 
 /* How many experts this process has. */
