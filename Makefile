@@ -2,7 +2,7 @@
 #
 # The human front end: "make help". What the module is made of is in Kbuild.
 
-VERSION	:= 1.0.0
+VERSION	:= $(file <VERSION)
 PREFIX	?= /usr/local
 libdir	?= $(PREFIX)/lib
 bindir	?= $(PREFIX)/bin
@@ -31,7 +31,7 @@ export PATH := $(PATH):/usr/sbin:/sbin
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: FORCE all module lib tools selftests test-experts sanitizers asan tsan deps demo-deps demo check check-long check-programs bench install uninstall module_install sign clean help
+.PHONY: FORCE all module lib tools selftests test-experts sanitizers asan tsan deps demo-deps demo check check-long check-programs bench install dkms uninstall module_install sign clean help
 
 all: lib tools selftests module ## build everything
 
@@ -51,11 +51,11 @@ KO	= $(B)/module/$(KERNELRELEASE)/expertmem.ko
 module: $(KO) ## build expertmem.ko for the running kernel, or KDIR=, or KERNELRELEASE=
 
 # built from a copy, so that kernels do not share objects
-$(KO): Kbuild $(wildcard kmod/*.[ch]) include/uapi/linux/expertmem.h
+$(KO): Kbuild VERSION $(wildcard kmod/*.[ch]) include/uapi/linux/expertmem.h
 	@test -f "$(KDIR)/Makefile" || { \
 	  echo "no kernel headers in '$(KDIR)': install linux-headers-$(or $(KERNELRELEASE),$$(uname -r)), or say KDIR=" >&2; exit 1; }
 	@mkdir -p $(@D)/include/uapi/linux
-	@cp -r Kbuild kmod $(@D)/ && cp include/uapi/linux/expertmem.h $(@D)/include/uapi/linux/
+	@cp -r Kbuild VERSION kmod $(@D)/ && cp include/uapi/linux/expertmem.h $(@D)/include/uapi/linux/
 	$(MAKE) -C $(KDIR) M=$(abspath $(@D)) modules
 	@echo $(realpath $(KDIR)) >$(@D)/kdir
 
@@ -90,8 +90,8 @@ $(B)/obj/lib/%.o: libexpertmem/%.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -fPIC -pthread -falign-functions=64 -fno-tree-slp-vectorize -c $< -o $@
 
-$(SO): $(LIB_OBJS) libexpertmem/libexpertmem.map
-$(PRELOAD): $(OBJS) libexpertmem/malloc.map
+$(SO): $(LIB_OBJS) libexpertmem/libexpertmem.map VERSION
+$(PRELOAD): $(OBJS) libexpertmem/malloc.map VERSION
 # before all others, so that its handlers of fork() come first in a child
 $(PRELOAD): LINK := -Wl,-z,initfirst
 $(PRELOAD): LDLIBS := -ldl
@@ -119,7 +119,7 @@ TOOL_LIBS := libnl-genl-3.0 ncursesw libelf
 
 tools: $(B)/tools/expertmem $(EXPERTS) ## build the expertmem command and the sample experts
 
-$(B)/obj/tools/%.o: tools/%.c
+$(B)/obj/tools/%.o: tools/%.c VERSION
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -DEXPERTMEM_VERSION='"$(VERSION)"' -DEXPERTDIR='"$(expertdir)"' \
 	  $(shell pkg-config --cflags $(TOOL_LIBS)) -c $< -o $@
@@ -333,11 +333,21 @@ install: lib tools ## install library, headers and command below PREFIX (the mod
 	for n in 1 3 4 7 8; do \
 	  install -D -m 644 -t $(DESTDIR)$(mandir)/man$$n Documentation/man/man$$n/* || exit; \
 	done
+	sed -i 's|@version@|$(VERSION)|' $(patsubst Documentation/man/%,$(DESTDIR)$(mandir)/%,$(PAGES))
 	@$(by_root) ldconfig
 	@$(by_root) groupadd --system --force expertmem
 	@$(by_root) ! type udevadm >/dev/null 2>&1 || \
 	  { udevadm control --reload && udevadm trigger --settle --sysname-match=expertmem; } || \
 	  echo "make install: udev does not run: the device gets its group at the next boot" >&2
+
+DKMS_DIR = $(DESTDIR)/usr/src/expertmem-$(VERSION)
+
+dkms: ## install the module's source below /usr/src, for "dkms install expertmem/VERSION"
+	install -d $(DKMS_DIR)/kmod $(DKMS_DIR)/include/uapi/linux
+	install -m 644 Kbuild Makefile VERSION $(DKMS_DIR)/
+	install -m 644 kmod/*.[ch] $(DKMS_DIR)/kmod/
+	install -m 644 include/uapi/linux/expertmem.h $(DKMS_DIR)/include/uapi/linux/
+	sed 's|@version@|$(VERSION)|' dkms.conf.in >$(DKMS_DIR)/dkms.conf
 
 uninstall: ## remove what install has put there
 	rm -f $(INSTALLED)

@@ -238,6 +238,6 @@ module_exit(expertmem_exit);
 
 MODULE_DESCRIPTION("Memory for experts that the kernel takes back");
 MODULE_AUTHOR("The expertmem developers");
-MODULE_VERSION("1.0.0");
+MODULE_VERSION(EXPERTMEM_VERSION);
 MODULE_LICENSE("GPL");
 MODULE_ALIAS_GENL_FAMILY(EXPERTMEM_FAMILY_NAME);
