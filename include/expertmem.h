@@ -50,7 +50,7 @@ enum expertmem_error {
 	EXPERTMEM_E_UNSUPPORTED	= -10,	/* the backend cannot do that */
 	EXPERTMEM_E_BUSY	= -11,	/* the expert is in use already */
 	EXPERTMEM_E_RECLAIMED	= -12,	/* the expert was reclaimed */
-	EXPERTMEM_E_LIMIT	= -13,	/* a limit above the default needs CAP_NET_ADMIN */
+	EXPERTMEM_E_LIMIT	= -13	/* a limit above the default needs CAP_NET_ADMIN */
 };
 
 enum expertmem_backend {
@@ -59,7 +59,7 @@ enum expertmem_backend {
 	/* the kernel module: memory is back whatever happens to the expert */
 	EXPERTMEM_BACKEND_DEVICE,
 	/* private memory of the process: for development, no module needed */
-	EXPERTMEM_BACKEND_ANON,
+	EXPERTMEM_BACKEND_ANON
 };
 
 /* No huge pages: for experts that must stay small. */
@@ -277,7 +277,7 @@ enum expertmem_finding_kind {
 	/* EXPERTMEM_DEBUG=canary: bytes behind a block that is freed or resized were changed */
 	EXPERTMEM_OVERRUN,
 	/* EXPERTMEM_DEBUG=sites: at close, blocks allocated at @site were still live */
-	EXPERTMEM_LEAK,
+	EXPERTMEM_LEAK
 };
 
 /**

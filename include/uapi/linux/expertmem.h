@@ -98,11 +98,11 @@
  *	ENOMEM		no memory for the window's file
  * A mapping of the status page does not keep the expert open.
  */
-#define EXPERTMEM_STATUS_OFFSET	0x0ULL
-#define EXPERTMEM_SMALL_OFFSET	0x40000000000ULL
-#define EXPERTMEM_HUGE_OFFSET	0x80000000000ULL
+#define EXPERTMEM_STATUS_OFFSET	((__u64)0)
+#define EXPERTMEM_SMALL_OFFSET	((__u64)1 << 42)
+#define EXPERTMEM_HUGE_OFFSET	((__u64)1 << 43)
 /* longest window, bytes (4 TiB) */
-#define EXPERTMEM_WINDOW_MAX	0x40000000000ULL
+#define EXPERTMEM_WINDOW_MAX	((__u64)1 << 42)
 /* most regions in a window */
 #define EXPERTMEM_REGIONS_MAX	(1U << 20)
 
@@ -281,14 +281,14 @@ enum expertmem_state {
 	EXPERTMEM_STATE_IDLE,
 	EXPERTMEM_STATE_RUNNING,
 	EXPERTMEM_STATE_TERMINATING,
-	EXPERTMEM_STATE_RECLAIMED,
+	EXPERTMEM_STATE_RECLAIMED
 };
 
 enum expertmem_cause {
 	EXPERTMEM_CAUSE_NONE,
 	EXPERTMEM_CAUSE_DETACH,		/* the last window was unmapped, or its process died */
 	EXPERTMEM_CAUSE_RECLAIM,	/* RECLAIM, the ioctl */
-	EXPERTMEM_CAUSE_OPERATOR,	/* RECLAIM, by netlink */
+	EXPERTMEM_CAUSE_OPERATOR	/* RECLAIM, by netlink */
 };
 
 /*
@@ -525,7 +525,7 @@ enum expertmem_event {
 	EXPERTMEM_EVENT_LIMIT_HIT,	/* refused memory: EDQUOT or ENOMEM */
 	EXPERTMEM_EVENT_TERMINATE,	/* asked to stop */
 	EXPERTMEM_EVENT_RECLAIMED,
-	EXPERTMEM_EVENT_RELEASED,	/* the last descriptor was closed */
+	EXPERTMEM_EVENT_RELEASED	/* the last descriptor was closed */
 };
 
 #endif /* _UAPI_LINUX_EXPERTMEM_H */
