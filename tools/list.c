@@ -4,6 +4,7 @@
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "command.h"
@@ -30,6 +31,9 @@ static const char help[] =
 "the process that uses the expert. STATE is idle (nobody uses it yet), running,\n"
 "terminating (asked to stop) or reclaimed (its memory was taken back; somebody still has\n"
 "it open).\n"
+"\n"
+"On a terminal, columns that do not fit into a line are left out, and none is cut. The\n"
+"column to sort by, ID, NAME and STATE are the last to go.\n"
 "\n"
 "Where experts come and go so fast that the kernel cannot tell all of one moment, those\n"
 "that were there all the time are listed; that others may be missing is said on standard\n"
@@ -138,6 +142,11 @@ static const struct {
 	[AGE]		= { "AGE", false },
 };
 
+/* Which to leave out on a narrow terminal: the last first. */
+static const int rank[COLUMNS] = {
+	ID, NAME, STATE, COMMITTED, LIMIT, PID, USER, RESIDENT, PINNED, PEAK, AGE,
+};
+
 typedef char row[COLUMNS][NAME_TEXT];
 
 static void fill_row(row cells, const struct expert *expert, bool raw)
@@ -157,21 +166,21 @@ static void fill_row(row cells, const struct expert *expert, bool raw)
 	duration_text(cells[AGE], age_of(expert));
 }
 
-static void print_cell(int column, const char *text, int width, enum colour colour)
+/* @gap: spaces before the cell. */
+static void print_cell(int column, int gap, const char *text, int width, enum colour colour)
 {
-	int gap = width - text_columns(text);
+	int pad = width - text_columns(text);
 
-	printf("%*s%s%s%s%*s%s", columns[column].left ? 0 : gap, "",
+	printf("%*s%s%s%s%*s", gap + (columns[column].left ? 0 : pad), "",
 	       colour == PLAIN ? "" : escape(colour), text,
-	       colour == PLAIN ? "" : escape(PLAIN), columns[column].left ? gap : 0, "",
-	       column == AGE ? "\n" : "  ");
+	       colour == PLAIN ? "" : escape(PLAIN), columns[column].left ? pad : 0, "");
 }
 
 /* The column PINNED is nearly always zero: without it, a line fits into 80 columns. */
-static void print_table(const struct expert *experts, size_t count, bool raw)
+static void print_table(const struct expert *experts, size_t count, const char *key, bool raw)
 {
-	int width[COLUMNS];
-	bool has_pinned = false;
+	bool has_pinned = false, shown[COLUMNS];
+	int width[COLUMNS], sorted = ID, gap;
 	row cells;
 
 	for (int c = 0; c < COLUMNS; c++)
@@ -183,16 +192,31 @@ static void print_table(const struct expert *experts, size_t count, bool raw)
 				width[c] = text_columns(cells[c]);
 		has_pinned = has_pinned || experts[i].pinned;
 	}
-	for (int c = 0; c < COLUMNS; c++)
-		if (c != PINNED || has_pinned)
-			print_cell(c, columns[c].title, width[c], BOLD);
+	if (!has_pinned)
+		width[PINNED] = 0;
+	while (strcasecmp(columns[sorted].title, key))
+		sorted++;
+	fit_columns(shown, rank, width, COLUMNS, sorted, line_columns());
+	gap = 0;
+	for (int c = 0; c < COLUMNS; c++) {
+		if (!shown[c])
+			continue;
+		print_cell(c, gap, columns[c].title, width[c], BOLD);
+		gap = 2;
+	}
+	putchar('\n');
 	for (size_t i = 0; i < count; i++) {
 		fill_row(cells, &experts[i], raw);
-		for (int c = 0; c < COLUMNS; c++)
-			if (c != PINNED || has_pinned)
-				print_cell(c, cells[c], width[c],
-					   c == STATE ? state_colour(&experts[i]) :
-					   c == COMMITTED ? use_colour(&experts[i]) : PLAIN);
+		gap = 0;
+		for (int c = 0; c < COLUMNS; c++) {
+			if (!shown[c])
+				continue;
+			print_cell(c, gap, cells[c], width[c],
+				   c == STATE ? state_colour(&experts[i]) :
+				   c == COMMITTED ? use_colour(&experts[i]) : PLAIN);
+			gap = 2;
+		}
+		putchar('\n');
 	}
 }
 
@@ -283,7 +307,7 @@ int list_main(int argc, char **argv)
 	if (options.json)
 		print_json(experts, kept);
 	else if (kept)
-		print_table(experts, kept, options.bytes);
+		print_table(experts, kept, options.sort, options.bytes);
 	else
 		print_nothing(link, &options);
 	free(experts);

@@ -86,16 +86,19 @@ static void print_json(const struct expert *expert, const struct region *regions
 	putchar('\n');
 }
 
-/* Of use against limit, where standard output is a terminal. */
-static void print_bar(const struct expert *expert)
+/* Of use against limit, behind @used columns, where standard output is a terminal. */
+static void print_bar(const struct expert *expert, int used)
 {
 	unsigned int percent = percent_of(charged_of(expert), expert->limit);
-	int filled = percent < 100 ? percent * BAR / 100 : BAR;
+	int length = line_columns() - used - 4, filled;
 
-	if (!is_colourful())
+	if (length > BAR)
+		length = BAR;
+	if (!is_colourful() || length < 10)
 		return;
+	filled = percent < 100 ? (int)percent * length / 100 : length;
 	printf("  [%s", escape(use_colour(expert)));
-	for (int i = 0; i < BAR; i++)
+	for (int i = 0; i < length; i++)
 		putchar(i < filled ? '#' : '.');
 	printf("%s]", escape(PLAIN));
 }
@@ -122,6 +125,7 @@ static void print_expert(const struct expert *expert, bool raw)
 {
 	char text[NAME_TEXT], size[SIZE_TEXT];
 	enum colour colour = state_colour(expert);
+	int used;
 
 	printf("%s%s%s\n", escape(BOLD), title_text(text, expert), escape(PLAIN));
 	printf("  state      %s%s%s\n", escape(colour), state_word(expert->state),
@@ -142,10 +146,10 @@ static void print_expert(const struct expert *expert, bool raw)
 	       ", freed or reclaimed, but still held by a pipe, a socket or a device" : "");
 	printf("  resident   %s\n", amount_text(size, expert->resident, raw));
 	printf("  peak       %s\n", amount_text(size, expert->peak, raw));
-	printf("  limit      %s", limit_text(size, expert->limit, raw));
+	used = printf("  limit      %s", limit_text(size, expert->limit, raw));
 	if (expert->limit) {
-		printf(", %u %% of it used", percent_of(charged_of(expert), expert->limit));
-		print_bar(expert);
+		used += printf(", %u %% of it used", percent_of(charged_of(expert), expert->limit));
+		print_bar(expert, used);
 	}
 	putchar('\n');
 	printf("  refused    %s for want of memory\n", count_text(size, expert->refused, "call"));
@@ -154,20 +158,41 @@ static void print_expert(const struct expert *expert, bool raw)
 	printf("  regions    %" PRIu64 "\n", expert->regions);
 }
 
+enum { WINDOW, OFFSET, SIZE, RESIDENT, ROOM, COLUMNS };
+
+static const char *const titles[COLUMNS] = { "WINDOW", "OFFSET", "SIZE", "RESIDENT", "ROOM" };
+static const int widths[COLUMNS] = { 6, 14, 14, 14, 14 };
+/* which to leave out on a narrow terminal: the last first */
+static const int rank[COLUMNS] = { SIZE, OFFSET, RESIDENT, WINDOW, ROOM };
+
+static void print_row(const char *const cells[COLUMNS])
+{
+	bool shown[COLUMNS];
+
+	/* two columns of a line are its indent */
+	fit_columns(shown, rank, widths, COLUMNS, SIZE, line_columns() - 2);
+	for (int c = 0; c < COLUMNS; c++)
+		if (shown[c])
+			printf("  %*s", c == WINDOW ? -widths[c] : widths[c], cells[c]);
+	putchar('\n');
+}
+
 static void print_regions(const struct region *regions, size_t count, bool all, bool raw)
 {
-	char size[SIZE_TEXT];
+	char offset[SIZE_TEXT], size[SIZE_TEXT], resident[SIZE_TEXT], room[SIZE_TEXT];
 
 	if (!count)
 		return;
-	printf("\n  %-6s  %14s  %14s  %14s  %14s\n", "WINDOW", "OFFSET", "SIZE", "RESIDENT",
-	       "ROOM");
+	putchar('\n');
+	print_row(titles);
 	for (size_t i = 0; i < count && (all || i < SOME); i++) {
-		printf("  %-6s  %#14" PRIx64, window_of(&regions[i]), regions[i].offset);
-		printf("  %14s", amount_text(size, regions[i].size, raw));
-		printf("  %14s", amount_text(size, regions[i].resident, raw));
-		printf("  %14s\n",
-		       regions[i].room ? amount_text(size, regions[i].room, raw) : "-");
+		snprintf(offset, sizeof(offset), "%#" PRIx64, regions[i].offset);
+		print_row((const char *const[COLUMNS]){
+			[WINDOW] = window_of(&regions[i]), [OFFSET] = offset,
+			[SIZE] = amount_text(size, regions[i].size, raw),
+			[RESIDENT] = amount_text(resident, regions[i].resident, raw),
+			[ROOM] = regions[i].room ? amount_text(room, regions[i].room, raw) : "-",
+		});
 	}
 	if (!all && count > SOME)
 		printf("  and %zu smaller; --all shows them\n", count - SOME);

@@ -30,6 +30,9 @@ static const char help[] =
 "LIMIT: pages that were freed, but that a pipe, a socket or a device still holds, count,\n"
 "too; 'expertmem show' has them. For scripts there is 'expertmem list --json'.\n"
 "\n"
+"Columns that do not fit into a line are left out, and none is cut. The column to sort by, ID\n"
+"and NAME are the last to go.\n"
+"\n"
 "Keys:\n"
 "  r, g, c, p, i    sort by resident, rate (growth), committed, peak, id\n"
 "  up, down, j, k   choose an expert, which stays chosen wherever it moves\n"
@@ -47,6 +50,8 @@ static const char help[] =
 "  2    wrong command line\n"
 "  4    not permitted\n"
 "  10   the module is not loaded when it starts\n";
+
+enum { ID, NAME, PID, USER, STATE, RESIDENT, RATE, COMMITTED, PEAK, LIMIT, USE, COLUMNS };
 
 struct line {
 	struct expert expert;
@@ -92,9 +97,11 @@ static const struct sorting {
 	char key;
 	const char *word;
 	int (*compare)(const void *left, const void *right);
+	int column;
 } orders[] = {
-	{ 'r', "resident", by_resident }, { 'g', "rate", by_rate },
-	{ 'c', "committed", by_committed }, { 'p', "peak", by_peak }, { 'i', "id", by_id },
+	{ 'r', "resident", by_resident, RESIDENT }, { 'g', "rate", by_rate, RATE },
+	{ 'c', "committed", by_committed, COMMITTED }, { 'p', "peak", by_peak, PEAK },
+	{ 'i', "id", by_id, ID },
 	{}
 };
 
@@ -205,12 +212,28 @@ static void __attribute__((format(printf, 2, 3))) add(int colour, const char *fo
 	attroff(colour);
 }
 
+/* Add text if the line has room for all of it. Return whether it has. */
+static bool __attribute__((format(printf, 1, 2))) add_whole(const char *format, ...)
+{
+	char text[128];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	/* behind the last column, the cursor would be in the next line */
+	if (text_columns(text) >= getmaxx(stdscr) - getcurx(stdscr))
+		return false;
+	addstr(text);
+	return true;
+}
+
 static void show_head(const struct screen *screen)
 {
 	const struct totals *totals = &screen->totals;
 	char committed[SIZE_TEXT], limit[SIZE_TEXT], resident[SIZE_TEXT], count[SIZE_TEXT];
 	char pinned[SIZE_TEXT];
-	bool raw = screen->options->bytes;
+	bool raw = screen->options->bytes, whole;
 
 	move(0, 0);
 	if (screen->error == -ENODEV) {
@@ -224,52 +247,128 @@ static void show_head(const struct screen *screen)
 		    strerror(-screen->error));
 		return;
 	}
-	add(0, "%s open, %s committed", count_text(count, totals->experts, "expert"),
-	    amount_text(committed, totals->committed, raw));
+	/* what a narrow terminal shows ends where the next number does not fit */
+	whole = add_whole("%s open", count_text(count, totals->experts, "expert")) &&
+		add_whole(", %s committed", amount_text(committed, totals->committed, raw));
 	if (totals->pinned)
-		add(0, " and %s pinned", amount_text(pinned, totals->pinned, raw));
+		whole = whole && add_whole(" and %s pinned",
+					   amount_text(pinned, totals->pinned, raw));
 	if (totals->total_limit)
-		add(0, " of %s", amount_text(limit, totals->total_limit, raw));
-	add(0, ", %s resident, %" PRIu64 " calls refused; by %s",
-	    amount_text(resident, totals->resident, raw), totals->refused,
-	    screen->sorting->word);
+		whole = whole && add_whole(" of %s", amount_text(limit, totals->total_limit, raw));
+	if (whole && add_whole(", %s resident", amount_text(resident, totals->resident, raw)) &&
+	    add_whole(", %" PRIu64 " calls refused", totals->refused))
+		add_whole("; by %s", screen->sorting->word);
 }
 
 #define HEAD	3	/* lines above the experts */
 #define FOOT	1	/* and below */
 #define BAR	10
 
-static void show_line(const struct line *line, bool chosen, bool raw)
+/* @width: of what a column usually has, so that the others stay where they are. */
+static const struct {
+	const char *title;
+	bool left;
+	int width;
+} columns[COLUMNS] = {
+	[ID]		= { "ID", false, 6 },
+	[NAME]		= { "NAME", true, 16 },
+	[PID]		= { "PID", false, 7 },
+	[USER]		= { "USER", true, 9 },
+	[STATE]		= { "STATE", true, 11 },
+	[RESIDENT]	= { "RESIDENT", false, 10 },
+	[RATE]		= { "RATE /s", false, 11 },
+	[COMMITTED]	= { "COMMITTED", false, 10 },
+	[PEAK]		= { "PEAK", false, 10 },
+	[LIMIT]		= { "LIMIT", false, 10 },
+	[USE]		= { "USE", true, 17 },
+};
+
+/* Which to leave out on a narrow terminal: the last first. */
+static const int rank[COLUMNS] = {
+	ID, NAME, RESIDENT, STATE, COMMITTED, LIMIT, PID, USER, RATE, USE, PEAK,
+};
+
+typedef char row[COLUMNS][NAME_TEXT];
+
+static void fill_row(row cells, const struct line *line, bool raw)
 {
 	const struct expert *expert = &line->expert;
-	int plain = chosen ? A_REVERSE : 0, percent = percent_of(charged_of(expert), expert->limit);
-	char name[NAME_TEXT], user[NAME_TEXT], text[SIZE_TEXT];
+	int percent = percent_of(charged_of(expert), expert->limit);
+	int filled = percent < 100 ? percent * BAR / 100 : BAR;
+	char text[SIZE_TEXT];
 
-	name_text(name, expert);
-	add(plain, "%6" PRIu64 "  %s%*s  ", expert->id, name,
-	    text_columns(name) < 16 ? 16 - text_columns(name) : 0, "");
-	add(plain, expert->pid ? "%7u" : "      -", expert->pid);
-	add(plain, "  %-9.9s  ", user_text(user, expert->uid));
-	add(plain | attribute(state_colour(expert)), "%-11s", state_word(expert->state));
-	add(plain, "  %10s", amount_text(text, expert->resident, raw));
+	snprintf(cells[ID], NAME_TEXT, "%" PRIu64, expert->id);
+	name_text(cells[NAME], expert);
+	snprintf(cells[PID], NAME_TEXT, expert->pid ? "%u" : "-", expert->pid);
+	user_text(cells[USER], expert->uid);
+	snprintf(cells[STATE], NAME_TEXT, "%s", state_word(expert->state));
+	amount_text(cells[RESIDENT], expert->resident, raw);
 	amount_text(text, line->rate < 0 ? -line->rate : line->rate, raw);
-	add(plain, "  %c%10s", line->rate < 0 ? '-' : ' ', text);
-	add(plain, "  %10s", amount_text(text, expert->committed, raw));
-	add(plain, "  %10s", amount_text(text, expert->peak, raw));
-	add(plain, "  %10s", limit_text(text, expert->limit, raw));
-	if (expert->limit) {
-		int filled = percent < 100 ? percent * BAR / 100 : BAR;
+	snprintf(cells[RATE], NAME_TEXT, "%s%s", line->rate < 0 ? "-" : "", text);
+	amount_text(cells[COMMITTED], expert->committed, raw);
+	amount_text(cells[PEAK], expert->peak, raw);
+	snprintf(cells[LIMIT], NAME_TEXT, "%s", limit_text(text, expert->limit, raw));
+	cells[USE][0] = '\0';
+	if (expert->limit)
+		snprintf(cells[USE], NAME_TEXT, "[%.*s%.*s]%4d%%", filled, "##########",
+			 BAR - filled, "..........", percent);
+}
 
-		add(plain | attribute(use_colour(expert)), "  [%.*s%.*s]%4d%%", filled,
-		    "##########", BAR - filled, "..........", percent);
+static void add_cell(int column, const char *text, int width, int padding, int colour)
+{
+	int pad = width - text_columns(text);
+
+	add(padding, "%*s", (getcurx(stdscr) ? 2 : 0) + (columns[column].left ? 0 : pad), "");
+	add(colour, "%s", text);
+	add(padding, "%*s", columns[column].left ? pad : 0, "");
+}
+
+static void show_line(const struct line *line, const bool *shown, const int *width, bool chosen,
+		      bool raw)
+{
+	int plain = chosen ? A_REVERSE : 0;
+	row cells;
+
+	fill_row(cells, line, raw);
+	hline(' ' | plain, getmaxx(stdscr));
+	for (int c = 0; c < COLUMNS; c++)
+		if (shown[c])
+			add_cell(c, cells[c], width[c], plain, plain |
+				 (c == STATE ? attribute(state_colour(&line->expert)) :
+				  c == USE ? attribute(use_colour(&line->expert)) : 0));
+}
+
+/* Titles, and @count lines from @lines on. */
+static void show_table(const struct screen *screen, const struct line *lines, size_t count)
+{
+	bool raw = screen->options->bytes, shown[COLUMNS];
+	int width[COLUMNS];
+	row cells;
+
+	for (int c = 0; c < COLUMNS; c++)
+		width[c] = columns[c].width;
+	for (size_t i = 0; i < count; i++) {
+		fill_row(cells, &lines[i], raw);
+		for (int c = 0; c < COLUMNS; c++)
+			if (text_columns(cells[c]) > width[c])
+				width[c] = text_columns(cells[c]);
 	}
-	add(plain, "%*s", getmaxx(stdscr) - getcurx(stdscr), "");
+	fit_columns(shown, rank, width, COLUMNS, screen->sorting->column, getmaxx(stdscr));
+	move(HEAD - 1, 0);
+	for (int c = 0; c < COLUMNS; c++)
+		if (shown[c])
+			add_cell(c, columns[c].title, width[c], 0, A_BOLD);
+	for (size_t i = 0; i < count; i++) {
+		move(HEAD + i, 0);
+		show_line(&lines[i], shown, width, &lines[i] == screen->lines + screen->chosen, raw);
+	}
 }
 
 static void show_foot(const struct screen *screen)
 {
-	static const char keys[] =
-		"q quit  r g c p i sort  t terminate  x reclaim  arrows choose";
+	static const char *const keys[] = {
+		"q quit", "  r g c p i sort", "  t terminate", "  x reclaim", "  arrows choose", NULL
+	};
 	char title[NAME_TEXT];
 
 	move(getmaxy(stdscr) - 1, 0);
@@ -277,8 +376,14 @@ static void show_foot(const struct screen *screen)
 		add(A_BOLD, screen->asking == 't' ?
 		    "Ask %s to stop? y/n" : "Take all memory of %s back? y/n",
 		    title_text(title, &screen->lines[screen->chosen].expert));
-	else
-		add(A_DIM, "%s", *screen->message ? screen->message : keys);
+	else if (*screen->message)
+		add(A_DIM, "%s", screen->message);
+	else {
+		attron(A_DIM);
+		for (const char *const *key = keys; *key && add_whole("%s", *key); key++)
+			;
+		attroff(A_DIM);
+	}
 }
 
 static void show(struct screen *screen)
@@ -293,15 +398,9 @@ static void show(struct screen *screen)
 
 	erase();
 	show_head(screen);
-	move(HEAD - 1, 0);
-	add(A_BOLD, "%6s  %-16s  %7s  %-9s  %-11s  %10s  %11s  %10s  %10s  %10s  %s", "ID",
-	    "NAME", "PID", "USER", "STATE", "RESIDENT", "RATE /s", "COMMITTED", "PEAK",
-	    "LIMIT", "USE");
-	for (size_t i = 0; i < room && screen->first + i < screen->count; i++) {
-		move(HEAD + i, 0);
-		show_line(&screen->lines[screen->first + i],
-			  screen->first + i == screen->chosen, screen->options->bytes);
-	}
+	if (room > screen->count - screen->first)
+		room = screen->count - screen->first;
+	show_table(screen, screen->lines + screen->first, room);
 	if (!screen->count && !screen->error) {
 		move(HEAD, 0);
 		add(0, geteuid() ? "None is yours; root sees all." : "No expert is open.");

@@ -2,9 +2,11 @@
 #include "view.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -156,6 +158,30 @@ bool is_colourful(void)
 		answer = isatty(STDOUT_FILENO) && !(no && *no) && terminal &&
 			 strcmp(terminal, "dumb");
 	return answer;
+}
+
+int line_columns(void)
+{
+	struct winsize size;
+
+	return !ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) && size.ws_col ? size.ws_col : INT_MAX;
+}
+
+void fit_columns(bool *shown, const int *rank, const int *width, int count, int sorted, int room)
+{
+	memset(shown, 0, count * sizeof(*shown));
+	shown[sorted] = width[sorted] > 0;
+	room -= width[sorted];
+	for (int i = 0; i < count; i++) {
+		int column = rank[i];
+
+		if (column == sorted || !width[column])
+			continue;
+		room -= 2 + width[column];
+		if (room < 0)
+			break;
+		shown[column] = true;
+	}
 }
 
 enum colour state_colour(const struct expert *expert)

@@ -51,6 +51,17 @@ unsigned int percent_of(uint64_t part, uint64_t whole);
 /* Whether standard output takes colours and bars. */
 bool is_colourful(void);
 
+/* Columns in a line of standard output: of the terminal, or any number. */
+int line_columns(void);
+
+/*
+ * Choose the columns of a table that are shown in a line of @room columns: @sorted first, then
+ * those of @rank in this order, as long as each fits whole with a gap of two. @sorted is shown
+ * even if it does not fit. A column whose @width is 0 is left out. @shown receives the choice;
+ * it, @rank and @width have @count elements.
+ */
+void fit_columns(bool *shown, const int *rank, const int *width, int count, int sorted, int room);
+
 enum colour { PLAIN, BOLD, GREEN, YELLOW, RED };
 enum colour state_colour(const struct expert *expert);
 /* How near it is to its limit. */
