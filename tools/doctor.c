@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <pwd.h>
 #include <stdarg.h>
@@ -11,8 +12,10 @@
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/sysinfo.h>
 #include <sys/sysmacros.h>
 #include <sys/utsname.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <linux/capability.h>
@@ -38,8 +41,10 @@ static const char help[] =
 "\n"
 "Check all that experts need of this machine and of you: the kernel module, its version\n"
 "and interface, the device and the right to open it, netlink, control group, huge pages\n"
-"and secure boot; and how much of the limits you and all users have used up. For each\n"
-"problem it says what to do. From 90 % on, the use of a limit is a note, and from 100 %\n"
+"and secure boot; and how much of the limits you and all users have used up. A note is also\n"
+"what gives away more than it should: a device or a directory of experts that everybody may\n"
+"write to, and parameters that promise more memory than there is. For each problem it says\n"
+"what to do. From 90 % on, the use of a limit is a note, and from 100 %\n"
 "on a problem.\n"
 "\n"
 "  --json   print an array of objects\n"
@@ -49,8 +54,10 @@ static const char help[] =
 "  sudo -u capture expertmem doctor\n"
 "\n"
 "The keys of each object:\n"
-"  check                    what was looked at: module, version, interface, device,\n"
-"                           rights, group, user-limits (yours), addresses, netlink,\n"
+"  check                    what was looked at: command (its file), experts (their\n"
+"                           directory), module, version, device, rights, group,\n"
+"                           interface, user-limits (yours), addresses, data,\n"
+"                           overcommit, seccomp, netlink, parameters (the module's),\n"
 "                           limits (of all users; reclaimed experts do not count),\n"
 "                           cgroup, huge-pages or secure-boot\n"
 "  result                   ok, note or problem\n"
@@ -140,20 +147,28 @@ static bool has_secure_boot(void)
 	return on;
 }
 
+/* Whether all users are mapped to themselves, as in the initial user namespace. */
+static bool sees_all_users(void)
+{
+	unsigned int inside, outside, count;
+	char line[256];
+
+	return read_line("/proc/self/uid_map", line, sizeof(line)) &&
+	       /* NOLINTNEXTLINE(cert-err34-c): the kernel's own numbers fit */
+	       sscanf(line, "%u %u %u", &inside, &outside, &count) == 3 &&
+	       !inside && !outside && count == UINT32_MAX;
+}
+
 /* Whether this process has CAP_SYS_RESOURCE in the initial user namespace. */
 static bool may_use_reserve(void)
 {
 	const uint64_t bit = UINT64_C(1) << CAP_SYS_RESOURCE;
-	unsigned int inside, outside, count;
 	uint64_t capabilities = 0;
 	char line[256];
 	FILE *file;
 
-	/* all users are mapped to themselves; elsewhere, a capability is one over fewer */
-	if (!read_line("/proc/self/uid_map", line, sizeof(line)) ||
-	    /* NOLINTNEXTLINE(cert-err34-c): the kernel's own numbers fit */
-	    sscanf(line, "%u %u %u", &inside, &outside, &count) != 3 ||
-	    inside || outside || count != UINT32_MAX)
+	/* elsewhere, a capability is one over fewer users */
+	if (!sees_all_users())
 		return false;
 	file = fopen("/proc/self/status", "re");
 	while (file && fgets(line, sizeof(line), file))
@@ -186,6 +201,59 @@ static const char *use_text(char text[static USE_TEXT], unsigned int experts,
 
 /* --- the checks, in the order in which one needs the other */
 
+/* "expertmem run" runs what it is told to: with the rights of its own file, anybody has them. */
+static void check_command(struct visit *visit)
+{
+	char path[PATH_MAX] = "", remedy[PATH_MAX + 64], value;
+	struct stat file;
+
+	if (readlink("/proc/self/exe", path, sizeof(path) - 1) < 0 || stat(path, &file))
+		return;
+	if (file.st_mode & (S_ISUID | S_ISGID)) {
+		snprintf(remedy, sizeof(remedy), "chmod u-s,g-s %s", path);
+		tell(visit, PROBLEM, "command", remedy, "%s has mode %04o: whoever runs it runs "
+		     "programs with the rights of its %s", path, file.st_mode & 07777,
+		     file.st_mode & S_ISUID ? "owner" : "group");
+	} else if (getxattr(path, "security.capability", &value, 0) > 0) {
+		snprintf(remedy, sizeof(remedy), "setcap -r %s", path);
+		tell(visit, PROBLEM, "command", remedy, "%s has file capabilities: whoever runs it "
+		     "is an operator", path);
+	} else if (file.st_mode & S_IWOTH) {
+		snprintf(remedy, sizeof(remedy), "chmod o-w %s", path);
+		tell(visit, PROBLEM, "command", remedy, "everybody may replace the contents of %s",
+		     path);
+	} else {
+		tell(visit, OK, "command", NULL, "%s has no rights of its own", path);
+	}
+}
+
+/* Where "expertmem run NAME" looks for an expert. */
+static void check_experts(struct visit *visit)
+{
+	const char *path = getenv("EXPERTMEM_PATH");
+	char remedy[PATH_MAX + 64];
+	struct passwd *owner;
+	struct stat directory;
+
+	if (!path || !*path)
+		path = EXPERTDIR;
+	if (stat(path, &directory) || !S_ISDIR(directory.st_mode)) {
+		tell(visit, NOTE, "experts", "make install, or set EXPERTMEM_PATH to their directory",
+		     "there is no directory %s: experts are found by their path only", path);
+	} else if (directory.st_mode & S_IWOTH) {
+		snprintf(remedy, sizeof(remedy), "chmod o-w %s", path);
+		tell(visit, NOTE, "experts", remedy,
+		     "everybody may put experts into %s, which others then run", path);
+	} else if (directory.st_uid && directory.st_uid != geteuid() && sees_all_users()) {
+		owner = getpwuid(directory.st_uid);
+		snprintf(remedy, sizeof(remedy), "chown root %s", path);
+		tell(visit, NOTE, "experts", remedy, "%s, whose experts you run by name, belongs to %s",
+		     path, owner ? owner->pw_name : "a user without a name");
+	} else {
+		tell(visit, OK, "experts", NULL, "experts are looked for in %s", path);
+	}
+}
+
 static void check_module(struct visit *visit)
 {
 	char version[64] = "", remedy[256], path[PATH_MAX];
@@ -214,6 +282,41 @@ static void check_module(struct visit *visit)
 		tell(visit, OK, "version", NULL, "module and command are both %s", version);
 }
 
+/* Who may open the device. Several things may be wrong with it. */
+static void check_node(struct visit *visit, const struct stat *node, const struct group *group)
+{
+	unsigned int mode = node->st_mode & 07777;
+	bool fine = true;
+
+	if (group && node->st_gid != group->gr_gid) {
+		fine = false;
+		tell(visit, geteuid() ? PROBLEM : NOTE, "device",
+		     "install udev's rule, 60-expertmem.rules; then udevadm trigger " DEVICE,
+		     DEVICE " is there, but does not belong to the group " GROUP);
+	}
+	if (mode & 0007) {
+		fine = false;
+		tell(visit, NOTE, "device", group ?
+		     "chgrp " GROUP " " DEVICE "; chmod 0660 " DEVICE "; and remove the rule of udev "
+		     "that sets this mode (grep -r expertmem /etc/udev/rules.d)" :
+		     "groupadd --system " GROUP "; chgrp " GROUP " " DEVICE "; chmod 0660 " DEVICE
+		     "; and install udev's rule, 60-expertmem.rules",
+		     DEVICE " has mode %04o: everybody on this machine may use memory by it", mode);
+	}
+	if (group && (mode & 0060) != 0060) {
+		fine = false;
+		tell(visit, geteuid() ? PROBLEM : NOTE, "device", "chmod 0660 " DEVICE,
+		     DEVICE " has mode %04o: members of its group may not use it", mode);
+	}
+	if (node->st_uid && sees_all_users()) {
+		fine = false;
+		tell(visit, NOTE, "device", "chown root " DEVICE,
+		     DEVICE " belongs to user %u, who may let others open it", node->st_uid);
+	}
+	if (fine)
+		tell(visit, OK, "device", NULL, DEVICE " is there, mode %04o", mode);
+}
+
 static void check_device(struct visit *visit)
 {
 	unsigned int major = 0, minor = 0;
@@ -233,13 +336,8 @@ static void check_device(struct visit *visit)
 	    (sscanf(line, "%u:%u", &major, &minor) == 2 && node.st_rdev != makedev(major, minor)))
 		tell(visit, PROBLEM, "device", "rm " DEVICE "; then load the module again",
 		     DEVICE " is not the module's device");
-	else if (group && node.st_gid != group->gr_gid)
-		tell(visit, geteuid() ? PROBLEM : NOTE, "device",
-		     "install udev's rule, 60-expertmem.rules; then udevadm trigger " DEVICE,
-		     DEVICE " is there, but does not belong to the group " GROUP);
 	else
-		tell(visit, OK, "device", NULL, DEVICE " is there, mode %04o",
-		     node.st_mode & 07777);
+		check_node(visit, &node, group);
 }
 
 static bool in_group(gid_t gid)
@@ -455,6 +553,62 @@ static void check_limits(struct visit *visit, const struct totals *totals)
 		", without what is reserved for CAP_SYS_RESOURCE", others);
 }
 
+/* What this machine has, bytes. */
+static uint64_t memory_size(void)
+{
+	struct sysinfo system;
+
+	return sysinfo(&system) ? UINT64_MAX : (uint64_t)system.totalram * system.mem_unit;
+}
+
+/* Limits that are promises which the machine, or a lower limit, cannot keep. */
+static void check_parameters(struct visit *visit, const struct totals *totals)
+{
+	const uint64_t total = totals->total_limit;
+	const struct { const char *name; uint64_t value; } inner[] = {
+		{ "default_limit", totals->default_limit }, { "uid_limit", totals->uid_limit },
+	};
+	char size[SIZE_TEXT], most[SIZE_TEXT], remedy[128];
+	const uint64_t memory = memory_size();
+	bool fine = true;
+
+	size_text(most, memory);
+	if (!total || total > memory) {
+		fine = false;
+		snprintf(remedy, sizeof(remedy), "as root: echo %" PRIu64 "M >" PARAMETERS "total_limit",
+			 memory >> 21);
+		tell(visit, NOTE, "parameters", remedy,
+		     "total_limit is %s, and this machine has %s of memory: experts may use up all of it",
+		     limit_text(size, total, false), most);
+	}
+	size_text(most, total);
+	for (size_t i = 0; i < sizeof(inner) / sizeof(inner[0]) && total; i++) {
+		if (inner[i].value <= total)
+			continue;
+		fine = false;
+		snprintf(remedy, sizeof(remedy), "as root: echo %s >" PARAMETERS "%s",
+			 i ? "auto" : "0", inner[i].name);
+		tell(visit, NOTE, "parameters", remedy, "%s is %s, which experts never get: "
+		     "total_limit is %s", inner[i].name, size_text(size, inner[i].value), most);
+	}
+	if (totals->uid_limit && totals->default_limit > totals->uid_limit) {
+		fine = false;
+		tell(visit, NOTE, "parameters", "as root: lower " PARAMETERS "default_limit",
+		     "default_limit is %s, which experts without CAP_SYS_RESOURCE never get: "
+		     "uid_limit is %s", size_text(size, totals->default_limit),
+		     size_text(most, totals->uid_limit));
+	}
+	if (totals->max_experts && totals->uid_max_experts > totals->max_experts) {
+		fine = false;
+		tell(visit, NOTE, "parameters", "as root: echo auto >" PARAMETERS "uid_max_experts",
+		     "uid_max_experts is %u, which users never get: max_experts is %u",
+		     totals->uid_max_experts, totals->max_experts);
+	}
+	if (fine)
+		tell(visit, OK, "parameters", NULL, "experts together may have %s of %s of memory",
+		     size_text(size, total), size_text(most, memory));
+}
+
 static void check_netlink(struct visit *visit)
 {
 	struct link *link = NULL;
@@ -477,6 +631,7 @@ static void check_netlink(struct visit *visit)
 		error = link_subscribe(link);
 		tell(visit, OK, "netlink", NULL, "the module answers: you see %s",
 		     error ? "your own experts (root sees all)" : "all experts, and events");
+		check_parameters(visit, &totals);
 		check_limits(visit, &totals);
 	}
 	link_close(link);
@@ -503,6 +658,10 @@ static void check_cgroup(struct visit *visit)
 	if (!read_line(path, limit, sizeof(limit)) || !strcmp(limit, "max"))
 		tell(visit, NOTE, "cgroup", "systemd-run -p MemoryMax=2G COMMAND, or MemoryMax= in the unit",
 		     "control group %s does not limit memory", group);
+	else if (strtoull(limit, NULL, 10) > memory_size())
+		tell(visit, NOTE, "cgroup", "lower MemoryMax= in the unit",
+		     "control group %s limits memory to %s bytes, more than this machine has",
+		     group, limit);
 	else
 		tell(visit, OK, "cgroup", NULL, "control group %s limits memory to %s bytes",
 		     group, limit);
@@ -560,6 +719,8 @@ int doctor_main(int argc, char **argv)
 		return status;
 	visit.json = options.json;
 	visit.is_privileged = may_use_reserve();
+	check_command(&visit);
+	check_experts(&visit);
 	check_module(&visit);
 	check_device(&visit);
 	check_rights(&visit);
