@@ -31,7 +31,7 @@ export PATH := $(PATH):/usr/sbin:/sbin
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: FORCE all module lib tools selftests test-experts sanitizers asan tsan deps demo-deps demo check check-long check-programs bench install dkms uninstall module_install sign clean help
+.PHONY: FORCE all module lib tools selftests test-experts sanitizers asan tsan deps demo-deps demo check check-long check-programs bench install dkms deb uninstall module_install sign clean help
 
 all: lib tools selftests module ## build everything
 
@@ -348,6 +348,12 @@ dkms: ## install the module's source below /usr/src, for "dkms install expertmem
 	install -m 644 kmod/*.[ch] $(DKMS_DIR)/kmod/
 	install -m 644 include/uapi/linux/expertmem.h $(DKMS_DIR)/include/uapi/linux/
 	sed 's|@version@|$(VERSION)|' dkms.conf.in >$(DKMS_DIR)/dkms.conf
+
+deb: ## build Debian packages, in build/deb; they need what debian/control names
+	rm -rf $(B)/deb
+	mkdir -p $(B)/deb/expertmem-$(VERSION)
+	tar -c --exclude=./$(B) --exclude=./.git . | tar -x -C $(B)/deb/expertmem-$(VERSION)
+	cd $(B)/deb/expertmem-$(VERSION) && dpkg-buildpackage -us -uc -b -j$(shell nproc)
 
 uninstall: ## remove what install has put there
 	rm -f $(INSTALLED)
