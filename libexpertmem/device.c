@@ -220,11 +220,26 @@ static void device_guard(struct em_expert *expert, void *page, bool guard)
 /* A filter of the program's refuses the module's calls: malloc.c is to go on without it. */
 bool em_device_refused;
 
-/* Is that why a call of the module has failed with @err? It has no such errors itself. */
+/* EXPERTMEM_BACKEND=device: the heap of the program must not become private memory. */
+bool em_device_only;
+
+/*
+ * Is that why a call of the module has failed with @err, and may private memory take its place? The
+ * module itself has no such errors.
+ */
 static bool is_refused(int err)
 {
+	static bool said;
+
 	if (!em_filtered || (err != EPERM && err != EACCES && err != ENOSYS))
 		return false;
+	if (em_device_only) {
+		if (!__atomic_exchange_n(&said, true, __ATOMIC_RELAXED))
+			em_say("expertmem: a filter of system calls refuses those of /dev/expertmem;",
+			       " the program gets no more memory,",
+			       " for EXPERTMEM_BACKEND=device forbids private memory");
+		return false;
+	}
 	__atomic_store_n(&em_device_refused, true, __ATOMIC_RELAXED);
 	return true;
 }

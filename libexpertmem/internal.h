@@ -427,6 +427,7 @@ bool em_program_fd_moves(void);
 
 /* device.c */
 extern bool em_device_refused;
+extern bool em_device_only;
 
 /* private.c */
 struct em_copy *em_copy_make(struct em_expert *expert);

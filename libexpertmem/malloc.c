@@ -13,7 +13,8 @@
  *	EXPERTMEM_NAME	 its name, instead of the program's
  *
  * A program that another one starts, with other rights maybe, must run even where it can
- * have no expert of the kernel's: then its heap is private memory.
+ * have no expert of the kernel's: then its heap is private memory. EXPERTMEM_BACKEND=device
+ * forbids that: such a program ends before its first instruction.
  *
  * Fork and signals are the library's business: see em_whole_program.
  */
@@ -136,6 +137,14 @@ static bool is_ours(HEXPERTKEY key)
 	return block || error == NMERR_EXPERT_TERMINATE;
 }
 
+/* The kernel's promise was asked for: is private memory forbidden? */
+static bool wants_device(void)
+{
+	const char *backend = secure_getenv("EXPERTMEM_BACKEND");
+
+	return backend && !strcmp(backend, "device");
+}
+
 /* The expert that was opened for the program, else one of its own, else private memory. */
 static HEXPERTKEY open_any(void)
 {
@@ -150,6 +159,7 @@ static HEXPERTKEY open_any(void)
 	int error;
 
 	em_whole_program = true;
+	em_device_only = wants_device();
 	get_name(name);
 	/* Not for others: what this process opens under that number later is no expert. */
 	unsetenv("EXPERTMEM_FD");
@@ -159,12 +169,13 @@ static HEXPERTKEY open_any(void)
 		expertmem_close(key);
 	}
 	error = open_own(&options, &key);
-	if (error) {
+	if (error && !em_device_only) {
 		options.backend = EXPERTMEM_BACKEND_ANON;
 		error = expertmem_open(&options, &key);
 	}
 	if (error)
-		die("", expertmem_strerror(error));
+		die(em_device_only ? "EXPERTMEM_BACKEND=device forbids private memory, and " : "",
+		    expertmem_strerror(error));
 	is_ours(key);
 	return key;
 }

@@ -29,6 +29,7 @@ struct job {
 	double grace;		/* seconds from asking to stop until killing */
 	double timeout;		/* seconds, 0: none */
 	bool stdout_to_stderr;
+	bool device_only;	/* EXPERTMEM_BACKEND=device: nothing runs without the module */
 	bool same_group;	/* as the host's: the terminal's keys are for the child */
 };
 

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -44,6 +45,26 @@ static bool has_terminal(void)
 	return fd >= 0;
 }
 
+/*
+ * Would the loader load the library? It maps the code, which a file system that is mounted noexec
+ * refuses, and runs the program without a library that it cannot load. Return 0, or -1 with errno.
+ */
+static int try_library(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC), error;
+	void *code;
+
+	if (fd < 0)
+		return -1;
+	code = mmap(NULL, 1, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
+	error = errno;
+	if (code != MAP_FAILED)
+		munmap(code, 1);
+	close(fd);
+	errno = error;
+	return code == MAP_FAILED ? -1 : 0;
+}
+
 int program_prepare(struct job *job, char path[static PATH_MAX])
 {
 	const char *given = getenv("EXPERTMEM_PRELOAD");
@@ -52,9 +73,10 @@ int program_prepare(struct job *job, char path[static PATH_MAX])
 		snprintf(path, PATH_MAX, "%s", given);
 	else
 		find_beside(path);
-	if (access(path, R_OK)) {
-		fprintf(stderr, "expertmem run: cannot read %s: %s;\n"
-			"say in EXPERTMEM_PRELOAD where " PRELOAD " is\n", path, strerror(errno));
+	if (try_library(path)) {
+		fprintf(stderr, "expertmem run: cannot load %s: %s%s;\n"
+			"say in EXPERTMEM_PRELOAD where " PRELOAD " is\n", path, strerror(errno),
+			errno == EPERM ? " (is its file system mounted noexec?)" : "");
 		return -1;
 	}
 	if (strpbrk(path, " :")) {
@@ -108,6 +130,12 @@ static bool can_have_heap(const struct job *job, struct account *account)
 		account->stage = REFUSED;
 		return false;
 	case EXECUTABLE_UNLIMITED:
+		if (job->device_only) {
+			snprintf(account->text, sizeof(account->text),
+				 "it %s is not the expert's, which --backend device does not allow", why);
+			account->stage = REFUSED;
+			return false;
+		}
 		fprintf(stderr, "expertmem run: '%s' %s is not the expert's, and has no limit\n",
 			job->program[0], why);
 		return true;
@@ -127,6 +155,16 @@ static void program_run(struct job *job, struct account *account)
 	_exit(EXIT_PROGRAM_FAILED);
 }
 
+/* The process tells by the shared file; where there is none, the kernel's count must do. */
+static bool has_used_expert(const struct job *job)
+{
+	struct expertmem_stats stats = {};
+
+	if (job->report && job->report->begun)
+		return true;
+	return !expertmem_stats(job->key, &stats) && stats.peak_committed;
+}
+
 static void program_judge(struct verdict *verdict, const struct job *job,
 			  const struct account *account, int status)
 {
@@ -141,6 +179,10 @@ static void program_judge(struct verdict *verdict, const struct job *job,
 	else if (WIFSIGNALED(status))
 		judge_signal(verdict, "killed", EXIT_SIGNAL + WTERMSIG(status),
 			     WTERMSIG(status), "");
+	else if (job->device_only && !has_used_expert(job))
+		give_verdict(verdict, "without-heap", EXIT_PROGRAM_FAILED,
+			     "exited with status %d, without the heap of expertmem: the loader did not load %s",
+			     WEXITSTATUS(status), job->preload);
 	else
 		give_verdict(verdict, "exited", WEXITSTATUS(status),
 			     "exited with status %d", WEXITSTATUS(status));

@@ -20,6 +20,7 @@
 #endif
 
 #define NAME_SIZE 32
+#define DEVICE "/dev/expertmem"
 
 static const char help[] =
 "Usage: expertmem run [OPTION]... EXPERT CAPTURE\n"
@@ -49,6 +50,11 @@ static const char help[] =
 "                     option; or none. Only root (CAP_NET_ADMIN) may exceed the default\n"
 "  --timeout SECONDS  ask it to stop after this time (default: never)\n"
 "  --grace SECONDS    kill it if it then has not stopped in this time (default: 5)\n"
+"  --backend BACKEND  device: only with the kernel module's promise. What cannot have it is\n"
+"                     refused, also a static program and one with its own malloc(). A\n"
+"                     program that has run without it is told: status 125.\n"
+"                     anon: private memory of the process, without that promise. Default:\n"
+"                     the module, and private memory where there is no /dev/expertmem\n"
 "  --json             print the report as one JSON object\n"
 "  --help             print this text\n"
 "\n"
@@ -69,7 +75,8 @@ static const char help[] =
 "  program                  string: what was run; only for a program\n"
 "  result                   finished, returned-false, output-lost, not-loaded, refused,\n"
 "                           crashed, exited, timeout or interrupted; for a program\n"
-"                           exited, killed, not-started, timeout or interrupted\n"
+"                           exited, killed, not-started, without-heap, timeout or\n"
+"                           interrupted\n"
 "  message                  the same in words\n"
 "  status                   exit status of this command\n"
 "  signal                   number of the signal that ended it, or null\n"
@@ -103,13 +110,14 @@ static const char help[] =
 "  1    the expert failed: returned FALSE, lost its output, or could not be loaded\n"
 "  2    wrong command line\n"
 "  4    no permission for /dev/expertmem\n"
-"  10   no usable kernel module, and EXPERTMEM_BACKEND=device asks for it\n"
+"  10   no usable kernel module, and --backend device asks for it\n"
 "  20   the expert crashed, or exited before Run returned\n"
 "  21   timed out, whether the expert then stopped or was killed\n"
 "  130  interrupted by SIGINT (143: by SIGTERM)\n"
 "With a program, its own, or:\n"
 "  124  timed out, whatever it then did\n"
-"  125  this command failed, for any reason above (1 to 10)\n"
+"  125  this command failed, for any reason above (1 to 10); or --backend device asks for\n"
+"       the module, and PROGRAM has exited without the heap\n"
 "  126  PROGRAM cannot be executed, or cannot have the heap\n"
 "  127  there is no such program\n"
 "  128  and more: it was killed by the signal with the number that is more; 143 also\n"
@@ -226,12 +234,28 @@ static void print_limit_refused(uint64_t limit)
 	      stderr);
 }
 
+/* Why the device cannot be opened, where that can be said in more detail than by the library. */
+static const char *device_problem(int error)
+{
+	bool loaded = !access("/sys/module/expertmem", F_OK);
+
+	if (error == EXPERTMEM_E_NO_MODULE && !loaded)
+		return "the kernel module is not loaded: modprobe expertmem";
+	if (error == EXPERTMEM_E_NO_MODULE)
+		return "the kernel module is loaded, but there is no " DEVICE ": leave PrivateDevices= out of the systemd unit, give the container --device " DEVICE;
+	if (error == EXPERTMEM_E_ACCESS && access(DEVICE, R_OK | W_OK))
+		return "no permission for " DEVICE ": add the user to the group expertmem (usermod -aG expertmem USER, then log in again), give the systemd unit SupplementaryGroups=expertmem";
+	if (error == EXPERTMEM_E_ACCESS)
+		return "the device control group, or a mount with nodev, refuses " DEVICE ": give the systemd unit DeviceAllow=" DEVICE ", the container --device " DEVICE;
+	return expertmem_strerror(error);
+}
+
 static int open_failed(int error, uint64_t limit)
 {
 	if (error == EXPERTMEM_E_LIMIT)
 		print_limit_refused(limit);
 	else
-		fprintf(stderr, "expertmem run: %s\n", expertmem_strerror(error));
+		fprintf(stderr, "expertmem run: %s\n", device_problem(error));
 	switch (error) {
 	case EXPERTMEM_E_INVALID:
 		return failure(EXIT_USAGE);
@@ -248,12 +272,13 @@ static int open_failed(int error, uint64_t limit)
 	}
 }
 
-enum { OPERAND = 1 /* as getopt says */, NAME, LIMIT, TIMEOUT, GRACE, JSON, HELP };
+enum { OPERAND = 1 /* as getopt says */, NAME, LIMIT, TIMEOUT, GRACE, BACKEND, JSON, HELP };
 static const struct option options[] = {
 	{ "name",    required_argument, NULL, NAME },
 	{ "limit",   required_argument, NULL, LIMIT },
 	{ "timeout", required_argument, NULL, TIMEOUT },
 	{ "grace",   required_argument, NULL, GRACE },
+	{ "backend", required_argument, NULL, BACKEND },
 	{ "json",    no_argument,	NULL, JSON },
 	{ "help",    no_argument,	NULL, HELP },
 	{}
@@ -321,6 +346,12 @@ static int parse(struct job *job, bool *json, int argc, char **argv)
 				return wrong("'%s' is not a time for --grace; write seconds,\n"
 					     "as 10, 0.5 or 0", optarg);
 			break;
+		case BACKEND:
+			if (strcmp(optarg, "device") && strcmp(optarg, "anon"))
+				return wrong("'%s' is not a --backend; it is device or anon", optarg);
+			/* for the library, and for the programs that a program starts */
+			setenv("EXPERTMEM_BACKEND", optarg, true);
+			break;
 		case JSON:
 			*json = true;
 			break;
@@ -376,6 +407,7 @@ int run_main(int argc, char **argv)
 	struct expertmem_stats stats = {};
 	struct verdict verdict;
 	char path[PATH_MAX], name[NAME_SIZE];
+	const char *backend;
 	bool json = false;
 	int error;
 
@@ -394,7 +426,9 @@ int run_main(int argc, char **argv)
 		job.name = name;
 	}
 	job.stdout_to_stderr = json && !is_program;
+	backend = getenv("EXPERTMEM_BACKEND");
 
+	job.device_only = backend && !strcmp(backend, "device");
 	error = share_open(&job);
 	if (error)
 		return open_failed(error, job.limit);
