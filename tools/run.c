@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "config.h"
 #include "job.h"
 #include "text.h"
 
@@ -25,6 +26,7 @@
 static const char help[] =
 "Usage: expertmem run [OPTION]... EXPERT CAPTURE\n"
 "       expertmem run [OPTION]... -- PROGRAM [ARGUMENT]...\n"
+"       expertmem run [OPTION]... --config FILE\n"
 "\n"
 "Run an expert on a capture file, or any program as an expert, and report what became\n"
 "of it and of its memory. It runs in a process of its own, so it may well crash.\n"
@@ -55,8 +57,14 @@ static const char help[] =
 "                     program that has run without it is told: status 125.\n"
 "                     anon: private memory of the process, without that promise. Default:\n"
 "                     the module, and private memory where there is no /dev/expertmem\n"
+"  --config FILE      take what to run from FILE, as the unit expertmem@.service does\n"
 "  --json             print the report as one JSON object\n"
 "  --help             print this text\n"
+"\n"
+"FILE has lines KEY=VALUE: EXPERT and CAPTURE, or PROGRAM with its arguments; LIMIT and\n"
+"TIMEOUT, as the options, which come before them. White space separates the words of\n"
+"PROGRAM, but not between '' or \"\". Nothing else is special there: no shell reads it. Lines\n"
+"that begin with # are comments.\n"
 "\n"
 "To ask means for an expert that its calls say NMERR_EXPERT_TERMINATE, and for a program\n"
 "SIGTERM. Ctrl-C asks an expert to stop, and another Ctrl-C kills it at once. SIGTERM does\n"
@@ -114,7 +122,7 @@ static const char help[] =
 "  20   the expert crashed, or exited before Run returned\n"
 "  21   timed out, whether the expert then stopped or was killed\n"
 "  130  interrupted by SIGINT (143: by SIGTERM)\n"
-"With a program, its own, or:\n"
+"With a program, its own, or these; 125 also with --config and an expert:\n"
 "  124  timed out, whatever it then did\n"
 "  125  this command failed, for any reason above (1 to 10); or --backend device asks for\n"
 "       the module, and PROGRAM has exited without the heap\n"
@@ -124,11 +132,12 @@ static const char help[] =
 "       where this command was interrupted by SIGTERM\n";
 
 static bool is_program;
+static bool has_config;		/* only the file tells whether it is a program */
 
 /* This command's own failure must not look like a program's. */
 static int failure(int status)
 {
-	return is_program ? EXIT_PROGRAM_FAILED : status;
+	return is_program || has_config ? EXIT_PROGRAM_FAILED : status;
 }
 
 static int __attribute__((format(printf, 1, 2))) wrong(const char *format, ...)
@@ -272,13 +281,14 @@ static int open_failed(int error, uint64_t limit)
 	}
 }
 
-enum { OPERAND = 1 /* as getopt says */, NAME, LIMIT, TIMEOUT, GRACE, BACKEND, JSON, HELP };
+enum { OPERAND = 1 /* as getopt says */, NAME, LIMIT, TIMEOUT, GRACE, BACKEND, CONFIG, JSON, HELP };
 static const struct option options[] = {
 	{ "name",    required_argument, NULL, NAME },
 	{ "limit",   required_argument, NULL, LIMIT },
 	{ "timeout", required_argument, NULL, TIMEOUT },
 	{ "grace",   required_argument, NULL, GRACE },
 	{ "backend", required_argument, NULL, BACKEND },
+	{ "config",  required_argument, NULL, CONFIG },
 	{ "json",    no_argument,	NULL, JSON },
 	{ "help",    no_argument,	NULL, HELP },
 	{}
@@ -293,9 +303,10 @@ static void look_for_program(int argc, char **argv)
 	int option;
 
 	opterr = 0;
-	do
+	do {
 		option = getopt_long(argc, argv, "-:", options, NULL);
-	while (option != -1 && option != OPERAND);
+		has_config = has_config || option == CONFIG;
+	} while (option != -1 && option != OPERAND);
 	is_program = option == -1 && optind > 1 && !strcmp(argv[optind - 1], "--");
 	optind = 0;	/* from the start again */
 }
@@ -312,13 +323,31 @@ static int parse_limit(const char *text, uint64_t *limit)
 	return 0;
 }
 
+/* @what: the option, or the key and its place */
+static int set_limit(struct job *job, const char *what, const char *text)
+{
+	if (parse_limit(text, &job->limit) || (!job->limit && strcmp(text, "none")))
+		return wrong("'%s' is not a size for %s; write it as 64M,\n"
+			     "1.5GiB or 65536, or default, or none", text, what);
+	job->has_limit = true;
+	return 0;
+}
+
+static int set_timeout(struct job *job, const char *what, const char *text)
+{
+	if (parse_seconds(text, &job->timeout) || job->timeout <= 0)
+		return wrong("'%s' is not a time for %s; write seconds\n"
+			     "above 0, as 10 or 0.5", text, what);
+	return 0;
+}
+
 /* Return 0, or the exit status. */
-static int parse(struct job *job, bool *json, int argc, char **argv)
+static int parse(struct job *job, const char **config, bool *json, int argc, char **argv)
 {
 	char plain[NAME_SIZE];
-	int option;
+	int option, error = 0;
 
-	while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+	while (!error && (option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
 		switch (option) {
 		case NAME:
 			if (!*optarg || strlen(optarg) >= NAME_SIZE)
@@ -330,16 +359,10 @@ static int parse(struct job *job, bool *json, int argc, char **argv)
 			job->name = optarg;
 			break;
 		case LIMIT:
-			if (parse_limit(optarg, &job->limit) ||
-			    (!job->limit && strcmp(optarg, "none")))
-				return wrong("'%s' is not a size for --limit; write it as 64M,\n"
-					     "1.5GiB or 65536, or default, or none", optarg);
-			job->has_limit = true;
+			error = set_limit(job, "--limit", optarg);
 			break;
 		case TIMEOUT:
-			if (parse_seconds(optarg, &job->timeout) || job->timeout <= 0)
-				return wrong("'%s' is not a time for --timeout; write seconds\n"
-					     "above 0, as 10 or 0.5", optarg);
+			error = set_timeout(job, "--timeout", optarg);
 			break;
 		case GRACE:
 			if (parse_seconds(optarg, &job->grace))
@@ -351,6 +374,9 @@ static int parse(struct job *job, bool *json, int argc, char **argv)
 				return wrong("'%s' is not a --backend; it is device or anon", optarg);
 			/* for the library, and for the programs that a program starts */
 			setenv("EXPERTMEM_BACKEND", optarg, true);
+			break;
+		case CONFIG:
+			*config = optarg;
 			break;
 		case JSON:
 			*json = true;
@@ -367,7 +393,7 @@ static int parse(struct job *job, bool *json, int argc, char **argv)
 				     argv[optind - 1]);
 		}
 	}
-	return 0;
+	return error;
 }
 
 static int choose_expert(struct job *job, int count, char **operands, char path[static PATH_MAX])
@@ -401,22 +427,58 @@ static int choose_program(struct job *job, int count, char **operands, char path
 	return 0;
 }
 
+/*
+ * What the options leave open is in the file. Its expert and capture, or its program, take the
+ * place of operands. Return 0, or the exit status.
+ */
+static int use_config(struct job *job, const char *file, int *argc, char ***argv)
+{
+	static char *operands[2];
+	static struct config config;
+	char *const *value = config.value;
+	char what[PATH_MAX + 64];
+	int error = 0;
+
+	if (*argc || is_program)
+		return wrong("what to run is in the file of --config, not on the command line");
+	if (config_read(&config, file))
+		return failure(EXIT_USAGE);
+	is_program = value[CONFIG_PROGRAM];
+	operands[0] = value[CONFIG_EXPERT];
+	operands[1] = value[CONFIG_CAPTURE];
+	*argv = is_program ? config.words : operands;
+	*argc = is_program ? config.nr_words : 2;
+	for (enum config_key key = CONFIG_LIMIT; key < CONFIG_KEYS && !error; key++) {
+		snprintf(what, sizeof(what), "%s (%s, line %u)", config_key_name(key), file,
+			 config.line[key]);
+		if (key == CONFIG_LIMIT && value[key] && !job->has_limit)
+			error = set_limit(job, what, value[key]);
+		if (key == CONFIG_TIMEOUT && value[key] && !job->timeout)
+			error = set_timeout(job, what, value[key]);
+	}
+	return error;
+}
+
 int run_main(int argc, char **argv)
 {
 	struct job job = { .grace = 5, .limit = EXPERTMEM_LIMIT_DEFAULT };
 	struct expertmem_stats stats = {};
 	struct verdict verdict;
 	char path[PATH_MAX], name[NAME_SIZE];
-	const char *backend;
+	const char *backend, *config = NULL;
 	bool json = false;
 	int error;
 
 	look_for_program(argc, argv);
-	error = parse(&job, &json, argc, argv);
+	error = parse(&job, &config, &json, argc, argv);
 	if (error)
 		return error;
 	argc -= optind;
 	argv += optind;
+	if (config)
+		error = use_config(&job, config, &argc, &argv);
+	if (error)
+		return error;
 	error = is_program ? choose_program(&job, argc, argv, path) :
 			     choose_expert(&job, argc, argv, path);
 	if (error)

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "config.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "text.h"
+
+#define BLANKS " \t\r\n\v\f"
+
+static const char *const names[CONFIG_KEYS] = {
+	[CONFIG_EXPERT]		= "EXPERT",
+	[CONFIG_CAPTURE]	= "CAPTURE",
+	[CONFIG_PROGRAM]	= "PROGRAM",
+	[CONFIG_LIMIT]		= "LIMIT",
+	[CONFIG_TIMEOUT]	= "TIMEOUT",
+};
+
+const char *config_key_name(enum config_key key)
+{
+	return names[key];
+}
+
+/* @line: 0: it is about the whole file */
+static int __attribute__((format(printf, 3, 4)))
+wrong(const char *file, unsigned int line, const char *format, ...)
+{
+	va_list args;
+
+	fprintf(stderr, "expertmem run: %s", file);
+	if (line)
+		fprintf(stderr, ", line %u", line);
+	fputs(": ", stderr);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	putc('\n', stderr);
+	return -1;
+}
+
+/* Cut white space off both ends. */
+static char *trim(char *text)
+{
+	size_t length;
+
+	text += strspn(text, BLANKS);
+	for (length = strlen(text); length && strchr(BLANKS, text[length - 1]); length--)
+		;
+	text[length] = '\0';
+	return text;
+}
+
+/* "KEY = VALUE"; also an empty line, and a comment. */
+static int read_line(struct config *config, const char *file, unsigned int line, char *text)
+{
+	char *value = strchr(text, '='), *key = trim(text);
+	int i;
+
+	if (!*key || *key == '#')
+		return 0;
+	if (!value)
+		return wrong(file, line, "this is no KEY=VALUE: '%s'", plain_text(key));
+	*value++ = '\0';
+	key = trim(key);
+	for (i = 0; i < CONFIG_KEYS && strcmp(key, names[i]); i++)
+		;
+	if (i == CONFIG_KEYS)
+		return wrong(file, line,
+			     "there is no key '%s'; the keys are EXPERT, CAPTURE, PROGRAM, LIMIT and TIMEOUT",
+			     plain_text(key));
+	if (config->value[i])
+		return wrong(file, line, "%s is in line %u already; remove one of the two", key,
+			     config->line[i]);
+	config->value[i] = strdup(trim(value));
+	if (!config->value[i])
+		return wrong(file, line, "%s", strerror(errno));
+	config->line[i] = line;
+	return *config->value[i] ? 0 : wrong(file, line, "%s has no value; remove the line", key);
+}
+
+/* Move the next word of *@text to *@to. Return false where a quotation mark has no end. */
+static bool next_word(char **text, char **to)
+{
+	char quote = '\0', c;
+
+	for (; (c = **text) && (quote || !strchr(BLANKS, c)); ++*text) {
+		if (c == quote)
+			quote = '\0';
+		else if (!quote && (c == '"' || c == '\''))
+			quote = c;
+		else
+			*(*to)++ = c;
+	}
+	*text += strspn(*text, BLANKS);
+	*(*to)++ = '\0';
+	return !quote;
+}
+
+/* Words end at white space, unless it is between quotation marks. Nothing else is special. */
+static int split_program(struct config *config, const char *file)
+{
+	char *text = config->value[CONFIG_PROGRAM], *to = text;
+
+	/* a word and what separates it from the next take two bytes at least */
+	config->words = calloc(strlen(text) / 2 + 2, sizeof(*config->words));
+	if (!config->words)
+		return wrong(file, 0, "%s", strerror(errno));
+	while (*text) {
+		config->words[config->nr_words++] = to;
+		if (!next_word(&text, &to))
+			return wrong(file, config->line[CONFIG_PROGRAM],
+				     "a quotation mark of PROGRAM has no end");
+	}
+	return 0;
+}
+
+static int check(struct config *config, const char *file)
+{
+	const char *expert = config->value[CONFIG_EXPERT], *program = config->value[CONFIG_PROGRAM];
+
+	if (expert && program)
+		return wrong(file, 0, "it has EXPERT and PROGRAM; keep one of the two");
+	if (!expert && !program)
+		return wrong(file, 0, "it has neither EXPERT nor PROGRAM; write EXPERT=NAME and CAPTURE=FILE, or PROGRAM=COMMAND");
+	if (expert && !config->value[CONFIG_CAPTURE])
+		return wrong(file, 0, "it has EXPERT, but no CAPTURE; write CAPTURE=FILE");
+	if (program && config->value[CONFIG_CAPTURE])
+		return wrong(file, config->line[CONFIG_CAPTURE],
+			     "CAPTURE is for an EXPERT; write the file into PROGRAM");
+	return program ? split_program(config, file) : 0;
+}
+
+int config_read(struct config *config, const char *file)
+{
+	FILE *in = fopen(file, "re");
+	unsigned int line = 0;
+	char *text = NULL;
+	size_t size = 0;
+	ssize_t length;
+	int error = 0;
+
+	*config = (struct config){};
+	if (!in)
+		return wrong(file, 0, "cannot open it: %s", strerror(errno));
+	while (!error && (length = getline(&text, &size, in)) >= 0) {
+		line++;
+		if (strlen(text) != (size_t)length)
+			error = wrong(file, line, "it has a byte 0, which no text has");
+		else
+			error = read_line(config, file, line, text);
+	}
+	if (!error && ferror(in))
+		error = wrong(file, 0, "cannot read it: %s", strerror(errno));
+	free(text);
+	fclose(in);
+	return error ? error : check(config, file);
+}
