@@ -115,7 +115,7 @@ EXPERTS	:= $(patsubst tools/experts/%.c,$(B)/experts/%.so,$(wildcard tools/exper
 EXPERT_OBJS := $(patsubst tools/experts/common/%.c,$(B)/obj/experts/%.o,$(wildcard tools/experts/common/*.c))
 LINK_LIB = -L$(B)/lib -lexpertmem $(RPATH)
 
-TOOL_LIBS := libnl-genl-3.0 ncursesw libelf
+TOOL_LIBS := libnl-genl-3.0 ncursesw libelf libsystemd
 
 tools: $(B)/tools/expertmem $(EXPERTS) ## build the expertmem command and the sample experts
 
@@ -154,7 +154,8 @@ TEST_PROGRAMS := $(B)/selftests/programs/exceptions $(B)/selftests/programs/oper
 	$(B)/selftests/programs/atfork.so $(B)/selftests/programs/interposed.so \
 	$(B)/selftests/programs/plug.so $(B)/selftests/programs/slab.i \
 	$(B)/selftests/programs/fill $(B)/selftests/programs/sandbox $(B)/selftests/programs/crashes \
-	$(B)/selftests/programs/own_malloc $(B)/selftests/programs/audit.so
+	$(B)/selftests/programs/own_malloc $(B)/selftests/programs/audit.so \
+	$(B)/selftests/programs/journald
 
 # for 32 bit callers of the module; static, for there is one set of libraries in the VM
 HAVE_32 := $(wildcard $(shell $(CC) -m32 -print-libgcc-file-name 2>/dev/null))

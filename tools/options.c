@@ -10,7 +10,7 @@
 #include "command.h"
 #include "text.h"
 
-enum { JSON = 1, HELP, BYTES, WAIT, SORT, USER, ALL, OUTPUT, DELAY, OPENMETRICS };
+enum { JSON = 1, HELP, BYTES, WAIT, SORT, USER, ALL, OUTPUT, DELAY, OPENMETRICS, JOURNAL };
 
 static const struct {
 	struct option option;
@@ -26,6 +26,7 @@ static const struct {
 	{ { "output", required_argument, NULL, OUTPUT }, TAKES_OUTPUT },
 	{ { "delay",  required_argument, NULL, DELAY },	 TAKES_DELAY },
 	{ { "openmetrics", no_argument,	 NULL, OPENMETRICS }, TAKES_OPENMETRICS },
+	{ { "journal", no_argument,	 NULL, JOURNAL }, TAKES_JOURNAL },
 };
 
 #define KNOWN (sizeof(known) / sizeof(known[0]))
@@ -76,6 +77,9 @@ static int read_option(struct options *options, int option, char **argv)
 		break;
 	case OPENMETRICS:
 		options->openmetrics = true;
+		break;
+	case JOURNAL:
+		options->journal = true;
 		break;
 	case OUTPUT:
 		options->output = optarg;

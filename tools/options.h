@@ -16,6 +16,7 @@ enum {
 	TAKES_DELAY	= 1 << 6,
 	TAKES_OPENMETRICS = 1 << 7,
 	NO_JSON		= 1 << 8,
+	TAKES_JOURNAL	= 1 << 9,
 };
 
 struct options {
@@ -25,7 +26,7 @@ struct options {
 	const char *expected;	/* what these are, in words */
 
 	/* what was said */
-	bool json, bytes, wait, all, openmetrics;
+	bool json, bytes, wait, all, openmetrics, journal;
 	const char *sort, *user, *output;
 	double delay;
 	char **operand;

@@ -23,7 +23,7 @@ const char *state_word(uint32_t state)
 	return state < sizeof(words) / sizeof(words[0]) ? words[state] : "unknown";
 }
 
-static const char *cause_word(uint32_t cause)
+const char *cause_word(uint32_t cause)
 {
 	static const char *const words[] = {
 		[EXPERTMEM_CAUSE_DETACH]	= "detach",

@@ -14,6 +14,9 @@
 
 const char *state_word(uint32_t state);
 
+/* Why it was reclaimed: detach, reclaim or operator. */
+const char *cause_word(uint32_t cause);
+
 /* Why it was reclaimed: "its process was killed by SIGKILL". */
 const char *cause_text(char text[static NAME_TEXT], const struct expert *expert);
 

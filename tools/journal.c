@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0
+#define SD_JOURNAL_SUPPRESS_LOCATION	/* no CODE_FILE= of this command */
+#include "journal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-journal.h>
+#include <unistd.h>
+
+#include "command.h"
+
+#define JOURNAL "/run/systemd/journal/socket"
+
+static int error;	/* of the first entry that was not sent */
+
+static void add(struct journal_entry *entry, char *field, int length)
+{
+	if (length < 0 || entry->count == sizeof(entry->fields) / sizeof(entry->fields[0])) {
+		error = error ? error : ENOMEM;
+		return;
+	}
+	entry->fields[entry->count++] = (struct iovec){ .iov_base = field, .iov_len = length };
+}
+
+void journal_text(struct journal_entry *entry, const char *key, const char *value)
+{
+	char *field = NULL;
+	int length = asprintf(&field, "%s=%s", key, value);
+
+	add(entry, field, length);
+}
+
+void journal_number(struct journal_entry *entry, const char *key, uint64_t value)
+{
+	char *field = NULL;
+	int length = asprintf(&field, "%s=%" PRIu64, key, value);
+
+	add(entry, field, length);
+}
+
+/* libsystemd takes a journal that is not there for success. */
+static int send_fields(const struct journal_entry *entry)
+{
+	if (access(JOURNAL, F_OK))
+		return errno;
+	return -sd_journal_sendv(entry->fields, entry->count);
+}
+
+void journal_send(struct journal_entry *entry)
+{
+	if (!error)
+		error = send_fields(entry);
+	for (int i = 0; i < entry->count; i++)
+		free(entry->fields[i].iov_base);
+	entry->count = 0;
+}
+
+int journal_status(const char *command)
+{
+	if (!error && access(JOURNAL, F_OK))
+		error = errno;
+	if (error == ENOENT)
+		fprintf(stderr, "expertmem %s: there is no journal at " JOURNAL ": start systemd-journald, or print the events with --json\n",
+			command);
+	else if (error)
+		fprintf(stderr, "expertmem %s: cannot write to the journal at " JOURNAL ": %s\n",
+			command, strerror(error));
+	return error ? EXIT_FAILED : EXIT_OK;
+}
