@@ -295,6 +295,8 @@ bench: ## measure the library's heap beside other allocators (ONLY=pair,churn PE
 ## Installing
 
 PAGES	:= $(wildcard Documentation/man/man*/*)
+UNITS	:= $(wildcard tools/systemd/*)
+unitdir	?= $(confdir)/systemd/system
 
 EXAMPLES := tools/data/modprobe.conf $(addprefix Documentation/admin-guide/,expertmem.rules.yml expertmem-dashboard.json)
 
@@ -307,6 +309,7 @@ INSTALLED = $(addprefix $(DESTDIR), \
 	$(confdir)/udev/rules.d/60-expertmem.rules $(confdir)/modules-load.d/expertmem.conf \
 	$(confdir)/sysusers.d/expertmem.conf $(completiondir)/expertmem \
 	$(addprefix $(docdir)/examples/,$(notdir $(EXAMPLES))) \
+	$(UNITS:tools/systemd/%=$(unitdir)/%) \
 	$(patsubst $(B)/experts/%,$(expertdir)/%,$(EXPERTS)) \
 	$(patsubst Documentation/man/%,$(mandir)/%,$(PAGES)))
 
@@ -330,6 +333,9 @@ install: lib tools ## install library, headers and command below PREFIX (the mod
 	install -D -m 644 tools/data/sysusers.conf $(DESTDIR)$(confdir)/sysusers.d/expertmem.conf
 	install -D -m 644 -t $(DESTDIR)$(docdir)/examples $(EXAMPLES)
 	install -D -m 644 tools/completion/expertmem $(DESTDIR)$(completiondir)/expertmem
+	for u in $(UNITS:tools/systemd/%=%); do \
+	  sed 's|@bindir@|$(bindir)|' tools/systemd/$$u | install -D -m 644 /dev/stdin $(DESTDIR)$(unitdir)/$$u || exit; \
+	done
 	install -m 755 $(EXPERTS) $(DESTDIR)$(expertdir)/
 	for n in 1 3 4 7 8; do \
 	  install -D -m 644 -t $(DESTDIR)$(mandir)/man$$n Documentation/man/man$$n/* || exit; \

@@ -125,7 +125,8 @@ static int check(struct config *config, const char *file)
 	if (expert && program)
 		return wrong(file, 0, "it has EXPERT and PROGRAM; keep one of the two");
 	if (!expert && !program)
-		return wrong(file, 0, "it has neither EXPERT nor PROGRAM; write EXPERT=NAME and CAPTURE=FILE, or PROGRAM=COMMAND");
+		return wrong(file, 0,
+			     "it has neither EXPERT nor PROGRAM; write EXPERT=NAME and CAPTURE=FILE, or PROGRAM=COMMAND");
 	if (expert && !config->value[CONFIG_CAPTURE])
 		return wrong(file, 0, "it has EXPERT, but no CAPTURE; write CAPTURE=FILE");
 	if (program && config->value[CONFIG_CAPTURE])
