@@ -254,21 +254,99 @@ static void check_experts(struct visit *visit)
 	}
 }
 
-static void check_module(struct visit *visit)
+/* Where modprobe would find the module of the running kernel. */
+static bool find_module(const char *release, char *path, size_t size)
 {
-	char version[64] = "", remedy[256], path[PATH_MAX];
+	char name[PATH_MAX], line[PATH_MAX], *end;
+	bool found = false;
+	FILE *file;
+
+	snprintf(name, sizeof(name), "/lib/modules/%s/modules.dep", release);
+	file = fopen(name, "re");
+	while (file && !found && fgets(line, sizeof(line), file)) {
+		end = strchr(line, ':');
+		if (!end)
+			continue;
+		*end = '\0';
+		found = strstr(line, "/expertmem.ko") &&
+			(size_t)snprintf(path, size, "/lib/modules/%s/%s", release, line) < size;
+	}
+	if (file)
+		fclose(file);
+	return found;
+}
+
+/* A signature is at the end of the file; of a compressed one, it is not known. */
+static bool is_unsigned(const char *path)
+{
+	static const char mark[] = "~Module signature appended~\n";
+	size_t length = strlen(path);
+	char end[sizeof(mark)] = "";
+	FILE *file;
+
+	if (length < 3 || strcmp(path + length - 3, ".ko"))
+		return false;
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	if (fseek(file, -(long)strlen(mark), SEEK_END) || !fgets(end, sizeof(end), file))
+		end[0] = '\0';
+	fclose(file);
+	return strcmp(end, mark);
+}
+
+/* Why the kernel loads signed modules only, or NULL. */
+static const char *signing_enforced(void)
+{
+	char line[128] = "";
+
+	if (read_line("/sys/kernel/security/lockdown", line, sizeof(line)) &&
+	    strchr(line, '[') && !strstr(line, "[none]"))
+		return "it is locked down";
+	if (read_line("/sys/module/module/parameters/sig_enforce", line, sizeof(line)) &&
+	    line[0] == 'Y')
+		return "module.sig_enforce is on";
+	return NULL;
+}
+
+static void check_not_loaded(struct visit *visit)
+{
+	const char *enforced = signing_enforced();
+	char remedy[256], path[PATH_MAX];
 	struct utsname system;
 
-	visit->loaded = !access("/sys/module/expertmem", F_OK);
-	if (!visit->loaded) {
-		set_status(visit, EXIT_NO_MODULE);
-		uname(&system);
+	set_status(visit, EXIT_NO_MODULE);
+	uname(&system);
+	if (!find_module(system.release, path, sizeof(path))) {
 		snprintf(path, sizeof(path), "/lib/modules/%s/build/Makefile", system.release);
 		snprintf(remedy, sizeof(remedy), "modprobe expertmem; if it is not found: %s%s, "
 			 "then dkms autoinstall",
 			 access(path, F_OK) ? "install linux-headers-" : "the headers are here",
 			 access(path, F_OK) ? system.release : "");
-		tell(visit, PROBLEM, "module", remedy, "the kernel module is not loaded");
+		tell(visit, PROBLEM, "module", remedy,
+		     "the kernel module is not loaded, and not installed for Linux %s", system.release);
+	} else if (enforced && is_unsigned(path)) {
+		tell(visit, PROBLEM, "module",
+		     "sign it by make sign, or build it by DKMS, which signs; enrol the key by "
+		     "mokutil --import", "the kernel loads signed modules only (%s), and %s is not "
+		     "signed", enforced, path);
+	} else if (enforced) {
+		tell(visit, PROBLEM, "module",
+		     "modprobe expertmem; if its key is rejected: enrol the key by mokutil --import",
+		     "the kernel module is not loaded; the kernel loads signed modules only (%s)",
+		     enforced);
+	} else {
+		tell(visit, PROBLEM, "module", "modprobe expertmem", "the kernel module is not loaded");
+	}
+}
+
+static void check_module(struct visit *visit)
+{
+	char version[64] = "";
+
+	visit->loaded = !access("/sys/module/expertmem", F_OK);
+	if (!visit->loaded) {
+		check_not_loaded(visit);
 		return;
 	}
 	tell(visit, OK, "module", NULL, "the kernel module is loaded");
