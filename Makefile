@@ -147,7 +147,9 @@ $(B)/experts/%.so: tools/experts/%.c $(SO)
 ## The tests
 
 KSELFTEST_DIR ?= $(B)/kselftest
-TEST_FLAGS := -isystem $(KSELFTEST_DIR) -Wno-unused-parameter -Wno-missing-prototypes -pthread
+# what tests do wrong on purpose is not for FORTIFY to judge
+NO_FORTIFY := -U_FORTIFY_SOURCE
+TEST_FLAGS := $(NO_FORTIFY) -isystem $(KSELFTEST_DIR) -Wno-unused-parameter -Wno-missing-prototypes -pthread
 TESTS	:= $(patsubst selftests/%.c,$(B)/selftests/%,$(filter-out selftests/netmon_layout.c,$(wildcard selftests/*.c)))
 TEST_EXPERTS := $(patsubst selftests/experts/%.c,$(B)/selftests/experts/%.so,$(wildcard selftests/experts/*.c))
 TEST_PROGRAMS := $(B)/selftests/programs/exceptions $(B)/selftests/programs/operators $(B)/selftests/programs/plugin.so \
@@ -170,7 +172,7 @@ $(B)/kselftest/kselftest_harness.h: selftests/kernel-source
 
 $(B)/selftests/%: selftests/%.c $(SO) $(KSELFTEST_DIR)/kselftest_harness.h
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(TEST_FLAGS) $(LDFLAGS) $< $(LINK_LIB) -o $@
+	$(CC) $(ALL_CFLAGS) $(NO_FORTIFY) $(TEST_FLAGS) $(LDFLAGS) $< $(LINK_LIB) -o $@
 
 $(B)/selftests/32/%: selftests/%.c $(KSELFTEST_DIR)/kselftest_harness.h
 	@mkdir -p $(@D)
@@ -178,10 +180,10 @@ $(B)/selftests/32/%: selftests/%.c $(KSELFTEST_DIR)/kselftest_harness.h
 
 $(B)/selftests/experts/%.so: selftests/experts/%.c $(SO)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -fPIC -shared $(LDFLAGS) $< -L$(B)/lib -lexpertmem -o $@
+	$(CC) $(ALL_CFLAGS) $(NO_FORTIFY) -fPIC -shared $(LDFLAGS) $< -L$(B)/lib -lexpertmem -o $@
 
 CXXFLAGS ?= -O2 -g
-CXX_BUILD = $(CXX) -std=gnu++17 -Wall -Wextra -Wshadow $(WERROR) $(CPPFLAGS) $(CXXFLAGS) -MMD -MP -pthread $(LDFLAGS)
+CXX_BUILD = $(CXX) -std=gnu++17 -Wall -Wextra -Wshadow $(WERROR) $(CXXFLAGS) -MMD -MP -pthread $(LDFLAGS)
 
 $(B)/selftests/programs/%.so: selftests/programs/%.cc
 	@mkdir -p $(@D)
@@ -193,16 +195,16 @@ $(B)/selftests/programs/%: selftests/programs/%.cc
 
 $(B)/selftests/programs/%: selftests/programs/%.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -pthread $(LDFLAGS) $< -o $@
+	$(CC) $(ALL_CFLAGS) $(NO_FORTIFY) -pthread $(LDFLAGS) $< -o $@
 
 $(B)/selftests/programs/%.so: selftests/programs/%.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -fPIC -shared -pthread $(LDFLAGS) $< -o $@
+	$(CC) $(ALL_CFLAGS) $(NO_FORTIFY) -fPIC -shared -pthread $(LDFLAGS) $< -o $@
 
 # to be compiled where there are no headers
 $(B)/selftests/programs/%.i: libexpertmem/%.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -E -P $< -o $@
+	$(CC) $(ALL_CFLAGS) $(NO_FORTIFY) -E -P $< -o $@
 
 ## The library's tests once more, watched by the compiler's run-time checks
 
