@@ -172,7 +172,7 @@ $(B)/kselftest/kselftest_harness.h: selftests/kernel-source
 
 $(B)/selftests/%: selftests/%.c $(SO) $(KSELFTEST_DIR)/kselftest_harness.h
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(NO_FORTIFY) $(TEST_FLAGS) $(LDFLAGS) $< $(LINK_LIB) -o $@
+	$(CC) $(ALL_CFLAGS) $(TEST_FLAGS) $(LDFLAGS) $< $(LINK_LIB) -o $@
 
 $(B)/selftests/32/%: selftests/%.c $(KSELFTEST_DIR)/kselftest_harness.h
 	@mkdir -p $(@D)

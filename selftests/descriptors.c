@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
+#include "../libexpertmem/raw.h"
 #include "malloc_test.h"
 
 /* Numbers that programs may choose. */
@@ -222,12 +223,11 @@ TEST_F(program, heap_without_descriptor_says_why_it_does_not_grow)
 	child = fork();
 	ASSERT_LE(0, child);
 	if (!child) {
-		long number = SYS_close, answer;
+		long answer;
 		void *block;
 
 		dup2(line[1], STDERR_FILENO);
-		__asm__ volatile("syscall" : "=a"(answer) : "a"(number), "D"((long)self->fd)
-				 : "rcx", "r11", "memory");
+		answer = em_raw(SYS_close, self->fd, 0, 0);
 		block = malloc(100 * MIB);
 		_exit(answer || block || errno != ENOMEM);
 	}
