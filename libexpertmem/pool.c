@@ -255,7 +255,8 @@ static bool states_get(struct em_expert *expert, struct em_slab *slab)
 					   heap->queues.used);
 		heap->queues.used += queue_size(slab);
 	}
-	__atomic_store_n(&slab->states, states, __ATOMIC_RELAXED);
+	/* Pairs with em_slab_look(): what was written of the slab and of its states is seen before. */
+	__atomic_store_n(&slab->states, states, __ATOMIC_RELEASE);
 	return true;
 }
 

@@ -140,6 +140,8 @@ found:
 	em_threads[i].calls = 0;
 	em_threads[i].user++;
 	__atomic_store_n(&em_threads[i].tid, tid, __ATOMIC_RELEASE);
+	/* Counted before its sections begin; pairs with the fence in barrier(). */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	return &em_threads[i];
 }
 
@@ -174,7 +176,7 @@ static void barrier(void)
 {
 	if (em_filtered)
 		return;
-	/* Pairs with the CAS in em_register(): who is not counted yet sees it as well. */
+	/* Pairs with the fence in get_record(): a thread that is not counted yet sees it as well. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&nr_threads, __ATOMIC_RELAXED) <= 2 && em_self != &nobody)
 		return;
