@@ -50,7 +50,8 @@ enum expertmem_error {
 	EXPERTMEM_E_UNSUPPORTED	= -10,	/* the backend cannot do that */
 	EXPERTMEM_E_BUSY	= -11,	/* the expert is in use already */
 	EXPERTMEM_E_RECLAIMED	= -12,	/* the expert was reclaimed */
-	EXPERTMEM_E_LIMIT	= -13	/* a limit above the default needs CAP_NET_ADMIN */
+	EXPERTMEM_E_LIMIT	= -13,	/* a limit above the default needs CAP_NET_ADMIN */
+	EXPERTMEM_E_KERNEL	= -14	/* pages not of 4 KiB, or longer addresses */
 };
 
 enum expertmem_backend {

@@ -180,6 +180,13 @@ static int __init expertmem_init(void)
 
 	BUILD_BUG_ON(BITS_PER_LONG < 64);
 
+	/* The library and the documentation count on granules of 4 KiB and 2 MiB. */
+	if (PAGE_SIZE != SZ_4K) {
+		pr_err("needs a kernel with pages of 4 KiB; those of this one have %lu KiB\n",
+		       PAGE_SIZE / SZ_1K);
+		return -EOPNOTSUPP;
+	}
+
 	/* as tmpfs does */
 	if (expertmem_total_limit == U64_MAX)
 		expertmem_total_limit = (u64)totalram_pages() / 2 << PAGE_SHIFT;

@@ -30,7 +30,10 @@
 #define WINDOW_MAX	(1UL << 40)
 #define WINDOW_SHARE	(1UL << 42)
 
-/* so far below what the kernel maps next are windows that are not mapped yet */
+/*
+ * Windows that are not mapped yet are at least so far below what the kernel maps next; closer
+ * where a kernel has few addresses, as one for arm64 with 39 bits.
+ */
 #define AWAY		(1UL << 38)
 
 /* Two experts must not choose the same addresses. Taken with an expert's lock held. */
@@ -103,6 +106,17 @@ bool em_table_use(struct em_table *table, size_t end)
 					    __ATOMIC_RELEASE, __ATOMIC_RELAXED))
 		;
 	return true;
+}
+
+/*
+ * Are pages as large as EM_PAGE, and do addresses have no more than EM_ADDRESS_BITS? The kernel
+ * puts the stack of a process near the highest address.
+ */
+bool em_kernel_suits(void)
+{
+	const int on_stack = 0;
+
+	return sysconf(_SC_PAGESIZE) == EM_PAGE && !((uintptr_t)&on_stack >> EM_ADDRESS_BITS);
 }
 
 /* RLIMIT_AS or RLIMIT_DATA, in bytes; SIZE_MAX: none that matters. */
@@ -194,15 +208,16 @@ static bool is_owned(uintptr_t base, size_t size)
 static char *choose(size_t size)
 {
 	void *next = mmap(NULL, EM_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	uintptr_t base;
+	uintptr_t base, away;
 
 	if (next == MAP_FAILED)
 		return NULL;
 	munmap(next, EM_PAGE);
 	base = (uintptr_t)next & ~(EM_WINDOW_MIN - 1);
-	if (base < 2 * AWAY + size)
+	away = base / 4 < AWAY ? base / 4 & ~(EM_WINDOW_MIN - 1) : AWAY;
+	if (base < 2 * away + size)
 		return NULL;
-	for (base -= AWAY + size; base >= AWAY; base -= EM_WINDOW_MIN)
+	for (base -= away + size; base >= away; base -= EM_WINDOW_MIN)
 		if (!is_owned(base, size))
 			return (char *)base;
 	return NULL;

@@ -26,6 +26,8 @@ static int open_slot(const struct expertmem_options *options,
 
 	if (!em_debug_parse(&debug))
 		return EXPERTMEM_E_INVALID;
+	if (!em_kernel_suits())
+		return EXPERTMEM_E_KERNEL;
 	error = em_slot_get(&expert);
 	if (error)
 		return error;
@@ -390,6 +392,8 @@ const char *expertmem_strerror(int error)
 		return "the expert's memory was reclaimed, or it was asked to stop: open a new expert";
 	case EXPERTMEM_E_LIMIT:
 		return "the memory limit is above the module's default_limit, and no limit is above any: ask for less, or for the default (EXPERTMEM_LIMIT_DEFAULT, expertmem run --limit default), or have CAP_NET_ADMIN (root), which may ask for more";
+	case EXPERTMEM_E_KERNEL:
+		return "this kernel's pages are not of 4 KiB, or its addresses have more bits than the library is built for (47 on x86-64, 48 on arm64): boot a kernel with pages of 4 KiB";
 	default:
 		return "unknown error";
 	}

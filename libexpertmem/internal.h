@@ -69,7 +69,11 @@
 
 /* windows are multiples of this, and start at one */
 #define EM_WINDOW_SHIFT	30
+#ifdef __aarch64__
+#define EM_ADDRESS_BITS	48
+#else
 #define EM_ADDRESS_BITS	47
+#endif
 #define EM_WINDOW_MIN	(1UL << EM_WINDOW_SHIFT)
 
 enum em_window { EM_SMALL_WINDOW, EM_HUGE_WINDOW };
@@ -373,6 +377,7 @@ void *em_map(size_t size, int sharing);
 bool em_table_map(struct em_table *table, void *start, size_t size, int sharing);
 bool em_table_use(struct em_table *table, size_t end);
 bool em_is_strict(void);
+bool em_kernel_suits(void);
 extern pthread_mutex_t em_place_lock;
 bool em_place(struct em_expert *expert, size_t most);
 void em_set_owner(const struct em_expert *expert, bool owner);

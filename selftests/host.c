@@ -131,8 +131,9 @@ TEST(every_error_has_words_of_its_own_and_a_remedy)
 		{ EXPERTMEM_E_UNSUPPORTED, "needs the kernel module" },
 		{ EXPERTMEM_E_BUSY, "in use" },
 		{ EXPERTMEM_E_RECLAIMED, "open a new expert" },
+		{ EXPERTMEM_E_KERNEL, "pages of 4 KiB" },
 	};
-	static const int unknown[] = { 1, -14, -999, INT_MIN, INT_MAX };
+	static const int unknown[] = { 1, -15, -999, INT_MIN, INT_MAX };
 	size_t i, j;
 
 	for (i = 0; i < COUNT_OF(errors); i++) {
