@@ -330,6 +330,7 @@ TEST_F(expert, a_window_has_64_gib_or_8_times_the_memory_that_the_expert_may_hav
 	HEXPERTKEY key;
 	size_t i;
 
+	NEED_WHOLE_WINDOWS();
 	for (i = 0; i < COUNT_OF(limits); i++) {
 		key = open_expert(variant->backend, limits[i], 0);
 		block = get(key, 8 * MIB);

@@ -6,6 +6,8 @@
 #ifndef LIBRARY_TEST_H
 #define LIBRARY_TEST_H
 
+#include <sys/resource.h>
+
 #include <expertmem.h>
 
 #include "harness.h"
@@ -31,6 +33,22 @@ FIXTURE_VARIANT_ADD(expert, anon) {
 FIXTURE_VARIANT_ADD(expert, device) {
 	.backend = EXPERTMEM_BACKEND_DEVICE,
 };
+
+/* For what looks at windows in whole: under RLIMIT_AS they are mapped in parts. */
+#define NEED_WHOLE_WINDOWS()							\
+	do {									\
+		struct rlimit limit;						\
+										\
+		if (!getrlimit(RLIMIT_AS, &limit) && limit.rlim_cur != RLIM_INFINITY) \
+			SKIP(return, "RLIMIT_AS is set (ulimit -v): windows are mapped in parts"); \
+	} while (0)
+
+/* qemu-user refuses calls of the module before it looks at the descriptor. */
+#define NEED_REAL_KERNEL(why)							\
+	do {									\
+		if (ioctl(-1, EXPERTMEM_IOC_GET_INFO, NULL) && errno != EBADF)	\
+			SKIP(return, "this is qemu-user: " why);		\
+	} while (0)
 
 /* A new expert, NULL if there is none to be had. */
 static inline HEXPERTKEY open_expert(enum expertmem_backend backend, uint64_t limit,

@@ -189,6 +189,7 @@ TEST_F(expert, pointers_into_the_windows_are_bad)
 	uint64_t random = 12345;
 	size_t i;
 
+	NEED_WHOLE_WINDOWS();
 	ASSERT_TRUE(crowd_make(&crowd, self->key));
 	for (i = 0; i < CROWD; i += 5) {
 		uintptr_t at = (uintptr_t)crowd.blocks[i].at & -PAGE;
