@@ -602,9 +602,9 @@ static void anon_guard(struct em_expert *expert, void *page, bool guard)
 {
 	enum em_window window = em_window_of(expert, page);
 
-	/* Else what is mapped here later could be touched. */
-	map_range(expert, window, (char *)page - em_window_base(expert, window), EM_PAGE);
-	mprotect(page, EM_PAGE, guard ? PROT_NONE : PROT_READ | PROT_WRITE);
+	/* Else what is mapped here later could be touched. A mapping of others is left alone. */
+	if (map_range(expert, window, (char *)page - em_window_base(expert, window), EM_PAGE) == MAPPED)
+		mprotect(page, EM_PAGE, guard ? PROT_NONE : PROT_READ | PROT_WRITE);
 }
 
 /* Private memory is the child's already. */

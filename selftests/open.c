@@ -495,6 +495,58 @@ TEST_F(expert, without_addresses_there_is_no_memory_until_there_are_some)
 	EXPECT_EQ(EXPERTMEM_OK, open_error_of(variant->backend));
 }
 
+/* The pages of this process that are mapped alone, and inaccessible: guards of the library. */
+static size_t find_guards(unsigned char **pages, size_t room)
+{
+	FILE *file = fopen("/proc/self/maps", "r");
+	unsigned long start, end, inode;
+	size_t n = 0;
+	char line[512];
+
+	while (file && n < room && fgets(line, sizeof(line), file))
+		if (sscanf(line, "%lx-%lx ---p %*x %*s %lu", &start, &end, &inode) == 3 &&
+		    !inode && end - start == PAGE)
+			pages[n++] = (unsigned char *)start;
+	if (file)
+		fclose(file);
+	return n;
+}
+
+/* Under RLIMIT_AS, addresses of a window are only chosen, and somebody else may map them. */
+TEST(what_others_map_among_a_windows_addresses_is_left_alone)
+{
+	struct rlimit space = { 8 * GIB, 8 * GIB };
+	unsigned char *pages[64];
+	size_t n, i, j, taken = 0;
+	HEXPERTKEY key;
+
+	ASSERT_EQ(0, setrlimit(RLIMIT_AS, &space));
+	key = open_expert(EXPERTMEM_BACKEND_ANON, 0, 0);
+	ASSERT_NE(NULL, get(key, 100));
+	n = find_guards(pages, COUNT_OF(pages));
+	ASSERT_EQ(EXPERTMEM_OK, expertmem_close(key));
+	for (i = 0; i < n; i++) {
+		volatile unsigned char *others = mmap(pages[i], PAGE, PROT_READ | PROT_WRITE,
+						      MAP_PRIVATE | MAP_ANONYMOUS |
+						      MAP_FIXED_NOREPLACE, -1, 0);
+
+		if (others == MAP_FAILED)
+			continue;
+		taken++;
+		memset(pages[i], 0xaa, PAGE);
+		/* the next expert gets the same windows */
+		key = open_expert(EXPERTMEM_BACKEND_ANON, 0, 0);
+		ASSERT_NE(NULL, get(key, 100));
+		for (j = 0; j < PAGE; j++)
+			ASSERT_EQ(0xaa, others[j]);
+		ASSERT_EQ(EXPERTMEM_OK, expertmem_close(key));
+		for (j = 0; j < PAGE; j++)
+			ASSERT_EQ(0xaa, others[j]);
+		ASSERT_EQ(0, munmap(pages[i], PAGE));
+	}
+	EXPECT_LT(2, taken);
+}
+
 /* -------------------------------------------- every way in which there is no device */
 
 /* A /dev of this process's own, with nothing in it. */
