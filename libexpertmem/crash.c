@@ -162,6 +162,8 @@ static void find_file(struct em_crash *crash, uintptr_t pc)
 		strncpy(crash->file, name, sizeof(crash->file) - 1);
 	else
 		memcpy(crash->file, program, sizeof(program));
+#else
+	(void)crash, (void)pc;
 #endif
 }
 
