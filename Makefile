@@ -50,17 +50,20 @@ KO	= $(B)/module/$(KERNELRELEASE)/expertmem.ko
 
 module: $(KO) ## build expertmem.ko for the running kernel, or KDIR=, or KERNELRELEASE=
 
-# built from a copy, so that kernels do not share objects
+# Built from a copy, so that kernels do not share objects. Kbuild takes no blank in a path: where
+# this directory has one, the copy is elsewhere.
 $(KO): Kbuild VERSION $(wildcard kmod/*.[ch]) include/uapi/linux/expertmem.h
 	@test -f "$(KDIR)/Makefile" || { \
 	  echo "no kernel headers in '$(KDIR)': install linux-headers-$(or $(KERNELRELEASE),$$(uname -r)), or say KDIR=" >&2; exit 1; }
 	@mkdir -p $(@D)/include/uapi/linux
 	@cp -r Kbuild VERSION kmod $(@D)/ && cp include/uapi/linux/expertmem.h $(@D)/include/uapi/linux/
-	$(MAKE) -C $(KDIR) M=$(abspath $(@D)) modules
+	$(if $(word 2,$(CURDIR)),work=$$(mktemp -d) && cp -r $(@D)/. $$work && \
+	  $(MAKE) -C $(KDIR) M=$$work modules && cp $$work/expertmem.ko $(@D)/; status=$$?; rm -rf $$work; exit $$status, \
+	  $(MAKE) -C $(KDIR) M=$(abspath $(@D)) modules)
 	@echo $(realpath $(KDIR)) >$(@D)/kdir
 
 module_install: $(KO) ## install the module for that kernel, where modprobe finds it (DESTDIR=)
-	$(MAKE) -C $(KDIR) M=$(abspath $(dir $(KO))) INSTALL_MOD_PATH=$(DESTDIR) INSTALL_MOD_DIR=updates modules_install
+	install -D -m 644 $(KO) $(DESTDIR)/lib/modules/$(KERNELRELEASE)/updates/expertmem.ko
 	depmod $(addprefix -b ,$(DESTDIR)) $(KERNELRELEASE)
 
 sign: $(KO) ## sign the module for secure boot (KEY=file CERT=file)
