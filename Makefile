@@ -2,7 +2,8 @@
 #
 # The human front end: "make help". What the module is made of is in Kbuild.
 
-VERSION	:= $(file <VERSION)
+# strip: GNU make 4.3 leaves the newline at the end of a file in now and then
+VERSION	:= $(strip $(file <VERSION))
 PREFIX	?= /usr/local
 libdir	?= $(PREFIX)/lib
 bindir	?= $(PREFIX)/bin
@@ -31,7 +32,7 @@ export PATH := $(PATH):/usr/sbin:/sbin
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: FORCE all module lib tools selftests test-experts sanitizers asan tsan deps demo-deps demo check check-long check-programs bench install dkms deb uninstall module_install sign clean help
+.PHONY: FORCE all module lib tools selftests test-experts sanitizers asan tsan deps demo-deps demo check check-long check-programs check-appliance bench install dkms deb uninstall module_install sign clean help
 
 all: lib tools selftests module ## build everything
 
@@ -264,6 +265,9 @@ check-long: deps ## run every test in full on each of KERNELS
 
 check-programs: deps ## run Debian's programs plain and as experts, natively and in VMs (ONLY=bash,redis KERNELS="6.1")
 	@KERNELS="$(KERNELS)" selftests/check-programs $(if $(ONLY),--only $(ONLY))
+
+check-appliance: deps ## install the packages on Debian 12 and 13 in VMs with systemd, upgrade and purge them (ONLY=12)
+	@selftests/appliance/run $(ONLY)
 
 ## Measuring: one program for each allocator that is compared
 
