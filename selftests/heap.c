@@ -376,6 +376,7 @@ TEST(keys_stay_different_when_every_place_is_reused)
 	static unsigned char *blocks[SLOTS];
 	size_t round, i;
 
+	NEED_REAL_KERNEL("it has too few addresses below what it maps");
 	for (round = 0; round < 3; round++) {
 		for (i = 0; i < SLOTS; i++) {
 			now[i] = open_expert(EXPERTMEM_BACKEND_ANON, 0, 0);
