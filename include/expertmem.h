@@ -163,7 +163,7 @@ struct expertmem_progress {
  *
  * Return: EXPERTMEM_OK, E_INVALID (name, flags, reserved, backend, or an unknown word in
  * EXPERTMEM_BACKEND or EXPERTMEM_DEBUG in the environment), E_NO_MODULE, E_ACCESS, E_ABI, E_NO_DEVICE,
- * E_TOO_MANY, E_PERM, E_LIMIT, E_NOMEM, E_UNSUPPORTED (UNSWAPPABLE on ANON).
+ * E_TOO_MANY, E_PERM, E_LIMIT, E_NOMEM, E_KERNEL, E_UNSUPPORTED (UNSWAPPABLE on ANON).
  */
 int expertmem_open(const struct expertmem_options *options, HEXPERTKEY *key);
 
@@ -178,7 +178,7 @@ int expertmem_open(const struct expertmem_options *options, HEXPERTKEY *key);
  *
  * Return: EXPERTMEM_OK, E_INVALID (also for an unknown word in EXPERTMEM_DEBUG),
  * E_NO_DEVICE, E_ACCESS (it is not open for reading and writing), E_ABI, E_TOO_MANY,
- * E_NOMEM, E_RECLAIMED.
+ * E_NOMEM, E_KERNEL, E_RECLAIMED.
  */
 int expertmem_adopt(int fd, HEXPERTKEY *key);
 
