@@ -46,7 +46,9 @@ FIXTURE_VARIANT_ADD(expert, device) {
 /* qemu-user refuses calls of the module before it looks at the descriptor. */
 #define NEED_REAL_KERNEL(why)							\
 	do {									\
-		if (ioctl(-1, EXPERTMEM_IOC_GET_INFO, NULL) && errno != EBADF)	\
+		struct expertmem_info info;					\
+										\
+		if (ioctl(-1, EXPERTMEM_IOC_GET_INFO, &info) && errno != EBADF)	\
 			SKIP(return, "this is qemu-user: " why);		\
 	} while (0)
 
