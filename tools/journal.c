@@ -42,17 +42,17 @@ void journal_number(struct journal_entry *entry, const char *key, uint64_t value
 }
 
 /* libsystemd takes a journal that is not there for success. */
-static int send_fields(const struct journal_entry *entry)
+static int look_for_journal(void)
 {
-	if (access(JOURNAL, F_OK))
-		return errno;
-	return -sd_journal_sendv(entry->fields, entry->count);
+	return access(JOURNAL, F_OK) ? errno : 0;
 }
 
 void journal_send(struct journal_entry *entry)
 {
 	if (!error)
-		error = send_fields(entry);
+		error = look_for_journal();
+	if (!error)
+		error = -sd_journal_sendv(entry->fields, entry->count);
 	for (int i = 0; i < entry->count; i++)
 		free(entry->fields[i].iov_base);
 	entry->count = 0;
@@ -60,8 +60,6 @@ void journal_send(struct journal_entry *entry)
 
 int journal_status(const char *command)
 {
-	if (!error && access(JOURNAL, F_OK))
-		error = errno;
 	if (error == ENOENT)
 		fprintf(stderr, "expertmem %s: there is no journal at " JOURNAL ": start systemd-journald, or print the events with --json\n",
 			command);
@@ -69,4 +67,10 @@ int journal_status(const char *command)
 		fprintf(stderr, "expertmem %s: cannot write to the journal at " JOURNAL ": %s\n",
 			command, strerror(error));
 	return error ? EXIT_FAILED : EXIT_OK;
+}
+
+int journal_open(const char *command)
+{
+	error = look_for_journal();
+	return journal_status(command);
 }

@@ -23,7 +23,10 @@ void journal_number(struct journal_entry *entry, const char *key, uint64_t value
 /* Send the entry, and free its fields. journal_status() has what became of it. */
 void journal_send(struct journal_entry *entry);
 
-/* EXIT_OK, or EXIT_FAILED having said why there is no journal, or why an entry was not sent. */
+/* EXIT_OK, or EXIT_FAILED having said why there is no journal. */
+int journal_open(const char *command);
+
+/* EXIT_OK, or EXIT_FAILED having said why an entry was not sent. */
 int journal_status(const char *command);
 
 #endif /* JOURNAL_H */

@@ -434,7 +434,7 @@ int monitor_main(int argc, char **argv)
 		return status;
 	if (options.json && options.journal)
 		return wrong_usage("monitor", "it is --json or --journal, not both");
-	if (options.journal && journal_status("monitor"))
+	if (options.journal && journal_open("monitor"))
 		return EXIT_FAILED;
 	status = operate_open("monitor", &link);
 	if (status)
