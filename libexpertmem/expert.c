@@ -66,7 +66,8 @@ static int open_slot(const struct expertmem_options *options,
 	return error;
 }
 
-static bool choose_backend(enum expertmem_backend *backend)
+/* Let EXPERTMEM_BACKEND choose where @backend is AUTO. Return false for a choice that is not known. */
+bool em_choose_backend(enum expertmem_backend *backend)
 {
 	const char *name = secure_getenv("EXPERTMEM_BACKEND");
 
@@ -121,7 +122,7 @@ int expertmem_open(const struct expertmem_options *options, HEXPERTKEY *key)
 			name[i] = '\0';
 		chosen.name = name;
 	}
-	if (!key || !options_are_valid(&chosen) || !choose_backend(&chosen.backend))
+	if (!key || !options_are_valid(&chosen) || !em_choose_backend(&chosen.backend))
 		return EXPERTMEM_E_INVALID;
 
 	if (chosen.backend != EXPERTMEM_BACKEND_ANON)

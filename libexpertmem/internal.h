@@ -422,6 +422,7 @@ void em_crash_freed(const void *start, size_t size);
 bool em_crash_is_handler(void (*handler)(int number));
 
 /* expert.c */
+bool em_choose_backend(enum expertmem_backend *backend);
 void em_tell(const struct expertmem_finding *finding);
 void em_say(const char *who, const char *what, const char *which);
 

@@ -140,9 +140,9 @@ static bool is_ours(HEXPERTKEY key)
 /* The kernel's promise was asked for: is private memory forbidden? */
 static bool wants_device(void)
 {
-	const char *backend = secure_getenv("EXPERTMEM_BACKEND");
+	enum expertmem_backend backend = EXPERTMEM_BACKEND_AUTO;
 
-	return backend && !strcmp(backend, "device");
+	return em_choose_backend(&backend) && backend == EXPERTMEM_BACKEND_DEVICE;
 }
 
 /* The expert that was opened for the program, else one of its own, else private memory. */
