@@ -10,6 +10,8 @@
 #define EXPERTMEM_VERSION "(built without a version)"
 #endif
 
+#define DEVICE "/dev/expertmem"
+
 /*
  * The exit status of every subcommand; documented in their --help. systemd.exec(5) gives a
  * meaning to 2 to 7 (LSB), 64 to 78 (BSD) and 200 to 245, and systemctl shows that meaning: 2 is

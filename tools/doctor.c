@@ -25,7 +25,6 @@
 #include "options.h"
 #include "view.h"
 
-#define DEVICE	"/dev/expertmem"
 #define GROUP	"expertmem"
 #define THP	"/sys/kernel/mm/transparent_hugepage/shmem_enabled"
 #define PARAMETERS "/sys/module/expertmem/parameters/"
@@ -360,7 +359,7 @@ static void check_module(struct visit *visit)
 		tell(visit, OK, "version", NULL, "module and command are both %s", version);
 }
 
-/* Who may open the device. Several things may be wrong with it. */
+/* Check owner, group and mode of the device; each of them may be wrong. */
 static void check_node(struct visit *visit, const struct stat *node, const struct group *group)
 {
 	unsigned int mode = node->st_mode & 07777;
@@ -631,7 +630,7 @@ static void check_limits(struct visit *visit, const struct totals *totals)
 		", without what is reserved for CAP_SYS_RESOURCE", others);
 }
 
-/* What this machine has, bytes. */
+/* The size of this machine's memory, bytes. */
 static uint64_t memory_size(void)
 {
 	struct sysinfo system;

@@ -21,7 +21,6 @@
 #endif
 
 #define NAME_SIZE 32
-#define DEVICE "/dev/expertmem"
 
 static const char help[] =
 "Usage: expertmem run [OPTION]... EXPERT CAPTURE\n"
@@ -427,8 +426,20 @@ static int choose_program(struct job *job, int count, char **operands, char path
 	return 0;
 }
 
+/* Return 0, or the exit status. */
+static int use_value(struct job *job, const struct config *config, const char *file, enum config_key key,
+		     int (*set)(struct job *job, const char *what, const char *text))
+{
+	char what[PATH_MAX + 64];
+
+	if (!config->value[key])
+		return 0;
+	snprintf(what, sizeof(what), "%s (%s, line %u)", config_key_name(key), file, config->line[key]);
+	return set(job, what, config->value[key]);
+}
+
 /*
- * What the options leave open is in the file. Its expert and capture, or its program, take the
+ * Take from the file what the options do not say. Its expert and capture, or its program, take the
  * place of operands. Return 0, or the exit status.
  */
 static int use_config(struct job *job, const char *file, int *argc, char ***argv)
@@ -436,7 +447,6 @@ static int use_config(struct job *job, const char *file, int *argc, char ***argv
 	static char *operands[2];
 	static struct config config;
 	char *const *value = config.value;
-	char what[PATH_MAX + 64];
 	int error = 0;
 
 	if (*argc || is_program)
@@ -448,14 +458,10 @@ static int use_config(struct job *job, const char *file, int *argc, char ***argv
 	operands[1] = value[CONFIG_CAPTURE];
 	*argv = is_program ? config.words : operands;
 	*argc = is_program ? config.nr_words : 2;
-	for (enum config_key key = CONFIG_LIMIT; key < CONFIG_KEYS && !error; key++) {
-		snprintf(what, sizeof(what), "%s (%s, line %u)", config_key_name(key), file,
-			 config.line[key]);
-		if (key == CONFIG_LIMIT && value[key] && !job->has_limit)
-			error = set_limit(job, what, value[key]);
-		if (key == CONFIG_TIMEOUT && value[key] && !job->timeout)
-			error = set_timeout(job, what, value[key]);
-	}
+	if (!job->has_limit)
+		error = use_value(job, &config, file, CONFIG_LIMIT, set_limit);
+	if (!error && !job->timeout)
+		error = use_value(job, &config, file, CONFIG_TIMEOUT, set_timeout);
 	return error;
 }
 
