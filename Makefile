@@ -2,7 +2,7 @@
 #
 # The human front end: "make help". What the module is made of is in Kbuild.
 
-# strip: GNU make 4.3 leaves the newline at the end of a file in now and then
+# strip: with GNU make 4.3, $(file <) was seen to keep the newline at the end of the file
 VERSION	:= $(strip $(file <VERSION))
 PREFIX	?= /usr/local
 libdir	?= $(PREFIX)/lib
