@@ -412,19 +412,19 @@ void em_fork_child(bool shares_files)
 	em_threads_after_fork();
 	em_idle_after_fork();
 	em_report_after_fork();
-	pthread_mutex_init(&em_place_lock, NULL);
+	pthread_mutex_unlock(&em_place_lock);
 	for (i = EM_MAX_EXPERTS; i--; ) {
 		struct em_expert *expert = &em_experts[i];
 
 		if (!taken[i])
 			continue;
-		pthread_mutex_init(&expert->lock, NULL);
 		if (held[i]) {
-			pthread_mutex_lock(&expert->lock);
 			expert->masked = expert->masked && em_unfiltered_begin();
 			inherit(expert, shares_files);
 			continue;
 		}
+		/* A thread of the parent, which is not here, may hold the lock. */
+		pthread_mutex_init(&expert->lock, NULL);
 		expert->mapped = 0;
 		if (expert->key && expert->attached) {
 			__atomic_store_n(&expert->gate, 0, __ATOMIC_RELAXED);
@@ -432,8 +432,8 @@ void em_fork_child(bool shares_files)
 			em_teardown(expert);
 		}
 	}
-	pthread_mutex_init(&table_lock, NULL);
-	pthread_mutex_init(&em_private_lock, NULL);
+	pthread_mutex_unlock(&table_lock);
+	pthread_mutex_unlock(&em_private_lock);
 	for (i = 0; i < EM_MAX_EXPERTS; i++)
 		if (taken[i] && !em_experts[i].key)
 			em_slot_put(&em_experts[i]);
