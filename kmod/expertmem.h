@@ -413,7 +413,8 @@ int expertmem_window_copy(struct expertmem_window *to, struct expertmem_window *
 			  pgoff_t first, unsigned long pages, bool zeros,
 			  unsigned long *copied);
 int expertmem_window_copy_owed(struct expertmem_window *to, struct expertmem_window *from,
-			       pgoff_t index, gfp_t gfp, unsigned long *pages);
+			       pgoff_t index, bool zeros, gfp_t gfp,
+			       unsigned long *pages);
 unsigned long expertmem_window_truncate(struct expertmem_window *window, pgoff_t first,
 					unsigned long pages);
 long expertmem_punch_hole(struct expertmem_window *window, struct file *file, loff_t offset,

@@ -14,7 +14,8 @@
  *	nothing any more then, or it would get the lender's page again.
  *
  * A page that is in the borrower's file is not owed. Where the lender has no page, a fault of the
- * lender therefore makes a page of zeros for the borrower.
+ * lender therefore makes a page of zeros for the borrower. A page of zeros that the lender gives
+ * back is not copied: the borrower finds that the lender has none, which reads as zeros.
  *
  * When the borrower forks, its heir borrows from the same lender, and the pages that the borrower
  * has are copied at once. So a borrower never lends, and a lender never borrows.
@@ -37,10 +38,11 @@
 #define CALL_GFP	(__GFP_RETRY_MAYFAIL | __GFP_NOWARN | __GFP_NOMEMALLOC)
 
 /*
- * Copy the owed pages of the granule that has @index. The caller has found that the page is owed,
- * and holds the borrower's invalidate_lock, so that no region goes meanwhile.
+ * Copy the owed pages of the granule that has @index; @zeros: also those that hold zeros. The
+ * caller has found that the page is owed, and holds the borrower's invalidate_lock, so that no
+ * region goes meanwhile.
  */
-static int copy_granule(struct expertmem_window *borrower, pgoff_t index, gfp_t gfp)
+static int copy_granule(struct expertmem_window *borrower, pgoff_t index, bool zeros, gfp_t gfp)
 {
 	pgoff_t next = round_down(index, borrower->granule), end = next + borrower->granule;
 	struct expertmem_window *lender = borrower->lender;
@@ -49,7 +51,7 @@ static int copy_granule(struct expertmem_window *borrower, pgoff_t index, gfp_t 
 
 	lockdep_assert_held(&borrower->loan_lock);
 	while (!err && lender && next < end) {
-		err = expertmem_window_copy_owed(borrower, lender, next, gfp, &pages);
+		err = expertmem_window_copy_owed(borrower, lender, next, zeros, gfp, &pages);
 		next += pages;
 	}
 	return err;
@@ -68,9 +70,10 @@ static void give_up(struct expertmem_window *borrower)
 
 /*
  * Copy for a borrower what is about to change, or to go; its lender's invalidate_lock may be held.
- * This waits while a fault of the borrower copies a granule, or reads it from swap.
+ * This waits while a fault of the borrower copies a granule, or reads it from swap. @zeros: see
+ * copy_granule().
  */
-static int lend_granule(struct expertmem_window *borrower, pgoff_t index, gfp_t gfp)
+static int lend_granule(struct expertmem_window *borrower, pgoff_t index, bool zeros, gfp_t gfp)
 {
 	struct rw_semaphore *lock = &borrower->file->f_mapping->invalidate_lock;
 	int err = 0;
@@ -79,7 +82,7 @@ static int lend_granule(struct expertmem_window *borrower, pgoff_t index, gfp_t 
 	if (expertmem_region_owes(borrower, index)) {
 		mutex_lock(&borrower->loan_lock);
 		if (!borrower->lost)
-			err = copy_granule(borrower, index, gfp);
+			err = copy_granule(borrower, index, zeros, gfp);
 		mutex_unlock(&borrower->loan_lock);
 	}
 	up_read(lock);
@@ -106,7 +109,7 @@ static int lend_to_all(struct expertmem_window *lender, pgoff_t index, gfp_t gfp
 			continue;
 		must = take || own != borrower->loan_memcg;
 		old = set_active_memcg(borrower->loan_memcg);
-		err = lend_granule(borrower, index, must ? CALL_GFP : gfp);
+		err = lend_granule(borrower, index, !take, must ? CALL_GFP : gfp);
 		set_active_memcg(old);
 		if (err == -EIO || (err && must)) {
 			give_up(borrower);
@@ -139,7 +142,7 @@ int expertmem_loan_touch(struct expertmem_window *window, pgoff_t index, gfp_t g
 	if (smp_load_acquire(&window->lender) && expertmem_region_owes(window, index)) {
 		mutex_lock(&window->loan_lock);
 		if (!window->lost)
-			err = copy_granule(window, index, gfp);
+			err = copy_granule(window, index, true, gfp);
 		mutex_unlock(&window->loan_lock);
 	} else if (!list_empty(&window->borrowers)) {
 		/* until the invalidate_lock is dropped, a window that is not gone has its mm */
@@ -194,7 +197,7 @@ static int copy_range(struct expertmem_window *borrower, pgoff_t first, pgoff_t 
 			break;
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		err = lend_granule(borrower, index, CALL_GFP);
+		err = lend_granule(borrower, index, false, CALL_GFP);
 		index = round_down(index, borrower->granule) + borrower->granule;
 		cond_resched();
 	}

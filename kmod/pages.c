@@ -389,6 +389,25 @@ static struct page *lender_page(struct address_space *mapping, pgoff_t index, gf
 	return IS_ERR(page) && page != ERR_PTR(-ENOMEM) ? ERR_PTR(-EIO) : page;
 }
 
+/*
+ * Does the lender's folio at @index hold nothing but zeros before @end? Sets @pages to its pages
+ * there. Return: 1 or 0; -ENOMEM or -EIO where it cannot be read.
+ */
+static int lender_has_zeros(struct address_space *mapping, pgoff_t index, pgoff_t end, gfp_t gfp,
+			    unsigned long *pages)
+{
+	struct page *page = lender_page(mapping, index, gfp);
+	bool zero;
+
+	if (IS_ERR(page))
+		return PTR_ERR(page);
+	*pages = page ? min(pages_from(page), end - index) : 1;
+	zero = !page || are_zero(page, *pages);
+	if (page)
+		put_page(page);
+	return zero;
+}
+
 /* Fill @pages pages from @to on, which hold zeros, with what the lender has from @index on. */
 static int copy_from_lender(struct address_space *lender, pgoff_t index, struct page *to,
 			    unsigned long pages, gfp_t gfp)
@@ -417,18 +436,19 @@ static int copy_from_lender(struct address_space *lender, pgoff_t index, struct 
  * @to: the borrower's window
  * @from: the lender's
  * @index: the page, as a device page offset; owed by a region of @to
+ * @zeros: copy pages of zeros, too: the lender's page is about to be written to, not to be freed
  * @gfp: how to allocate, besides what the file says
- * @pages: receives how many are there now, from @index on, none beyond the granule
+ * @pages: receives how many are done, from @index on, none beyond the granule
  *
- * Where the lender has none, the copy holds zeros.
+ * Where the lender has no page, the copy holds zeros.
  *
  * Context: @to->loan_lock held, and the invalidate_lock of its file; may sleep.
  * Return: 0; -ENOMEM; -EIO where the page cannot be read.
  */
 int expertmem_window_copy_owed(struct expertmem_window *to, struct expertmem_window *from,
-			       pgoff_t index, gfp_t gfp, unsigned long *pages)
+			       pgoff_t index, bool zeros, gfp_t gfp, unsigned long *pages)
 {
-	struct address_space *mapping = to->file->f_mapping;
+	struct address_space *mapping = to->file->f_mapping, *lender = from->file->f_mapping;
 	pgoff_t end = round_down(index, to->granule) + to->granule;
 	struct page *page;
 	int err;
@@ -438,11 +458,16 @@ int expertmem_window_copy_owed(struct expertmem_window *to, struct expertmem_win
 	if (xa_load(&mapping->i_pages, index))
 		return 0;
 	gfp |= mapping_gfp_mask(mapping);
+	if (!zeros) {
+		err = lender_has_zeros(lender, index, end, gfp, pages);
+		if (err)
+			return min(err, 0);
+	}
 	page = expertmem_page_get(mapping, index, gfp);
 	if (IS_ERR(page))
 		return -ENOMEM;
 	*pages = min(pages_from(page), end - index);
-	err = copy_from_lender(from->file->f_mapping, index, page, *pages, gfp);
+	err = copy_from_lender(lender, index, page, *pages, gfp);
 	if (err)
 		drop_page(mapping, page, index, *pages);
 	else
