@@ -338,14 +338,14 @@ struct expertmem_copy {
  *
  * The call makes an expert, the heir: with the name, the limit and the flags of this one,
  * windows of the same length, and a copy of the regions. These are charged at once. A page is
- * copied when this expert or the heir touches it first, or when this one gives it up. If it
- * cannot be copied when it is given up (no memory, bad memory), or for a touch of this expert
- * when the caller's memory cgroup was another one and is full, the heir is reclaimed, and its
- * child gets SIGSEGV. What a device writes to this expert's memory, by a request from before
- * the call, may be seen by the child. Pages that are copied for this expert are charged to the
- * caller's memory cgroup, even those that hold zeros. With FORK_POPULATE, all pages are copied
- * by the call, as by COPY. @fd receives a descriptor of the heir, with FD_CLOEXEC. Neither the
- * right to open the device nor a path to it is needed.
+ * copied when this expert or the heir touches it first, or when this one gives it up and it holds
+ * more than zeros. If it cannot be copied when it is given up (no memory, bad memory), or for a
+ * touch of this expert when the caller's memory cgroup was another one and is full, the heir is
+ * reclaimed, and its child gets SIGSEGV. What a device writes to this expert's memory, by a
+ * request from before the call, may be seen by the child. Pages that are copied for this expert
+ * are charged to the caller's memory cgroup. With FORK_POPULATE, all pages are copied by the
+ * call, as by COPY. @fd receives a descriptor of the heir, with FD_CLOEXEC. Neither the right to
+ * open the device nor a path to it is needed.
  *
  * The next child with an mm of its own (fork, clone without CLONE_VM) that the calling
  * thread makes gets the heir's windows, at the addresses of this expert's. The kernel maps
