@@ -267,14 +267,14 @@ static size_t rounded(enum em_window window, size_t size)
 
 static bool charge(struct em_expert *expert, size_t size)
 {
-	struct em_control *control = expert->control;
-	uint64_t committed = control->committed + size;
+	struct em_shared *shared = expert->shared;
+	uint64_t committed = shared->committed + size;
 
 	if (expert->limit && committed > expert->limit)
 		return false;
-	control->committed = committed;
-	if (committed > control->peak_committed)
-		control->peak_committed = committed;
+	shared->committed = committed;
+	if (committed > shared->peak_committed)
+		shared->peak_committed = committed;
 	return true;
 }
 
@@ -369,7 +369,7 @@ static enum mapped map_units(struct em_expert *expert, enum em_window window, si
 	/* A hint: kernels without huge pages do not know it. */
 	madvise(start, size, window == EM_HUGE_WINDOW ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 	set_units(expert->gaps[window], i, end, true);
-	em_debug_mapped(expert, start, size);
+	em_debug_on_map(expert, start, size);
 	return MAPPED;
 }
 
@@ -421,7 +421,7 @@ static void unmap_gaps(struct em_expert *expert, enum em_window window, uint32_t
 static size_t idle_bytes(const struct em_expert *expert)
 {
 	return expert->gaps[EM_SMALL_WINDOW]->mapped + expert->gaps[EM_HUGE_WINDOW]->mapped -
-	       expert->control->committed;
+	       expert->shared->committed;
 }
 
 static size_t least_hole(const struct em_gaps *gaps)
@@ -448,14 +448,14 @@ static void tidy(struct em_expert *expert)
 
 	if (idle < expert->idle)
 		expert->idle = idle;
-	if (idle > expert->idle + IDLE_MAX + expert->control->committed / AHEAD_PART)
+	if (idle > expert->idle + IDLE_MAX + expert->shared->committed / AHEAD_PART)
 		unmap_idle(expert);
 }
 
 /* How many more units are to be mapped behind unit @end, for what comes next? */
 static size_t units_ahead(const struct em_expert *expert, enum em_window window, size_t end)
 {
-	size_t ahead = expert->control->committed / AHEAD_PART, last = expert->window / UNIT;
+	size_t ahead = expert->shared->committed / AHEAD_PART, last = expert->window / UNIT;
 
 	if (window == EM_HUGE_WINDOW || end == last || is_mapped(expert->gaps[window], end))
 		return 0;
@@ -492,7 +492,7 @@ static enum mapped map_range(struct em_expert *expert, enum em_window window, si
 static void give_back(struct em_expert *expert, char *start, size_t size)
 {
 	anon_discard(start, size);
-	expert->control->committed -= size;
+	expert->shared->committed -= size;
 }
 
 static enum mapped take(struct em_expert *expert, char *start, size_t size)
@@ -506,7 +506,7 @@ static enum mapped take(struct em_expert *expert, char *start, size_t size)
 		return REFUSED;
 	mapped = map_range(expert, window, start - em_window_base(expert, window), size);
 	if (mapped != MAPPED) {
-		expert->control->committed -= size;
+		expert->shared->committed -= size;
 		return mapped;
 	}
 	if (!(expert->flags & EXPERTMEM_POPULATE) ||
@@ -523,7 +523,7 @@ static int anon_open(struct em_expert *expert, const struct expertmem_options *o
 	if (options->flags & EXPERTMEM_UNSWAPPABLE)
 		return EXPERTMEM_E_UNSUPPORTED;
 	expert->limit = options->limit == EXPERTMEM_LIMIT_DEFAULT ? 0 : options->limit;
-	expert->status = &expert->control->flags;
+	expert->status = &expert->shared->flags;
 	return EXPERTMEM_OK;
 }
 
@@ -704,7 +704,7 @@ static void anon_free(struct em_expert *expert, void *region, size_t size)
 
 static bool anon_terminate(struct em_expert *expert)
 {
-	__atomic_or_fetch(&expert->control->flags, EXPERTMEM_STATUS_TERMINATE,
+	__atomic_or_fetch(&expert->shared->flags, EXPERTMEM_STATUS_TERMINATE,
 			  __ATOMIC_RELAXED);
 	return true;
 }
@@ -732,23 +732,23 @@ static bool protect_all(struct em_expert *expert)
 
 static int anon_reclaim(struct em_expert *expert, uint64_t *bytes)
 {
-	if (!expert->attached && expert->control->owner)
+	if (!expert->attached && expert->shared->owner)
 		return EXPERTMEM_E_UNSUPPORTED;
 	if (expert->attached && !protect_all(expert))
 		return EXPERTMEM_E_NOMEM;
-	__atomic_or_fetch(&expert->control->flags, EXPERTMEM_STATUS_RECLAIMED,
+	__atomic_or_fetch(&expert->shared->flags, EXPERTMEM_STATUS_RECLAIMED,
 			  __ATOMIC_RELAXED);
-	*bytes = expert->control->committed;
-	expert->control->committed = 0;
+	*bytes = expert->shared->committed;
+	expert->shared->committed = 0;
 	return EXPERTMEM_OK;
 }
 
 static void anon_stats(struct em_expert *expert, struct expertmem_stats *stats)
 {
 	stats->limit = expert->limit;
-	stats->committed = expert->control->committed;
+	stats->committed = expert->shared->committed;
 	stats->resident = stats->committed;
-	stats->peak_committed = expert->control->peak_committed;
+	stats->peak_committed = expert->shared->peak_committed;
 }
 
 const struct em_backend em_anon = {

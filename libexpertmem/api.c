@@ -27,10 +27,10 @@
 static inline SIZE_T end_bad(HEXPERTKEY key, enum expertmem_finding_kind kind, const void *p,
 			     DWORD error)
 {
-	bool heard = __atomic_load_n(&em_mine.expert->heard, __ATOMIC_RELAXED);
+	bool has_listener = __atomic_load_n(&em_tls.expert->has_listener, __ATOMIC_RELAXED);
 
 	em_end(em_self);
-	return unlikely(heard) ? em_bad_answer(key, kind, p, error) : error;
+	return unlikely(has_listener) ? em_report_answer(key, kind, p, error) : error;
 }
 
 /* Ends a section: @p is in the windows of this expert. */
@@ -54,13 +54,13 @@ static __attribute__((noinline)) SIZE_T bad_others(HEXPERTKEY key,
 	    !(em_status(owner) & EXPERTMEM_STATUS_RECLAIMED)) {
 		slab = em_slab_at(owner, p, &offset);
 		live = slab ? em_slab_size(slab, offset, &size) :
-			      em_large_peek(&owner->heap, p, &size);
+			      em_large_lookup_unlocked(&owner->heap, p, &size);
 	}
 	if (live >= 0)
 		return end_bad(key, kind, p,
 			       live ? NMERR_ACCESS_DENIED : NMERR_INVALID_PARAMETER);
 	em_end(em_self);
-	return em_bad(key, kind, p);
+	return em_report_bad(key, kind, p);
 }
 
 /* Ends a section: @p is not in the windows of this expert. */
@@ -79,27 +79,27 @@ static __attribute__((noinline)) bool begin(HEXPERTKEY key)
 {
 	struct em_expert *expert = em_slot_of(key);
 	struct em_thread *self = em_register();
-	struct em_local *local = NULL;
+	struct em_tcache *tcache = NULL;
 
 	if (!self || self->busy != EM_IDLE)
 		return false;
 	em_enter(self);
 	if (key && __atomic_load_n(&expert->gate, __ATOMIC_ACQUIRE) == key &&
 	    !em_status(expert))
-		local = em_local_of(expert, self);
-	if (!local) {
+		tcache = em_tcache_of(expert, self);
+	if (!tcache) {
 		em_end(self);
 		return false;
 	}
-	if (local->user != self->user)
-		em_local_inherit(local, self->user);
-	em_mine = (struct em_mine){
+	if (tcache->user != self->user)
+		em_tcache_inherit(tcache, self->user);
+	em_tls = (struct em_tls){
 		.self = self,
 		.key = key,
 		.expert = expert,
 		.status = expert->status,
-		.local = local,
-		.count = local->count,
+		.tcache = tcache,
+		.count = tcache->count,
 		.base = expert->base,
 		.span = expert->span,
 		.slabs = (uintptr_t)expert->slabs -
@@ -120,20 +120,20 @@ static void release(HEXPERTKEY key)
 
 	if (!expert)
 		return;
-	em_local_release(expert, em_local_get(expert));
+	em_tcache_release(expert, em_tcache_get(expert));
 	em_unlock(expert);
 }
 
 static void end(HEXPERTKEY key)
 {
-	struct em_local *local = em_mine.local;
-	bool spare = local->spare, passed = local->passed;
+	struct em_tcache *tcache = em_tls.tcache;
+	bool spare = tcache->spare, passed = tcache->passed;
 
-	local->passed = false;
+	tcache->passed = false;
 	em_end(em_self);
 	if (spare)
 		release(key);
-	else if (passed && !em_whole_program)
+	else if (passed && !em_preloaded)
 		em_idle_start();
 }
 
@@ -143,7 +143,7 @@ static void *alloc_in_section(HEXPERTKEY key, size_t size, size_t alignment)
 
 	if (size > EM_SMALL_MAX || alignment > EM_PAGE || !begin_any(key))
 		return NULL;
-	block = em_local_alloc(em_mine.expert, em_mine.local, size,
+	block = em_tcache_alloc(em_tls.expert, em_tls.tcache, size,
 			       em_class_of(size, alignment));
 	end(key);
 	return block;
@@ -158,14 +158,14 @@ static __attribute__((noinline)) void *alloc(HEXPERTKEY key, size_t size, size_t
 
 	if (!block)
 		return em_alloc_locked(key, size, alignment, site, error);
-	em_fail(error, NMERR_SUCCESS);
+	em_set_error(error, NMERR_SUCCESS);
 	return block;
 }
 
 /* Ends a section: the current slab has no block to give. */
 static __attribute__((noinline)) void *alloc_refill(size_t size, LPDWORD error, const void *site)
 {
-	HEXPERTKEY key = em_mine.key;
+	HEXPERTKEY key = em_tls.key;
 
 	em_end(em_self);
 	return alloc(key, size, 1, site, error);
@@ -174,23 +174,23 @@ static __attribute__((noinline)) void *alloc_refill(size_t size, LPDWORD error, 
 /* Ends a section: more bytes are live than this thread knew of. */
 static __attribute__((noinline)) void *alloc_peak(void *block, LPDWORD error)
 {
-	em_note_peak(em_mine.expert, em_mine.local);
+	em_note_peak(em_tls.expert, em_tls.tcache);
 	em_end(em_self);
-	em_fail(error, NMERR_SUCCESS);
+	em_set_error(error, NMERR_SUCCESS);
 	return block;
 }
 
 /* Ends a section. */
 static __attribute__((noinline)) void *realloc_bad(HEXPERTKEY key, const void *p, LPDWORD error)
 {
-	return em_fail(error, bad_here(key, EXPERTMEM_BAD_REALLOC, p));
+	return em_set_error(error, bad_here(key, EXPERTMEM_BAD_REALLOC, p));
 }
 
 /* Ends a section. */
 static __attribute__((noinline)) void *realloc_elsewhere(HEXPERTKEY key, const void *p,
 							 LPDWORD error)
 {
-	return em_fail(error, bad_elsewhere(key, EXPERTMEM_BAD_REALLOC, p));
+	return em_set_error(error, bad_elsewhere(key, EXPERTMEM_BAD_REALLOC, p));
 }
 
 /* Ends a section: no slab is there. */
@@ -199,7 +199,7 @@ static __attribute__((noinline)) void *realloc_large(HEXPERTKEY key, void *p, si
 {
 	size_t old;
 
-	if (!em_large_peek(&em_mine.expert->heap, p, &old))
+	if (!em_large_lookup_unlocked(&em_tls.expert->heap, p, &old))
 		return realloc_bad(key, p, error);
 	em_end(em_self);
 	return em_realloc_locked(key, p, size, site, error);
@@ -210,27 +210,27 @@ static __attribute__((noinline)) void *realloc_small(HEXPERTKEY key, void *p, si
 						     const void *site, LPDWORD error,
 						     struct em_slab *slab)
 {
-	struct em_expert *expert = em_mine.expert;
-	struct em_local *local = em_mine.local;
+	struct em_expert *expert = em_tls.expert;
+	struct em_tcache *tcache = em_tls.tcache;
 	uint32_t offset = (uintptr_t)p % EM_SLAB_SIZE;
 	void *new = NULL;
 	bool done = false;
 	size_t old;
 
-	if (em_slab_resize(expert, local, slab, offset, size, false) == EM_FREED) {
+	if (em_slab_resize(expert, tcache, slab, offset, size, false) == EM_DONE) {
 		new = p;
 		done = true;
-	} else if (size <= EM_SMALL_MAX && em_slab_is_mine(slab, local) &&
+	} else if (size <= EM_SMALL_MAX && em_slab_is_mine(slab, tcache) &&
 		   em_slab_size(slab, offset, &old)) {
-		new = em_local_alloc(expert, local, size, em_class_of(size, 1));
+		new = em_tcache_alloc(expert, tcache, size, em_class_of(size, 1));
 		if (new) {
 			memcpy(new, p, old < size ? old : size);
-			done = em_slab_free(expert, local, slab, offset) == EM_FREED;
+			done = em_slab_free(expert, tcache, slab, offset) == EM_DONE;
 		}
 	}
 	end(key);
 	if (done) {
-		em_fail(error, NMERR_SUCCESS);
+		em_set_error(error, NMERR_SUCCESS);
 		return new;
 	}
 	/* Another thread is about to free it, or to share the slab. */
@@ -267,8 +267,8 @@ static __attribute__((noinline)) void *realloc_slow(HEXPERTKEY key, void *p, siz
 /* Ends a section: the slab may belong in another list now. */
 static __attribute__((noinline)) SIZE_T free_and_place(struct em_slab *slab)
 {
-	em_local_place(em_mine.local, slab);
-	end(em_mine.key);
+	em_tcache_place(em_tls.tcache, slab);
+	end(em_tls.key);
 	return NMERR_SUCCESS;
 }
 
@@ -291,12 +291,12 @@ static __attribute__((noinline)) SIZE_T free_elsewhere(HEXPERTKEY key, const voi
 static __attribute__((noinline)) SIZE_T free_foreign(HEXPERTKEY key, void *p,
 						     struct em_slab *slab, uint32_t offset)
 {
-	enum em_freed freed = em_slab_free(em_mine.expert, em_mine.local, slab, offset);
+	enum em_outcome freed = em_slab_free(em_tls.expert, em_tls.tcache, slab, offset);
 
-	if (freed == EM_BAD)
+	if (freed == EM_NOT_A_BLOCK)
 		return free_bad(key, p);
 	end(key);
-	return freed == EM_FREED ? NMERR_SUCCESS : em_free_locked(key, p);
+	return freed == EM_DONE ? NMERR_SUCCESS : em_free_locked(key, p);
 }
 
 /* Ends a section: no more is known than that @p is in the windows. */
@@ -307,7 +307,7 @@ static __attribute__((noinline)) SIZE_T free_any(HEXPERTKEY key, void *p,
 
 	if (__atomic_load_n(&slab->base, __ATOMIC_ACQUIRE))
 		return free_foreign(key, p, slab, offset);
-	if (!em_large_peek(&em_mine.expert->heap, p, &size))
+	if (!em_large_lookup_unlocked(&em_tls.expert->heap, p, &size))
 		return free_bad(key, p);
 	em_end(em_self);
 	return em_free_locked(key, p);
@@ -346,7 +346,7 @@ static __attribute__((noinline)) SIZE_T size_elsewhere(HEXPERTKEY key, const voi
 static __attribute__((noinline)) SIZE_T size_large(HEXPERTKEY key, void *p)
 {
 	size_t size;
-	int live = em_large_peek(&em_mine.expert->heap, p, &size);
+	int live = em_large_lookup_unlocked(&em_tls.expert->heap, p, &size);
 
 	if (!live)
 		return size_bad(key, p);
@@ -400,15 +400,15 @@ alloc_from(HEXPERTKEY key, size_t size, const void *from, LPDWORD error)
 	if (unlikely(!em_begin(self, key)))
 		return alloc(key, size, 1, SITE, error);
 	class = em_class[(size + 15) / 16];
-	bin = &em_mine.local->bins[class];
+	bin = &em_tls.tcache->bins[class];
 	slab = bin->current;
-	if (unlikely(slab->tail - slab->head <= slab->reserve))
+	if (unlikely(slab->tail - slab->head <= slab->quarantine))
 		return alloc_refill(size, error, SITE);
 	block = em_bin_pop(bin, slab, size);
 	/* em_count() */
-	count = em_mine.count;
+	count = em_tls.count;
 	em_add(&count->blocks, 1);
-	if (unlikely(em_add(&count->left, -(int64_t)size) < 0))
+	if (unlikely(em_add(&count->credit, -(int64_t)size) < 0))
 		return alloc_peak(block, error);
 	em_end(self);
 	if (error)
@@ -438,19 +438,19 @@ SIZE_T WINAPI ExpertFreeMemory(HEXPERTKEY hExpertKey, LPVOID pMemory)
 	if (unlikely(!em_begin(self, hExpertKey)))
 		return free_slow(hExpertKey, pMemory);
 	if (unlikely(!em_slab_of(pMemory, &slab, &offset)))
-		return free_elsewhere(em_mine.key, pMemory);
+		return free_elsewhere(em_tls.key, pMemory);
 	if (unlikely(__atomic_load_n(&slab->owner, __ATOMIC_RELAXED) !=
-		     (uintptr_t)em_mine.local))
-		return free_any(em_mine.key, pMemory, slab, offset);
+		     (uintptr_t)em_tls.tcache))
+		return free_any(em_tls.key, pMemory, slab, offset);
 	if (unlikely(!em_block_at(slab, offset, &i)))
-		return free_bad(em_mine.key, pMemory);
+		return free_bad(em_tls.key, pMemory);
 	state = em_get_state(slab->states, i);
 	if (unlikely(!em_is_live(state)))
-		return free_bad(em_mine.key, pMemory);
+		return free_bad(em_tls.key, pMemory);
 	/* em_count(), before stores whose addresses are known late */
-	count = em_mine.count;
+	count = em_tls.count;
 	em_add(&count->blocks, -1);
-	em_add(&count->left, (int64_t)state - 1);
+	em_add(&count->credit, (int64_t)state - 1);
 	wake = slab->wake;
 	if (unlikely(em_slab_push(slab, i) == wake))
 		return free_and_place(slab);

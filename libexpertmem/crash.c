@@ -232,7 +232,7 @@ static void get_stack(void)
 {
 	stack_t stack = { .ss_size = STACK_SIZE }, before;
 
-	if (em_whole_program || sigaltstack(NULL, &before) || !(before.ss_flags & SS_DISABLE))
+	if (em_preloaded || sigaltstack(NULL, &before) || !(before.ss_flags & SS_DISABLE))
 		return;
 	stack.ss_sp = em_map(STACK_SIZE, MAP_PRIVATE);
 	if (stack.ss_sp)

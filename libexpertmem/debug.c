@@ -155,7 +155,7 @@ static void set_site(struct em_expert *expert, const void *p, const void *site)
 }
 
 /* A part of the windows comes to be there, in which no block is yet. */
-void em_debug_mapped(const struct em_expert *expert, void *start, size_t size)
+void em_debug_on_map(const struct em_expert *expert, void *start, size_t size)
 {
 	if (expert->debug & EM_DEBUG_VALGRIND)
 		(void)VALGRIND_MAKE_MEM_NOACCESS(start, size);
@@ -176,7 +176,7 @@ bool em_debug_attach(struct em_expert *expert)
 }
 
 /* The memory is about to be unmapped; others may get the addresses. */
-void em_debug_forget(struct em_expert *expert)
+void em_debug_on_close(struct em_expert *expert)
 {
 	const struct em_heap *heap = &expert->heap;
 	size_t i;
@@ -201,7 +201,7 @@ void em_debug_detach(struct em_expert *expert)
 }
 
 /* Bytes to allocate for a block of @size. */
-size_t em_debug_room(const struct em_expert *expert, size_t size)
+size_t em_debug_padded_size(const struct em_expert *expert, size_t size)
 {
 	return expert->debug & (EM_DEBUG_CANARY | EM_DEBUG_VALGRIND | EM_DEBUG_ASAN) ?
 	       size + BEHIND : size;
@@ -211,7 +211,7 @@ size_t em_debug_room(const struct em_expert *expert, size_t size)
 bool em_debug_is_guarded(struct em_expert *expert, size_t size, size_t alignment)
 {
 	return expert->debug & EM_DEBUG_GUARD && size <= EM_PAGE - 16 && alignment <= 16 &&
-	       ++expert->sampled % GUARD_EVERY == 0;
+	       ++expert->guard_tick % GUARD_EVERY == 0;
 }
 
 static unsigned char canary(const unsigned char *p)
@@ -233,14 +233,14 @@ static bool is_overrun(const unsigned char *p, const unsigned char *end)
 }
 
 /**
- * em_debug_made() - a block has come to be
+ * em_debug_on_alloc() - a block has come to be
  * @expert: the expert
  * @p: the block
  * @size: its bytes
  * @room: bytes that it may take with its canary
  * @site: who asked for it
  */
-void em_debug_made(struct em_expert *expert, void *p, size_t size, size_t room,
+void em_debug_on_alloc(struct em_expert *expert, void *p, size_t size, size_t room,
 		   const void *site)
 {
 	if (expert->debug & EM_DEBUG_FILL)
@@ -256,7 +256,7 @@ void em_debug_made(struct em_expert *expert, void *p, size_t size, size_t room,
 }
 
 /* A block has shrunk from @old bytes, where it is. */
-void em_debug_shrunk(struct em_expert *expert, void *p, size_t old, size_t size, size_t room)
+void em_debug_on_shrink(struct em_expert *expert, void *p, size_t old, size_t size, size_t room)
 {
 	if (expert->debug & EM_DEBUG_CANARY)
 		set_canary((unsigned char *)p + size, (unsigned char *)p + room);
@@ -268,7 +268,7 @@ void em_debug_shrunk(struct em_expert *expert, void *p, size_t old, size_t size,
 }
 
 /* A block is about to be freed. @found: receives what is wrong with it. */
-void em_debug_ends(struct em_expert *expert, void *p, size_t size, size_t room,
+void em_debug_on_free(struct em_expert *expert, void *p, size_t size, size_t room,
 		   struct expertmem_finding *found)
 {
 	unsigned char *end = (unsigned char *)p + size;
@@ -287,7 +287,7 @@ void em_debug_ends(struct em_expert *expert, void *p, size_t size, size_t room,
 }
 
 /* The heap's own data comes to be there. */
-void em_debug_own(struct em_expert *expert, void *start, size_t size)
+void em_debug_on_metadata(struct em_expert *expert, void *start, size_t size)
 {
 	if (expert->debug & EM_DEBUG_VALGRIND)
 		(void)VALGRIND_MAKE_MEM_DEFINED(start, size);
@@ -363,9 +363,9 @@ void em_debug_leaks(HEXPERTKEY key, bool is_exit)
 		leaks.sites[i].key = key;
 		leaks.sites[i].kind = EXPERTMEM_LEAK;
 		if (is_exit)
-			em_debug_tell(&leaks.sites[i], expert->debug, false);
+			em_debug_report(&leaks.sites[i], expert->debug, false);
 		else
-			em_tell(&leaks.sites[i]);
+			em_report_finding(&leaks.sites[i]);
 	}
 	munmap(leaks.sites, bytes);
 }
@@ -383,7 +383,7 @@ void em_debug_exit(void)
 /* After those of the experts, whose libraries need this one. A whole program's would be later. */
 __attribute__((destructor)) static void at_exit(void)
 {
-	if (!em_whole_program)
+	if (!em_preloaded)
 		em_debug_exit();
 }
 
@@ -436,12 +436,12 @@ static void print(const struct expertmem_finding *f)
 }
 
 /* What else is done with a finding. */
-void em_debug_tell(const struct expertmem_finding *finding, unsigned int debug, bool heard)
+void em_debug_report(const struct expertmem_finding *finding, unsigned int debug, bool has_listener)
 {
-	if (debug & EM_DEBUG_REPORT && !heard)
+	if (debug & EM_DEBUG_REPORT && !has_listener)
 		print(finding);
 	if (debug & EM_DEBUG_ABORT) {
-		if (!heard && !(debug & EM_DEBUG_REPORT))
+		if (!has_listener && !(debug & EM_DEBUG_REPORT))
 			print(finding);
 		abort();
 	}

@@ -168,7 +168,7 @@ static int device_open(struct em_expert *expert, const struct expertmem_options 
 		goto err_fd;
 	}
 	/* A host that passes a descriptor knows it by the number that it has chosen. */
-	if (adopted < 0 || em_whole_program)
+	if (adopted < 0 || em_preloaded)
 		fd = to_high(fd);
 	expert->fd = fd;
 	expert->status = status;
@@ -194,7 +194,7 @@ static int device_attach(struct em_expert *expert)
 	/* The kernel then refuses pages, too: an error is better than a signal at the first touch. */
 	if (em_is_strict())
 		expert->flags |= EXPERTMEM_POPULATE;
-	em_debug_mapped(expert, expert->base, expert->window * 2);
+	em_debug_on_map(expert, expert->base, expert->window * 2);
 	return EXPERTMEM_OK;
 }
 
@@ -326,7 +326,7 @@ static void check_refusal(const struct em_expert *expert, int err)
 	static bool said;
 
 	is_refused(err);
-	if (expert->fd >= 0 && (err == EBADF || err == ENOTTY) && em_whole_program &&
+	if (expert->fd >= 0 && (err == EBADF || err == ENOTTY) && em_preloaded &&
 	    !__atomic_exchange_n(&said, true, __ATOMIC_RELAXED)) {
 		em_report_heap_lost();
 		em_say("expertmem: ", "the program has closed the descriptor of its heap,",

@@ -18,7 +18,7 @@
 static int open_slot(const struct expertmem_options *options,
 		     const struct em_backend *backend, int fd, HEXPERTKEY *key)
 {
-	struct em_control *control;
+	struct em_shared *shared;
 	struct em_expert *expert;
 	struct em_table counts;
 	unsigned int debug;
@@ -31,13 +31,13 @@ static int open_slot(const struct expertmem_options *options,
 	error = em_slot_get(&expert);
 	if (error)
 		return error;
-	control = em_control_get(&counts);
-	if (!control) {
+	shared = em_shared_get(&counts);
+	if (!shared) {
 		em_slot_put(expert);
 		return EXPERTMEM_E_NOMEM;
 	}
 	if (options->startup)
-		control->startup = *options->startup;
+		shared->startup = *options->startup;
 
 	em_lock_slot(expert);
 	memset(&expert->base, 0, offsetof(struct em_expert, lock) -
@@ -48,10 +48,10 @@ static int open_slot(const struct expertmem_options *options,
 	expert->counts = counts;
 	expert->backend = backend;
 	expert->flags = options->flags;
-	expert->keep = em_whole_program;
+	expert->inherit_on_fork = em_preloaded;
 	expert->debug = debug;
-	expert->heard = debug & EM_DEBUG_HEARD;
-	expert->control = control;
+	expert->has_listener = debug & EM_DEBUG_LISTENS;
+	expert->shared = shared;
 	error = backend->open(expert, options, fd);
 	if (error)
 		expert->status = &em_closed;
@@ -60,7 +60,7 @@ static int open_slot(const struct expertmem_options *options,
 	em_unlock(expert);
 
 	if (error) {
-		em_control_put(&counts);
+		em_shared_put(&counts);
 		em_slot_put(expert);
 	}
 	return error;
@@ -149,20 +149,20 @@ int expertmem_close(HEXPERTKEY key)
 	em_register();
 	em_debug_leaks(key, false);
 	expert = em_lock(key);
-	while (expert && expert->pins) {
+	while (expert && expert->refs) {
 		em_unlock(expert);
 		sched_yield();
 		expert = em_lock(key);
 	}
 	if (!expert)
 		return EXPERTMEM_E_KEY;
-	/* From here on the key is nobody's, also while em_stop() gives the lock up. */
+	/* From here on the key is nobody's, also while em_pause() gives the lock up. */
 	expert->key = 0;
 	if (expert->attached)
 		em_set_owner(expert, false);
-	em_stop(expert);
+	em_pause(expert);
 	if (expert->attached && !(em_status(expert) & EXPERTMEM_STATUS_RECLAIMED))
-		em_debug_forget(expert);
+		em_debug_on_close(expert);
 	em_teardown(expert);
 	em_unlock(expert);
 	em_slot_put(expert);
@@ -202,9 +202,9 @@ int expertmem_reclaim(HEXPERTKEY key, uint64_t *bytes)
 	if (!expert)
 		return EXPERTMEM_E_KEY;
 	/* No call is to find its heap gone in the middle. */
-	em_stop(expert);
+	em_pause(expert);
 	error = expert->backend->reclaim(expert, &given);
-	em_resume(expert);
+	em_unpause(expert);
 	em_unlock(expert);
 	if (bytes && !error)
 		*bytes = given;
@@ -212,17 +212,17 @@ int expertmem_reclaim(HEXPERTKEY key, uint64_t *bytes)
 }
 
 /* Threads go on counting meanwhile, and a block may be freed by another one. */
-static void sum_counts(struct em_control *control, struct expertmem_stats *stats)
+static void sum_counts(struct em_shared *shared, struct expertmem_stats *stats)
 {
-	uint32_t n = __atomic_load_n(&control->nr_counts, __ATOMIC_RELAXED), i;
+	uint32_t n = __atomic_load_n(&shared->nr_counts, __ATOMIC_RELAXED), i;
 	unsigned int threads;
-	int64_t blocks = 0, bytes = em_live_bytes(control, &threads);
+	int64_t blocks = 0, bytes = em_live_bytes(shared, &threads);
 
 	for (i = 0; i < n && i < EM_THREADS; i++)
-		blocks += __atomic_load_n(&control->counts[i].blocks, __ATOMIC_RELAXED);
+		blocks += __atomic_load_n(&shared->counts[i].blocks, __ATOMIC_RELAXED);
 	stats->live_blocks = blocks > 0 ? blocks : 0;
 	stats->live_bytes = bytes > 0 ? bytes : 0;
-	stats->peak_bytes = __atomic_load_n(&control->peak_bytes, __ATOMIC_RELAXED);
+	stats->peak_bytes = __atomic_load_n(&shared->peak_bytes, __ATOMIC_RELAXED);
 	if (stats->peak_bytes < stats->live_bytes)
 		stats->peak_bytes = stats->live_bytes;
 }
@@ -243,7 +243,7 @@ int expertmem_stats(HEXPERTKEY key, struct expertmem_stats *stats)
 		.terminating	= !!(status & EXPERTMEM_STATUS_TERMINATE),
 		.reclaimed_now	= !!(status & EXPERTMEM_STATUS_RECLAIMED),
 	};
-	sum_counts(expert->control, stats);
+	sum_counts(expert->shared, stats);
 	expert->backend->stats(expert, stats);
 	em_unlock(expert);
 	return EXPERTMEM_OK;
@@ -262,10 +262,10 @@ int expertmem_progress(HEXPERTKEY key, struct expertmem_progress *progress)
 	if (!expert)
 		return EXPERTMEM_E_KEY;
 	do {
-		before = __atomic_load_n(&expert->control->sequence, __ATOMIC_ACQUIRE);
-		*progress = expert->control->progress;
+		before = __atomic_load_n(&expert->shared->sequence, __ATOMIC_ACQUIRE);
+		*progress = expert->shared->progress;
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
-		after = __atomic_load_n(&expert->control->sequence, __ATOMIC_RELAXED);
+		after = __atomic_load_n(&expert->shared->sequence, __ATOMIC_RELAXED);
 	} while ((before != after || before % 2) && --tries);
 	progress->text[sizeof(progress->text) - 1] = '\0';
 	em_unlock(expert);
@@ -321,7 +321,7 @@ int expertmem_listen(HEXPERTKEY key, expertmem_listener listener, void *arg)
 		return EXPERTMEM_E_KEY;
 	expert->listener = listener;
 	expert->listener_arg = arg;
-	__atomic_store_n(&expert->heard, listener || expert->debug & EM_DEBUG_HEARD,
+	__atomic_store_n(&expert->has_listener, listener || expert->debug & EM_DEBUG_LISTENS,
 			 __ATOMIC_RELAXED);
 	em_unlock(expert);
 	return EXPERTMEM_OK;
@@ -344,7 +344,7 @@ void em_say(const char *who, const char *what, const char *which)
 	(void)!write(STDERR_FILENO, text, size);
 }
 
-void em_tell(const struct expertmem_finding *finding)
+void em_report_finding(const struct expertmem_finding *finding)
 {
 	struct em_expert *expert = em_lock(finding->key);
 	expertmem_listener listener;
@@ -359,7 +359,7 @@ void em_tell(const struct expertmem_finding *finding)
 	em_unlock(expert);
 	if (listener)
 		listener(finding, arg);
-	em_debug_tell(finding, debug, listener);
+	em_debug_report(finding, debug, listener);
 }
 
 const char *expertmem_strerror(int error)

@@ -15,7 +15,7 @@ bool em_array_grow(struct em_expert *expert, struct em_array *array, size_t more
 		return true;
 	if (!expert->backend->resize(expert, array->base, array->size, size))
 		return false;
-	em_debug_own(expert, array->base + array->size, size - array->size);
+	em_debug_on_metadata(expert, array->base + array->size, size - array->size);
 	array->size = size;
 	return true;
 }
@@ -50,7 +50,7 @@ static bool array_init(struct em_expert *expert, struct em_array *array, size_t 
 	}
 	if (!array->base)
 		return false;
-	em_debug_own(expert, array->base, size);
+	em_debug_on_metadata(expert, array->base, size);
 	array->size = size;
 	return true;
 }
@@ -69,8 +69,8 @@ bool em_heap_prepare(struct em_expert *expert)
 	       array_init(expert, &heap->states, EM_PAGE, window / 8) &&
 	       array_init(expert, &heap->queues, EM_PAGE, window / 8) &&
 	       array_init(expert, &heap->tables, EM_PAGE, window / 64) &&
-	       array_init(expert, &heap->locals, EM_PAGE,
-			  EM_THREADS * sizeof(struct em_local));
+	       array_init(expert, &heap->tcaches, EM_PAGE,
+			  EM_THREADS * sizeof(struct em_tcache));
 }
 
 static bool is_small(size_t room, size_t alignment)
@@ -78,34 +78,34 @@ static bool is_small(size_t room, size_t alignment)
 	return room <= EM_SMALL_MAX && alignment <= EM_PAGE;
 }
 
-static void *try_alloc(struct em_expert *expert, struct em_local *local, size_t size,
+static void *try_alloc(struct em_expert *expert, struct em_tcache *tcache, size_t size,
 		       size_t alignment)
 {
-	size_t room = em_debug_room(expert, size);
+	size_t room = em_debug_padded_size(expert, size);
 	void *p;
 
 	if (em_debug_is_guarded(expert, size, alignment))
 		p = em_large_alloc_guarded(expert, size);
 	else if (is_small(room, alignment))
-		return em_slab_alloc(expert, local, size, em_class_of(room, alignment));
+		return em_slab_alloc(expert, tcache, size, em_class_of(room, alignment));
 	else
 		p = em_large_alloc(expert, size, room, alignment);
 	if (p)
-		em_count(expert, local, 1, size);
+		em_count(expert, tcache, 1, size);
 	return p;
 }
 
 /* Memory is short: what do threads keep, and what is in the pool? */
-static void make_room(struct em_expert *expert, struct em_local *local)
+static void make_room(struct em_expert *expert, struct em_tcache *tcache)
 {
 	/* In a signal's handler, not under the hands of the call that it interrupts. */
 	if (em_self->busy == EM_PARKED)
 		return;
-	em_stop(expert);
-	em_slabs_tidy(expert, local);
+	em_pause(expert);
+	em_collect(expert, tcache);
 	em_pool_trim(expert);
 	em_large_trim(expert);
-	em_resume(expert);
+	em_unpause(expert);
 	expert->heap.nr_trimmed = __atomic_load_n(&expert->heap.nr_put, __ATOMIC_RELAXED);
 }
 
@@ -121,38 +121,38 @@ static size_t room_of(const struct em_expert *expert, const void *p)
 /* A new block, or NULL. @site: who asks for it. */
 void *em_heap_alloc(struct em_expert *expert, size_t size, size_t alignment, const void *site)
 {
-	struct em_local *local = em_local_get(expert);
-	size_t room = em_debug_room(expert, size);
+	struct em_tcache *tcache = em_tcache_get(expert);
+	size_t room = em_debug_padded_size(expert, size);
 	void *p;
 
-	if (!local || size > expert->window)
+	if (!tcache || size > expert->window)
 		return NULL;
-	p = try_alloc(expert, local, size, alignment);
+	p = try_alloc(expert, tcache, size, alignment);
 	if (!p) {
-		make_room(expert, local);
-		p = try_alloc(expert, local, size, alignment);
+		make_room(expert, tcache);
+		p = try_alloc(expert, tcache, size, alignment);
 	}
 	if (!p && is_small(room, alignment))
-		p = em_slab_scrape(expert, local, size, em_class_of(room, alignment));
+		p = em_slab_use_quarantine(expert, tcache, size, em_class_of(room, alignment));
 	if (p && expert->debug & EM_DEBUG_BLOCKS)
-		em_debug_made(expert, p, size, room_of(expert, p), site);
+		em_debug_on_alloc(expert, p, size, room_of(expert, p), site);
 	return p;
 }
 
 /* Free a block of a slab, whoever owns that. */
-static bool free_small(struct em_expert *expert, struct em_local *local, void *p)
+static bool free_small(struct em_expert *expert, struct em_tcache *tcache, void *p)
 {
 	struct em_slab *slab;
 	uint32_t offset;
 
 	while ((slab = em_slab_at(expert, p, &offset))) {
-		switch (em_slab_free(expert, local, slab, offset)) {
-		case EM_FREED:
-			em_local_release(expert, local);
+		switch (em_slab_free(expert, tcache, slab, offset)) {
+		case EM_DONE:
+			em_tcache_release(expert, tcache);
 			return true;
-		case EM_BAD:
+		case EM_NOT_A_BLOCK:
 			return false;
-		case EM_FOREIGN:
+		case EM_NEEDS_SHARING:
 			em_slab_share(expert, slab);
 		}
 	}
@@ -165,17 +165,17 @@ static bool free_small(struct em_expert *expert, struct em_local *local, void *p
  */
 bool em_heap_free(struct em_expert *expert, void *p, struct expertmem_finding *found)
 {
-	struct em_local *local = em_local_get(expert);
+	struct em_tcache *tcache = em_tcache_get(expert);
 	uint32_t offset;
 	size_t size;
 
-	if (!local || !em_heap_size(expert, p, &size))
+	if (!tcache || !em_heap_size(expert, p, &size))
 		return false;
 	if (expert->debug & EM_DEBUG_BLOCKS)
-		em_debug_ends(expert, p, size, room_of(expert, p), found);
+		em_debug_on_free(expert, p, size, room_of(expert, p), found);
 	if (em_slab_at(expert, p, &offset))
-		return free_small(expert, local, p);
-	em_count(expert, local, -1, -(int64_t)size);
+		return free_small(expert, tcache, p);
+	em_count(expert, tcache, -1, -(int64_t)size);
 	em_large_free(expert, em_large_find(expert, p));
 	return true;
 }
@@ -197,26 +197,26 @@ bool em_heap_size(const struct em_expert *expert, const void *p, size_t *size)
 }
 
 /* In place; @stay: even where a smaller class would do. */
-static bool resize_small(struct em_expert *expert, struct em_local *local, void *p, size_t size,
+static bool resize_small(struct em_expert *expert, struct em_tcache *tcache, void *p, size_t size,
 			 bool stay)
 {
 	struct em_slab *slab;
 	uint32_t offset;
 
 	while ((slab = em_slab_at(expert, p, &offset))) {
-		switch (em_slab_resize(expert, local, slab, offset, size, stay)) {
-		case EM_FREED:
+		switch (em_slab_resize(expert, tcache, slab, offset, size, stay)) {
+		case EM_DONE:
 			return true;
-		case EM_BAD:
+		case EM_NOT_A_BLOCK:
 			return false;
-		case EM_FOREIGN:
+		case EM_NEEDS_SHARING:
 			em_slab_share(expert, slab);
 		}
 	}
 	return false;
 }
 
-static bool resize_large(struct em_expert *expert, struct em_local *local, void *p, size_t size)
+static bool resize_large(struct em_expert *expert, struct em_tcache *tcache, void *p, size_t size)
 {
 	struct em_large *large = em_large_find(expert, p);
 	size_t old;
@@ -227,17 +227,17 @@ static bool resize_large(struct em_expert *expert, struct em_local *local, void 
 	if (!em_large_resize(expert, large, size)) {
 		if (size <= old)
 			return false;
-		make_room(expert, local);
+		make_room(expert, tcache);
 		large = em_large_find(expert, p);
 		if (!large || !em_large_resize(expert, large, size))
 			return false;
 	}
-	em_count(expert, local, 0, (int64_t)size - (int64_t)old);
+	em_count(expert, tcache, 0, (int64_t)size - (int64_t)old);
 	return true;
 }
 
 /* Where it is: @stay, whether or not that suits a block of @size. */
-static bool resize(struct em_expert *expert, struct em_local *local, void *p, size_t size,
+static bool resize(struct em_expert *expert, struct em_tcache *tcache, void *p, size_t size,
 		   bool stay)
 {
 	uint32_t offset;
@@ -246,8 +246,8 @@ static bool resize(struct em_expert *expert, struct em_local *local, void *p, si
 	if (expert->debug & EM_DEBUG_BLOCKS && !stay)
 		return false;
 	if (em_slab_at(expert, p, &offset))
-		return resize_small(expert, local, p, size, stay);
-	return (stay || size > EM_SMALL_MAX) && resize_large(expert, local, p, size);
+		return resize_small(expert, tcache, p, size, stay);
+	return (stay || size > EM_SMALL_MAX) && resize_large(expert, tcache, p, size);
 }
 
 /*
@@ -257,21 +257,21 @@ static bool resize(struct em_expert *expert, struct em_local *local, void *p, si
 void *em_heap_realloc(struct em_expert *expert, void *p, size_t size, const void *site,
 		      bool *bad, struct expertmem_finding *found)
 {
-	struct em_local *local = em_local_get(expert);
+	struct em_tcache *tcache = em_tcache_get(expert);
 	size_t old;
 	void *new;
 
-	*bad = !local || !em_heap_size(expert, p, &old);
+	*bad = !tcache || !em_heap_size(expert, p, &old);
 	if (*bad)
 		return NULL;
-	if (resize(expert, local, p, size, false))
+	if (resize(expert, tcache, p, size, false))
 		return p;
 	new = em_heap_alloc(expert, size, 1, site);
 	if (!new) {
-		if (size > old || !resize(expert, local, p, size, true))
+		if (size > old || !resize(expert, tcache, p, size, true))
 			return NULL;
 		if (expert->debug & EM_DEBUG_BLOCKS)
-			em_debug_shrunk(expert, p, old, size, room_of(expert, p));
+			em_debug_on_shrink(expert, p, old, size, room_of(expert, p));
 		return p;
 	}
 	memcpy(new, p, old < size ? old : size);
@@ -286,9 +286,9 @@ void *em_heap_realloc(struct em_expert *expert, void *p, size_t size, const void
 /* Give back all that no block needs. */
 void em_heap_trim(struct em_expert *expert)
 {
-	if (!expert->heap.nr_locals)
+	if (!expert->heap.nr_tcaches)
 		return;
-	make_room(expert, em_self->index ? em_local_of(expert, em_self) : NULL);
+	make_room(expert, em_self->index ? em_tcache_of(expert, em_self) : NULL);
 }
 
 /* Call @visit for each region that the heap has, in whole pages. The expert is stopped. */
@@ -296,7 +296,7 @@ void em_heap_regions(struct em_expert *expert, em_region_visitor visit, void *ar
 {
 	struct em_heap *heap = &expert->heap;
 	const struct em_array *arrays[] = {
-		&heap->small, &heap->states, &heap->queues, &heap->tables, &heap->locals,
+		&heap->small, &heap->states, &heap->queues, &heap->tables, &heap->tcaches,
 	};
 	size_t i;
 
@@ -312,12 +312,12 @@ int em_heap_walk(struct em_expert *expert,
 {
 	int result;
 
-	if (!expert->heap.nr_locals)
+	if (!expert->heap.nr_tcaches)
 		return 0;
-	em_stop(expert);
+	em_pause(expert);
 	result = em_slabs_walk(expert, visit, arg);
 	if (!result)
 		result = em_large_walk(expert, visit, arg);
-	em_resume(expert);
+	em_unpause(expert);
 	return result;
 }

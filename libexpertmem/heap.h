@@ -7,13 +7,13 @@
  *		are *large*: regions of their own, in a table by address.
  *   chunk	32 slabs. A huge chunk is a region of the huge window; the first slabs
  *		are in small chunks, one region of the small window that grows.
- *   local	what one thread has of the expert: for each class a *current* slab,
+ *   tcache	what one thread has of the expert: for each class a *current* slab,
  *		where it allocates, and *partial* ones, which have some free blocks.
- *   owner	the local that a slab belongs to. Its thread alone allocates there. As
+ *   owner	the tcache that a slab belongs to. Its thread alone allocates there. As
  *		long as no other thread has freed a block there, the owner frees without
  *		atomic operations, too; then the slab becomes *shared* for good.
  *
- * Nothing about a block is kept in or beside it. States, locals and the table of large
+ * Nothing about a block is kept in or beside it. States, tcaches and the table of large
  * blocks are in regions of their own, what is known of slabs is in memory outside the
  * windows, so no write through a block, before it, behind it or after its end reaches
  * what the heap knows.
@@ -24,7 +24,7 @@
  * never read.
  *
  * Free blocks of a slab are a queue: the one that is used next was freed longest ago, and
- * some always wait (@reserve), so that a block that is freed twice is most probably still
+ * some always wait (@quarantine), so that a block that is freed twice is most probably still
  * known to be free.
  */
 #ifndef EM_HEAP_H
@@ -53,10 +53,10 @@
 /* @size: in whole pages */
 typedef void (*em_region_visitor)(char *region, size_t size, void *arg);
 
-/* in em_slab.reserve: none has to wait, and no call takes a block just so */
-#define EM_NO_RESERVE	UINT32_MAX
+/* in em_slab.quarantine: none has to wait, and no call takes a block just so */
+#define EM_NO_QUARANTINE	UINT32_MAX
 
-/* in em_slab.owner, which else is the address of a local */
+/* in em_slab.owner, which else is the address of a tcache */
 #define EM_SHARED	1UL	/* every free is atomic */
 #define EM_SHARING	2UL	/* about to become shared: not without the lock */
 #define EM_OWNER_FLAGS	3UL
@@ -71,7 +71,7 @@ enum em_where {
 
 /**
  * struct em_slab - 64 KiB of blocks of one class
- * @owner: the local, and EM_SHARED or EM_SHARING; 0 while the slab has no class
+ * @owner: the tcache, and EM_SHARED or EM_SHARING; 0 while the slab has no class
  * @states: one for each block, and a 0 behind
  * @base: the first byte; NULL where there is no slab
  * @inverse: 2^32 / @block, rounded up; 0 while the slab has no class
@@ -79,7 +79,7 @@ enum em_where {
  * @queue: numbers of free blocks, each XOR its place: so zeros are all of them in order
  * @head: counts what was taken from the queue
  * @tail: counts what was put into it
- * @reserve: how many are to wait; or EM_NO_RESERVE
+ * @quarantine: how many are to wait; or EM_NO_QUARANTINE
  * @wake: at this @tail the slab belongs in another list
  * @block: bytes of a block
  * @class: index of the class
@@ -107,7 +107,7 @@ struct em_slab {
 	uint16_t *queue;
 	uint32_t head;
 	uint32_t tail;
-	uint32_t reserve;
+	uint32_t quarantine;
 	uint32_t wake;
 	uint16_t block;
 
@@ -130,29 +130,29 @@ struct em_slab {
 /**
  * struct em_bin - what a thread has of a class of an expert
  * @current: the slab where it allocates; em_no_slab where there is none
- * @state: of the block at the head of its queue, if it has a reserve
- * @block: the block itself
+ * @next_state: state of the block at the head of its queue, if the slab has a quarantine
+ * @next_block: that block
  * @partial: slabs that have some free blocks
  */
 struct em_bin {
 	struct em_slab *current;
-	uint16_t *state;
-	char *block;
+	uint16_t *next_state;
+	char *next_block;
 	struct em_slab *partial;
 };
 
 /**
- * struct em_local - what a thread has of an expert
+ * struct em_tcache - what a thread has of an expert
  * @bins: by class
  * @count: of blocks and bytes, in what is shared with the host
  * @spare: all free; to be given back to the pool
- * @thread: index of the thread; 0: the local that is used with the lock held
+ * @thread: index of the thread; 0: the tcache that is used with the lock held
  * @user: which of the threads that had that index
  * @passed: a block was freed whose owner may be asleep: look after it later
  * @revoked: by class, how many slabs became shared, up to some
  * @pending: slabs where other threads have freed blocks
  */
-struct em_local {
+struct em_tcache {
 	struct em_bin bins[EM_CLASSES];
 	struct em_count *count;
 	struct em_slab *spare;
@@ -189,7 +189,7 @@ struct em_array {
 /* Under the expert's lock. */
 struct em_heap {
 	struct em_slab *chunks;		/* those with slabs in the pool */
-	struct em_slab *limbo;		/* to be pooled after em_quiesce() */
+	struct em_slab *limbo;		/* to be pooled after em_wait_all() */
 	unsigned int nr_limbo;
 	unsigned int nr_chunks;		/* huge ones */
 	unsigned int nr_empty;		/* of these, with all slabs in the pool */
@@ -199,9 +199,9 @@ struct em_heap {
 	uint64_t nr_put, nr_seen, nr_trimmed;
 	struct em_array small;		/* where small slabs are */
 	size_t huge_first, huge_end;	/* between these slabs are those of huge chunks */
-	struct em_array locals;
-	unsigned int nr_locals;
-	uint16_t *local_of;		/* by index of the thread; 0: none */
+	struct em_array tcaches;
+	unsigned int nr_tcaches;
+	uint16_t *tcache_of;		/* by index of the thread; 0: none */
 	struct em_array states;
 	struct em_array queues;
 	struct em_free_states *free_states[EM_CLASSES];
@@ -211,35 +211,35 @@ struct em_heap {
 	size_t nr_large;
 };
 
-/* What became of a block of a slab; EM_FOREIGN: em_slab_share() it, then try again. */
-enum em_freed { EM_FREED, EM_BAD, EM_FOREIGN };
+/* What became of a block of a slab; EM_NEEDS_SHARING: em_slab_share() it, then try again. */
+enum em_outcome { EM_DONE, EM_NOT_A_BLOCK, EM_NEEDS_SHARING };
 
 /* slab.c */
 extern struct em_slab em_no_slab;
 extern const uint8_t em_class[EM_FAST_MAX / 16 + 1];
 extern const uint16_t em_class_size[EM_CLASSES];
-int64_t em_live_bytes(const struct em_control *control, unsigned int *threads);
-void em_note_peak(struct em_expert *expert, struct em_local *local);
-void em_count(struct em_expert *expert, struct em_local *local, int blocks, int64_t bytes);
-struct em_local *em_local_of(const struct em_expert *expert, const struct em_thread *thread);
-void em_local_inherit(struct em_local *local, uint32_t user);
-struct em_local *em_local_get(struct em_expert *expert);
+int64_t em_live_bytes(const struct em_shared *shared, unsigned int *threads);
+void em_note_peak(struct em_expert *expert, struct em_tcache *tcache);
+void em_count(struct em_expert *expert, struct em_tcache *tcache, int blocks, int64_t bytes);
+struct em_tcache *em_tcache_of(const struct em_expert *expert, const struct em_thread *thread);
+void em_tcache_inherit(struct em_tcache *tcache, uint32_t user);
+struct em_tcache *em_tcache_get(struct em_expert *expert);
 unsigned int em_class_of(size_t size, size_t alignment);
-void *em_local_alloc(struct em_expert *expert, struct em_local *local, size_t size,
+void *em_tcache_alloc(struct em_expert *expert, struct em_tcache *tcache, size_t size,
 		     unsigned int class);
-void em_local_place(struct em_local *local, struct em_slab *slab);
-void em_local_release(struct em_expert *expert, struct em_local *local);
-void *em_slab_scrape(struct em_expert *expert, struct em_local *local, size_t size,
+void em_tcache_place(struct em_tcache *tcache, struct em_slab *slab);
+void em_tcache_release(struct em_expert *expert, struct em_tcache *tcache);
+void *em_slab_use_quarantine(struct em_expert *expert, struct em_tcache *tcache, size_t size,
 		     unsigned int class);
-void *em_slab_alloc(struct em_expert *expert, struct em_local *local, size_t size,
+void *em_slab_alloc(struct em_expert *expert, struct em_tcache *tcache, size_t size,
 		    unsigned int class);
-enum em_freed em_slab_free(struct em_expert *expert, struct em_local *local,
+enum em_outcome em_slab_free(struct em_expert *expert, struct em_tcache *tcache,
 			   struct em_slab *slab, uint32_t offset);
-enum em_freed em_slab_resize(struct em_expert *expert, struct em_local *local,
+enum em_outcome em_slab_resize(struct em_expert *expert, struct em_tcache *tcache,
 			     struct em_slab *slab, uint32_t offset, size_t size, bool stay);
-bool em_slab_is_mine(const struct em_slab *slab, const struct em_local *local);
+bool em_slab_is_mine(const struct em_slab *slab, const struct em_tcache *tcache);
 void em_slab_share(struct em_expert *expert, struct em_slab *slab);
-void em_slabs_tidy(struct em_expert *expert, struct em_local *heir);
+void em_collect(struct em_expert *expert, struct em_tcache *heir);
 int em_slabs_walk(struct em_expert *expert,
 		  int (*visit)(void *block, size_t size, void *arg), void *arg);
 
@@ -305,12 +305,12 @@ static inline void em_set_state(uint16_t *states, unsigned int i, uint16_t state
  * Know the block at @head before the call that takes it: until it is known where a store
  * goes, what is read behind it may have to wait.
  */
-static inline void em_bin_aim(struct em_bin *bin, const struct em_slab *slab, uint32_t head)
+static inline void em_bin_peek(struct em_bin *bin, const struct em_slab *slab, uint32_t head)
 {
 	size_t place = head & slab->mask, i = slab->queue[place] ^ place;
 
-	bin->state = &slab->states[i];
-	bin->block = slab->base + i * slab->block;
+	bin->next_state = &slab->states[i];
+	bin->next_block = slab->base + i * slab->block;
 }
 
 /* Take the block that @bin knows, and aim at the one behind it. */
@@ -319,12 +319,12 @@ static inline void *em_bin_pop(struct em_bin *bin, struct em_slab *slab, size_t 
 	uint32_t head = slab->head + 1;
 	void *block;
 
-	em_set_state(bin->state, 0, size + 1);
+	em_set_state(bin->next_state, 0, size + 1);
 	/* Else this would be one register more than there are to be had for nothing. */
 	__atomic_signal_fence(__ATOMIC_ACQ_REL);
-	block = bin->block;
+	block = bin->next_block;
 	slab->head = head;
-	em_bin_aim(bin, slab, head);
+	em_bin_peek(bin, slab, head);
 	return block;
 }
 
@@ -363,7 +363,7 @@ static inline bool em_is_live(uint16_t state)
 }
 
 /* Whose slab this is, and the state of the block at @offset; 0 if none starts there. */
-static inline uint16_t em_slab_look(const struct em_slab *slab, uint32_t offset,
+static inline uint16_t em_slab_read_state(const struct em_slab *slab, uint32_t offset,
 				    uintptr_t *owner, uint32_t *i)
 {
 	const uint16_t *states;
@@ -389,14 +389,14 @@ static inline bool em_slab_size(const struct em_slab *slab, uint32_t offset, siz
 {
 	uintptr_t owner;
 	uint32_t i;
-	uint16_t state = em_slab_look(slab, offset, &owner, &i);
+	uint16_t state = em_slab_read_state(slab, offset, &owner, &i);
 
 	*size = state - 1U;
 	return em_is_live(state);
 }
 
 /* Where in the table the large block at @address is, or would be. */
-static inline struct em_large *em_large_place(struct em_large_table *table, uintptr_t address)
+static inline struct em_large *em_large_slot(struct em_large_table *table, uintptr_t address)
 {
 	size_t i = (address >> 4) * 0x9e3779b97f4a7c15 >> 20;
 
@@ -410,7 +410,7 @@ static inline struct em_large *em_large_place(struct em_large_table *table, uint
 }
 
 /* In a section: 1 if a large block starts at @p, 0 if not, -1: look with the lock held. */
-static inline int em_large_peek(const struct em_heap *heap, const void *p, size_t *size)
+static inline int em_large_lookup_unlocked(const struct em_heap *heap, const void *p, size_t *size)
 {
 	uint32_t version = __atomic_load_n(&heap->large_version, __ATOMIC_ACQUIRE);
 	struct em_large_table *table = __atomic_load_n(&heap->large, __ATOMIC_ACQUIRE);
@@ -422,7 +422,7 @@ static inline int em_large_peek(const struct em_heap *heap, const void *p, size_
 		return 0;
 	if (version & 1)
 		return -1;
-	large = em_large_place(table, (uintptr_t)p);
+	large = em_large_slot(table, (uintptr_t)p);
 	found = __atomic_load_n(&large->address, __ATOMIC_RELAXED);
 	*size = __atomic_load_n(&large->size, __ATOMIC_RELAXED);
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);

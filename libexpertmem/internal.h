@@ -40,7 +40,7 @@
  *		never waits.
  *   stop	Who must have an expert for itself (to close, trim, walk or fork it)
  *		takes its lock, closes its gate, and waits until each thread was seen
- *		outside a section (em_quiesce()). Calls then find the gate closed, and
+ *		outside a section (em_wait_all()). Calls then find the gate closed, and
  *		wait for the lock.
  *   lock	What needs more than the thread's own slabs: getting and giving back
  *		slabs, large blocks, experts in debug mode.
@@ -97,18 +97,18 @@ struct em_table {
 };
 
 /*
- * What a thread has allocated, less what it has freed: @blocks, and @mark - @left bytes.
- * When @left falls below 0 that may be a new peak.
+ * What a thread has allocated, less what it has freed: @blocks, and @peak_mark - @credit bytes.
+ * When @credit falls below 0 that may be a new peak.
  */
 struct em_count {
-	int64_t blocks, mark, left;
+	int64_t blocks, peak_mark, credit;
 } __attribute__((aligned(64)));
 
 /*
  * What an expert and its hosts share across fork(). The expert can spoil it, so the
  * hosts only report what it says.
  */
-struct em_control {
+struct em_shared {
 	uint32_t flags;			/* EXPERTMEM_STATUS_*, for ANON */
 	pid_t owner;			/* the process that allocates; 0: none yet */
 	uint64_t peak_bytes;
@@ -117,7 +117,7 @@ struct em_control {
 	struct expertmem_progress progress;
 	EXPERTSTARTUPINFO startup;
 	uint32_t nr_counts;
-	struct em_count counts[EM_THREADS];	/* by number of the local */
+	struct em_count counts[EM_THREADS];	/* by number of the tcache */
 };
 
 /**
@@ -145,13 +145,13 @@ enum { EM_IDLE, EM_BUSY, EM_PARKED };
 struct em_expert;
 
 /**
- * struct em_mine - what a thread keeps at hand; nobody else reads it
+ * struct em_tls - what a thread keeps at hand; nobody else reads it
  * @self: its record
  * @key: of the expert whose section it was in last; that may be closed since
  * @expert: the same
  * @status: expert->status; that it is there, only the gate tells
- * @local: what the thread has of it
- * @count: local->count
+ * @tcache: what the thread has of it
+ * @count: tcache->count
  * @base: expert->base
  * @span: expert->span
  * @slabs: where expert->slabs would have the slab at address 0
@@ -159,12 +159,12 @@ struct em_expert;
  * All but @self stays right as long as @key is that of an expert: a key is never used
  * again. It is copied here because a call is as fast as its longest chain of loads.
  */
-struct em_mine {
+struct em_tls {
 	struct em_thread *self;
 	HEXPERTKEY key;
 	struct em_expert *expert;
 	const uint32_t *status;
-	struct em_local *local;
+	struct em_tcache *tcache;
 	struct em_count *count;
 	char *base;
 	size_t span;
@@ -230,7 +230,7 @@ enum {
 	EM_DEBUG_BLOCKS		= (1 << 6) - 1,
 	EM_DEBUG_REPORT		= 1 << 6,
 	EM_DEBUG_ABORT		= 1 << 7,
-	EM_DEBUG_HEARD		= EM_DEBUG_REPORT | EM_DEBUG_ABORT,
+	EM_DEBUG_LISTENS		= EM_DEBUG_REPORT | EM_DEBUG_ABORT,
 };
 
 #include "heap.h"
@@ -258,27 +258,27 @@ struct em_expert {
 	HEXPERTKEY key;			/* 0: not open */
 	const uint32_t *status;		/* EXPERTMEM_STATUS_*, always points to something */
 	bool attached;			/* the heap is in this process */
-	bool keep;			/* and in that of a fork */
-	unsigned int stops;		/* how many want the gate closed */
-	unsigned int pins;		/* how many gave the lock up, but will go on */
+	bool inherit_on_fork;			/* and in that of a fork */
+	unsigned int pause_depth;		/* how many want the gate closed */
+	unsigned int refs;		/* how many gave the lock up, but will go on */
 	unsigned int flags;		/* EXPERTMEM_NO_HUGE, ... */
 	unsigned int debug;		/* EM_DEBUG_* */
-	unsigned int sampled;		/* blocks, with EM_DEBUG_GUARD */
+	unsigned int guard_tick;		/* blocks, with EM_DEBUG_GUARD */
 	struct em_sites *sites;		/* with EM_DEBUG_SITES */
 	struct {
 		void *start;
 		size_t size;
 	} *poisoned;			/* with EM_DEBUG_ASAN */
 	size_t nr_poisoned;
-	bool heard;			/* somebody is to be told what is found */
+	bool has_listener;			/* somebody is to be told what is found */
 	uint64_t limit;			/* ANON: bytes, 0: none */
 	int fd;				/* DEVICE; -1: a child that has private memory */
 	int heir;			/* DEVICE: the child's, around a fork; -1: none */
 	struct em_copy *copy;		/* DEVICE: instead of that, where the module is refused */
 	unsigned int mapped;		/* DEVICE: windows, also before all are */
 	const struct em_backend *backend;
-	struct em_control *control;
-	struct em_table counts;		/* all of @control, whose end is the counts */
+	struct em_shared *shared;
+	struct em_table counts;		/* all of @shared, whose end is the counts */
 	size_t window;			/* bytes of one */
 	bool unmapped;			/* ANON: addresses are chosen, not reserved */
 	struct em_gaps *gaps[2];	/* ANON */
@@ -353,13 +353,13 @@ static inline struct em_slab *em_slab_at(const struct em_expert *expert, const v
 }
 
 /* thread.c */
-extern __thread struct em_mine em_mine __attribute__((tls_model("initial-exec"), aligned(64)));
-#define em_self (em_mine.self)
+extern __thread struct em_tls em_tls __attribute__((tls_model("initial-exec"), aligned(64)));
+#define em_self (em_tls.self)
 extern struct em_thread *em_threads;
 struct em_thread *em_register(void);
 bool em_is_dead(const struct em_thread *thread);
 bool em_wait_for(const struct em_thread *thread);
-bool em_quiesce(void);
+bool em_wait_all(void);
 bool em_has_sections(void);
 extern bool em_filtered;
 bool em_unfiltered_begin(void);
@@ -384,12 +384,12 @@ void em_set_owner(const struct em_expert *expert, bool owner);
 
 /* table.c */
 extern const uint32_t em_closed;	/* the status of experts that are not open */
-extern bool em_whole_program;
+extern bool em_preloaded;
 struct em_expert *em_lock(HEXPERTKEY key);
 void em_unlock(struct em_expert *expert);
 void em_relock(struct em_expert *expert);
-void em_stop(struct em_expert *expert);
-void em_resume(struct em_expert *expert);
+void em_pause(struct em_expert *expert);
+void em_unpause(struct em_expert *expert);
 int em_attach(struct em_expert *expert);
 int em_slot_get(struct em_expert **slot);
 void em_slot_put(struct em_expert *expert);
@@ -408,10 +408,10 @@ void em_filter_begin(void);
 extern pthread_mutex_t em_private_lock;
 
 /* report.c */
-struct em_control *em_control_get(struct em_table *counts);
-void em_control_put(const struct em_table *counts);
-bool em_control_inherit(struct em_table *counts);
-void em_report_begin(const struct em_control *control);
+struct em_shared *em_shared_get(struct em_table *counts);
+void em_shared_put(const struct em_table *counts);
+bool em_shared_inherit(struct em_table *counts);
+void em_report_begin(const struct em_shared *shared);
 void em_report_after_fork(void);
 void em_report_heap_lost(void);
 struct em_crash *em_report_crash(void);
@@ -423,7 +423,7 @@ bool em_crash_is_handler(void (*handler)(int number));
 
 /* expert.c */
 bool em_choose_backend(enum expertmem_backend *backend);
-void em_tell(const struct expertmem_finding *finding);
+void em_report_finding(const struct expertmem_finding *finding);
 void em_say(const char *who, const char *what, const char *which);
 
 /* malloc.c */
@@ -444,27 +444,28 @@ void em_copy_free(char *region, size_t size);
 /* debug.c */
 bool em_debug_parse(unsigned int *flags);
 bool em_debug_attach(struct em_expert *expert);
-void em_debug_mapped(const struct em_expert *expert, void *start, size_t size);
-void em_debug_forget(struct em_expert *expert);
+void em_debug_on_map(const struct em_expert *expert, void *start, size_t size);
+void em_debug_on_close(struct em_expert *expert);
 void em_debug_detach(struct em_expert *expert);
-size_t em_debug_room(const struct em_expert *expert, size_t size);
+size_t em_debug_padded_size(const struct em_expert *expert, size_t size);
 bool em_debug_is_guarded(struct em_expert *expert, size_t size, size_t alignment);
-void em_debug_made(struct em_expert *expert, void *p, size_t size, size_t room,
+void em_debug_on_alloc(struct em_expert *expert, void *p, size_t size, size_t room,
 		   const void *site);
-void em_debug_shrunk(struct em_expert *expert, void *p, size_t old, size_t size, size_t room);
-void em_debug_ends(struct em_expert *expert, void *p, size_t size, size_t room,
+void em_debug_on_shrink(struct em_expert *expert, void *p, size_t old, size_t size, size_t room);
+void em_debug_on_free(struct em_expert *expert, void *p, size_t size, size_t room,
 		   struct expertmem_finding *found);
-void em_debug_own(struct em_expert *expert, void *start, size_t size);
+void em_debug_on_metadata(struct em_expert *expert, void *start, size_t size);
 void em_debug_slab(struct em_expert *expert, void *start);
 void em_debug_region(struct em_expert *expert, char *start, size_t size);
 void em_debug_leaks(HEXPERTKEY key, bool is_exit);
 void em_debug_exit(void);
-void em_debug_tell(const struct expertmem_finding *finding, unsigned int debug, bool heard);
+void em_debug_report(const struct expertmem_finding *finding, unsigned int debug,
+		     bool has_listener);
 
 /* locked.c */
-SIZE_T em_bad_answer(HEXPERTKEY key, enum expertmem_finding_kind kind, const void *p,
+SIZE_T em_report_answer(HEXPERTKEY key, enum expertmem_finding_kind kind, const void *p,
 		     DWORD error);
-SIZE_T em_bad(HEXPERTKEY key, enum expertmem_finding_kind kind, const void *p);
+SIZE_T em_report_bad(HEXPERTKEY key, enum expertmem_finding_kind kind, const void *p);
 void *em_alloc_locked(HEXPERTKEY key, size_t size, size_t alignment, const void *site,
 		      DWORD *error);
 void *em_realloc_locked(HEXPERTKEY key, void *p, size_t size, const void *site, DWORD *error);
@@ -472,7 +473,7 @@ SIZE_T em_free_locked(HEXPERTKEY key, void *p);
 SIZE_T em_size_locked(HEXPERTKEY key, void *p);
 void em_drop(HEXPERTKEY key, void *block);
 
-static inline void *em_fail(DWORD *error, DWORD code)
+static inline void *em_set_error(DWORD *error, DWORD code)
 {
 	if (error)
 		*error = code;
@@ -509,10 +510,10 @@ static inline bool em_begin(struct em_thread *self, HEXPERTKEY key)
 	if (__builtin_expect(self->busy, EM_IDLE) != EM_IDLE)
 		return false;
 	em_enter(self);
-	expert = em_mine.expert;
-	if (__builtin_expect(em_mine.key == key, true) &&
+	expert = em_tls.expert;
+	if (__builtin_expect(em_tls.key == key, true) &&
 	    __builtin_expect(__atomic_load_n(&expert->gate, __ATOMIC_ACQUIRE) == key, true) &&
-	    __builtin_expect(!__atomic_load_n(em_mine.status, __ATOMIC_RELAXED), true))
+	    __builtin_expect(!__atomic_load_n(em_tls.status, __ATOMIC_RELAXED), true))
 		return true;
 	em_end(self);
 	return false;
@@ -526,10 +527,10 @@ static inline bool em_slab_of(const void *p, struct em_slab **slab, uint32_t *of
 {
 	uintptr_t address = (uintptr_t)p;
 
-	*slab = (struct em_slab *)(em_mine.slabs +
+	*slab = (struct em_slab *)(em_tls.slabs +
 				   (address >> EM_SLAB_SHIFT) * sizeof(**slab));
 	*offset = address % EM_SLAB_SIZE;
-	return address - (uintptr_t)em_mine.base < em_mine.span;
+	return address - (uintptr_t)em_tls.base < em_tls.span;
 }
 
 #pragma GCC visibility pop

@@ -50,7 +50,7 @@ static bool reserve(struct em_expert *expert)
 	table->mask = places - 1;
 	for (i = 0; old && i <= old->mask; i++)
 		if (old->places[i].address)
-			*em_large_place(table, old->places[i].address) = old->places[i];
+			*em_large_slot(table, old->places[i].address) = old->places[i];
 	__atomic_store_n(&heap->large, table, __ATOMIC_RELEASE);
 	return true;
 }
@@ -62,7 +62,7 @@ struct em_large *em_large_find(const struct em_expert *expert, const void *p)
 
 	if (!expert->heap.large || !p)
 		return NULL;
-	large = em_large_place(expert->heap.large, (uintptr_t)p);
+	large = em_large_slot(expert->heap.large, (uintptr_t)p);
 	return large->address ? large : NULL;
 }
 
@@ -99,7 +99,7 @@ static void *insert(struct em_expert *expert, const struct em_large *large)
 	struct em_heap *heap = &expert->heap;
 
 	write_begin(heap);
-	set(em_large_place(heap->large, large->address), large);
+	set(em_large_slot(heap->large, large->address), large);
 	write_end(heap);
 	heap->nr_large++;
 	em_debug_region(expert, large->region, region_size(large));
@@ -202,7 +202,7 @@ size_t em_large_free(struct em_expert *expert, struct em_large *hole)
 			break;
 		moved = *large;
 		set(large, &none);
-		set(em_large_place(heap->large, moved.address), &moved);
+		set(em_large_slot(heap->large, moved.address), &moved);
 	}
 	write_end(heap);
 	heap->nr_large--;

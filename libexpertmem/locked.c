@@ -7,18 +7,18 @@
 #include "internal.h"
 
 /* Tell who listens that a call has answered @error to @p. Returns @error. */
-SIZE_T em_bad_answer(HEXPERTKEY key, enum expertmem_finding_kind kind, const void *p,
+SIZE_T em_report_answer(HEXPERTKEY key, enum expertmem_finding_kind kind, const void *p,
 		     DWORD error)
 {
-	if (__atomic_load_n(&em_slot_of(key)->heard, __ATOMIC_RELAXED))
-		em_tell(&(struct expertmem_finding){
+	if (__atomic_load_n(&em_slot_of(key)->has_listener, __ATOMIC_RELAXED))
+		em_report_finding(&(struct expertmem_finding){
 			.key = key, .kind = kind, .error = error, .pointer = p,
 		});
 	return error;
 }
 
 /* What is wrong with @p, which was no live block of the expert of @key? */
-SIZE_T em_bad(HEXPERTKEY key, enum expertmem_finding_kind kind, const void *p)
+SIZE_T em_report_bad(HEXPERTKEY key, enum expertmem_finding_kind kind, const void *p)
 {
 	struct em_expert *owner = em_owner_of(p);
 	bool live = false;
@@ -31,7 +31,7 @@ SIZE_T em_bad(HEXPERTKEY key, enum expertmem_finding_kind kind, const void *p)
 		       em_heap_size(owner, p, &size);
 		em_unlock(owner);
 	}
-	return em_bad_answer(key, kind, p, live ? NMERR_ACCESS_DENIED : NMERR_INVALID_PARAMETER);
+	return em_report_answer(key, kind, p, live ? NMERR_ACCESS_DENIED : NMERR_INVALID_PARAMETER);
 }
 
 /* The expert of this key, locked, unless it lives in another process. */
@@ -42,7 +42,7 @@ static struct em_expert *enter(HEXPERTKEY key)
 	em_register();
 	expert = em_lock(key);
 	if (!expert || expert->attached ||
-	    !__atomic_load_n(&expert->control->owner, __ATOMIC_RELAXED))
+	    !__atomic_load_n(&expert->shared->owner, __ATOMIC_RELAXED))
 		return expert;
 	em_unlock(expert);
 	return NULL;
@@ -79,7 +79,7 @@ void *em_alloc_locked(HEXPERTKEY key, size_t size, size_t alignment, const void 
 	DWORD code;
 
 	if (!expert)
-		return em_fail(error, NMERR_INVALID_EXPERT_HANDLE);
+		return em_set_error(error, NMERR_INVALID_EXPERT_HANDLE);
 	code = check(expert);
 	if (!code) {
 		block = em_heap_alloc(expert, size, alignment, site);
@@ -87,7 +87,7 @@ void *em_alloc_locked(HEXPERTKEY key, size_t size, size_t alignment, const void 
 			code = no_memory(expert);
 	}
 	em_unlock(expert);
-	em_fail(error, code);
+	em_set_error(error, code);
 	return block;
 }
 
@@ -108,7 +108,7 @@ void em_drop(HEXPERTKEY key, void *block)
 static void tell(const struct expertmem_finding *found)
 {
 	if (found->key)
-		em_tell(found);
+		em_report_finding(found);
 }
 
 void *em_realloc_locked(HEXPERTKEY key, void *p, size_t size, const void *site, LPDWORD error)
@@ -120,7 +120,7 @@ void *em_realloc_locked(HEXPERTKEY key, void *p, size_t size, const void *site, 
 	DWORD code;
 
 	if (!expert)
-		return em_fail(error, NMERR_INVALID_EXPERT_HANDLE);
+		return em_set_error(error, NMERR_INVALID_EXPERT_HANDLE);
 	code = check(expert);
 	if (!code) {
 		block = em_heap_realloc(expert, p, size, site, &is_bad, &found);
@@ -129,7 +129,7 @@ void *em_realloc_locked(HEXPERTKEY key, void *p, size_t size, const void *site, 
 	}
 	em_unlock(expert);
 	tell(&found);
-	em_fail(error, is_bad ? em_bad(key, EXPERTMEM_BAD_REALLOC, p) : code);
+	em_set_error(error, is_bad ? em_report_bad(key, EXPERTMEM_BAD_REALLOC, p) : code);
 	return block;
 }
 
@@ -151,7 +151,7 @@ SIZE_T em_free_locked(HEXPERTKEY key, void *p)
 		return NMERR_SUCCESS;
 	if (status & EXPERTMEM_STATUS_RECLAIMED || (status && freed))
 		return NMERR_EXPERT_TERMINATE;
-	return freed ? NMERR_SUCCESS : em_bad(key, EXPERTMEM_BAD_FREE, p);
+	return freed ? NMERR_SUCCESS : em_report_bad(key, EXPERTMEM_BAD_FREE, p);
 }
 
 SIZE_T em_size_locked(HEXPERTKEY key, void *p)
@@ -168,7 +168,7 @@ SIZE_T em_size_locked(HEXPERTKEY key, void *p)
 	if (live)
 		return size;
 	if (p)
-		em_bad(key, EXPERTMEM_BAD_SIZE, p);
+		em_report_bad(key, EXPERTMEM_BAD_SIZE, p);
 	return 0;
 }
 
@@ -182,8 +182,8 @@ DWORD WINAPI ExpertIndicateStatus(HEXPERTKEY hExpertKey, EXPERTSTATUSENUMERATION
 
 	if (!expert)
 		return NMERR_INVALID_EXPERT_HANDLE;
-	progress = &expert->control->progress;
-	sequence = &expert->control->sequence;
+	progress = &expert->shared->progress;
+	sequence = &expert->shared->sequence;
 	__atomic_store_n(sequence, *sequence | 1, __ATOMIC_RELAXED);
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 	progress->calls++;
@@ -208,7 +208,7 @@ DWORD WINAPI ExpertGetStartupInfo(HEXPERTKEY hExpertKey, PEXPERTSTARTUPINFO pExp
 	expert = em_lock(hExpertKey);
 	if (!expert)
 		return NMERR_INVALID_EXPERT_HANDLE;
-	*pExpertStartupInfo = expert->control->startup;
+	*pExpertStartupInfo = expert->shared->startup;
 	error = em_status(expert) ? NMERR_EXPERT_TERMINATE : NMERR_SUCCESS;
 	em_unlock(expert);
 	return error;

@@ -16,7 +16,7 @@
  * have no expert of the kernel's: then its heap is private memory. EXPERTMEM_BACKEND=device
  * forbids that: such a program ends before its first instruction.
  *
- * Fork and signals are the library's business: see em_whole_program.
+ * Fork and signals are the library's business: see em_preloaded.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -158,7 +158,7 @@ static HEXPERTKEY open_any(void)
 	uint64_t fd;
 	int error;
 
-	em_whole_program = true;
+	em_preloaded = true;
 	em_device_only = wants_device();
 	get_name(name);
 	/* Not for others: what this process opens under that number later is no expert. */
@@ -280,7 +280,7 @@ int em_program_fd(void)
 /* Is it this process's, and not that of a parent with the same memory? */
 bool em_program_is_here(void)
 {
-	return em_slot_of(get_program())->control->owner == em_process();
+	return em_slot_of(get_program())->shared->owner == em_process();
 }
 
 /* Give it another number: its own will be somebody else's. False: there is none. */

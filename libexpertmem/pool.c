@@ -8,7 +8,7 @@
 /* small slabs that are used before huge chunks are */
 #define SMALL_SEGMENT	(8UL << 20)
 
-/* so many slabs that are to be used again wait for one em_quiesce() */
+/* so many slabs that are to be used again wait for one em_wait_all() */
 #define LIMBO_MAX	32
 
 _Static_assert(sizeof(struct em_slab) * EM_CHUNK_SLABS == EM_PAGE,
@@ -255,7 +255,7 @@ static bool states_get(struct em_expert *expert, struct em_slab *slab)
 					   heap->queues.used);
 		heap->queues.used += queue_size(slab);
 	}
-	/* Pairs with em_slab_look(): what was written of the slab and of its states is seen before. */
+	/* Pairs with em_slab_read_state(): what was written of the slab and of its states is seen before. */
 	__atomic_store_n(&slab->states, states, __ATOMIC_RELEASE);
 	return true;
 }
@@ -275,7 +275,7 @@ bool em_pool_recycle(struct em_expert *expert)
 	struct em_heap *heap = &expert->heap;
 	struct em_slab *slab;
 
-	if (!heap->limbo || em_self->busy == EM_PARKED || !em_quiesce())
+	if (!heap->limbo || em_self->busy == EM_PARKED || !em_wait_all())
 		return false;
 	while ((slab = heap->limbo)) {
 		heap->limbo = slab->next;
@@ -314,13 +314,13 @@ static bool tidy(struct em_expert *expert)
 {
 	struct em_heap *heap = &expert->heap;
 
-	if (heap->nr_locals <= 2 || heap->nr_chunks < heap->tidy_at ||
+	if (heap->nr_tcaches <= 2 || heap->nr_chunks < heap->tidy_at ||
 	    em_self->busy == EM_PARKED)
 		return false;
 	heap->tidy_at = heap->nr_chunks * 3 / 2 + 8;
-	em_stop(expert);
-	em_slabs_tidy(expert, em_local_get(expert));
-	em_resume(expert);
+	em_pause(expert);
+	em_collect(expert, em_tcache_get(expert));
+	em_unpause(expert);
 	return heap->chunks;
 }
 
@@ -337,7 +337,7 @@ struct em_slab *em_slab_get(struct em_expert *expert, unsigned int class)
 	slab->block = em_class_size[class];
 	slab->blocks = EM_SLAB_SIZE / slab->block;
 	slab->fresh = 0;
-	slab->reserve = slab->block <= EM_FAST_MAX ? slab->blocks / 16 : EM_NO_RESERVE;
+	slab->quarantine = slab->block <= EM_FAST_MAX ? slab->blocks / 16 : EM_NO_QUARANTINE;
 	slab->mask = 1;
 	while (slab->mask + 1 < slab->blocks)
 		slab->mask = slab->mask * 2 + 1;

@@ -22,11 +22,11 @@
 
 struct file {
 	struct em_report report;
-	struct em_control control __attribute__((aligned(EM_PAGE)));
+	struct em_shared shared __attribute__((aligned(EM_PAGE)));
 };
 
 static struct file *file;	/* mapped; NULL: there is none */
-static bool is_taken;		/* an expert has its control there */
+static bool is_taken;		/* an expert uses it */
 static bool is_shared;		/* the heap of this program has it there */
 static bool is_mine;		/* this process is that expert, and writes the report */
 
@@ -75,14 +75,14 @@ static void map_file(int fd)
 }
 
 /**
- * em_control_get() - memory for what an expert and its hosts share
+ * em_shared_get() - memory for what an expert and its hosts share
  * @counts: receives where it is
  *
  * Return: zeros, in the file that is shared with the command if there is one, or NULL.
  */
-struct em_control *em_control_get(struct em_table *counts)
+struct em_shared *em_shared_get(struct em_table *counts)
 {
-	const size_t size = em_round_up(sizeof(struct em_control), EM_PAGE);
+	const size_t size = em_round_up(sizeof(struct em_shared), EM_PAGE);
 	const char *passed = secure_getenv("EXPERTMEM_REPORT");
 	uint64_t fd;
 
@@ -94,32 +94,32 @@ struct em_control *em_control_get(struct em_table *counts)
 	}
 	if (file && !is_taken) {
 		is_taken = true;
-		is_shared = em_whole_program;
+		is_shared = em_preloaded;
 		*counts = (struct em_table){
-			.start = (char *)&file->control, .size = size, .writable = size,
+			.start = (char *)&file->shared, .size = size, .writable = size,
 		};
-		return &file->control;
+		return &file->shared;
 	}
 	/* Else the heap of a program is shared with nobody, and forks with it. */
-	if (!em_table_map(counts, NULL, size, em_whole_program ? MAP_PRIVATE : MAP_SHARED))
+	if (!em_table_map(counts, NULL, size, em_preloaded ? MAP_PRIVATE : MAP_SHARED))
 		return NULL;
-	if (em_table_use(counts, offsetof(struct em_control, counts)))
-		return (struct em_control *)counts->start;
+	if (em_table_use(counts, offsetof(struct em_shared, counts)))
+		return (struct em_shared *)counts->start;
 	munmap(counts->start, size);
 	return NULL;
 }
 
-/* Undo em_control_get(). What an expert has used in the file stays there for the command. */
-void em_control_put(const struct em_table *counts)
+/* Undo em_shared_get(). What an expert has used in the file stays there for the command. */
+void em_shared_put(const struct em_table *counts)
 {
-	if (!file || counts->start != (char *)&file->control)
+	if (!file || counts->start != (char *)&file->shared)
 		munmap(counts->start, counts->size);
-	else if (!file->control.nr_counts)
+	else if (!file->shared.nr_counts)
 		is_taken = false;
 }
 
 /* In a child that has its parent's heap: the counts are its own, at the same address. */
-bool em_control_inherit(struct em_table *counts)
+bool em_shared_inherit(struct em_table *counts)
 {
 	void *copy;
 
@@ -129,16 +129,16 @@ bool em_control_inherit(struct em_table *counts)
 	copy = em_map(counts->size, MAP_PRIVATE);
 	if (!copy)
 		return false;
-	memcpy(copy, counts->start, offsetof(struct em_control, counts) +
-	       ((struct em_control *)counts->start)->nr_counts * sizeof(struct em_count));
+	memcpy(copy, counts->start, offsetof(struct em_shared, counts) +
+	       ((struct em_shared *)counts->start)->nr_counts * sizeof(struct em_count));
 	return mremap(copy, counts->size, counts->size, MREMAP_MAYMOVE | MREMAP_FIXED,
 		      counts->start) != MAP_FAILED;
 }
 
-/* This process has become the expert with this @control. */
-void em_report_begin(const struct em_control *control)
+/* This process has become the expert whose memory is @shared. */
+void em_report_begin(const struct em_shared *shared)
 {
-	if (!file || control != &file->control)
+	if (!file || shared != &file->shared)
 		return;
 	is_mine = true;
 	file->report.begun = true;

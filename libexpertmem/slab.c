@@ -3,7 +3,7 @@
  * Small blocks: slabs, and what each thread has of them. See heap.h.
  *
  * em_local_*() and em_slab_*() are called in a section, or with the expert's lock held,
- * and only for a local of the calling thread; local 0 is for who holds the lock.
+ * and only for a tcache of the calling thread; tcache 0 is for who holds the lock.
  */
 #include <string.h>
 
@@ -12,8 +12,8 @@
 /* So often slabs of a class become shared; then they are so from the start. */
 #define REVOKED_MAX	4
 
-/* From so many locals on, a thread gets one after so many calls that take the lock. */
-#define LOCALS_MANY	16
+/* From so many tcaches on, a thread gets one after so many calls that take the lock. */
+#define TCACHES_MANY	16
 #define CALLS_FEW	64
 
 /* From a page on, classes are whole pages: such blocks are page aligned. */
@@ -62,7 +62,7 @@ unsigned int em_class_of(size_t size, size_t alignment)
 /* How many free blocks are to wait. */
 static unsigned int reserve_of(const struct em_slab *slab)
 {
-	return slab->reserve == EM_NO_RESERVE ? 0 : slab->reserve;
+	return slab->quarantine == EM_NO_QUARANTINE ? 0 : slab->quarantine;
 }
 
 /* How many may be used. */
@@ -83,9 +83,9 @@ static void wake_at(struct em_slab *slab, unsigned int blocks)
 	slab->wake = slab->head + blocks;
 }
 
-static struct em_local *owner_of(uintptr_t owner)
+static struct em_tcache *owner_of(uintptr_t owner)
 {
-	return (struct em_local *)(owner & ~EM_OWNER_FLAGS);
+	return (struct em_tcache *)(owner & ~EM_OWNER_FLAGS);
 }
 
 /* Lists: @prev of the first is the last, @next of the last is NULL. */
@@ -150,15 +150,15 @@ static void collect(struct em_slab *slab)
 	}
 }
 
-/* ------------------------------------------------------------------------- locals */
+/* ------------------------------------------------------------------------- tcaches */
 
 /*
  * More blocks of a slab are free: it may belong elsewhere. A partial one that is all
  * free is spare, unless it is the only one, for the next block is probably like it.
  */
-void em_local_place(struct em_local *local, struct em_slab *slab)
+void em_tcache_place(struct em_tcache *tcache, struct em_slab *slab)
 {
-	struct em_slab **partial = &local->bins[slab->class].partial;
+	struct em_slab **partial = &tcache->bins[slab->class].partial;
 
 	if (slab->where == EM_FULL && (int)(slab->tail - slab->wake) >= 0) {
 		slab->where = EM_PARTIAL;
@@ -168,43 +168,43 @@ void em_local_place(struct em_local *local, struct em_slab *slab)
 	if (slab->where == EM_PARTIAL && is_all_free(slab) && (*partial)->next) {
 		list_del(partial, slab);
 		slab->where = EM_SPARE;
-		slab->next = local->spare;
-		local->spare = slab;
+		slab->next = tcache->spare;
+		tcache->spare = slab;
 	}
 }
 
-static void collect_all(struct em_local *local)
+static void collect_pending(struct em_tcache *tcache)
 {
 	struct em_slab *slab, *next;
 
-	slab = __atomic_exchange_n(&local->pending, NULL, __ATOMIC_ACQUIRE);
+	slab = __atomic_exchange_n(&tcache->pending, NULL, __ATOMIC_ACQUIRE);
 	for (; slab; slab = next) {
 		next = slab->pending;
 		collect(slab);
-		em_local_place(local, slab);
+		em_tcache_place(tcache, slab);
 	}
 }
 
-static void set_current(struct em_local *local, unsigned int class, struct em_slab *slab)
+static void set_current(struct em_tcache *tcache, unsigned int class, struct em_slab *slab)
 {
 	slab->where = EM_CURRENT;
 	slab->wake = slab->tail - 1;	/* as good as never, and harmless */
-	local->bins[class].current = slab;
+	tcache->bins[class].current = slab;
 }
 
-static void retire(struct em_local *local, struct em_slab *slab)
+static void retire(struct em_tcache *tcache, struct em_slab *slab)
 {
 	if (slab == &em_no_slab)
 		return;
-	local->bins[slab->class].current = &em_no_slab;
+	tcache->bins[slab->class].current = &em_no_slab;
 	slab->where = EM_FULL;
 	wake_at(slab, reserve_of(slab) + (slab->blocks / 16 ? slab->blocks / 16 : 1));
 }
 
 /* A current slab that has a free block, without asking for more slabs, or NULL. */
-static struct em_slab *refill(struct em_local *local, unsigned int class)
+static struct em_slab *refill(struct em_tcache *tcache, unsigned int class)
 {
-	struct em_bin *bin = &local->bins[class];
+	struct em_bin *bin = &tcache->bins[class];
 	struct em_slab *slab = bin->current;
 
 	for (;;) {
@@ -214,38 +214,38 @@ static struct em_slab *refill(struct em_local *local, unsigned int class)
 			extend(slab);
 			continue;
 		}
-		if (__atomic_load_n(&local->pending, __ATOMIC_RELAXED)) {
-			collect_all(local);
+		if (__atomic_load_n(&tcache->pending, __ATOMIC_RELAXED)) {
+			collect_pending(tcache);
 			continue;
 		}
-		retire(local, slab);
+		retire(tcache, slab);
 		slab = bin->partial;
 		if (!slab)
 			return NULL;
 		list_del(&bin->partial, slab);
-		set_current(local, class, slab);
+		set_current(tcache, class, slab);
 	}
 }
 
 /* Count what was allocated or, below 0, freed. Hosts read it from other processes. */
-void em_count(struct em_expert *expert, struct em_local *local, int blocks, int64_t bytes)
+void em_count(struct em_expert *expert, struct em_tcache *tcache, int blocks, int64_t bytes)
 {
-	em_add(&local->count->blocks, blocks);
-	if (em_add(&local->count->left, -bytes) < 0)
-		em_note_peak(expert, local);
+	em_add(&tcache->count->blocks, blocks);
+	if (em_add(&tcache->count->credit, -bytes) < 0)
+		em_note_peak(expert, tcache);
 }
 
 /* The bytes that all threads have. Never more than there were at some moment. */
-int64_t em_live_bytes(const struct em_control *control, unsigned int *threads)
+int64_t em_live_bytes(const struct em_shared *shared, unsigned int *threads)
 {
-	unsigned int n = __atomic_load_n(&control->nr_counts, __ATOMIC_RELAXED), i;
+	unsigned int n = __atomic_load_n(&shared->nr_counts, __ATOMIC_RELAXED), i;
 	int64_t bytes = 0;
 
 	*threads = 0;
 	for (i = 0; i < n && i < EM_THREADS; i++) {
-		const struct em_count *count = &control->counts[i];
-		int64_t mark = __atomic_load_n(&count->mark, __ATOMIC_ACQUIRE);
-		int64_t left = __atomic_load_n(&count->left, __ATOMIC_RELAXED);
+		const struct em_count *count = &shared->counts[i];
+		int64_t mark = __atomic_load_n(&count->peak_mark, __ATOMIC_ACQUIRE);
+		int64_t left = __atomic_load_n(&count->credit, __ATOMIC_RELAXED);
 
 		bytes += mark - left;
 		*threads += mark != left;
@@ -256,50 +256,50 @@ int64_t em_live_bytes(const struct em_control *control, unsigned int *threads)
 /**
  * em_note_peak() - more bytes are live than this thread has seen
  * @expert: the expert
- * @local: of the calling thread
+ * @tcache: of the calling thread
  *
  * The peak of one thread is exact. With more of them each may be 4 KiB above its mark
  * before the sum is looked at.
  */
-void em_note_peak(struct em_expert *expert, struct em_local *local)
+void em_note_peak(struct em_expert *expert, struct em_tcache *tcache)
 {
-	struct em_control *control = expert->control;
-	uint64_t peak = __atomic_load_n(&control->peak_bytes, __ATOMIC_RELAXED);
-	struct em_count *count = local->count;
+	struct em_shared *shared = expert->shared;
+	uint64_t peak = __atomic_load_n(&shared->peak_bytes, __ATOMIC_RELAXED);
+	struct em_count *count = tcache->count;
 	int64_t bytes, slack = 0;
 	unsigned int threads;
 
-	bytes = em_live_bytes(control, &threads);
+	bytes = em_live_bytes(shared, &threads);
 	if (threads > 1)
 		slack = 4096;
 	while (bytes > (int64_t)peak &&
-	       !__atomic_compare_exchange_n(&control->peak_bytes, &peak, bytes, true,
+	       !__atomic_compare_exchange_n(&shared->peak_bytes, &peak, bytes, true,
 					    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 		;
 	if (bytes < (int64_t)peak && threads)
 		slack += ((int64_t)peak - bytes) / threads;
 	/* Who reads in between finds too little, not too much. */
-	bytes = count->mark - count->left;
-	__atomic_store_n(&count->left, slack, __ATOMIC_RELAXED);
-	__atomic_store_n(&count->mark, bytes + slack, __ATOMIC_RELEASE);
+	bytes = count->peak_mark - count->credit;
+	__atomic_store_n(&count->credit, slack, __ATOMIC_RELAXED);
+	__atomic_store_n(&count->peak_mark, bytes + slack, __ATOMIC_RELEASE);
 }
 
 /* A block of this class, or NULL: that needs another slab. */
-void *em_local_alloc(struct em_expert *expert, struct em_local *local, size_t size,
+void *em_tcache_alloc(struct em_expert *expert, struct em_tcache *tcache, size_t size,
 		     unsigned int class)
 {
-	struct em_slab *slab = refill(local, class);
+	struct em_slab *slab = refill(tcache, class);
 
 	if (!slab)
 		return NULL;
-	em_count(expert, local, 1, size);
-	em_bin_aim(&local->bins[class], slab, slab->head);
-	return em_bin_pop(&local->bins[class], slab, size);
+	em_count(expert, tcache, 1, size);
+	em_bin_peek(&tcache->bins[class], slab, slab->head);
+	return em_bin_pop(&tcache->bins[class], slab, size);
 }
 
 /* A block of another thread's slab goes into the queue when that thread needs it. */
-static void push_remote(struct em_expert *expert, struct em_local *local, struct em_slab *slab,
-			struct em_local *owner, unsigned int i)
+static void push_remote(struct em_expert *expert, struct em_tcache *tcache, struct em_slab *slab,
+			struct em_tcache *owner, unsigned int i)
 {
 	struct em_slab *pending;
 	uint32_t head = __atomic_load_n(&slab->remote, __ATOMIC_RELAXED);
@@ -316,159 +316,159 @@ static void push_remote(struct em_expert *expert, struct em_local *local, struct
 	while (!__atomic_compare_exchange_n(&owner->pending, &pending, slab, true,
 					    __ATOMIC_RELEASE, __ATOMIC_RELAXED));
 	__atomic_fetch_add(&expert->heap.nr_put, 1, __ATOMIC_RELAXED);
-	local->passed = true;
+	tcache->passed = true;
 }
 
 /**
  * em_slab_free() - free a small block
  * @expert: the expert
- * @local: of the calling thread
+ * @tcache: of the calling thread
  * @slab: from em_slab_at()
  * @offset: the same
  *
- * Return: EM_FREED, EM_BAD, or EM_FOREIGN: em_slab_share() it, and try again.
+ * Return: EM_DONE, EM_NOT_A_BLOCK, or EM_NEEDS_SHARING: em_slab_share() it, and try again.
  */
-enum em_freed em_slab_free(struct em_expert *expert, struct em_local *local,
+enum em_outcome em_slab_free(struct em_expert *expert, struct em_tcache *tcache,
 			   struct em_slab *slab, uint32_t offset)
 {
 	uintptr_t owner;
 	uint32_t i;
-	uint16_t state = em_slab_look(slab, offset, &owner, &i);
+	uint16_t state = em_slab_read_state(slab, offset, &owner, &i);
 
 	if (!em_is_live(state))
-		return EM_BAD;
+		return EM_NOT_A_BLOCK;
 	if (owner & EM_SHARED) {
 		/* The one who claims it frees it. It may be resized meanwhile. */
 		while (!__atomic_compare_exchange_n(&slab->states[i], &state, EM_STATE_CLAIMED,
 						    false, __ATOMIC_ACQ_REL,
 						    __ATOMIC_RELAXED))
 			if (!em_is_live(state))
-				return EM_BAD;
-	} else if (owner_of(owner) != local || owner & EM_SHARING) {
-		return EM_FOREIGN;
+				return EM_NOT_A_BLOCK;
+	} else if (owner_of(owner) != tcache || owner & EM_SHARING) {
+		return EM_NEEDS_SHARING;
 	}
-	em_count(expert, local, -1, 1 - (int64_t)state);
-	if (owner_of(owner) == local) {
+	em_count(expert, tcache, -1, 1 - (int64_t)state);
+	if (owner_of(owner) == tcache) {
 		em_slab_push(slab, i);
-		em_local_place(local, slab);
+		em_tcache_place(tcache, slab);
 	} else {
-		push_remote(expert, local, slab, owner_of(owner), i);
+		push_remote(expert, tcache, slab, owner_of(owner), i);
 	}
-	return EM_FREED;
+	return EM_DONE;
 }
 
-/* Resize a block where it is. EM_BAD also where it belongs in another class (but @stay). */
-enum em_freed em_slab_resize(struct em_expert *expert, struct em_local *local,
+/* Resize a block where it is. EM_NOT_A_BLOCK also where it belongs in another class (but @stay). */
+enum em_outcome em_slab_resize(struct em_expert *expert, struct em_tcache *tcache,
 			     struct em_slab *slab, uint32_t offset, size_t size, bool stay)
 {
 	uintptr_t owner;
 	uint32_t i;
-	uint16_t state = em_slab_look(slab, offset, &owner, &i);
+	uint16_t state = em_slab_read_state(slab, offset, &owner, &i);
 
 	if (!em_is_live(state) ||
 	    (stay ? size > slab->block : size > EM_SMALL_MAX || class_of(size) != slab->class))
-		return EM_BAD;
+		return EM_NOT_A_BLOCK;
 	if (!(owner & EM_SHARED)) {
-		if (owner_of(owner) != local || owner & EM_SHARING)
-			return EM_FOREIGN;
+		if (owner_of(owner) != tcache || owner & EM_SHARING)
+			return EM_NEEDS_SHARING;
 		em_set_state(slab->states, i, size + 1);
 	} else {
 		while (!__atomic_compare_exchange_n(&slab->states[i], &state, size + 1, false,
 						    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 			if (!em_is_live(state))
-				return EM_BAD;
+				return EM_NOT_A_BLOCK;
 	}
-	em_count(expert, local, 0, (int64_t)size - (state - 1));
-	return EM_FREED;
+	em_count(expert, tcache, 0, (int64_t)size - (state - 1));
+	return EM_DONE;
 }
 
-/* May the calling thread, whose this local is, free there without the lock? */
-bool em_slab_is_mine(const struct em_slab *slab, const struct em_local *local)
+/* May the calling thread, whose this tcache is, free there without the lock? */
+bool em_slab_is_mine(const struct em_slab *slab, const struct em_tcache *tcache)
 {
 	uintptr_t owner = __atomic_load_n(&slab->owner, __ATOMIC_RELAXED);
 
-	return owner & EM_SHARED || (owner_of(owner) == local && !(owner & EM_SHARING));
+	return owner & EM_SHARED || (owner_of(owner) == tcache && !(owner & EM_SHARING));
 }
 
-/* The local of a thread in a section, or NULL. */
-struct em_local *em_local_of(const struct em_expert *expert, const struct em_thread *thread)
+/* The tcache of a thread in a section, or NULL. */
+struct em_tcache *em_tcache_of(const struct em_expert *expert, const struct em_thread *thread)
 {
-	uint16_t number = __atomic_load_n(&expert->heap.local_of[thread->index],
+	uint16_t number = __atomic_load_n(&expert->heap.tcache_of[thread->index],
 					  __ATOMIC_ACQUIRE);
 
-	return number ? (struct em_local *)expert->heap.locals.base + number : NULL;
+	return number ? (struct em_tcache *)expert->heap.tcaches.base + number : NULL;
 }
 
-/* This thread takes over a local whose thread may have ended in the middle of a call. */
-void em_local_inherit(struct em_local *local, uint32_t user)
+/* This thread takes over a tcache whose thread may have ended in the middle of a call. */
+void em_tcache_inherit(struct em_tcache *tcache, uint32_t user)
 {
 	unsigned int class;
 
 	for (class = 0; class < EM_CLASSES; class++) {
-		struct em_bin *bin = &local->bins[class];
+		struct em_bin *bin = &tcache->bins[class];
 
 		if (bin->current != &em_no_slab)
-			em_bin_aim(bin, bin->current, bin->current->head);
+			em_bin_peek(bin, bin->current, bin->current->head);
 	}
-	local->user = user;
+	tcache->user = user;
 }
 
 /* ------------------------------------------------------- with the expert's lock held */
 
-/* Give the spare slabs of a local back. */
-void em_local_release(struct em_expert *expert, struct em_local *local)
+/* Give the spare slabs of a tcache back. */
+void em_tcache_release(struct em_expert *expert, struct em_tcache *tcache)
 {
 	struct em_slab *slab;
 
-	while ((slab = local->spare)) {
-		local->spare = slab->next;
+	while ((slab = tcache->spare)) {
+		tcache->spare = slab->next;
 		em_slab_put(expert, slab);
 	}
 }
 
-static struct em_local *local_new(struct em_expert *expert, uint32_t thread)
+static struct em_tcache *tcache_new(struct em_expert *expert, uint32_t thread)
 {
 	struct em_heap *heap = &expert->heap;
-	struct em_local *local;
+	struct em_tcache *tcache;
 	unsigned int class;
 
-	if (heap->nr_locals == EM_THREADS ||
-	    !em_table_use(&expert->counts, offsetof(struct em_control, counts) +
-			  (heap->nr_locals + 1) * sizeof(struct em_count)) ||
-	    !em_array_grow(expert, &heap->locals, sizeof(*local)))
+	if (heap->nr_tcaches == EM_THREADS ||
+	    !em_table_use(&expert->counts, offsetof(struct em_shared, counts) +
+			  (heap->nr_tcaches + 1) * sizeof(struct em_count)) ||
+	    !em_array_grow(expert, &heap->tcaches, sizeof(*tcache)))
 		return NULL;
-	local = (struct em_local *)(heap->locals.base + heap->locals.used);
-	heap->locals.used += sizeof(*local);
+	tcache = (struct em_tcache *)(heap->tcaches.base + heap->tcaches.used);
+	heap->tcaches.used += sizeof(*tcache);
 	for (class = 0; class < EM_CLASSES; class++)
-		local->bins[class].current = &em_no_slab;
-	local->count = &expert->control->counts[heap->nr_locals];
-	local->thread = thread;
-	__atomic_store_n(&expert->control->nr_counts, heap->nr_locals + 1, __ATOMIC_RELAXED);
+		tcache->bins[class].current = &em_no_slab;
+	tcache->count = &expert->shared->counts[heap->nr_tcaches];
+	tcache->thread = thread;
+	__atomic_store_n(&expert->shared->nr_counts, heap->nr_tcaches + 1, __ATOMIC_RELAXED);
 	if (thread)
-		__atomic_store_n(&heap->local_of[thread], heap->nr_locals, __ATOMIC_RELEASE);
-	heap->nr_locals++;
-	return local;
+		__atomic_store_n(&heap->tcache_of[thread], heap->nr_tcaches, __ATOMIC_RELEASE);
+	heap->nr_tcaches++;
+	return tcache;
 }
 
 /*
- * The local of the calling thread, made where there is none yet; local 0 for calls from
+ * The tcache of the calling thread, made where there is none yet; tcache 0 for calls from
  * signal handlers, in debug mode, where there are too many threads, and where many have
  * one already, for the first calls of a thread: perhaps it makes no more.
  */
-struct em_local *em_local_get(struct em_expert *expert)
+struct em_tcache *em_tcache_get(struct em_expert *expert)
 {
 	struct em_heap *heap = &expert->heap;
 	struct em_thread *self = em_self;
-	struct em_local *local = NULL;
+	struct em_tcache *tcache = NULL;
 
-	if (!heap->nr_locals && (!em_heap_prepare(expert) || !local_new(expert, 0)))
+	if (!heap->nr_tcaches && (!em_heap_prepare(expert) || !tcache_new(expert, 0)))
 		return NULL;
 	if (self->index && self->busy == EM_IDLE && !(expert->debug & EM_DEBUG_BLOCKS)) {
-		local = em_local_of(expert, self);
-		if (!local && (heap->nr_locals < LOCALS_MANY || ++self->calls > CALLS_FEW))
-			local = local_new(expert, self->index);
+		tcache = em_tcache_of(expert, self);
+		if (!tcache && (heap->nr_tcaches < TCACHES_MANY || ++self->calls > CALLS_FEW))
+			tcache = tcache_new(expert, self->index);
 	}
-	return local ? local : (struct em_local *)heap->locals.base;
+	return tcache ? tcache : (struct em_tcache *)heap->tcaches.base;
 }
 
 /*
@@ -479,14 +479,14 @@ void em_slab_share(struct em_expert *expert, struct em_slab *slab)
 {
 	for (;;) {
 		uintptr_t owner = slab->owner;
-		struct em_local *local = owner_of(owner);
+		struct em_tcache *tcache = owner_of(owner);
 
 		if (!owner || owner & EM_SHARED)
 			return;
 		__atomic_store_n(&slab->owner, owner | EM_SHARING, __ATOMIC_RELAXED);
-		if (em_wait_for(&em_threads[local->thread])) {
-			if (local->revoked[slab->class] < REVOKED_MAX)
-				local->revoked[slab->class]++;
+		if (em_wait_for(&em_threads[tcache->thread])) {
+			if (tcache->revoked[slab->class] < REVOKED_MAX)
+				tcache->revoked[slab->class]++;
 			__atomic_store_n(&slab->owner, (owner & ~EM_SHARING) | EM_SHARED,
 					 __ATOMIC_RELEASE);
 			return;
@@ -495,80 +495,82 @@ void em_slab_share(struct em_expert *expert, struct em_slab *slab)
 	}
 }
 
-/* A slab of @class from the pool, current in @local. */
-static bool get_slab(struct em_expert *expert, struct em_local *local, unsigned int class)
+/* A slab of @class from the pool, current in @tcache. */
+static bool get_slab(struct em_expert *expert, struct em_tcache *tcache, unsigned int class)
 {
 	struct em_slab *slab = em_slab_get(expert, class), *old;
-	uintptr_t owner = (uintptr_t)local;
+	uintptr_t owner = (uintptr_t)tcache;
 
 	if (!slab)
 		return false;
 	/* While the pool was looked into, this thread may have inherited one. */
-	old = local->bins[class].current;
-	retire(local, old);
-	em_local_place(local, old);
+	old = tcache->bins[class].current;
+	retire(tcache, old);
+	em_tcache_place(tcache, old);
 	extend(slab);
-	set_current(local, class, slab);
-	if (!local->thread || local->revoked[class] >= REVOKED_MAX)
+	set_current(tcache, class, slab);
+	if (!tcache->thread || tcache->revoked[class] >= REVOKED_MAX)
 		owner |= EM_SHARED;
 	__atomic_store_n(&slab->owner, owner, __ATOMIC_RELEASE);
 	return true;
 }
 
 /* A block, from a new slab if need be, or NULL. */
-void *em_slab_alloc(struct em_expert *expert, struct em_local *local, size_t size,
+void *em_slab_alloc(struct em_expert *expert, struct em_tcache *tcache, size_t size,
 		    unsigned int class)
 {
-	void *p = em_local_alloc(expert, local, size, class);
+	void *p = em_tcache_alloc(expert, tcache, size, class);
 
-	if (p || !get_slab(expert, local, class))
+	if (p || !get_slab(expert, tcache, class))
 		return p;
-	return em_local_alloc(expert, local, size, class);
+	return em_tcache_alloc(expert, tcache, size, class);
 }
 
-/* Memory is short: use blocks of this local that are to wait, or too few to be listed. */
-static bool scrape(struct em_local *local, unsigned int class, struct em_slab *slab, size_t n)
+/* Memory is short: use blocks of this tcache that are to wait, or too few to be listed. */
+static bool use_quarantine(struct em_tcache *tcache, unsigned int class, struct em_slab *slab,
+			   size_t n)
 {
 	bool found = false;
 
 	for (; n--; slab++) {
-		if (owner_of(slab->owner) != local || slab->class != class)
+		if (owner_of(slab->owner) != tcache || slab->class != class)
 			continue;
-		slab->reserve = EM_NO_RESERVE;
+		slab->quarantine = EM_NO_QUARANTINE;
 		if (slab->where != EM_CURRENT)
 			wake_at(slab, slab->where == EM_FULL ? 1 : slab->fresh);
-		em_local_place(local, slab);
+		em_tcache_place(tcache, slab);
 		found |= avail(slab);
 	}
 	return found;
 }
 
-void *em_slab_scrape(struct em_expert *expert, struct em_local *local, size_t size,
+void *em_slab_use_quarantine(struct em_expert *expert, struct em_tcache *tcache, size_t size,
 		     unsigned int class)
 {
 	struct em_heap *heap = &expert->heap;
 	size_t small = (heap->small.base - expert->base) / EM_SLAB_SIZE;
 	bool found;
 
-	collect_all(local);
-	found = scrape(local, class, &expert->slabs[small],
+	collect_pending(tcache);
+	found = use_quarantine(tcache, class, &expert->slabs[small],
 		       heap->small.used / EM_SLAB_SIZE + 1);
-	found |= scrape(local, class, &expert->slabs[heap->huge_first],
+	found |= use_quarantine(tcache, class, &expert->slabs[heap->huge_first],
 			heap->huge_end - heap->huge_first);
-	return found ? em_local_alloc(expert, local, size, class) : NULL;
+	return found ? em_tcache_alloc(expert, tcache, size, class) : NULL;
 }
 
 /* ------------------------------------------------------------ with the expert stopped */
 
-/* Give back the slabs of a local that are all free; to @heir, all that are of use. */
-static void tidy(struct em_expert *expert, struct em_local *local, struct em_local *heir)
+/* Give back the slabs of a tcache that are all free; to @heir, all that are of use. */
+static void empty_tcache(struct em_expert *expert, struct em_tcache *tcache,
+			 struct em_tcache *heir)
 {
 	struct em_slab *slab, *next;
 	unsigned int class;
 
-	collect_all(local);
+	collect_pending(tcache);
 	for (class = 0; class < EM_CLASSES; class++) {
-		struct em_bin *bin = &local->bins[class];
+		struct em_bin *bin = &tcache->bins[class];
 
 		slab = bin->current;
 		if (slab != &em_no_slab && (heir || is_all_free(slab))) {
@@ -589,25 +591,25 @@ static void tidy(struct em_expert *expert, struct em_local *local, struct em_loc
 			}
 		}
 	}
-	em_local_release(expert, local);
+	em_tcache_release(expert, tcache);
 }
 
 /**
- * em_slabs_tidy() - pool what threads have and do not need
+ * em_collect() - pool what threads have and do not need
  * @expert: the expert, stopped
  * @heir: of the calling thread: gets what threads that have ended left; may be NULL
  */
-void em_slabs_tidy(struct em_expert *expert, struct em_local *heir)
+void em_collect(struct em_expert *expert, struct em_tcache *heir)
 {
 	struct em_heap *heap = &expert->heap;
-	struct em_local *locals = (struct em_local *)heap->locals.base;
+	struct em_tcache *tcaches = (struct em_tcache *)heap->tcaches.base;
 	unsigned int i;
 
-	for (i = 0; i < heap->nr_locals; i++) {
-		bool inherit = heir && heir->thread && i && &locals[i] != heir &&
-			       em_is_dead(&em_threads[locals[i].thread]);
+	for (i = 0; i < heap->nr_tcaches; i++) {
+		bool inherit = heir && heir->thread && i && &tcaches[i] != heir &&
+			       em_is_dead(&em_threads[tcaches[i].thread]);
 
-		tidy(expert, &locals[i], inherit ? heir : NULL);
+		empty_tcache(expert, &tcaches[i], inherit ? heir : NULL);
 	}
 	em_pool_recycle(expert);
 }

@@ -34,7 +34,7 @@ static unsigned int open_experts;
 const uint32_t em_closed = EXPERTMEM_STATUS_RECLAIMED;
 
 /* The expert is the heap of this program, through the malloc family. */
-bool em_whole_program;
+bool em_preloaded;
 
 HEXPERTKEY em_key_of(const struct em_expert *expert)
 {
@@ -51,7 +51,7 @@ HEXPERTKEY em_key_of(const struct em_expert *expert)
 void em_lock_slot(struct em_expert *expert)
 {
 	struct em_thread *self = em_self;
-	bool masked = em_whole_program && em_unfiltered_begin();
+	bool masked = em_preloaded && em_unfiltered_begin();
 	sigset_t all, before;
 
 	if (masked) {
@@ -74,7 +74,7 @@ void em_unlock(struct em_expert *expert)
 	bool masked = expert->masked;
 
 	bool idle = __atomic_load_n(&expert->heap.nr_put, __ATOMIC_RELAXED) !=
-		    expert->heap.nr_seen && !em_whole_program;
+		    expert->heap.nr_seen && !em_preloaded;
 
 	pthread_mutex_unlock(&expert->lock);
 	/* Released, so that who takes the record over knows that all this was before. */
@@ -135,34 +135,34 @@ struct em_expert *em_lock(HEXPERTKEY key)
 /* Let others have the lock for a moment. The expert is not closed meanwhile. */
 void em_relock(struct em_expert *expert)
 {
-	expert->pins++;
+	expert->refs++;
 	em_unlock(expert);
 	sched_yield();
 	em_lock_slot(expert);
-	expert->pins--;
+	expert->refs--;
 }
 
 /*
  * Let no call into the expert, and wait for those that are there. The lock, which is
  * held, may be given up meanwhile.
  */
-void em_stop(struct em_expert *expert)
+void em_pause(struct em_expert *expert)
 {
-	expert->stops++;
+	expert->pause_depth++;
 	__atomic_store_n(&expert->gate, 0, __ATOMIC_RELAXED);
-	while (!em_quiesce())
+	while (!em_wait_all())
 		em_relock(expert);
 }
 
-/* Undo em_stop(); with the lock held. */
-void em_resume(struct em_expert *expert)
+/* Undo em_pause(); with the lock held. */
+void em_unpause(struct em_expert *expert)
 {
-	if (!--expert->stops && expert->attached &&
+	if (!--expert->pause_depth && expert->attached &&
 	    !(expert->debug & EM_DEBUG_BLOCKS) && em_has_sections())
 		__atomic_store_n(&expert->gate, expert->key, __ATOMIC_RELEASE);
 }
 
-/* What is known of slabs, and which local a thread has. Not charged: it is little. */
+/* What is known of slabs, and which tcache a thread has. Not charged: it is little. */
 static bool tables_get(struct em_expert *expert)
 {
 	struct em_table slabs;
@@ -170,8 +170,8 @@ static bool tables_get(struct em_expert *expert)
 	if (!em_table_map(&slabs, NULL, expert->window * 2 / EM_SLAB_SIZE * sizeof(*expert->slabs),
 			  MAP_PRIVATE))
 		return false;
-	expert->heap.local_of = em_map(EM_THREADS * sizeof(*expert->heap.local_of), MAP_PRIVATE);
-	if (!expert->heap.local_of) {
+	expert->heap.tcache_of = em_map(EM_THREADS * sizeof(*expert->heap.tcache_of), MAP_PRIVATE);
+	if (!expert->heap.tcache_of) {
 		munmap(slabs.start, slabs.size);
 		return false;
 	}
@@ -183,7 +183,7 @@ static bool tables_get(struct em_expert *expert)
 static void tables_put(struct em_expert *expert)
 {
 	munmap(expert->slabs, expert->span / EM_SLAB_SIZE * sizeof(*expert->slabs));
-	munmap(expert->heap.local_of, EM_THREADS * sizeof(*expert->heap.local_of));
+	munmap(expert->heap.tcache_of, EM_THREADS * sizeof(*expert->heap.tcache_of));
 	expert->span = 0;
 }
 
@@ -226,7 +226,7 @@ int em_attach(struct em_expert *expert)
 
 	if (expert->attached)
 		return EXPERTMEM_OK;
-	if (!__atomic_compare_exchange_n(&expert->control->owner, &nobody,
+	if (!__atomic_compare_exchange_n(&expert->shared->owner, &nobody,
 					 em_process(), false,
 					 __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 		return EXPERTMEM_E_BUSY;
@@ -235,13 +235,13 @@ int em_attach(struct em_expert *expert)
 		most = expert->window / 2;
 	} while (error == EXPERTMEM_E_NOMEM && most >= EM_WINDOW_MIN && !expert->mapped);
 	if (error) {
-		__atomic_store_n(&expert->control->owner, 0, __ATOMIC_RELAXED);
+		__atomic_store_n(&expert->shared->owner, 0, __ATOMIC_RELAXED);
 		return error;
 	}
-	em_report_begin(expert->control);
+	em_report_begin(expert->shared);
 	expert->attached = true;
-	expert->stops++;
-	em_resume(expert);
+	expert->pause_depth++;
+	em_unpause(expert);
 	return EXPERTMEM_OK;
 }
 
@@ -259,7 +259,7 @@ void em_teardown(struct em_expert *expert)
 	expert->heap.nr_seen = expert->heap.nr_put;
 	expert->backend->close(expert);
 	expert->status = &em_closed;
-	em_control_put(&expert->counts);
+	em_shared_put(&expert->counts);
 }
 
 /* Slots that were never used are not writable; the first are in a page with other data. */
@@ -336,13 +336,13 @@ int em_fork_prepare(void)
 	pthread_mutex_lock(&em_private_lock);
 	pthread_mutex_lock(&table_lock);
 	for (i = 0; i < EM_MAX_EXPERTS; i++) {
-		held[i] = taken[i] && em_experts[i].keep;
+		held[i] = taken[i] && em_experts[i].inherit_on_fork;
 		if (!held[i])
 			continue;
 		em_lock_slot(&em_experts[i]);
 		if (!em_experts[i].attached)
 			continue;
-		em_stop(&em_experts[i]);
+		em_pause(&em_experts[i]);
 		if (!fork_error)
 			fork_error = em_experts[i].backend->fork_prepare(&em_experts[i]);
 	}
@@ -364,7 +364,7 @@ void em_fork_parent(bool shares_files)
 			continue;
 		if (em_experts[i].attached) {
 			em_experts[i].backend->fork_parent(&em_experts[i], shares_files);
-			em_resume(&em_experts[i]);
+			em_unpause(&em_experts[i]);
 		}
 		em_unlock(&em_experts[i]);
 	}
@@ -380,7 +380,7 @@ static void inherit(struct em_expert *expert, bool shares_files)
 	if (expert->attached) {
 		if (!error)
 			error = expert->backend->fork_child(expert, shares_files);
-		if (!error && !em_control_inherit(&expert->counts))
+		if (!error && !em_shared_inherit(&expert->counts))
 			error = EXPERTMEM_E_NOMEM;
 		if (error) {
 			if (!fork_is_wrapped)
@@ -388,13 +388,13 @@ static void inherit(struct em_expert *expert, bool shares_files)
 				       expertmem_strerror(error), "");
 			_exit(127);
 		}
-		expert->control->owner = em_process();
-		if (em_mine.expert == expert)
-			em_mine.status = expert->status;
+		expert->shared->owner = em_process();
+		if (em_tls.expert == expert)
+			em_tls.status = expert->status;
 		/* Threads that wanted it stopped are not here. */
-		expert->stops = 1;
-		expert->pins = 0;
-		em_resume(expert);
+		expert->pause_depth = 1;
+		expert->refs = 0;
+		em_unpause(expert);
 	}
 	em_unlock(expert);
 }
@@ -466,11 +466,11 @@ void em_filter_begin(void)
 	for (i = 0; i < EM_MAX_EXPERTS; i++) {
 		struct em_expert *expert = &em_experts[i];
 
-		if (!taken[i] || !expert->keep)
+		if (!taken[i] || !expert->inherit_on_fork)
 			continue;
 		em_lock_slot(expert);
 		if (expert->attached)
-			em_stop(expert);
+			em_pause(expert);
 		em_unlock(expert);
 	}
 	pthread_mutex_unlock(&table_lock);

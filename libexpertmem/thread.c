@@ -5,7 +5,7 @@
  * A thread gets a record with its first call and keeps it. Nobody is told when it ends;
  * the kernel is asked whether a thread with its number still exists. A record without a
  * thread goes, with all the slabs that belong to it, to the next thread that needs one;
- * if none comes, em_slabs_tidy() takes what it has.
+ * if none comes, em_collect() takes what it has.
  */
 #include <errno.h>
 #include <linux/membarrier.h>
@@ -23,7 +23,7 @@
 static struct em_expert nobodys;
 static struct em_thread nobody = { .busy = EM_BUSY };
 
-__thread struct em_mine em_mine = {
+__thread struct em_tls em_tls = {
 	.self = &nobody, .expert = &nobodys, .status = &em_closed
 };
 struct em_thread *em_threads;
@@ -221,7 +221,7 @@ bool em_wait_for(const struct em_thread *thread)
 }
 
 /* The same for all threads but the caller. */
-bool em_quiesce(void)
+bool em_wait_all(void)
 {
 	uint32_t i, n;
 
