@@ -175,7 +175,7 @@ void expertmem_users_destroy(void)
  * Context: any that may take a spinlock.
  * Return: whether the budget had one. Privileged experts have no budget.
  */
-bool expertmem_user_may_tell(struct expertmem *expert)
+bool expertmem_user_may_tell(struct expertmem_expert *expert)
 {
 	struct expertmem_user *user = expert->user;
 	u64 now = ktime_get_ns();
@@ -250,7 +250,7 @@ static bool add_within(atomic_long_t *counter, unsigned long amount, unsigned lo
  *
  * Return: 0, -EDQUOT where its user has too many, -ENFILE where all have.
  */
-int expertmem_charge_expert(struct expertmem *expert)
+int expertmem_charge_expert(struct expertmem_expert *expert)
 {
 	unsigned int of_user = expertmem_effective_uid_max_experts();
 	unsigned int of_all = READ_ONCE(expertmem_max_experts);
@@ -279,7 +279,7 @@ void expertmem_uncharge_expert(void)
  * expertmem_uncharge_expert_user() - a counted expert was released
  * @expert: the expert
  */
-void expertmem_uncharge_expert_user(struct expertmem *expert)
+void expertmem_uncharge_expert_user(struct expertmem_expert *expert)
 {
 	atomic_long_dec(&expert->user->experts);
 }
@@ -301,7 +301,7 @@ unsigned int expertmem_nr_experts(void)
  *
  * Return: how many experts of the user are open, the reclaimed ones included.
  */
-unsigned int expertmem_user_usage(const struct expertmem *expert, unsigned long *pages)
+unsigned int expertmem_user_usage(const struct expertmem_expert *expert, unsigned long *pages)
 {
 	*pages = atomic_long_read(&expert->user->pages);
 	return atomic_long_read(&expert->user->experts);
@@ -316,7 +316,7 @@ unsigned int expertmem_user_usage(const struct expertmem *expert, unsigned long 
  * Context: expert->lock held.
  * Return: pages in the regions of both windows, and pinned.
  */
-unsigned long expertmem_charged(const struct expertmem *expert)
+unsigned long expertmem_charged(const struct expertmem_expert *expert)
 {
 	return expertmem_committed(expert) + atomic_long_read(&expert->pinned);
 }
@@ -332,7 +332,7 @@ unsigned long expertmem_charged(const struct expertmem *expert)
  */
 int expertmem_charge(struct expertmem_window *window, unsigned long pages)
 {
-	struct expertmem *expert = window->expert;
+	struct expertmem_expert *expert = window->expert;
 	u64 of_user = expert->privileged ? 0 : expertmem_effective_uid_limit();
 	u64 of_all = READ_ONCE(expertmem_total_limit);
 
@@ -351,7 +351,7 @@ int expertmem_charge(struct expertmem_window *window, unsigned long pages)
 	return 0;
 }
 
-static void sub_charge(struct expertmem *expert, unsigned long pages)
+static void sub_charge(struct expertmem_expert *expert, unsigned long pages)
 {
 	atomic_long_sub(pages, &expert->user->pages);
 	atomic_long_sub(pages, &total_pages);
@@ -383,7 +383,7 @@ void expertmem_uncharge(struct expertmem_window *window, unsigned long pages)
  */
 void expertmem_charge_pinned(struct expertmem_window *window, unsigned long pages)
 {
-	struct expertmem *expert = window->expert;
+	struct expertmem_expert *expert = window->expert;
 
 	mutex_lock(&expert->lock);
 	if (window->emptied) {
@@ -404,7 +404,7 @@ void expertmem_charge_pinned(struct expertmem_window *window, unsigned long page
  *
  * Context: any.
  */
-void expertmem_uncharge_pinned(struct expertmem *expert, unsigned long pages)
+void expertmem_uncharge_pinned(struct expertmem_expert *expert, unsigned long pages)
 {
 	atomic_long_sub(pages, &expert->pinned);
 	atomic_long_sub(pages, &total_pinned);

@@ -23,7 +23,7 @@ static unsigned long to_pages(const struct expertmem_window *window, u64 bytes)
 	return round_up(DIV_ROUND_UP_ULL(bytes, PAGE_SIZE), window->granule);
 }
 
-static struct expertmem_window *window_at(struct expertmem *expert, u64 offset)
+static struct expertmem_window *window_at(struct expertmem_expert *expert, u64 offset)
 {
 	if (offset >= EXPERTMEM_SMALL_OFFSET &&
 	    offset - EXPERTMEM_SMALL_OFFSET < EXPERTMEM_WINDOW_MAX)
@@ -50,7 +50,7 @@ static struct expertmem_region *region_take(struct expertmem_window *window, u64
 }
 
 /* The region is published last, when its offset has reached the caller. */
-static int do_alloc(struct expertmem *expert, struct expertmem_alloc *arg,
+static int do_alloc(struct expertmem_expert *expert, struct expertmem_alloc *arg,
 		    struct expertmem_alloc __user *uarg)
 {
 	struct expertmem_window *window;
@@ -106,7 +106,7 @@ static int do_alloc(struct expertmem *expert, struct expertmem_alloc *arg,
 	return err;
 }
 
-static int do_realloc(struct expertmem *expert, const struct expertmem_realloc *arg)
+static int do_realloc(struct expertmem_expert *expert, const struct expertmem_realloc *arg)
 {
 	struct expertmem_window *window;
 	unsigned long old, pages, pinned = 0;
@@ -172,7 +172,7 @@ unlock:
 	return err;
 }
 
-static int do_free(struct expertmem *expert, const struct expertmem_free *arg,
+static int do_free(struct expertmem_expert *expert, const struct expertmem_free *arg,
 		   unsigned long *pages)
 {
 	struct expertmem_window *window;
@@ -216,7 +216,7 @@ static int do_free(struct expertmem *expert, const struct expertmem_free *arg,
  * Context: takes expert->lock.
  * Return: @err.
  */
-int expertmem_count_refused(struct expertmem *expert, int err)
+int expertmem_count_refused(struct expertmem_expert *expert, int err)
 {
 	u64 now;
 
@@ -242,7 +242,7 @@ int expertmem_count_refused(struct expertmem *expert, int err)
  * Context: no lock held; may sleep.
  * Return: whether there are fewer pinned pages now, so that it may succeed.
  */
-bool expertmem_try_again(struct expertmem *expert, int err)
+bool expertmem_try_again(struct expertmem_expert *expert, int err)
 {
 	long pinned = atomic_long_read(&expert->pinned);
 
@@ -261,7 +261,7 @@ bool expertmem_try_again(struct expertmem *expert, int err)
  * Context: process context, may sleep; takes expert->lock.
  * Return: 0 or a negative errno, as the uAPI header says.
  */
-int expertmem_alloc(struct expertmem *expert, struct expertmem_alloc __user *uarg)
+int expertmem_alloc(struct expertmem_expert *expert, struct expertmem_alloc __user *uarg)
 {
 	struct expertmem_alloc arg;
 	int err;
@@ -285,7 +285,7 @@ int expertmem_alloc(struct expertmem *expert, struct expertmem_alloc __user *uar
  * Context: process context, may sleep; takes expert->lock.
  * Return: 0 or a negative errno, as the uAPI header says.
  */
-int expertmem_realloc(struct expertmem *expert, struct expertmem_realloc __user *uarg)
+int expertmem_realloc(struct expertmem_expert *expert, struct expertmem_realloc __user *uarg)
 {
 	struct expertmem_realloc arg;
 	int err;
@@ -308,7 +308,7 @@ int expertmem_realloc(struct expertmem *expert, struct expertmem_realloc __user 
  * Context: process context, may sleep; takes expert->lock.
  * Return: 0 or a negative errno, as the uAPI header says.
  */
-int expertmem_free(struct expertmem *expert, struct expertmem_free __user *uarg)
+int expertmem_free(struct expertmem_expert *expert, struct expertmem_free __user *uarg)
 {
 	struct expertmem_free arg;
 	unsigned long pages = 0;

@@ -107,13 +107,13 @@ static inline int compat_genl_register_family(struct genl_family *family)
 static inline int
 compat_genlmsg_multicast(const struct genl_family *family, struct net *net,
 			 struct sk_buff *skb, unsigned int group, gfp_t gfp,
-			 int (*is_deaf)(struct sock *, struct sk_buff *, void *))
+			 int (*listener_not_permitted)(struct sock *, struct sk_buff *, void *))
 {
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
 	return genlmsg_multicast_netns(family, net, skb, 0, group, gfp);
 #else
 	return genlmsg_multicast_netns_filtered(family, net, skb, 0, group, gfp,
-						is_deaf, NULL);
+						listener_not_permitted, NULL);
 #endif
 }
 

@@ -55,8 +55,8 @@ struct extent {
  * @lent: in which window of the destination it is about to
  */
 struct copy {
-	struct expertmem *from;
-	struct expertmem *to;
+	struct expertmem_expert *from;
+	struct expertmem_expert *to;
 	struct extent *extents;
 	unsigned long nr;
 	unsigned long made;
@@ -66,13 +66,13 @@ struct copy {
 	const struct expertmem_window *lent;
 };
 
-static struct expertmem_window *window_of(struct expertmem *expert,
+static struct expertmem_window *window_of(struct expertmem_expert *expert,
 					  const struct extent *extent)
 {
 	return extent->first < expert->huge.first ? &expert->small : &expert->huge;
 }
 
-static unsigned long nr_regions(const struct expertmem *expert)
+static unsigned long nr_regions(const struct expertmem_expert *expert)
 {
 	lockdep_assert_held(&expert->lock);
 	return expert->small.nr_regions + expert->huge.nr_regions;
@@ -104,7 +104,7 @@ static void list_window(struct copy *copy, struct expertmem_window *window)
 /* Memory for the list is had without the lock: until then there may be more of them. */
 static int list_regions(struct copy *copy)
 {
-	struct expertmem *from = copy->from;
+	struct expertmem_expert *from = copy->from;
 	unsigned long max = 0;
 	unsigned long nr;
 
@@ -133,14 +133,14 @@ static int list_regions(struct copy *copy)
 }
 
 /* Without a window that it had, the destination has no use for the copy. */
-static bool is_over(const struct expertmem *to)
+static bool is_over(const struct expertmem_expert *to)
 {
 	lockdep_assert_held(&to->lock);
 	return to->state == EXPERTMEM_STATE_RECLAIMED ||
 	       to->small.state == WINDOW_GONE || to->huge.state == WINDOW_GONE;
 }
 
-static int check_destination(const struct expertmem *to)
+static int check_destination(const struct expertmem_expert *to)
 {
 	if (is_over(to))
 		return -ESHUTDOWN;
@@ -173,7 +173,7 @@ static int make_regions(struct copy *copy)
 	return 0;
 }
 
-static int enter_region(struct expertmem *to, const struct extent *extent)
+static int enter_region(struct expertmem_expert *to, const struct extent *extent)
 {
 	if (fatal_signal_pending(current))
 		return -EINTR;
@@ -182,7 +182,7 @@ static int enter_region(struct expertmem *to, const struct extent *extent)
 
 static int enter_regions(struct copy *copy)
 {
-	struct expertmem *to = copy->to;
+	struct expertmem_expert *to = copy->to;
 	int err;
 
 	mutex_lock(&to->lock);
@@ -224,7 +224,7 @@ static int copy_pages(struct copy *copy, const struct expertmem_window *only)
 
 static int publish_regions(struct copy *copy)
 {
-	struct expertmem *to = copy->to;
+	struct expertmem_expert *to = copy->to;
 	unsigned long i;
 	int err = 0;
 
@@ -337,7 +337,7 @@ static void destroy_regions(struct copy *copy)
 }
 
 /* Only pages that the source has are copied: have it copy those that it owes. */
-static int pay_off(struct expertmem *expert)
+static int pay_off(struct expertmem_expert *expert)
 {
 	struct expertmem_window *windows[] = { &expert->small, &expert->huge };
 	int err = 0, i;
@@ -383,7 +383,7 @@ static int do_copy(struct copy *copy)
  * Return: 0 or a negative errno, as the uAPI header says of COPY; -EAGAIN where the source has
  *	given up what the destination was to borrow.
  */
-int expertmem_copy_regions(struct expertmem *to, struct expertmem *from, bool lend)
+int expertmem_copy_regions(struct expertmem_expert *to, struct expertmem_expert *from, bool lend)
 {
 	struct copy copy = { };
 	int err;
@@ -407,7 +407,7 @@ int expertmem_copy_regions(struct expertmem *to, struct expertmem *from, bool le
  * Context: as expertmem_copy_regions().
  * Return: 0 or a negative errno, as the uAPI header says.
  */
-int expertmem_copy(struct expertmem *expert, struct expertmem_copy __user *uarg)
+int expertmem_copy(struct expertmem_expert *expert, struct expertmem_copy __user *uarg)
 {
 	struct expertmem_copy arg;
 	struct file *file;

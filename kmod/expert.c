@@ -49,9 +49,9 @@ unsigned int expertmem_generation(void)
  * Context: takes the xa_lock of the experts.
  * Return: the expert, with a reference; NULL where there is none that is open.
  */
-struct expertmem *expertmem_find(unsigned long id)
+struct expertmem_expert *expertmem_find(unsigned long id)
 {
-	struct expertmem *expert;
+	struct expertmem_expert *expert;
 
 	xa_lock(&experts);
 	expert = xa_load(&experts, id);
@@ -68,9 +68,9 @@ struct expertmem *expertmem_find(unsigned long id)
  * Context: takes the xa_lock of the experts.
  * Return: as expertmem_find().
  */
-struct expertmem *expertmem_next(unsigned long *id)
+struct expertmem_expert *expertmem_next(unsigned long *id)
 {
-	struct expertmem *expert;
+	struct expertmem_expert *expert;
 
 	xa_lock(&experts);
 	expert = xa_find(&experts, id, ULONG_MAX, XA_PRESENT);
@@ -82,7 +82,7 @@ struct expertmem *expertmem_next(unsigned long *id)
 
 static void expert_destroy(struct kref *ref)
 {
-	struct expertmem *expert = container_of(ref, struct expertmem, ref);
+	struct expertmem_expert *expert = container_of(ref, struct expertmem_expert, ref);
 
 	put_page(expert->status);
 	put_pid(expert->small.mapper);
@@ -103,13 +103,13 @@ static void expert_destroy(struct kref *ref)
  *
  * Context: the last one in process context, with none of the expert's locks held.
  */
-void expertmem_put(struct expertmem *expert)
+void expertmem_put(struct expertmem_expert *expert)
 {
 	kref_put(&expert->ref, expert_destroy);
 }
 
 /* From here on others find it. */
-static int expert_enter(struct expertmem *expert)
+static int expert_enter(struct expertmem_expert *expert)
 {
 	int err;
 
@@ -129,7 +129,7 @@ static int expert_enter(struct expertmem *expert)
  * Who has found it already waits for its locks, and then leaves it alone. An expert that stays
  * for its pinned pages has no files any more: these would keep the module.
  */
-static void expert_leave(struct expertmem *expert)
+static void expert_leave(struct expertmem_expert *expert)
 {
 	struct expertmem_window *windows[] = { &expert->small, &expert->huge };
 	int i;
@@ -163,7 +163,7 @@ static void expert_leave(struct expertmem *expert)
  *
  * Context: expert->lock held.
  */
-void expertmem_set_status(struct expertmem *expert, u32 flags)
+void expertmem_set_status(struct expertmem_expert *expert, u32 flags)
 {
 	struct expertmem_status *status = page_address(expert->status);
 
@@ -178,7 +178,7 @@ void expertmem_set_status(struct expertmem *expert, u32 flags)
  * Context: expert->lock held.
  * Return: pages in the regions of both windows.
  */
-unsigned long expertmem_committed(const struct expertmem *expert)
+unsigned long expertmem_committed(const struct expertmem_expert *expert)
 {
 	lockdep_assert_held(&expert->lock);
 	return expert->small.committed + expert->huge.committed;
@@ -186,7 +186,7 @@ unsigned long expertmem_committed(const struct expertmem *expert)
 
 static int expert_open(struct inode *inode, struct file *file)
 {
-	struct expertmem *expert;
+	struct expertmem_expert *expert;
 	int err = -ENOMEM;
 
 	/* O_RDONLY is for looking. Nothing can be done with less. */
@@ -249,7 +249,7 @@ static bool has_memory(const struct expertmem_window *window)
 
 static int expert_release(struct inode *inode, struct file *file)
 {
-	struct expertmem *expert = file->private_data;
+	struct expertmem_expert *expert = file->private_data;
 	struct expertmem_reclaim result;
 
 	/* What was mapped held the file, and is gone. What FORK has made may never have been. */
@@ -269,7 +269,7 @@ static const struct file_operations status_fops = {
  * The mapping gets a file of its own: as one of the device it would keep the expert, which
  * nobody can use any more, open.
  */
-static int status_mmap(struct expertmem *expert, struct vm_area_struct *vma)
+static int status_mmap(struct expertmem_expert *expert, struct vm_area_struct *vma)
 {
 	struct file *file;
 	int err;
@@ -291,7 +291,7 @@ static int status_mmap(struct expertmem *expert, struct vm_area_struct *vma)
 
 static int expert_mmap(struct file *file, struct vm_area_struct *vma)
 {
-	struct expertmem *expert = file->private_data;
+	struct expertmem_expert *expert = file->private_data;
 	/* who may only look */
 	int err = file->f_mode & FMODE_WRITE ? 0 : -EACCES;
 
@@ -307,7 +307,7 @@ static int expert_mmap(struct file *file, struct vm_area_struct *vma)
 	}
 }
 
-static int expert_get_info(struct expertmem *expert, struct expertmem_info __user *uarg)
+static int expert_get_info(struct expertmem_expert *expert, struct expertmem_info __user *uarg)
 {
 	unsigned long charged;
 	struct expertmem_info info = {
@@ -351,7 +351,7 @@ static bool name_is_valid(const char *name, size_t size)
 }
 
 /* Is @limit more than the expert has? 0 means none. */
-static bool is_raised(const struct expertmem *expert, u64 limit)
+static bool is_raised(const struct expertmem_expert *expert, u64 limit)
 {
 	lockdep_assert_held(&expert->lock);
 	return expert->limit && (!limit || limit > expert->limit);
@@ -359,7 +359,7 @@ static bool is_raised(const struct expertmem *expert, u64 limit)
 
 #define CONFIG_FLAGS	(EXPERTMEM_CONFIG_UNSWAPPABLE | EXPERTMEM_CONFIG_DEFAULT_LIMIT)
 
-static int expert_configure(struct expertmem *expert,
+static int expert_configure(struct expertmem_expert *expert,
 			    struct expertmem_config __user *uarg)
 {
 	struct expertmem_config config;
@@ -406,7 +406,7 @@ static int expert_configure(struct expertmem *expert,
  * Return: 0; -EINTR where the caller is being killed; -ENOENT where the expert is released:
  *	only for who has no file of it.
  */
-int expertmem_terminate(struct expertmem *expert)
+int expertmem_terminate(struct expertmem_expert *expert)
 {
 	int err = 0;
 
@@ -434,7 +434,7 @@ int expertmem_terminate(struct expertmem *expert)
  * Context: takes expert->lock.
  * Return: as expertmem_terminate(); -EPERM where the limit may not be raised.
  */
-int expertmem_set_limit(struct expertmem *expert, u64 limit, bool may_raise)
+int expertmem_set_limit(struct expertmem_expert *expert, u64 limit, bool may_raise)
 {
 	int err = 0;
 
@@ -450,7 +450,7 @@ int expertmem_set_limit(struct expertmem *expert, u64 limit, bool may_raise)
 	return err;
 }
 
-static int expert_reclaim(struct expertmem *expert,
+static int expert_reclaim(struct expertmem_expert *expert,
 			  struct expertmem_reclaim __user *uarg)
 {
 	struct expertmem_reclaim arg;
@@ -470,7 +470,7 @@ static int expert_reclaim(struct expertmem *expert,
  *
  * Context: expert->lock held.
  */
-void expertmem_snapshot(const struct expertmem *expert, struct expertmem_stat *stat)
+void expertmem_snapshot(const struct expertmem_expert *expert, struct expertmem_stat *stat)
 {
 	unsigned long resident = expertmem_window_resident(&expert->small) +
 				 expertmem_window_resident(&expert->huge);
@@ -492,7 +492,7 @@ void expertmem_snapshot(const struct expertmem *expert, struct expertmem_stat *s
 	memcpy(stat->name, expert->name, sizeof(stat->name));
 }
 
-static int expert_stat(struct expertmem *expert, struct expertmem_stat __user *uarg)
+static int expert_stat(struct expertmem_expert *expert, struct expertmem_stat __user *uarg)
 {
 	struct expertmem_stat stat;
 
@@ -507,7 +507,7 @@ static int expert_stat(struct expertmem *expert, struct expertmem_stat __user *u
 
 static long expert_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
-	struct expertmem *expert = file->private_data;
+	struct expertmem_expert *expert = file->private_data;
 	void __user *uarg = (void __user *)arg;
 	/* who may only look */
 	int err = file->f_mode & FMODE_WRITE ? 0 : -EBADF;

@@ -129,7 +129,7 @@ enum expertmem_window_state {
  * @borrowers_lock: see the top of this file
  */
 struct expertmem_window {
-	struct expertmem *expert;
+	struct expertmem_expert *expert;
 	enum expertmem_window_state state;
 	unsigned long granule;
 	pgoff_t first;
@@ -217,7 +217,7 @@ struct expertmem_region {
 };
 
 /**
- * struct expertmem - one open of the device
+ * struct expertmem_expert - one open of the device
  * @reclaim_lock: see the top of this file
  * @lock: see the top of this file
  * @ref: held by the device file, by requests, by work that is queued, and by the list of
@@ -257,7 +257,7 @@ struct expertmem_region {
  * @small: small pages
  * @huge: huge pages
  */
-struct expertmem {
+struct expertmem_expert {
 	struct rw_semaphore reclaim_lock;	/* see the top of this file */
 	struct mutex lock;		/* see the top of this file */
 	struct kref ref;
@@ -329,40 +329,40 @@ bool expertmem_has_huge(void);
 extern const struct file_operations expertmem_fops;
 extern struct expertmem_totals expertmem_totals;
 unsigned int expertmem_generation(void);
-struct expertmem *expertmem_find(unsigned long id);
-struct expertmem *expertmem_next(unsigned long *id);
-void expertmem_put(struct expertmem *expert);
-void expertmem_snapshot(const struct expertmem *expert, struct expertmem_stat *stat);
-int expertmem_terminate(struct expertmem *expert);
-int expertmem_set_limit(struct expertmem *expert, u64 limit, bool may_raise);
-void expertmem_set_status(struct expertmem *expert, u32 flags);
-unsigned long expertmem_committed(const struct expertmem *expert);
+struct expertmem_expert *expertmem_find(unsigned long id);
+struct expertmem_expert *expertmem_next(unsigned long *id);
+void expertmem_put(struct expertmem_expert *expert);
+void expertmem_snapshot(const struct expertmem_expert *expert, struct expertmem_stat *stat);
+int expertmem_terminate(struct expertmem_expert *expert);
+int expertmem_set_limit(struct expertmem_expert *expert, u64 limit, bool may_raise);
+void expertmem_set_status(struct expertmem_expert *expert, u32 flags);
+unsigned long expertmem_committed(const struct expertmem_expert *expert);
 
 /* account.c */
 struct expertmem_user *expertmem_user_get(void);
 void expertmem_user_put(struct expertmem_user *user);
 void expertmem_users_destroy(void);
-bool expertmem_user_may_tell(struct expertmem *expert);
+bool expertmem_user_may_tell(struct expertmem_expert *expert);
 u64 expertmem_effective_uid_limit(void);
 unsigned int expertmem_effective_uid_max_experts(void);
-int expertmem_charge_expert(struct expertmem *expert);
+int expertmem_charge_expert(struct expertmem_expert *expert);
 void expertmem_uncharge_expert(void);
-void expertmem_uncharge_expert_user(struct expertmem *expert);
+void expertmem_uncharge_expert_user(struct expertmem_expert *expert);
 unsigned int expertmem_nr_experts(void);
-unsigned int expertmem_user_usage(const struct expertmem *expert, unsigned long *pages);
-unsigned long expertmem_charged(const struct expertmem *expert);
+unsigned int expertmem_user_usage(const struct expertmem_expert *expert, unsigned long *pages);
+unsigned long expertmem_charged(const struct expertmem_expert *expert);
 int expertmem_charge(struct expertmem_window *window, unsigned long pages);
 void expertmem_uncharge(struct expertmem_window *window, unsigned long pages);
 void expertmem_charge_pinned(struct expertmem_window *window, unsigned long pages);
-void expertmem_uncharge_pinned(struct expertmem *expert, unsigned long pages);
+void expertmem_uncharge_pinned(struct expertmem_expert *expert, unsigned long pages);
 unsigned long expertmem_total_pinned(void);
 
 /* alloc.c */
-int expertmem_alloc(struct expertmem *expert, struct expertmem_alloc __user *uarg);
-int expertmem_realloc(struct expertmem *expert, struct expertmem_realloc __user *uarg);
-int expertmem_free(struct expertmem *expert, struct expertmem_free __user *uarg);
-bool expertmem_try_again(struct expertmem *expert, int err);
-int expertmem_count_refused(struct expertmem *expert, int err);
+int expertmem_alloc(struct expertmem_expert *expert, struct expertmem_alloc __user *uarg);
+int expertmem_realloc(struct expertmem_expert *expert, struct expertmem_realloc __user *uarg);
+int expertmem_free(struct expertmem_expert *expert, struct expertmem_free __user *uarg);
+bool expertmem_try_again(struct expertmem_expert *expert, int err);
+int expertmem_count_refused(struct expertmem_expert *expert, int err);
 
 /* region.c */
 int expertmem_window_usable(const struct expertmem_window *window);
@@ -370,7 +370,7 @@ struct expertmem_region *expertmem_region_find(const struct expertmem_window *wi
 					       pgoff_t first);
 int expertmem_region_insert(struct expertmem_window *window,
 			    struct expertmem_region *region);
-void expertmem_region_publish(struct expertmem *expert, struct expertmem_region *region);
+void expertmem_region_publish(struct expertmem_expert *expert, struct expertmem_region *region);
 void expertmem_region_destroy(struct expertmem_window *window,
 			      struct expertmem_region *region, unsigned long pinned);
 int expertmem_region_extend(struct expertmem_window *window,
@@ -384,7 +384,7 @@ bool expertmem_region_owes(struct expertmem_window *window, pgoff_t pgoff);
 bool expertmem_region_owing(struct expertmem_window *window, pgoff_t from, pgoff_t last,
 			    pgoff_t *first, pgoff_t *end);
 void expertmem_region_clear_owed(struct expertmem_window *window, pgoff_t first);
-struct expertmem_window *expertmem_region_next(struct expertmem *expert, pgoff_t from,
+struct expertmem_window *expertmem_region_next(struct expertmem_expert *expert, pgoff_t from,
 					       struct expertmem_region *region);
 struct expertmem_region *expertmem_regions_walk(const struct expertmem_window *window,
 						const struct expertmem_region *region);
@@ -392,7 +392,7 @@ void expertmem_regions_destroy(struct rb_root regions);
 
 /* window.c */
 void expertmem_window_init(struct expertmem_window *window,
-			   struct expertmem *expert, u64 offset,
+			   struct expertmem_expert *expert, u64 offset,
 			   unsigned long granule);
 int expertmem_window_mmap(struct expertmem_window *window,
 			  struct vm_area_struct *vma);
@@ -428,20 +428,20 @@ struct folio *expertmem_next_held(struct address_space *mapping, pgoff_t *index,
 				  pgoff_t last);
 unsigned long expertmem_pins_collect(struct expertmem_window *window, pgoff_t first,
 				     pgoff_t last, struct list_head *pins);
-void expertmem_pins_settle(struct expertmem *expert, struct list_head *pins);
+void expertmem_pins_settle(struct expertmem_expert *expert, struct list_head *pins);
 void expertmem_pins_init(void);
-void expertmem_pins_check(struct expertmem *expert);
+void expertmem_pins_check(struct expertmem_expert *expert);
 void expertmem_pins_destroy(void);
 void expertmem_drain_lru(void);
 void expertmem_drain_lru_all(void);
 
 /* copy.c */
-int expertmem_copy_regions(struct expertmem *to, struct expertmem *from, bool lend);
-int expertmem_copy(struct expertmem *expert, struct expertmem_copy __user *uarg);
+int expertmem_copy_regions(struct expertmem_expert *to, struct expertmem_expert *from, bool lend);
+int expertmem_copy(struct expertmem_expert *expert, struct expertmem_copy __user *uarg);
 
 /* fork.c */
-int expertmem_fork(struct expertmem *expert, struct expertmem_fork __user *uarg);
-void expertmem_disinherit(struct expertmem *expert);
+int expertmem_fork(struct expertmem_expert *expert, struct expertmem_fork __user *uarg);
+void expertmem_disinherit(struct expertmem_expert *expert);
 void expertmem_orphan_init(struct vm_area_struct *vma);
 
 /* loan.c */
@@ -455,9 +455,9 @@ void expertmem_loan_stop(struct expertmem_window *window);
 void expertmem_loan_end(struct expertmem_window *window);
 
 /* reclaim.c */
-int expertmem_reclaim(struct expertmem *expert, struct expertmem_window *only,
+int expertmem_reclaim(struct expertmem_expert *expert, struct expertmem_window *only,
 		      enum expertmem_cause cause, struct expertmem_reclaim *result);
-int expertmem_reclaim_for_request(struct expertmem *expert, enum expertmem_cause cause,
+int expertmem_reclaim_for_request(struct expertmem_expert *expert, enum expertmem_cause cause,
 				  struct expertmem_reclaim *result);
 void expertmem_reclaim_init(struct expertmem_window *window);
 void expertmem_reclaim_soon(struct expertmem_window *window);
@@ -467,6 +467,6 @@ void expertmem_death_unwatch(struct expertmem_window *window);
 /* netlink.c */
 int expertmem_netlink_register(void);
 void expertmem_netlink_unregister(void);
-void expertmem_event(struct expertmem *expert, enum expertmem_event event);
+void expertmem_event(struct expertmem_expert *expert, enum expertmem_event event);
 
 #endif /* EXPERTMEM_KMOD_H */

@@ -38,7 +38,7 @@
 static void take_over(struct expertmem_window *window, unsigned long address,
 		      unsigned long protection)
 {
-	struct expertmem *expert = window->expert;
+	struct expertmem_expert *expert = window->expert;
 	struct expertmem_reclaim result;
 	struct expertmem_region region;
 	pgoff_t from = window->first;
@@ -131,7 +131,7 @@ static const struct vm_operations_struct orphan_ops = {
 static struct expertmem_window *take_inheritance(const struct vm_area_struct *vma)
 {
 	struct expertmem_window *window = vma->vm_private_data;
-	struct expertmem *expert = window->expert, *heir;
+	struct expertmem_expert *expert = window->expert, *heir;
 	struct expertmem_window *its = NULL;
 
 	mutex_lock(&expert->lock);
@@ -171,7 +171,7 @@ void expertmem_orphan_init(struct vm_area_struct *vma)
  * Have the windows of @expert been mapped by this process? What it has inherited and has not
  * touched yet is.
  */
-static int check_caller(struct expertmem *expert)
+static int check_caller(struct expertmem_expert *expert)
 {
 	struct expertmem_window *windows[] = { &expert->small, &expert->huge };
 	int err = -ENXIO, i;
@@ -195,7 +195,7 @@ static int check_caller(struct expertmem *expert)
 	return err;
 }
 
-static void configure(struct expertmem *heir, struct expertmem *expert)
+static void configure(struct expertmem_expert *heir, struct expertmem_expert *expert)
 {
 	struct expertmem_stat stat;
 
@@ -234,7 +234,7 @@ static int prepare(struct expertmem_window *window, const struct expertmem_windo
 	return err;
 }
 
-static int inherit(struct expertmem *heir, struct expertmem *expert, bool lend)
+static int inherit(struct expertmem_expert *heir, struct expertmem_expert *expert, bool lend)
 {
 	int err;
 
@@ -247,7 +247,7 @@ static int inherit(struct expertmem *heir, struct expertmem *expert, bool lend)
 	return err;
 }
 
-static struct file *make_heir(struct expertmem *expert, bool lend)
+static struct file *make_heir(struct expertmem_expert *expert, bool lend)
 {
 	struct expertmem_reclaim result;
 	struct file *heir;
@@ -271,7 +271,7 @@ static struct file *make_heir(struct expertmem *expert, bool lend)
  *
  * Context: expert->lock held.
  */
-void expertmem_disinherit(struct expertmem *expert)
+void expertmem_disinherit(struct expertmem_expert *expert)
 {
 	lockdep_assert_held(&expert->lock);
 	if (!expert->heir)
@@ -282,7 +282,7 @@ void expertmem_disinherit(struct expertmem *expert)
 }
 
 /* An expert that was reclaimed meanwhile has no heirs. */
-static int set_heir(struct expertmem *expert, struct file *heir)
+static int set_heir(struct expertmem_expert *expert, struct file *heir)
 {
 	int err = -ESHUTDOWN;
 
@@ -305,7 +305,7 @@ static int set_heir(struct expertmem *expert, struct file *heir)
  * Context: process context, may sleep; takes expert->lock of the expert and of the heir.
  * Return: 0 or a negative errno, as the uAPI header says.
  */
-int expertmem_fork(struct expertmem *expert, struct expertmem_fork __user *uarg)
+int expertmem_fork(struct expertmem_expert *expert, struct expertmem_fork __user *uarg)
 {
 	struct expertmem_fork arg;
 	struct file *heir;

@@ -37,11 +37,11 @@ size_t expertmem_msg_size(void)
 {
 	return max_t(size_t, EXPERTMEM_A_EXPERT_MAX, EXPERTMEM_A_STATS_MAX) *
 	       nla_total_size_64bit(sizeof(u64)) +
-	       nla_total_size(sizeof_field(struct expertmem, name));
+	       nla_total_size(sizeof_field(struct expertmem_expert, name));
 }
 
 /* Whose it is, and since when. */
-static int put_origin(struct sk_buff *skb, const struct expertmem *expert,
+static int put_origin(struct sk_buff *skb, const struct expertmem_expert *expert,
 		      const struct expertmem_reader *reader)
 {
 	int err;
@@ -75,7 +75,7 @@ static int put_freed(struct sk_buff *skb, const struct expertmem_reclaim *freed)
  * Context: expert->lock held; does not sleep.
  * Return: 0, or -EMSGSIZE.
  */
-int expertmem_msg_put_expert(struct sk_buff *skb, const struct expertmem *expert,
+int expertmem_msg_put_expert(struct sk_buff *skb, const struct expertmem_expert *expert,
 			     const struct expertmem_reader *reader)
 {
 	struct expertmem_stat stat;
@@ -138,7 +138,7 @@ int expertmem_msg_put_region(struct sk_buff *skb, struct expertmem_window *windo
 /* What all experts have that are open. */
 static int sum_up(struct expertmem_stat *sum)
 {
-	struct expertmem *expert;
+	struct expertmem_expert *expert;
 	struct expertmem_stat stat;
 	unsigned long id = 0;
 	int err;

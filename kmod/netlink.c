@@ -44,7 +44,7 @@ static bool opener_is_operator(const struct sk_buff *request)
 			       CAP_NET_ADMIN);
 }
 
-static bool opener_may(const struct sk_buff *request, const struct expertmem *expert)
+static bool opener_may(const struct sk_buff *request, const struct expertmem_expert *expert)
 {
 	return uid_eq(NETLINK_CB(request).sk->sk_socket->file->f_cred->uid, expert->uid) ||
 	       opener_is_operator(request);
@@ -55,7 +55,7 @@ static bool current_is_operator(void)
 	return ns_capable_noaudit(&init_user_ns, CAP_NET_ADMIN);
 }
 
-static bool sender_may(const struct sk_buff *request, const struct expertmem *expert)
+static bool sender_may(const struct sk_buff *request, const struct expertmem_expert *expert)
 {
 	return uid_eq(NETLINK_CB(request).creds.uid, expert->uid) || current_is_operator();
 }
@@ -68,10 +68,10 @@ static bool is_operator(const struct sk_buff *request)
 /* ------------------------------------------------------------------- requests */
 
 /* The expert that a request is about, with a reference; or why not. */
-static struct expertmem *expert_of(struct sk_buff *request, struct nlattr *id,
-				   struct netlink_ext_ack *extack)
+static struct expertmem_expert *expert_of(struct sk_buff *request, struct nlattr *id,
+					  struct netlink_ext_ack *extack)
 {
-	struct expertmem *expert = expertmem_find(nla_get_u64(id));
+	struct expertmem_expert *expert = expertmem_find(nla_get_u64(id));
 
 	if (!expert) {
 		NL_SET_ERR_MSG_ATTR(extack, id, "no such expert");
@@ -85,7 +85,8 @@ static struct expertmem *expert_of(struct sk_buff *request, struct nlattr *id,
 	return expert;
 }
 
-static struct expertmem *requested(struct sk_buff *request, struct genl_info *info)
+static struct expertmem_expert *get_requested_expert(struct sk_buff *request,
+						     struct genl_info *info)
 {
 	if (GENL_REQ_ATTR_CHECK(info, EXPERTMEM_A_EXPERT_ID))
 		return ERR_PTR(-EINVAL);
@@ -115,12 +116,12 @@ static struct sk_buff *new_reply(struct genl_info *info, void **header)
 static int expert_get(struct sk_buff *request, struct genl_info *info)
 {
 	struct expertmem_reader names = this_reader();
-	struct expertmem *expert;
+	struct expertmem_expert *expert;
 	struct sk_buff *skb;
 	void *header;
 	int err;
 
-	expert = requested(request, info);
+	expert = get_requested_expert(request, info);
 	if (IS_ERR(expert))
 		return PTR_ERR(expert);
 	skb = new_reply(info, &header);
@@ -141,12 +142,12 @@ static int expert_get(struct sk_buff *request, struct genl_info *info)
 
 static int expert_set(struct sk_buff *request, struct genl_info *info)
 {
-	struct expertmem *expert;
+	struct expertmem_expert *expert;
 	int err;
 
 	if (GENL_REQ_ATTR_CHECK(info, EXPERTMEM_A_EXPERT_LIMIT))
 		return -EINVAL;
-	expert = requested(request, info);
+	expert = get_requested_expert(request, info);
 	if (IS_ERR(expert))
 		return PTR_ERR(expert);
 	err = expertmem_set_limit(expert,
@@ -161,10 +162,10 @@ static int expert_set(struct sk_buff *request, struct genl_info *info)
 
 static int terminate(struct sk_buff *request, struct genl_info *info)
 {
-	struct expertmem *expert;
+	struct expertmem_expert *expert;
 	int err;
 
-	expert = requested(request, info);
+	expert = get_requested_expert(request, info);
 	if (IS_ERR(expert))
 		return PTR_ERR(expert);
 	err = expertmem_terminate(expert);
@@ -175,12 +176,12 @@ static int terminate(struct sk_buff *request, struct genl_info *info)
 static int reclaim(struct sk_buff *request, struct genl_info *info)
 {
 	struct expertmem_reclaim freed;
-	struct expertmem *expert;
+	struct expertmem_expert *expert;
 	struct sk_buff *skb;
 	void *header;
 	int err;
 
-	expert = requested(request, info);
+	expert = get_requested_expert(request, info);
 	if (IS_ERR(expert))
 		return PTR_ERR(expert);
 	/* not to fail for want of memory with the deed done */
@@ -243,7 +244,7 @@ static void start_dump(struct netlink_callback *cb)
 }
 
 /* May a message of a dump be about that expert? */
-static bool may_dump(const struct netlink_callback *cb, const struct expertmem *expert,
+static bool may_dump(const struct netlink_callback *cb, const struct expertmem_expert *expert,
 		     bool reader_is_operator)
 {
 	return (reader_is_operator || uid_eq(current_uid(), expert->uid)) &&
@@ -265,7 +266,7 @@ static int expert_get_start(struct netlink_callback *cb)
 }
 
 static int dump_expert(struct sk_buff *skb, struct netlink_callback *cb,
-		       struct expertmem *expert)
+		       struct expertmem_expert *expert)
 {
 	struct expertmem_reader names = this_reader();
 	void *header;
@@ -286,7 +287,7 @@ static int expert_get_dump(struct sk_buff *skb, struct netlink_callback *cb)
 {
 	bool operator = current_is_operator();
 	unsigned long id = cb->args[ARG_NEXT];
-	struct expertmem *expert;
+	struct expertmem_expert *expert;
 	int err = 0;
 
 	cb->seq = expertmem_generation();
@@ -310,7 +311,7 @@ static u64 region_get_id(struct netlink_callback *cb)
 static int region_get_start(struct netlink_callback *cb)
 {
 	struct nlattr *id = compat_dump_attrs(cb)[EXPERTMEM_A_REGION_ID];
-	struct expertmem *expert;
+	struct expertmem_expert *expert;
 
 	if (!id) {
 		NL_SET_ERR_MSG(cb->extack, "which expert's regions?");
@@ -340,7 +341,7 @@ static int dump_region(struct sk_buff *skb, struct netlink_callback *cb,
 
 static int region_get_dump(struct sk_buff *skb, struct netlink_callback *cb)
 {
-	struct expertmem *expert = expertmem_find(region_get_id(cb));
+	struct expertmem_expert *expert = expertmem_find(region_get_id(cb));
 	struct expertmem_window *window;
 	struct expertmem_region region;
 	pgoff_t from = cb->args[ARG_NEXT];
@@ -369,7 +370,7 @@ static int region_get_dump(struct sk_buff *skb, struct netlink_callback *cb)
 
 /* --------------------------------------------------------------------- events */
 
-static struct sk_buff *new_event(const struct expertmem *expert,
+static struct sk_buff *new_event(const struct expertmem_expert *expert,
 				 enum expertmem_event event, gfp_t gfp)
 {
 	const struct expertmem_reader names = { .users = &init_user_ns, .pids = &init_pid_ns };
@@ -393,7 +394,7 @@ static struct sk_buff *new_event(const struct expertmem *expert,
 }
 
 /* Joining the group asks for the same, but not where its number was joined before. */
-static int is_deaf(struct sock *listener, struct sk_buff *skb, void *unused)
+static int listener_not_permitted(struct sock *listener, struct sk_buff *skb, void *unused)
 {
 	return !file_ns_capable(listener->sk_socket->file, &init_user_ns, CAP_NET_ADMIN);
 }
@@ -409,7 +410,7 @@ static int is_deaf(struct sock *listener, struct sk_buff *skb, void *unused)
  * Context: expert->lock held, so that events come in the order in which they happen;
  *	mmap_lock may be held. Does not sleep.
  */
-void expertmem_event(struct expertmem *expert, enum expertmem_event event)
+void expertmem_event(struct expertmem_expert *expert, enum expertmem_event event)
 {
 	const gfp_t gfp = GFP_NOWAIT | __GFP_NOWARN;
 	struct sk_buff *skb;
@@ -426,7 +427,7 @@ void expertmem_event(struct expertmem *expert, enum expertmem_event event)
 		genl_set_err(&family, &init_net, 0, GROUP_EVENTS, -ENOBUFS);
 		atomic64_inc(&expertmem_totals.lost_events);
 	} else if (compat_genlmsg_multicast(&family, &init_net, skb, GROUP_EVENTS, gfp,
-					    is_deaf) == -ENOBUFS) {
+					    listener_not_permitted) == -ENOBUFS) {
 		atomic64_inc(&expertmem_totals.lost_events);
 	}
 }

@@ -7,7 +7,7 @@
 
 #include <linux/types.h>
 
-struct expertmem;
+struct expertmem_expert;
 struct expertmem_reclaim;
 struct expertmem_region;
 struct expertmem_window;
@@ -26,7 +26,7 @@ struct expertmem_reader {
 };
 
 size_t expertmem_msg_size(void);
-int expertmem_msg_put_expert(struct sk_buff *skb, const struct expertmem *expert,
+int expertmem_msg_put_expert(struct sk_buff *skb, const struct expertmem_expert *expert,
 			     const struct expertmem_reader *reader);
 int expertmem_msg_put_freed(struct sk_buff *skb, u64 id,
 			    const struct expertmem_reclaim *freed);

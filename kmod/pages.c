@@ -74,7 +74,7 @@ static struct page *make_page(struct expertmem_window *window, pgoff_t index)
 }
 
 /* A clean page of a shmem file may be dropped, for it reads as zero. */
-static void keep_page(struct page *page)
+static void put_dirty_page(struct page *page)
 {
 	folio_mark_dirty(page_folio(page));
 	unlock_page(page);
@@ -130,7 +130,7 @@ static int make_pages(struct expertmem_window *window, pgoff_t first, unsigned l
 		if (IS_ERR(page))
 			return PTR_ERR(page);
 		index += pages_from(page);
-		keep_page(page);
+		put_dirty_page(page);
 		cond_resched();
 	}
 	return 0;
@@ -316,7 +316,7 @@ static int put_copies(struct expertmem_window *to, pgoff_t index, struct page *s
 	if (!err) {
 		*n = min(*n, pages_from(page));
 		err = copy_pages(page, source, *n);
-		keep_page(page);
+		put_dirty_page(page);
 	}
 	mutex_unlock(&to->loan_lock);
 	filemap_invalidate_unlock_shared(mapping);
@@ -471,7 +471,7 @@ int expertmem_window_copy_owed(struct expertmem_window *to, struct expertmem_win
 	if (err)
 		drop_page(mapping, page, index, *pages);
 	else
-		keep_page(page);
+		put_dirty_page(page);
 	return err;
 }
 
@@ -485,7 +485,7 @@ int expertmem_window_copy_owed(struct expertmem_window *to, struct expertmem_win
 static unsigned long truncate_part(struct expertmem_window *window, pgoff_t first, pgoff_t last)
 {
 	struct address_space *mapping = window->file->f_mapping;
-	struct expertmem *expert = window->expert;
+	struct expertmem_expert *expert = window->expert;
 	unsigned long pinned = 0;
 	pgoff_t index = first;
 	struct folio *held;
@@ -595,7 +595,7 @@ static int punch_part(struct address_space *mapping, unsigned long granule, loff
  */
 static int settle_loans(struct expertmem_window *window, pgoff_t first, pgoff_t last)
 {
-	struct expertmem *expert = window->expert;
+	struct expertmem_expert *expert = window->expert;
 	int err = 0;
 
 	down_read(&expert->reclaim_lock);

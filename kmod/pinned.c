@@ -284,7 +284,7 @@ static unsigned long drop_pins(struct list_head *pins)
  *
  * Context: expert->pins_lock held; may sleep.
  */
-void expertmem_pins_settle(struct expertmem *expert, struct list_head *pins)
+void expertmem_pins_settle(struct expertmem_expert *expert, struct list_head *pins)
 {
 	lockdep_assert_held(&expert->pins_lock);
 	expertmem_uncharge_pinned(expert, drop_pins(pins));
@@ -300,7 +300,7 @@ void expertmem_pins_settle(struct expertmem *expert, struct list_head *pins)
 	queue_delayed_work(system_unbound_wq, &look_again_work, HZ);
 }
 
-static void check_pins(struct expertmem *expert)
+static void check_pins(struct expertmem_expert *expert)
 {
 	bool last;
 
@@ -326,7 +326,7 @@ static void check_pins(struct expertmem *expert)
  *
  * Context: process context; no lock of the expert's held.
  */
-void expertmem_pins_check(struct expertmem *expert)
+void expertmem_pins_check(struct expertmem_expert *expert)
 {
 	if (!atomic_long_read(&expert->pinned) || !mutex_trylock(&expert->pins_lock))
 		return;
@@ -334,12 +334,12 @@ void expertmem_pins_check(struct expertmem *expert)
 	mutex_unlock(&expert->pins_lock);
 }
 
-static struct expertmem *next_holder(struct list_head *todo)
+static struct expertmem_expert *next_holder(struct list_head *todo)
 {
-	struct expertmem *expert;
+	struct expertmem_expert *expert;
 
 	spin_lock(&holders_lock);
-	expert = list_first_entry_or_null(todo, struct expertmem, holder);
+	expert = list_first_entry_or_null(todo, struct expertmem_expert, holder);
 	if (expert) {
 		kref_get(&expert->ref);
 		list_move_tail(&expert->holder, &holders);
@@ -355,7 +355,7 @@ static struct expertmem *next_holder(struct list_head *todo)
  */
 static void look_again(struct work_struct *work)
 {
-	struct expertmem *expert;
+	struct expertmem_expert *expert;
 	LIST_HEAD(todo);
 	bool more;
 	u64 start;
@@ -400,7 +400,7 @@ void expertmem_pins_init(void)
  */
 void expertmem_pins_destroy(void)
 {
-	struct expertmem *expert;
+	struct expertmem_expert *expert;
 	struct pin *pin, *next;
 	int cpu;
 

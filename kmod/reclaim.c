@@ -64,7 +64,7 @@ static bool is_empty(const struct expertmem_window *window)
 }
 
 /* The memory is back: tell it, once. */
-static void tell(struct expertmem *expert)
+static void tell(struct expertmem_expert *expert)
 {
 	mutex_lock(&expert->lock);
 	if (expert->state == EXPERTMEM_STATE_RECLAIMED && !expert->told &&
@@ -102,7 +102,7 @@ static u32 fatal_signal(const struct expertmem_window *window)
 }
 
 /* Without its windows, an expert has ended. */
-static void check_end(struct expertmem *expert, struct expertmem_window *only,
+static void check_end(struct expertmem_expert *expert, struct expertmem_window *only,
 		      enum expertmem_cause cause)
 {
 	lockdep_assert_held(&expert->lock);
@@ -121,7 +121,7 @@ static void check_end(struct expertmem *expert, struct expertmem_window *only,
 		atomic64_inc(&expertmem_totals.killed);
 }
 
-static void add_freed(struct expertmem *expert, const struct expertmem_reclaim *result)
+static void add_freed(struct expertmem_expert *expert, const struct expertmem_reclaim *result)
 {
 	lockdep_assert_held(&expert->lock);
 	expert->freed.bytes += result->bytes;
@@ -143,7 +143,7 @@ static void add_freed(struct expertmem *expert, const struct expertmem_reclaim *
  *	expert->reclaim_lock, expert->pins_lock and expert->lock.
  * Return: 0, or -ENOENT where the expert is released: only for who has no file of it.
  */
-int expertmem_reclaim(struct expertmem *expert, struct expertmem_window *only,
+int expertmem_reclaim(struct expertmem_expert *expert, struct expertmem_window *only,
 		      enum expertmem_cause cause, struct expertmem_reclaim *result)
 {
 	struct expertmem_window *windows[] = { &expert->small, &expert->huge };
@@ -197,7 +197,7 @@ struct expertmem_request {
 	struct work_struct work;
 	refcount_t refs;
 	struct completion done;
-	struct expertmem *expert;
+	struct expertmem_expert *expert;
 	enum expertmem_cause cause;
 	struct expertmem_reclaim result;
 	int err;
@@ -214,7 +214,7 @@ static void put_request(struct expertmem_request *request)
 static void do_request(struct work_struct *work)
 {
 	struct expertmem_request *request = container_of(work, struct expertmem_request, work);
-	struct expertmem *expert = request->expert;
+	struct expertmem_expert *expert = request->expert;
 
 	request->err = expertmem_reclaim(expert, NULL, request->cause, &request->result);
 	mutex_lock(&expert->lock);
@@ -225,7 +225,7 @@ static void do_request(struct work_struct *work)
 }
 
 /* The request that is under way, or @new, which is queued; with a reference for the caller. */
-static struct expertmem_request *join_request(struct expertmem *expert,
+static struct expertmem_request *join_request(struct expertmem_expert *expert,
 					      struct expertmem_request *new)
 {
 	struct expertmem_request *request;
@@ -258,7 +258,7 @@ static struct expertmem_request *join_request(struct expertmem *expert,
  * Return: 0; -ENOENT as of expertmem_reclaim(); -EINTR; -EINPROGRESS where it takes longer;
  *	-ENOMEM where nothing was begun.
  */
-int expertmem_reclaim_for_request(struct expertmem *expert, enum expertmem_cause cause,
+int expertmem_reclaim_for_request(struct expertmem_expert *expert, enum expertmem_cause cause,
 				  struct expertmem_reclaim *result)
 {
 	struct expertmem_request *new, *request;
@@ -297,7 +297,7 @@ static void reclaim_window(struct work_struct *work)
 {
 	struct expertmem_window *window = container_of(work, struct expertmem_window,
 						       work);
-	struct expertmem *expert = window->expert;
+	struct expertmem_expert *expert = window->expert;
 	struct expertmem_reclaim result;
 
 	expertmem_reclaim(expert, window, EXPERTMEM_CAUSE_DETACH, &result);

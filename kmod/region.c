@@ -208,7 +208,7 @@ void expertmem_region_close(struct expertmem_region *region, unsigned long pages
  *
  * Context: expert->lock held.
  */
-void expertmem_region_publish(struct expertmem *expert, struct expertmem_region *region)
+void expertmem_region_publish(struct expertmem_expert *expert, struct expertmem_region *region)
 {
 	lockdep_assert_held(&expert->lock);
 	expert->peak = max(expert->peak, expertmem_charged(expert));
@@ -540,7 +540,7 @@ void expertmem_region_clear_owed(struct expertmem_window *window, pgoff_t first)
  * Context: takes expert->lock; may sleep.
  * Return: its window; NULL: there are no more, or the caller is being killed.
  */
-struct expertmem_window *expertmem_region_next(struct expertmem *expert, pgoff_t from,
+struct expertmem_window *expertmem_region_next(struct expertmem_expert *expert, pgoff_t from,
 					       struct expertmem_region *region)
 {
 	struct expertmem_window *windows[] = { &expert->small, &expert->huge };

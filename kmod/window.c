@@ -143,7 +143,7 @@ static void window_open(struct vm_area_struct *vma)
 static void window_close(struct vm_area_struct *vma)
 {
 	struct expertmem_window *window = vma->vm_private_data;
-	struct expertmem *expert = window->expert;
+	struct expertmem_expert *expert = window->expert;
 	struct expertmem_reclaim result;
 
 	if (!--window->vmas) {
@@ -265,7 +265,7 @@ static int check_mmap(const struct expertmem_window *window, unsigned long pages
  */
 int expertmem_window_mmap(struct expertmem_window *window, struct vm_area_struct *vma)
 {
-	struct expertmem *expert = window->expert;
+	struct expertmem_expert *expert = window->expert;
 	struct file *file, *new = NULL;
 	int err;
 
@@ -348,7 +348,7 @@ void expertmem_window_wait_for_faults(struct expertmem_window *window)
  * @offset: its device offset, bytes
  * @granule: pages
  */
-void expertmem_window_init(struct expertmem_window *window, struct expertmem *expert,
+void expertmem_window_init(struct expertmem_window *window, struct expertmem_expert *expert,
 			   u64 offset, unsigned long granule)
 {
 	window->expert = expert;
