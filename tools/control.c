@@ -130,11 +130,11 @@ static int failed(struct action *action, int error)
 static int hear(struct action *action, int timeout)
 {
 	struct expert event;
-	int news = link_next(action->link, timeout, &event);
+	int next = link_next(action->link, timeout, &event);
 
-	if (news == NEWS_EVENT && event.id == action->expert.id)
+	if (next == NEXT_EVENT && event.id == action->expert.id)
 		action->expert = event;
-	return news;
+	return next;
 }
 
 static int look(struct action *action)
@@ -144,7 +144,7 @@ static int look(struct action *action)
 	/* a module that is not there has no experts */
 	action->gone = error == -ENOENT || error == -ENODEV;
 	if (action->gone)
-		while (hear(action, 0) > NEWS_NONE)
+		while (hear(action, 0) > NEXT_NONE)
 			;
 	return action->gone ? 0 : error;
 }

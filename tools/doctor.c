@@ -72,7 +72,7 @@ static const char help[] =
 
 enum result { OK, NOTE, PROBLEM };
 
-struct visit {
+struct checkup {
 	bool json, some;
 	bool loaded;
 	int fd;		/* of the device while it is looked at, -1: it could not be opened */
@@ -83,7 +83,7 @@ struct visit {
 };
 
 static void __attribute__((format(printf, 5, 6)))
-tell(struct visit *visit, enum result result, const char *check, const char *remedy,
+tell(struct checkup *checkup, enum result result, const char *check, const char *remedy,
      const char *format, ...)
 {
 	static const char *const words[] = { "ok", "note", "problem" };
@@ -96,17 +96,17 @@ tell(struct visit *visit, enum result result, const char *check, const char *rem
 	vsnprintf(message, sizeof(message), format, args);
 	va_end(args);
 	plain_text(message);
-	if (result == PROBLEM && !visit->status)
-		visit->status = EXIT_FAILED;
-	if (!visit->json) {
+	if (result == PROBLEM && !checkup->status)
+		checkup->status = EXIT_FAILED;
+	if (!checkup->json) {
 		printf("%s%-7s%s  %-11s  %s\n", escape(colours[result]), words[result],
 		       escape(PLAIN), check, message);
 		if (remedy)
 			printf("%23s%s\n", "=> ", remedy);
 		return;
 	}
-	fputs(visit->some ? ",\n  " : "[\n  ", stdout);
-	visit->some = true;
+	fputs(checkup->some ? ",\n  " : "[\n  ", stdout);
+	checkup->some = true;
 	json_begin(&json, stdout, false);
 	json_string(&json, "check", check);
 	json_string(&json, "result", words[result]);
@@ -116,10 +116,10 @@ tell(struct visit *visit, enum result result, const char *check, const char *rem
 }
 
 /* A problem that has an exit status of its own: of several, the first. */
-static void set_status(struct visit *visit, int status)
+static void set_status(struct checkup *checkup, int status)
 {
-	if (!visit->status || visit->status == EXIT_FAILED)
-		visit->status = status;
+	if (!checkup->status || checkup->status == EXIT_FAILED)
+		checkup->status = status;
 }
 
 /* The first line of a file. Return false where it cannot be read. */
@@ -201,7 +201,7 @@ static const char *use_text(char text[static USE_TEXT], unsigned int experts,
 /* --- the checks, in the order in which one needs the other */
 
 /* "expertmem run" runs what it is told to: with the rights of its own file, anybody has them. */
-static void check_command(struct visit *visit)
+static void check_command(struct checkup *checkup)
 {
 	char path[PATH_MAX] = "", remedy[PATH_MAX + 64], value;
 	struct stat file;
@@ -210,24 +210,24 @@ static void check_command(struct visit *visit)
 		return;
 	if (file.st_mode & (S_ISUID | S_ISGID)) {
 		snprintf(remedy, sizeof(remedy), "chmod u-s,g-s %s", path);
-		tell(visit, PROBLEM, "command", remedy, "%s has mode %04o: whoever runs it runs "
+		tell(checkup, PROBLEM, "command", remedy, "%s has mode %04o: whoever runs it runs "
 		     "programs with the rights of its %s", path, file.st_mode & 07777,
 		     file.st_mode & S_ISUID ? "owner" : "group");
 	} else if (getxattr(path, "security.capability", &value, 0) > 0) {
 		snprintf(remedy, sizeof(remedy), "setcap -r %s", path);
-		tell(visit, PROBLEM, "command", remedy, "%s has file capabilities: whoever runs it "
+		tell(checkup, PROBLEM, "command", remedy, "%s has file capabilities: whoever runs it "
 		     "is an operator", path);
 	} else if (file.st_mode & S_IWOTH) {
 		snprintf(remedy, sizeof(remedy), "chmod o-w %s", path);
-		tell(visit, PROBLEM, "command", remedy, "everybody may replace the contents of %s",
+		tell(checkup, PROBLEM, "command", remedy, "everybody may replace the contents of %s",
 		     path);
 	} else {
-		tell(visit, OK, "command", NULL, "%s has no rights of its own", path);
+		tell(checkup, OK, "command", NULL, "%s has no rights of its own", path);
 	}
 }
 
 /* Where "expertmem run NAME" looks for an expert. */
-static void check_experts(struct visit *visit)
+static void check_experts(struct checkup *checkup)
 {
 	const char *path = getenv("EXPERTMEM_PATH");
 	char remedy[PATH_MAX + 64];
@@ -237,19 +237,19 @@ static void check_experts(struct visit *visit)
 	if (!path || !*path)
 		path = EXPERTDIR;
 	if (stat(path, &directory) || !S_ISDIR(directory.st_mode)) {
-		tell(visit, NOTE, "experts", "make install, or set EXPERTMEM_PATH to their directory",
+		tell(checkup, NOTE, "experts", "make install, or set EXPERTMEM_PATH to their directory",
 		     "there is no directory %s: experts are found by their path only", path);
 	} else if (directory.st_mode & S_IWOTH) {
 		snprintf(remedy, sizeof(remedy), "chmod o-w %s", path);
-		tell(visit, NOTE, "experts", remedy,
+		tell(checkup, NOTE, "experts", remedy,
 		     "everybody may put experts into %s, which others then run", path);
 	} else if (directory.st_uid && directory.st_uid != geteuid() && sees_all_users()) {
 		owner = getpwuid(directory.st_uid);
 		snprintf(remedy, sizeof(remedy), "chown root %s", path);
-		tell(visit, NOTE, "experts", remedy, "%s, whose experts you run by name, belongs to %s",
+		tell(checkup, NOTE, "experts", remedy, "%s, whose experts you run by name, belongs to %s",
 		     path, owner ? owner->pw_name : "a user without a name");
 	} else {
-		tell(visit, OK, "experts", NULL, "experts are looked for in %s", path);
+		tell(checkup, OK, "experts", NULL, "experts are looked for in %s", path);
 	}
 }
 
@@ -308,13 +308,13 @@ static const char *signing_enforced(void)
 	return NULL;
 }
 
-static void check_not_loaded(struct visit *visit)
+static void check_not_loaded(struct checkup *checkup)
 {
 	const char *enforced = signing_enforced();
 	char remedy[256], path[PATH_MAX];
 	struct utsname system;
 
-	set_status(visit, EXIT_NO_MODULE);
+	set_status(checkup, EXIT_NO_MODULE);
 	uname(&system);
 	if (!find_module(system.release, path, sizeof(path))) {
 		snprintf(path, sizeof(path), "/lib/modules/%s/build/Makefile", system.release);
@@ -322,58 +322,58 @@ static void check_not_loaded(struct visit *visit)
 			 "then dkms autoinstall",
 			 access(path, F_OK) ? "install linux-headers-" : "the headers are here",
 			 access(path, F_OK) ? system.release : "");
-		tell(visit, PROBLEM, "module", remedy,
+		tell(checkup, PROBLEM, "module", remedy,
 		     "the kernel module is not loaded, and not installed for Linux %s", system.release);
 	} else if (enforced && is_unsigned(path)) {
-		tell(visit, PROBLEM, "module",
+		tell(checkup, PROBLEM, "module",
 		     "sign it by make sign, or build it by DKMS, which signs; enrol the key by "
 		     "mokutil --import", "the kernel loads signed modules only (%s), and %s is not "
 		     "signed", enforced, path);
 	} else if (enforced) {
-		tell(visit, PROBLEM, "module",
+		tell(checkup, PROBLEM, "module",
 		     "modprobe expertmem; if its key is rejected: enrol the key by mokutil --import",
 		     "the kernel module is not loaded; the kernel loads signed modules only (%s)",
 		     enforced);
 	} else {
-		tell(visit, PROBLEM, "module", "modprobe expertmem", "the kernel module is not loaded");
+		tell(checkup, PROBLEM, "module", "modprobe expertmem", "the kernel module is not loaded");
 	}
 }
 
-static void check_module(struct visit *visit)
+static void check_module(struct checkup *checkup)
 {
 	char version[64] = "";
 
-	visit->loaded = !access("/sys/module/expertmem", F_OK);
-	if (!visit->loaded) {
-		check_not_loaded(visit);
+	checkup->loaded = !access("/sys/module/expertmem", F_OK);
+	if (!checkup->loaded) {
+		check_not_loaded(checkup);
 		return;
 	}
-	tell(visit, OK, "module", NULL, "the kernel module is loaded");
+	tell(checkup, OK, "module", NULL, "the kernel module is loaded");
 	if (!read_line("/sys/module/expertmem/version", version, sizeof(version)))
 		return;
 	if (strcmp(version, EXPERTMEM_VERSION))
-		tell(visit, NOTE, "version",
+		tell(checkup, NOTE, "version",
 		     "install both of one version, then rmmod expertmem; modprobe expertmem",
 		     "the module is %s, this command %s", version, EXPERTMEM_VERSION);
 	else
-		tell(visit, OK, "version", NULL, "module and command are both %s", version);
+		tell(checkup, OK, "version", NULL, "module and command are both %s", version);
 }
 
 /* Check owner, group and mode of the device; each of them may be wrong. */
-static void check_node(struct visit *visit, const struct stat *node, const struct group *group)
+static void check_node(struct checkup *checkup, const struct stat *node, const struct group *group)
 {
 	unsigned int mode = node->st_mode & 07777;
 	bool fine = true;
 
 	if (group && node->st_gid != group->gr_gid) {
 		fine = false;
-		tell(visit, geteuid() ? PROBLEM : NOTE, "device",
+		tell(checkup, geteuid() ? PROBLEM : NOTE, "device",
 		     "install udev's rule, 60-expertmem.rules; then udevadm trigger " DEVICE,
 		     DEVICE " is there, but does not belong to the group " GROUP);
 	}
 	if (mode & 0007) {
 		fine = false;
-		tell(visit, NOTE, "device", group ?
+		tell(checkup, NOTE, "device", group ?
 		     "chgrp " GROUP " " DEVICE "; chmod 0660 " DEVICE "; and remove the rule of udev "
 		     "that sets this mode (grep -r expertmem /etc/udev/rules.d)" :
 		     "groupadd --system " GROUP "; chgrp " GROUP " " DEVICE "; chmod 0660 " DEVICE
@@ -382,19 +382,19 @@ static void check_node(struct visit *visit, const struct stat *node, const struc
 	}
 	if (group && (mode & 0060) != 0060) {
 		fine = false;
-		tell(visit, geteuid() ? PROBLEM : NOTE, "device", "chmod 0660 " DEVICE,
+		tell(checkup, geteuid() ? PROBLEM : NOTE, "device", "chmod 0660 " DEVICE,
 		     DEVICE " has mode %04o: members of its group may not use it", mode);
 	}
 	if (node->st_uid && sees_all_users()) {
 		fine = false;
-		tell(visit, NOTE, "device", "chown root " DEVICE,
+		tell(checkup, NOTE, "device", "chown root " DEVICE,
 		     DEVICE " belongs to user %u, who may let others open it", node->st_uid);
 	}
 	if (fine)
-		tell(visit, OK, "device", NULL, DEVICE " is there, mode %04o", mode);
+		tell(checkup, OK, "device", NULL, DEVICE " is there, mode %04o", mode);
 }
 
-static void check_device(struct visit *visit)
+static void check_device(struct checkup *checkup)
 {
 	unsigned int major = 0, minor = 0;
 	char line[64] = "";
@@ -402,7 +402,7 @@ static void check_device(struct visit *visit)
 	struct stat node;
 
 	if (stat(DEVICE, &node)) {
-		tell(visit, PROBLEM, "device", visit->loaded ?
+		tell(checkup, PROBLEM, "device", checkup->loaded ?
 		     "mount devtmpfs on /dev; in a container, pass the device to it" :
 		     "load the module, which makes it", "there is no " DEVICE);
 		return;
@@ -411,10 +411,10 @@ static void check_device(struct visit *visit)
 	if (!S_ISCHR(node.st_mode) ||
 	    /* NOLINTNEXTLINE(cert-err34-c): the kernel's own numbers fit */
 	    (sscanf(line, "%u:%u", &major, &minor) == 2 && node.st_rdev != makedev(major, minor)))
-		tell(visit, PROBLEM, "device", "rm " DEVICE "; then load the module again",
+		tell(checkup, PROBLEM, "device", "rm " DEVICE "; then load the module again",
 		     DEVICE " is not the module's device");
 	else
-		check_node(visit, &node, group);
+		check_node(checkup, &node, group);
 }
 
 static bool in_group(gid_t gid)
@@ -437,32 +437,32 @@ static bool is_member(const struct group *group, const char *name)
 	return false;
 }
 
-static void check_rights(struct visit *visit)
+static void check_rights(struct checkup *checkup)
 {
-	visit->fd = open(DEVICE, O_RDWR | O_CLOEXEC);
-	if (visit->fd >= 0) {
-		tell(visit, OK, "rights", NULL, "you may open " DEVICE);
+	checkup->fd = open(DEVICE, O_RDWR | O_CLOEXEC);
+	if (checkup->fd >= 0) {
+		tell(checkup, OK, "rights", NULL, "you may open " DEVICE);
 	} else if (errno == EACCES || errno == EPERM) {
-		set_status(visit, EXIT_PERMISSION);
-		tell(visit, PROBLEM, "rights", "become a member of its group, see below",
+		set_status(checkup, EXIT_PERMISSION);
+		tell(checkup, PROBLEM, "rights", "become a member of its group, see below",
 		     "you may not open " DEVICE);
 	} else if (errno == EDQUOT) {
-		tell(visit, PROBLEM, "user-limits",
+		tell(checkup, PROBLEM, "user-limits",
 		     "close some ('expertmem list' has yours), or as root raise "
 		     PARAMETERS "uid_max_experts",
 		     "you have as many experts open as one user may, reclaimed ones included");
 	} else if (errno == ENFILE) {
-		tell(visit, PROBLEM, "limits",
+		tell(checkup, PROBLEM, "limits",
 		     "close some ('sudo expertmem list --sort user' has all), or as root raise "
 		     PARAMETERS "max_experts",
 		     "all users together have as many experts open as there may be");
 	} else if (errno != ENOENT) {
-		tell(visit, PROBLEM, "rights", "load the module again",
+		tell(checkup, PROBLEM, "rights", "load the module again",
 		     DEVICE " cannot be opened: %s", strerror(errno));
 	}
 }
 
-static void check_group(struct visit *visit)
+static void check_group(struct checkup *checkup)
 {
 	struct passwd *user = getpwuid(geteuid());
 	const char *name = user ? user->pw_name : "USER";
@@ -470,39 +470,39 @@ static void check_group(struct visit *visit)
 	char remedy[256];
 
 	if (!group) {
-		tell(visit, NOTE, "group", "groupadd --system " GROUP "; then load the module again",
+		tell(checkup, NOTE, "group", "groupadd --system " GROUP "; then load the module again",
 		     "there is no group " GROUP ": only root may run experts");
 	} else if (in_group(group->gr_gid) || !geteuid()) {
-		tell(visit, OK, "group", NULL, "%s", geteuid() ?
+		tell(checkup, OK, "group", NULL, "%s", geteuid() ?
 		     "you are a member of the group " GROUP :
 		     "there is the group " GROUP "; root needs none");
 	} else if (is_member(group, name)) {
-		tell(visit, PROBLEM, "group", "log in again",
+		tell(checkup, PROBLEM, "group", "log in again",
 		     "you are a member of the group " GROUP ", but were not when you logged in");
 	} else {
 		snprintf(remedy, sizeof(remedy), "usermod -aG " GROUP " %s, then log in again",
 			 name);
-		tell(visit, visit->fd < 0 ? PROBLEM : NOTE, "group", remedy,
+		tell(checkup, checkup->fd < 0 ? PROBLEM : NOTE, "group", remedy,
 		     "you are not a member of the group " GROUP);
 	}
 }
 
-/* Of the experts that this user has, one is that of visit->fd. */
-static void check_user_limits(struct visit *visit, const struct expertmem_info *info)
+/* Of the experts that this user has, one is that of checkup->fd. */
+static void check_user_limits(struct checkup *checkup, const struct expertmem_info *info)
 {
 	unsigned int experts = info->uid_experts - 1;
 	enum result number = judge_use(experts, info->uid_max_experts);
 	enum result bytes = judge_use(info->uid_charged, info->uid_limit);
 	char use[USE_TEXT];
 
-	visit->uid_charged = info->uid_charged;
-	visit->knows_user = true;
-	if (visit->is_privileged)
-		tell(visit, OK, "user-limits", NULL,
+	checkup->uid_charged = info->uid_charged;
+	checkup->knows_user = true;
+	if (checkup->is_privileged)
+		tell(checkup, OK, "user-limits", NULL,
 		     "your experts: %s; with CAP_SYS_RESOURCE, no limits of a user count",
 		     use_text(use, experts, 0, info->uid_charged, 0));
 	else
-		tell(visit, number > bytes ? number : bytes, "user-limits",
+		tell(checkup, number > bytes ? number : bytes, "user-limits",
 		     number > bytes ?
 			"close some ('expertmem list' has yours), or as root raise "
 			PARAMETERS "uid_max_experts" :
@@ -513,73 +513,73 @@ static void check_user_limits(struct visit *visit, const struct expertmem_info *
 						  info->uid_charged, info->uid_limit));
 }
 
-static void check_interface(struct visit *visit)
+static void check_interface(struct checkup *checkup)
 {
 	struct expertmem_info info;
 
-	if (visit->fd < 0)
+	if (checkup->fd < 0)
 		return;
-	if (ioctl(visit->fd, EXPERTMEM_IOC_GET_INFO, &info)) {
-		tell(visit, PROBLEM, "interface", "rm " DEVICE "; then load the module again",
+	if (ioctl(checkup->fd, EXPERTMEM_IOC_GET_INFO, &info)) {
+		tell(checkup, PROBLEM, "interface", "rm " DEVICE "; then load the module again",
 		     DEVICE " does not answer as the module does: %s", strerror(errno));
-		close(visit->fd);
+		close(checkup->fd);
 		return;
 	}
 	if (info.abi < EXPERTMEM_ABI_VERSION)
-		tell(visit, PROBLEM, "interface",
+		tell(checkup, PROBLEM, "interface",
 		     "install the module of this version, then rmmod expertmem; modprobe expertmem",
 		     "the module's interface is %u, older than the %u that is needed",
 		     info.abi, EXPERTMEM_ABI_VERSION);
 	else
-		tell(visit, OK, "interface", NULL, "the module's interface is %u, %u is needed",
+		tell(checkup, OK, "interface", NULL, "the module's interface is %u, %u is needed",
 		     info.abi, EXPERTMEM_ABI_VERSION);
 	if (!(info.features & EXPERTMEM_FEATURE_HUGE))
-		tell(visit, NOTE, "huge-pages", "run a kernel with transparent huge pages",
+		tell(checkup, NOTE, "huge-pages", "run a kernel with transparent huge pages",
 		     "this kernel has none for experts: large blocks are slower");
 	if (info.abi >= FIRST_ABI_WITH_USERS)
-		check_user_limits(visit, &info);
+		check_user_limits(checkup, &info);
 	/* it made an expert, which shall not be counted below */
-	close(visit->fd);
+	close(checkup->fd);
 }
 
 /* The library maps windows of the module, of which it uses the least part. */
-static void check_addresses(struct visit *visit)
+static void check_addresses(struct checkup *checkup)
 {
 	struct rlimit limit;
 	char size[SIZE_TEXT];
 
 	if (getrlimit(RLIMIT_AS, &limit) || limit.rlim_cur == RLIM_INFINITY)
-		tell(visit, OK, "addresses", NULL, "address space is not limited");
+		tell(checkup, OK, "addresses", NULL, "address space is not limited");
 	else
-		tell(visit, PROBLEM, "addresses",
+		tell(checkup, PROBLEM, "addresses",
 		     "ulimit -v unlimited; limit memory by control group instead",
 		     "address space is limited to %s: windows of the module take three quarters, "
 		     "and all of it where that is less than 3 GiB",
 		     size_text(size, limit.rlim_cur));
 	if (getrlimit(RLIMIT_DATA, &limit) || limit.rlim_cur == RLIM_INFINITY)
-		tell(visit, OK, "data", NULL, "private memory is not limited");
+		tell(checkup, OK, "data", NULL, "private memory is not limited");
 	else
-		tell(visit, NOTE, "data", "ulimit -d unlimited; limit memory by control group instead",
+		tell(checkup, NOTE, "data", "ulimit -d unlimited; limit memory by control group instead",
 		     "private memory is limited to %s: that counts an expert without the module, "
 		     "and not one with it", size_text(size, limit.rlim_cur));
 }
 
-static void check_overcommit(struct visit *visit)
+static void check_overcommit(struct checkup *checkup)
 {
 	char line[64] = "";
 
 	if (!read_line("/proc/sys/vm/overcommit_memory", line, sizeof(line)))
 		return;
 	if (!strcmp(line, "2"))
-		tell(visit, NOTE, "overcommit", "sysctl vm.overcommit_memory=0, or raise vm.overcommit_ratio",
+		tell(checkup, NOTE, "overcommit", "sysctl vm.overcommit_memory=0, or raise vm.overcommit_ratio",
 		     "the kernel promises no more memory than it has: experts without the module count as "
 		     "their heaps grow, and a fork of such a program counts its heap again");
 	else
-		tell(visit, OK, "overcommit", NULL, "vm.overcommit_memory is %s: not strict", line);
+		tell(checkup, OK, "overcommit", NULL, "vm.overcommit_memory is %s: not strict", line);
 }
 
 /* What this command was started with, its children and experts have, too. */
-static void check_filter(struct visit *visit)
+static void check_filter(struct checkup *checkup)
 {
 	FILE *file = fopen("/proc/self/status", "re");
 	char line[256];
@@ -591,33 +591,33 @@ static void check_filter(struct visit *visit)
 	if (file)
 		fclose(file);
 	if (mode)
-		tell(visit, NOTE, "seccomp", "allow ioctl, membarrier, rt_sigprocmask, gettid, getpid and prctl",
+		tell(checkup, NOTE, "seccomp", "allow ioctl, membarrier, rt_sigprocmask, gettid, getpid and prctl",
 		     "system calls are filtered here: experts need those below, or have private memory");
 	else
-		tell(visit, OK, "seccomp", NULL, "system calls are not filtered");
+		tell(checkup, OK, "seccomp", NULL, "system calls are not filtered");
 }
 
 /* What this user may use of a limit of all users: not the reserve, without the right to it. */
-static uint64_t usable(const struct visit *visit, uint64_t limit)
+static uint64_t usable(const struct checkup *checkup, uint64_t limit)
 {
-	return visit->is_privileged ? limit : limit - limit / 16;
+	return checkup->is_privileged ? limit : limit - limit / 16;
 }
 
-static void check_limits(struct visit *visit, const struct totals *totals)
+static void check_limits(struct checkup *checkup, const struct totals *totals)
 {
 	uint64_t charged = totals->committed + totals->pinned;
-	uint64_t limit = usable(visit, totals->total_limit);
-	unsigned int max_experts = usable(visit, totals->max_experts);
+	uint64_t limit = usable(checkup, totals->total_limit);
+	unsigned int max_experts = usable(checkup, totals->max_experts);
 	enum result number = judge_use(totals->experts, max_experts);
 	enum result bytes = judge_use(charged, limit);
 	char use[USE_TEXT], size[SIZE_TEXT], others[64] = "";
 
 	/* both numbers change while they are read */
-	if (visit->knows_user)
+	if (checkup->knows_user)
 		snprintf(others, sizeof(others), "; other users have %s",
-			 size_text(size, charged > visit->uid_charged ?
-					 charged - visit->uid_charged : 0));
-	tell(visit, number > bytes ? number : bytes, "limits",
+			 size_text(size, charged > checkup->uid_charged ?
+					 charged - checkup->uid_charged : 0));
+	tell(checkup, number > bytes ? number : bytes, "limits",
 	     number > bytes ?
 		"close some ('sudo expertmem list --sort user' has all), or as root raise "
 		PARAMETERS "max_experts" :
@@ -626,7 +626,7 @@ static void check_limits(struct visit *visit, const struct totals *totals)
 		PARAMETERS "total_limit" : NULL,
 	     "all users' experts: %s%s%s",
 	     use_text(use, totals->experts, max_experts, charged, limit),
-	     visit->is_privileged || (!limit && !max_experts) ? "" :
+	     checkup->is_privileged || (!limit && !max_experts) ? "" :
 		", without what is reserved for CAP_SYS_RESOURCE", others);
 }
 
@@ -639,7 +639,7 @@ static uint64_t memory_size(void)
 }
 
 /* Limits that are promises which the machine, or a lower limit, cannot keep. */
-static void check_parameters(struct visit *visit, const struct totals *totals)
+static void check_parameters(struct checkup *checkup, const struct totals *totals)
 {
 	const uint64_t total = totals->total_limit;
 	const struct { const char *name; uint64_t value; } inner[] = {
@@ -654,7 +654,7 @@ static void check_parameters(struct visit *visit, const struct totals *totals)
 		fine = false;
 		snprintf(remedy, sizeof(remedy), "as root: echo %" PRIu64 "M >" PARAMETERS "total_limit",
 			 memory >> 21);
-		tell(visit, NOTE, "parameters", remedy,
+		tell(checkup, NOTE, "parameters", remedy,
 		     "total_limit is %s, and this machine has %s of memory: experts may use up all of it",
 		     limit_text(size, total, false), most);
 	}
@@ -665,56 +665,56 @@ static void check_parameters(struct visit *visit, const struct totals *totals)
 		fine = false;
 		snprintf(remedy, sizeof(remedy), "as root: echo %s >" PARAMETERS "%s",
 			 i ? "auto" : "0", inner[i].name);
-		tell(visit, NOTE, "parameters", remedy, "%s is %s, which experts never get: "
+		tell(checkup, NOTE, "parameters", remedy, "%s is %s, which experts never get: "
 		     "total_limit is %s", inner[i].name, size_text(size, inner[i].value), most);
 	}
 	if (totals->uid_limit && totals->default_limit > totals->uid_limit) {
 		fine = false;
-		tell(visit, NOTE, "parameters", "as root: lower " PARAMETERS "default_limit",
+		tell(checkup, NOTE, "parameters", "as root: lower " PARAMETERS "default_limit",
 		     "default_limit is %s, which experts without CAP_SYS_RESOURCE never get: "
 		     "uid_limit is %s", size_text(size, totals->default_limit),
 		     size_text(most, totals->uid_limit));
 	}
 	if (totals->max_experts && totals->uid_max_experts > totals->max_experts) {
 		fine = false;
-		tell(visit, NOTE, "parameters", "as root: echo auto >" PARAMETERS "uid_max_experts",
+		tell(checkup, NOTE, "parameters", "as root: echo auto >" PARAMETERS "uid_max_experts",
 		     "uid_max_experts is %u, which users never get: max_experts is %u",
 		     totals->uid_max_experts, totals->max_experts);
 	}
 	if (fine)
-		tell(visit, OK, "parameters", NULL, "experts together may have %s of %s of memory",
+		tell(checkup, OK, "parameters", NULL, "experts together may have %s of %s of memory",
 		     size_text(size, total), size_text(most, memory));
 }
 
-static void check_netlink(struct visit *visit)
+static void check_netlink(struct checkup *checkup)
 {
 	struct link *link = NULL;
 	struct totals totals = {};
 	int error;
 
-	if (!visit->loaded)
+	if (!checkup->loaded)
 		return;
 	error = link_open(&link);
 	if (!error)
 		error = link_totals(link, &totals);
 	if (error == -ENODEV) {
-		tell(visit, PROBLEM, "netlink",
+		tell(checkup, PROBLEM, "netlink",
 		     "use the initial network namespace; if this is it, update the module",
 		     "the module does not answer by netlink here");
 	} else if (error) {
-		tell(visit, PROBLEM, "netlink", NULL, "the module does not answer by netlink: %s",
+		tell(checkup, PROBLEM, "netlink", NULL, "the module does not answer by netlink: %s",
 		     strerror(-error));
 	} else {
 		error = link_subscribe(link);
-		tell(visit, OK, "netlink", NULL, "the module answers: you see %s",
+		tell(checkup, OK, "netlink", NULL, "the module answers: you see %s",
 		     error ? "your own experts (root sees all)" : "all experts, and events");
-		check_parameters(visit, &totals);
-		check_limits(visit, &totals);
+		check_parameters(checkup, &totals);
+		check_limits(checkup, &totals);
 	}
 	link_close(link);
 }
 
-static void check_cgroup(struct visit *visit)
+static void check_cgroup(struct checkup *checkup)
 {
 	char line[512], path[640], limit[64] = "", *group;
 	FILE *file = fopen("/proc/self/cgroup", "re");
@@ -726,30 +726,30 @@ static void check_cgroup(struct visit *visit)
 	if (file)
 		fclose(file);
 	if (!unified) {
-		tell(visit, NOTE, "cgroup", NULL, "this process is in no control group (version 2)");
+		tell(checkup, NOTE, "cgroup", NULL, "this process is in no control group (version 2)");
 		return;
 	}
 	group = line + 3;
 	group[strcspn(group, "\n")] = '\0';
 	snprintf(path, sizeof(path), "/sys/fs/cgroup%s/memory.max", group);
 	if (!read_line(path, limit, sizeof(limit)) || !strcmp(limit, "max"))
-		tell(visit, NOTE, "cgroup", "systemd-run -p MemoryMax=2G COMMAND, or MemoryMax= in the unit",
+		tell(checkup, NOTE, "cgroup", "systemd-run -p MemoryMax=2G COMMAND, or MemoryMax= in the unit",
 		     "control group %s does not limit memory", group);
 	else if (strtoull(limit, NULL, 10) > memory_size())
-		tell(visit, NOTE, "cgroup", "lower MemoryMax= in the unit",
+		tell(checkup, NOTE, "cgroup", "lower MemoryMax= in the unit",
 		     "control group %s limits memory to %s bytes, more than this machine has",
 		     group, limit);
 	else
-		tell(visit, OK, "cgroup", NULL, "control group %s limits memory to %s bytes",
+		tell(checkup, OK, "cgroup", NULL, "control group %s limits memory to %s bytes",
 		     group, limit);
 }
 
-static void check_huge_pages(struct visit *visit)
+static void check_huge_pages(struct checkup *checkup)
 {
 	char line[256] = "", *chosen, *end;
 
 	if (!read_line(THP, line, sizeof(line))) {
-		tell(visit, NOTE, "huge-pages", "run a kernel with transparent huge pages",
+		tell(checkup, NOTE, "huge-pages", "run a kernel with transparent huge pages",
 		     "this kernel has no transparent huge pages: large blocks are slower");
 		return;
 	}
@@ -760,25 +760,25 @@ static void check_huge_pages(struct visit *visit)
 	*end = '\0';
 	chosen++;
 	if (!strcmp(chosen, "deny"))
-		tell(visit, NOTE, "huge-pages", "echo never > " THP,
+		tell(checkup, NOTE, "huge-pages", "echo never > " THP,
 		     "huge pages are denied to all shared memory: large blocks are slower");
 	else if (!strcmp(chosen, "force"))
-		tell(visit, PROBLEM, "huge-pages", "echo never > " THP,
+		tell(checkup, PROBLEM, "huge-pages", "echo never > " THP,
 		     "huge pages are forced on all shared memory, a switch for testing the "
 		     "kernel: experts may hold more than their limit");
 	else
-		tell(visit, OK, "huge-pages", NULL, "shmem_enabled is %s: the module decides",
+		tell(checkup, OK, "huge-pages", NULL, "shmem_enabled is %s: the module decides",
 		     chosen);
 }
 
-static void check_secure_boot(struct visit *visit)
+static void check_secure_boot(struct checkup *checkup)
 {
 	if (!has_secure_boot())
-		tell(visit, OK, "secure-boot", NULL, "secure boot is off, or not known");
-	else if (visit->loaded)
-		tell(visit, OK, "secure-boot", NULL, "secure boot is on, and the module is loaded");
+		tell(checkup, OK, "secure-boot", NULL, "secure boot is off, or not known");
+	else if (checkup->loaded)
+		tell(checkup, OK, "secure-boot", NULL, "secure boot is on, and the module is loaded");
 	else
-		tell(visit, NOTE, "secure-boot",
+		tell(checkup, NOTE, "secure-boot",
 		     "sign the module with a key that mokutil --import has made known",
 		     "secure boot is on: a module that is not signed is refused "
 		     "(Key was rejected by service)");
@@ -790,27 +790,27 @@ int doctor_main(int argc, char **argv)
 		.command = "doctor", .help = help, .expected = "no arguments",
 	};
 	int status = read_options(&options, argc, argv);
-	struct visit visit = { .fd = -1 };
+	struct checkup checkup = { .fd = -1 };
 
 	if (status != GO_ON)
 		return status;
-	visit.json = options.json;
-	visit.is_privileged = may_use_reserve();
-	check_command(&visit);
-	check_experts(&visit);
-	check_module(&visit);
-	check_device(&visit);
-	check_rights(&visit);
-	check_group(&visit);
-	check_interface(&visit);
-	check_addresses(&visit);
-	check_overcommit(&visit);
-	check_filter(&visit);
-	check_netlink(&visit);
-	check_cgroup(&visit);
-	check_huge_pages(&visit);
-	check_secure_boot(&visit);
-	if (visit.json)
+	checkup.json = options.json;
+	checkup.is_privileged = may_use_reserve();
+	check_command(&checkup);
+	check_experts(&checkup);
+	check_module(&checkup);
+	check_device(&checkup);
+	check_rights(&checkup);
+	check_group(&checkup);
+	check_interface(&checkup);
+	check_addresses(&checkup);
+	check_overcommit(&checkup);
+	check_filter(&checkup);
+	check_netlink(&checkup);
+	check_cgroup(&checkup);
+	check_huge_pages(&checkup);
+	check_secure_boot(&checkup);
+	if (checkup.json)
 		puts("\n]");
-	return finish_output("doctor", visit.status);
+	return finish_output("doctor", checkup.status);
 }

@@ -211,7 +211,7 @@ static enum executable judge_heap(const struct image *image, bool is_loader,
 }
 
 /* @own: this command's, of the C library that the heap is for; not an ELF file: not known */
-static enum executable judge(int fd, const struct image *image, const struct image *own,
+static enum executable classify(int fd, const struct image *image, const struct image *own,
 			     char why[static EXECUTABLE_WHY])
 {
 	struct stat file;
@@ -258,7 +258,7 @@ enum executable executable_judge(const char *program, char why[static EXECUTABLE
 		return EXECUTABLE_RUNS;
 	read_image(fd, &image);
 	if (image.is_elf)
-		answer = judge(fd, &image, &own, why);
+		answer = classify(fd, &image, &own, why);
 	close(fd);
 	return answer;
 }

@@ -49,7 +49,7 @@ static void send_signal(const struct job *job, pid_t child, int signal)
 	kill(job->same_group ? child : -child, signal);
 }
 
-static pid_t start(struct job *job, struct account *account, const sigset_t *mask)
+static pid_t start(struct job *job, struct child_state *state, const sigset_t *mask)
 {
 	pid_t host = getpid(), child;
 
@@ -72,7 +72,7 @@ static pid_t start(struct job *job, struct account *account, const sigset_t *mas
 	sigprocmask(SIG_SETMASK, mask, NULL);
 	if (job->stdout_to_stderr)
 		dup2(STDERR_FILENO, STDOUT_FILENO);
-	job->kind->run(job, account);
+	job->ops->run(job, state);
 	_exit(EXIT_FAILED);
 }
 
@@ -134,7 +134,7 @@ static void show_progress(struct job *job, bool terminal, bool ended, LONG *show
 static void ask_to_stop(struct job *job, pid_t child, struct stop *stop, const char *reason)
 {
 	/* A program without memory could not even do what it does at SIGTERM. */
-	if (job->kind == &program_kind)
+	if (job->ops == &program_ops)
 		send_signal(job, child, SIGTERM);
 	else
 		expertmem_terminate(job->key);
@@ -151,7 +151,7 @@ static void ask_to_stop(struct job *job, pid_t child, struct stop *stop, const c
  */
 static void act_on(struct job *job, pid_t child, const siginfo_t *info, struct stop *stop)
 {
-	if (job->kind == &program_kind && info->si_signo != SIGTERM) {
+	if (job->ops == &program_ops && info->si_signo != SIGTERM) {
 		if (!job->same_group || info->si_code != SI_KERNEL)
 			send_signal(job, child, info->si_signo);
 	} else if (stop->reason) {
@@ -167,7 +167,7 @@ static int watch(struct job *job, pid_t child, const sigset_t *signals, double s
 		 struct stop *stop)
 {
 	static const struct timespec tick = { .tv_nsec = 100 * 1000 * 1000 };
-	bool terminal = job->kind == &library_kind && isatty(STDERR_FILENO);
+	bool terminal = job->ops == &library_ops && isatty(STDERR_FILENO);
 	const char *clear = terminal ? "\r\033[K" : "";
 	LONG shown = -10;
 	siginfo_t info;
@@ -178,7 +178,7 @@ static int watch(struct job *job, pid_t child, const sigset_t *signals, double s
 		int signal = sigtimedwait(signals, &info, &tick);
 		bool ended = waitpid(child, &status, WNOHANG) == child;
 
-		if (job->kind == &library_kind)
+		if (job->ops == &library_ops)
 			show_progress(job, terminal, ended, &shown);
 		if (ended)
 			break;
@@ -201,65 +201,65 @@ static int watch(struct job *job, pid_t child, const sigset_t *signals, double s
 	return status;
 }
 
-void give_verdict(struct verdict *verdict, const char *result, int status,
+void set_outcome(struct outcome *outcome, const char *result, int status,
 		  const char *format, ...)
 {
 	va_list args;
 
-	verdict->result = result;
-	verdict->status = status;
+	outcome->result = result;
+	outcome->status = status;
 	va_start(args, format);
-	vsnprintf(verdict->message, sizeof(verdict->message), format, args);
+	vsnprintf(outcome->message, sizeof(outcome->message), format, args);
 	va_end(args);
 }
 
-void judge_signal(struct verdict *verdict, const char *result, int status, int signal,
+void interpret_signal(struct outcome *outcome, const char *result, int status, int signal,
 		  const char *place)
 {
 	const char *name = sigabbrev_np(signal), *words = sigdescr_np(signal);
 
-	verdict->signal = signal;
+	outcome->signal = signal;
 	if (name)	/* "Segmentation fault", but also "CPU time limit exceeded" */
-		give_verdict(verdict, result, status, "killed by SIG%s (%c%s)%s", name,
+		set_outcome(outcome, result, status, "killed by SIG%s (%c%s)%s", name,
 			     islower((unsigned char)words[1]) ? tolower(words[0]) : words[0],
 			     words + 1, place);
 	else
-		give_verdict(verdict, result, status, "killed by signal %d%s", signal, place);
+		set_outcome(outcome, result, status, "killed by signal %d%s", signal, place);
 }
 
 /* What the host did comes first, where it did something. */
-static void judge_stop(struct verdict *verdict, const struct stop *stop, const struct job *job)
+static void interpret_stop(struct outcome *outcome, const struct stop *stop, const struct job *job)
 {
 	const char *result = stop->timed_out ? "timeout" : "interrupted";
-	int status = stop->timed_out ? job->kind->timed_out : EXIT_SIGNAL + stop->signal;
-	char end[sizeof(verdict->message)];
+	int status = stop->timed_out ? job->ops->timed_out : EXIT_SIGNAL + stop->signal;
+	char end[sizeof(outcome->message)];
 
-	memcpy(end, verdict->message, sizeof(end));
-	if (stop->killed && verdict->signal == SIGKILL && stop->at_once)
-		give_verdict(verdict, result, status, "%s, interrupted again and killed",
+	memcpy(end, outcome->message, sizeof(end));
+	if (stop->killed && outcome->signal == SIGKILL && stop->at_once)
+		set_outcome(outcome, result, status, "%s, interrupted again and killed",
 			     stop->reason);
-	else if (stop->killed && verdict->signal == SIGKILL)
-		give_verdict(verdict, result, status,
+	else if (stop->killed && outcome->signal == SIGKILL)
+		set_outcome(outcome, result, status,
 			     "%s, did not stop within %g s and was killed", stop->reason,
 			     job->grace);
-	else if (job->kind == &library_kind && !verdict->signal && verdict->status != EXIT_CRASHED)
-		give_verdict(verdict, result, status, "%s, stopped when asked", stop->reason);
+	else if (job->ops == &library_ops && !outcome->signal && outcome->status != EXIT_CRASHED)
+		set_outcome(outcome, result, status, "%s, stopped when asked", stop->reason);
 	else
-		give_verdict(verdict, result, status, "%s, then %s", stop->reason, end);
+		set_outcome(outcome, result, status, "%s, then %s", stop->reason, end);
 }
 
-int job_run(struct job *job, struct verdict *verdict)
+int job_run(struct job *job, struct outcome *outcome)
 {
-	struct account *account;
+	struct child_state *state;
 	struct stop stop = {};
 	sigset_t signals, mask;
 	double started;
 	pid_t child;
 	int status;
 
-	account = mmap(NULL, sizeof(*account), PROT_READ | PROT_WRITE,
+	state = mmap(NULL, sizeof(*state), PROT_READ | PROT_WRITE,
 		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (account == MAP_FAILED)
+	if (state == MAP_FAILED)
 		return -1;
 
 	/* Not ignored, as a careless parent may have left it: no child could be awaited. */
@@ -268,27 +268,27 @@ int job_run(struct job *job, struct verdict *verdict)
 	sigaddset(&signals, SIGCHLD);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGTERM);
-	if (job->kind == &program_kind) {
+	if (job->ops == &program_ops) {
 		sigaddset(&signals, SIGHUP);
 		sigaddset(&signals, SIGQUIT);
 	}
 	sigprocmask(SIG_BLOCK, &signals, &mask);
 
 	started = now();
-	child = start(job, account, &mask);
+	child = start(job, state, &mask);
 	if (child < 0) {
 		int error = errno;
 
-		munmap(account, sizeof(*account));
+		munmap(state, sizeof(*state));
 		errno = error;
 		return -1;
 	}
 	status = watch(job, child, &signals, started, &stop);
 
-	*verdict = (struct verdict){ .seconds = now() - started, .process = child };
-	job->kind->judge(verdict, job, account, status);
+	*outcome = (struct outcome){ .seconds = now() - started, .process = child };
+	job->ops->interpret_exit(outcome, job, state, status);
 	if (stop.reason)
-		judge_stop(verdict, &stop, job);
-	munmap(account, sizeof(*account));
+		interpret_stop(outcome, &stop, job);
+	munmap(state, sizeof(*state));
 	return 0;
 }

@@ -14,7 +14,7 @@
 
 /* What is to be done. */
 struct job {
-	const struct kind *kind;
+	const struct job_ops *ops;
 	HEXPERTKEY key;
 	int shared;		/* descriptor of the file that is shared with the child */
 	struct em_report *report; /* the start of that file; NULL: there is none */
@@ -34,7 +34,7 @@ struct job {
 };
 
 /* How far the child came: in memory shared with it, which it alone writes. */
-struct account {
+struct child_state {
 	enum stage {
 		LOADING,
 		UNLOADABLE,
@@ -50,7 +50,7 @@ struct account {
 };
 
 /* What became of it. */
-struct verdict {
+struct outcome {
 	const char *result;	/* one word, for scripts */
 	int status;		/* EXIT_* */
 	int signal;		/* that ended the expert, or 0 */
@@ -61,17 +61,17 @@ struct verdict {
 };
 
 /* What can be run. */
-struct kind {
+struct job_ops {
 	/* in the child; does not return */
-	void (*run)(struct job *job, struct account *account);
+	void (*run)(struct job *job, struct child_state *state);
 	/* what did it do? @status: as wait() says */
-	void (*judge)(struct verdict *verdict, const struct job *job,
-		      const struct account *account, int status);
+	void (*interpret_exit)(struct outcome *outcome, const struct job *job,
+		      const struct child_state *state, int status);
 	/* the command's exit status after a timeout */
 	int timed_out;
 };
 
-extern const struct kind library_kind, program_kind;
+extern const struct job_ops library_ops, program_ops;
 
 /*
  * Open the expert of the job, with a file to share where there can be one; without, less is
@@ -87,23 +87,23 @@ int pass_descriptor(const char *variable, int fd);
  * what the user sends late does not cut the report. Return 0, or -1 with errno set where
  * there could be no child.
  */
-int job_run(struct job *job, struct verdict *verdict);
+int job_run(struct job *job, struct outcome *outcome);
 
-/* For kinds: the verdict, in words. */
+/* For job_ops: the outcome, in words. */
 void __attribute__((format(printf, 4, 5)))
-give_verdict(struct verdict *verdict, const char *result, int status, const char *format, ...);
+set_outcome(struct outcome *outcome, const char *result, int status, const char *format, ...);
 
 /* The same where a signal has ended it, at a @place such as " in Register". */
-void judge_signal(struct verdict *verdict, const char *result, int status, int signal,
+void interpret_signal(struct outcome *outcome, const char *result, int status, int signal,
 		  const char *place);
 
 /* Find what makes a program an expert. Return 0, or -1 having said what is wrong. */
 int program_prepare(struct job *job, char path[static PATH_MAX]);
 
 /* What became of it, to standard error; or as JSON. Return 0, or -1 having said why not. */
-void report(const struct job *job, const struct verdict *verdict,
+void report(const struct job *job, const struct outcome *outcome,
 	    const struct expertmem_stats *stats);
-int report_json(const struct job *job, const struct verdict *verdict,
+int report_json(const struct job *job, const struct outcome *outcome,
 		const struct expertmem_stats *stats);
 
 #endif /* JOB_H */

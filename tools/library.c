@@ -14,13 +14,13 @@
 #include "command.h"
 #include "job.h"
 
-static void *find_symbol(void *handle, const char *symbol, struct account *account)
+static void *find_symbol(void *handle, const char *symbol, struct child_state *state)
 {
 	void *address = dlsym(handle, symbol);
 
 	if (!address) {
-		account->stage = UNLOADABLE;
-		snprintf(account->text, sizeof(account->text),
+		state->stage = UNLOADABLE;
+		snprintf(state->text, sizeof(state->text),
 			 "is not an expert: %s() is not exported", symbol);
 		_exit(EXIT_FAILED);
 	}
@@ -31,15 +31,15 @@ static void *find_symbol(void *handle, const char *symbol, struct account *accou
  * Write what the expert's stdio still holds. A result that is lost is no success, whatever
  * the expert says; many do not look.
  */
-static void flush_output(struct account *account)
+static void flush_output(struct child_state *state)
 {
 	if (fflush(stdout))
-		account->error = errno;
+		state->error = errno;
 	else if (ferror(stdout))	/* an earlier write, whose reason is not known */
-		account->error = EIO;
+		state->error = EIO;
 	else
 		return;
-	account->stage = OUTPUT_LOST;
+	state->stage = OUTPUT_LOST;
 	exit(EXIT_FAILED);
 }
 
@@ -57,7 +57,7 @@ static void set_process_name(const char *name)
 }
 
 /* Ends by exit(), so that the expert's stdio is flushed. */
-static void library_run(struct job *job, struct account *account)
+static void library_run(struct job *job, struct child_state *state)
 {
 	int null = isatty(STDIN_FILENO) ? open("/dev/null", O_RDONLY | O_CLOEXEC) : -1;
 	PEXPERTREGISTERPROC register_expert;
@@ -73,31 +73,31 @@ static void library_run(struct job *job, struct account *account)
 	ExpertFreeMemory(job->key, ExpertAllocMemory(job->key, 0, NULL));
 	handle = dlopen(job->library, RTLD_NOW | RTLD_LOCAL);
 	if (!handle) {
-		account->stage = UNLOADABLE;
-		snprintf(account->text, sizeof(account->text), "could not be loaded: %s",
+		state->stage = UNLOADABLE;
+		snprintf(state->text, sizeof(state->text), "could not be loaded: %s",
 			 dlerror());
 		_exit(EXIT_FAILED);
 	}
-	register_expert = (PEXPERTREGISTERPROC)find_symbol(handle, EXPERTENTRY_REGISTER, account);
-	run = (PEXPERTRUNPROC)find_symbol(handle, EXPERTENTRY_RUN, account);
+	register_expert = (PEXPERTREGISTERPROC)find_symbol(handle, EXPERTENTRY_REGISTER, state);
+	run = (PEXPERTRUNPROC)find_symbol(handle, EXPERTENTRY_RUN, state);
 
-	account->stage = REGISTERING;
+	state->stage = REGISTERING;
 	if (!register_expert(&info)) {
-		account->stage = REFUSED;
+		state->stage = REFUSED;
 		exit(EXIT_FAILED);
 	}
-	account->stage = RUNNING;
+	state->stage = RUNNING;
 	if (!run(job->key, NULL, &job->startup, 0, NULL)) {
-		account->stage = RETURNED_FALSE;
+		state->stage = RETURNED_FALSE;
 		exit(EXIT_FAILED);
 	}
-	flush_output(account);
-	account->stage = RETURNED_TRUE;
+	flush_output(state);
+	state->stage = RETURNED_TRUE;
 	exit(EXIT_OK);
 }
 
-static void library_judge(struct verdict *verdict, const struct job *job,
-			  const struct account *account, int status)
+static void library_interpret_exit(struct outcome *outcome, const struct job *job,
+			  const struct child_state *state, int status)
 {
 	static const char *const where[] = {
 		[LOADING]	 = " while it was loaded",
@@ -109,48 +109,48 @@ static void library_judge(struct verdict *verdict, const struct job *job,
 		[OUTPUT_LOST]	 = " after Run returned",
 		[RETURNED_TRUE]	 = " after Run returned",
 	};
-	/* A wild write of the expert may have hit the account. */
-	enum stage stage = account->stage > RETURNED_TRUE ? RUNNING : account->stage;
+	/* A wild write of the expert may have hit the state. */
+	enum stage stage = state->stage > RETURNED_TRUE ? RUNNING : state->stage;
 
 	(void)job;
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGPIPE) {
-		judge_signal(verdict, "crashed", EXIT_CRASHED, SIGPIPE,
+		interpret_signal(outcome, "crashed", EXIT_CRASHED, SIGPIPE,
 			     ": what read its output has ended");
 		return;
 	}
 	if (WIFSIGNALED(status)) {
-		judge_signal(verdict, "crashed", EXIT_CRASHED, WTERMSIG(status), where[stage]);
+		interpret_signal(outcome, "crashed", EXIT_CRASHED, WTERMSIG(status), where[stage]);
 		return;
 	}
 	switch (stage) {
 	case UNLOADABLE:
-		give_verdict(verdict, "not-loaded", EXIT_FAILED, "%.*s",
-			     (int)sizeof(account->text), account->text);
+		set_outcome(outcome, "not-loaded", EXIT_FAILED, "%.*s",
+			     (int)sizeof(state->text), state->text);
 		break;
 	case REFUSED:
-		give_verdict(verdict, "refused", EXIT_FAILED, "Register returned FALSE");
+		set_outcome(outcome, "refused", EXIT_FAILED, "Register returned FALSE");
 		break;
 	case RETURNED_FALSE:
-		give_verdict(verdict, "returned-false", EXIT_FAILED, "Run returned FALSE");
+		set_outcome(outcome, "returned-false", EXIT_FAILED, "Run returned FALSE");
 		break;
 	case OUTPUT_LOST:
-		give_verdict(verdict, "output-lost", EXIT_FAILED,
-			     "its output cannot be written: %s", strerror(account->error));
+		set_outcome(outcome, "output-lost", EXIT_FAILED,
+			     "its output cannot be written: %s", strerror(state->error));
 		break;
 	case RETURNED_TRUE:
-		give_verdict(verdict, "finished", EXIT_OK, "finished");
+		set_outcome(outcome, "finished", EXIT_OK, "finished");
 		break;
 	case LOADING:
 	case REGISTERING:
 	case RUNNING:
-		give_verdict(verdict, "exited", EXIT_CRASHED,
+		set_outcome(outcome, "exited", EXIT_CRASHED,
 			     "exited with status %d before Run returned", WEXITSTATUS(status));
 		break;
 	}
 }
 
-const struct kind library_kind = {
+const struct job_ops library_ops = {
 	.run		= library_run,
-	.judge		= library_judge,
+	.interpret_exit		= library_interpret_exit,
 	.timed_out	= EXIT_TIMEOUT,
 };

@@ -338,7 +338,7 @@ static void read_suppressed(struct suppressed *suppressed, struct link *link)
 	if (link_totals(link, &totals))
 		return;
 	suppressed->count = totals.suppressed_events;
-	/* the module was loaded anew, and the news of it were lost */
+	/* the module was loaded anew, and the next of it were lost */
 	if (suppressed->told > suppressed->count)
 		suppressed->told = 0;
 }
@@ -381,37 +381,37 @@ static int watch(struct link *link, const struct options *options,
 	struct expert expert;
 
 	while (true) {
-		int news = link_next(link, suppressed_timeout(suppressed), &expert);
+		int next = link_next(link, suppressed_timeout(suppressed), &expert);
 
-		switch (news) {
-		case NEWS_NONE:
+		switch (next) {
+		case NEXT_NONE:
 			if (suppressed_timeout(suppressed))
 				continue;
 			read_suppressed(suppressed, link);
 			tell_suppressed(options, suppressed);
 			break;
-		case NEWS_EVENT:
+		case NEXT_EVENT:
 			hear_suppressed(options, suppressed, &expert);
 			tell_event(options, &expert);
 			break;
-		case NEWS_LOST:
+		case NEXT_LOST:
 			tell_notice(options, "lost",
 				    "events were lost: they came faster than they were read",
 				    LOG_WARNING);
 			read_suppressed(suppressed, link);
 			tell_suppressed(options, suppressed);
 			break;
-		case NEWS_UNLOADED:
+		case NEXT_UNLOADED:
 			tell_suppressed(options, suppressed);
 			*suppressed = (struct suppressed){};
 			tell_notice(options, "unloaded", "the module was unloaded", LOG_NOTICE);
 			break;
-		case NEWS_LOADED:
+		case NEXT_LOADED:
 			*suppressed = (struct suppressed){};
 			tell_notice(options, "loaded", "the module was loaded", LOG_NOTICE);
 			break;
 		default:
-			return operate_failed("monitor", link, news, NULL);
+			return operate_failed("monitor", link, next, NULL);
 		}
 		/* who reads a pipe is to read it now */
 		if (options->journal ? journal_status("monitor") :

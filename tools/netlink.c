@@ -18,11 +18,11 @@
 /* How often something is asked that the kernel's own changes get in the way of. */
 #define TRIES 8
 /* Some ten thousand events. */
-#define NEWS_BUFFER (4 << 20)
+#define EVENT_BUFFER (4 << 20)
 
 struct link {
 	struct nl_sock *socket;	/* asks and is answered */
-	struct nl_sock *news;	/* hears events, and of the module's coming and going */
+	struct nl_sock *events;	/* hears events, and of the module's coming and going */
 	int family;		/* 0: to be found */
 	/* of the exchange that goes on, or was the last */
 	bool done, interrupted;
@@ -31,7 +31,7 @@ struct link {
 };
 
 /* What a message brings is put at the end of an array of such things. */
-struct harvest {
+struct replies {
 	const struct field *fields;
 	size_t size;		/* of one */
 	char *items;
@@ -43,28 +43,28 @@ struct query {
 	int id_attribute;	/* 0: there is no id */
 	uint64_t id;
 	const uint64_t *limit;
-	struct harvest *harvest;	/* NULL: nothing but success is awaited */
+	struct replies *replies;	/* NULL: nothing but success is awaited */
 };
 
 /* --- answers: libnl's callbacks */
 
 static int on_valid(struct nl_msg *message, void *arg)
 {
-	struct harvest *harvest = arg;
+	struct replies *replies = arg;
 	void *item;
 
-	if (harvest->count == harvest->room) {
-		size_t room = harvest->room ? harvest->room * 2 : 16;
-		char *items = reallocarray(harvest->items, room, harvest->size);
+	if (replies->count == replies->room) {
+		size_t room = replies->room ? replies->room * 2 : 16;
+		char *items = reallocarray(replies->items, room, replies->size);
 
 		if (!items)
 			return -NLE_NOMEM;
-		harvest->items = items;
-		harvest->room = room;
+		replies->items = items;
+		replies->room = room;
 	}
-	item = harvest->items + harvest->count++ * harvest->size;
-	memset(item, 0, harvest->size);
-	read_message(item, harvest->fields, message);
+	item = replies->items + replies->count++ * replies->size;
+	memset(item, 0, replies->size);
+	read_message(item, replies->fields, message);
 	return NL_OK;
 }
 
@@ -179,9 +179,9 @@ static int exchange(struct link *link, const struct query *query)
 	link->done = link->interrupted = false;
 	link->error = 0;
 	link->reason[0] = '\0';
-	if (query->harvest) {
-		query->harvest->count = 0;
-		nl_cb_set(callbacks, NL_CB_VALID, NL_CB_CUSTOM, on_valid, query->harvest);
+	if (query->replies) {
+		query->replies->count = 0;
+		nl_cb_set(callbacks, NL_CB_VALID, NL_CB_CUSTOM, on_valid, query->replies);
 	}
 	nl_cb_set(callbacks, NL_CB_ACK, NL_CB_CUSTOM, on_done, link);
 	nl_cb_set(callbacks, NL_CB_FINISH, NL_CB_CUSTOM, on_done, link);
@@ -228,17 +228,17 @@ static int ask(struct link *link, const struct query *query)
 static int ask_one(struct link *link, struct query *query, const struct field *fields,
 		   void *item, size_t size)
 {
-	struct harvest harvest = { .fields = fields, .size = size };
+	struct replies replies = { .fields = fields, .size = size };
 	int error;
 
 	/* cppcheck-suppress autoVariables; its only reader is ask() */
-	query->harvest = &harvest;
+	query->replies = &replies;
 	error = ask(link, query);
-	if (!error && harvest.count)
-		memcpy(item, harvest.items, size);
+	if (!error && replies.count)
+		memcpy(item, replies.items, size);
 	else if (!error)
 		error = -EIO;
-	free(harvest.items);
+	free(replies.items);
 	/* NOLINTNEXTLINE(clang-analyzer-core.StackAddressEscape): @query is not used again */
 	return error;
 }
@@ -247,19 +247,19 @@ static int ask_one(struct link *link, struct query *query, const struct field *f
 static int ask_all(struct link *link, struct query *query, const struct field *fields,
 		   void **items, size_t size, size_t *count)
 {
-	struct harvest harvest = { .fields = fields, .size = size };
+	struct replies replies = { .fields = fields, .size = size };
 	int error;
 
 	query->flags = NLM_F_DUMP;
 	/* cppcheck-suppress autoVariables; the same */
-	query->harvest = &harvest;
+	query->replies = &replies;
 	error = ask(link, query);
 	if (error) {
-		free(harvest.items);
-		harvest = (struct harvest){};
+		free(replies.items);
+		replies = (struct replies){};
 	}
-	*items = harvest.items;
-	*count = harvest.count;
+	*items = replies.items;
+	*count = replies.count;
 	/* NOLINTNEXTLINE(clang-analyzer-core.StackAddressEscape): @query is not used again */
 	return error;
 }
@@ -348,7 +348,7 @@ int link_reclaim(struct link *link, uint64_t id, struct expert *freed)
 	return error;
 }
 
-/* --- news */
+/* --- next */
 
 /* Groups are resolved on the other socket, for here an answer would come among events. */
 static int join(struct link *link, const char *family, const char *name)
@@ -357,7 +357,7 @@ static int join(struct link *link, const char *family, const char *name)
 
 	if (group < 0)
 		return -ENODEV;
-	if (setsockopt(nl_socket_get_fd(link->news), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP,
+	if (setsockopt(nl_socket_get_fd(link->events), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP,
 		       &group, sizeof(group)))
 		return -errno;
 	return 0;
@@ -372,14 +372,14 @@ static int join_events(struct link *link)
 
 static int subscribe(struct link *link)
 {
-	int size = NEWS_BUFFER, error;
+	int size = EVENT_BUFFER, error;
 
-	if (genl_connect(link->news))
+	if (genl_connect(link->events))
 		return -ENOMEM;
 	/* beyond what anybody may have; the lesser is what there is without the right to it */
-	if (setsockopt(nl_socket_get_fd(link->news), SOL_SOCKET, SO_RCVBUFFORCE, &size,
+	if (setsockopt(nl_socket_get_fd(link->events), SOL_SOCKET, SO_RCVBUFFORCE, &size,
 		       sizeof(size)))
-		setsockopt(nl_socket_get_fd(link->news), SOL_SOCKET, SO_RCVBUF, &size,
+		setsockopt(nl_socket_get_fd(link->events), SOL_SOCKET, SO_RCVBUF, &size,
 			   sizeof(size));
 	/* first of the module's coming, so that it is not missed */
 	error = join(link, "nlctrl", "notify");
@@ -390,23 +390,23 @@ int link_subscribe(struct link *link)
 {
 	int error;
 
-	link->news = nl_socket_alloc();
-	error = link->news ? subscribe(link) : -ENOMEM;
+	link->events = nl_socket_alloc();
+	error = link->events ? subscribe(link) : -ENOMEM;
 	if (error) {
-		nl_socket_free(link->news);
-		link->news = NULL;
+		nl_socket_free(link->events);
+		link->events = NULL;
 	}
 	return error;
 }
 
-/* One message of the socket of news. */
+/* One message of the socket of next. */
 struct message {
 	struct link *link;
-	int news;
+	int next;
 	struct expert *event;
 };
 
-static int on_news(struct nl_msg *message, void *arg)
+static int on_event(struct nl_msg *message, void *arg)
 {
 	const struct genlmsghdr *header = genlmsg_hdr(nlmsg_hdr(message));
 	struct message *got = arg;
@@ -416,7 +416,7 @@ static int on_news(struct nl_msg *message, void *arg)
 		if (header->cmd == EXPERTMEM_CMD_EVENT) {
 			memset(got->event, 0, sizeof(*got->event));
 			read_message(got->event, expert_fields, message);
-			got->news = NEWS_EVENT;
+			got->next = NEXT_EVENT;
 		}
 		return NL_OK;
 	}
@@ -425,37 +425,37 @@ static int on_news(struct nl_msg *message, void *arg)
 		return NL_OK;
 	if (header->cmd == CTRL_CMD_DELFAMILY) {
 		got->link->family = 0;
-		got->news = NEWS_UNLOADED;
+		got->next = NEXT_UNLOADED;
 	} else if (header->cmd == CTRL_CMD_NEWFAMILY) {
-		got->news = NEWS_LOADED;
+		got->next = NEXT_LOADED;
 	}
 	return NL_OK;
 }
 
 static int receive(struct link *link, struct expert *event)
 {
-	struct message got = { .link = link, .news = NEWS_NONE, .event = event };
+	struct message got = { .link = link, .next = NEXT_NONE, .event = event };
 	struct nl_cb *callbacks = nl_cb_alloc(NL_CB_DEFAULT);
 	int error;
 
 	if (!callbacks)
 		return -ENOMEM;
 	nl_cb_set(callbacks, NL_CB_SEQ_CHECK, NL_CB_CUSTOM, ignore_sequence, NULL);
-	nl_cb_set(callbacks, NL_CB_VALID, NL_CB_CUSTOM, on_news, &got);
+	nl_cb_set(callbacks, NL_CB_VALID, NL_CB_CUSTOM, on_event, &got);
 	errno = 0;
-	error = nl_recvmsgs(link->news, callbacks);
+	error = nl_recvmsgs(link->events, callbacks);
 	nl_cb_put(callbacks);
 	if (error < 0 && errno != ENOBUFS)
-		return errno == EINTR || errno == EAGAIN ? NEWS_NONE : -EIO;
+		return errno == EINTR || errno == EAGAIN ? NEXT_NONE : -EIO;
 	if (error < 0)
-		got.news = NEWS_LOST;
+		got.next = NEXT_LOST;
 	/* what was lost may have been the module's coming; to join again does no harm */
-	if (got.news == NEWS_LOADED || got.news == NEWS_LOST) {
+	if (got.next == NEXT_LOADED || got.next == NEXT_LOST) {
 		error = join_events(link);
 		if (error && error != -ENODEV)
 			return error;
 	}
-	return got.news;
+	return got.next;
 }
 
 int link_next(struct link *link, int timeout, struct expert *event)
@@ -463,13 +463,13 @@ int link_next(struct link *link, int timeout, struct expert *event)
 	struct pollfd poll_fd = { .events = POLLIN };
 	int ready;
 
-	if (!link->news)
+	if (!link->events)
 		return -ENOTCONN;
-	poll_fd.fd = nl_socket_get_fd(link->news);
+	poll_fd.fd = nl_socket_get_fd(link->events);
 	ready = poll(&poll_fd, 1, timeout);
 	if (ready < 0 && errno != EINTR)
 		return -errno;
-	return ready > 0 ? receive(link, event) : NEWS_NONE;
+	return ready > 0 ? receive(link, event) : NEXT_NONE;
 }
 
 /* --- the link itself */
@@ -494,7 +494,7 @@ void link_close(struct link *link)
 	if (!link)
 		return;
 	nl_socket_free(link->socket);
-	nl_socket_free(link->news);
+	nl_socket_free(link->events);
 	free(link);
 }
 

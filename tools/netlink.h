@@ -88,16 +88,16 @@ int link_reclaim(struct link *link, uint64_t id, struct expert *freed);
 /* From now on, events wait for link_next(). -EPERM: they are not for the caller. */
 int link_subscribe(struct link *link);
 
-enum news {
-	NEWS_NONE,		/* until the time was up, or a signal came */
-	NEWS_EVENT,		/* @event is filled in */
-	NEWS_LOST,		/* there were more than the socket could hold */
-	NEWS_UNLOADED,
-	NEWS_LOADED,
+enum link_next {
+	NEXT_NONE,		/* until the time was up, or a signal came */
+	NEXT_EVENT,		/* @event is filled in */
+	NEXT_LOST,		/* there were more than the socket could hold */
+	NEXT_UNLOADED,
+	NEXT_LOADED,
 };
 
 /*
- * @timeout: milliseconds, -1 for none. Return an enum news, or a negative error: -ENOTCONN
+ * @timeout: milliseconds, -1 for none. Return an enum link_next, or a negative error: -ENOTCONN
  * without link_subscribe().
  */
 int link_next(struct link *link, int timeout, struct expert *event);

@@ -120,20 +120,20 @@ static int set_environment(const struct job *job)
 }
 
 /* Return false where it could not have the heap. */
-static bool can_have_heap(const struct job *job, struct account *account)
+static bool can_have_heap(const struct job *job, struct child_state *state)
 {
 	char why[EXECUTABLE_WHY];
 
 	switch (executable_judge(job->program[0], why)) {
 	case EXECUTABLE_REFUSED:
-		snprintf(account->text, sizeof(account->text), "%s", why);
-		account->stage = REFUSED;
+		snprintf(state->text, sizeof(state->text), "%s", why);
+		state->stage = REFUSED;
 		return false;
 	case EXECUTABLE_UNLIMITED:
 		if (job->device_only) {
-			snprintf(account->text, sizeof(account->text),
+			snprintf(state->text, sizeof(state->text),
 				 "it %s is not the expert's, which --backend device does not allow", why);
-			account->stage = REFUSED;
+			state->stage = REFUSED;
 			return false;
 		}
 		fprintf(stderr, "expertmem run: '%s' %s is not the expert's, and has no limit\n",
@@ -144,14 +144,14 @@ static bool can_have_heap(const struct job *job, struct account *account)
 	}
 }
 
-static void program_run(struct job *job, struct account *account)
+static void program_run(struct job *job, struct child_state *state)
 {
-	if (!can_have_heap(job, account))
+	if (!can_have_heap(job, state))
 		_exit(EXIT_PROGRAM_FAILED);
 	if (!set_environment(job))
 		execvp(job->program[0], job->program);
-	account->error = errno;
-	account->stage = UNLOADABLE;
+	state->error = errno;
+	state->stage = UNLOADABLE;
 	_exit(EXIT_PROGRAM_FAILED);
 }
 
@@ -165,31 +165,31 @@ static bool has_used_expert(const struct job *job)
 	return !expertmem_stats(job->key, &stats) && stats.peak_committed;
 }
 
-static void program_judge(struct verdict *verdict, const struct job *job,
-			  const struct account *account, int status)
+static void program_interpret_exit(struct outcome *outcome, const struct job *job,
+			  const struct child_state *state, int status)
 {
-	verdict->ran = account->stage != UNLOADABLE && account->stage != REFUSED;
-	if (account->stage == REFUSED)
-		give_verdict(verdict, "not-started", EXIT_NOT_EXECUTABLE,
-			     "cannot run '%s' as an expert: %s", job->program[0], account->text);
-	else if (!verdict->ran)
-		give_verdict(verdict, "not-started",
-			     account->error == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE,
-			     "cannot run '%s': %s", job->program[0], strerror(account->error));
+	outcome->ran = state->stage != UNLOADABLE && state->stage != REFUSED;
+	if (state->stage == REFUSED)
+		set_outcome(outcome, "not-started", EXIT_NOT_EXECUTABLE,
+			     "cannot run '%s' as an expert: %s", job->program[0], state->text);
+	else if (!outcome->ran)
+		set_outcome(outcome, "not-started",
+			     state->error == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE,
+			     "cannot run '%s': %s", job->program[0], strerror(state->error));
 	else if (WIFSIGNALED(status))
-		judge_signal(verdict, "killed", EXIT_SIGNAL + WTERMSIG(status),
+		interpret_signal(outcome, "killed", EXIT_SIGNAL + WTERMSIG(status),
 			     WTERMSIG(status), "");
 	else if (job->device_only && !has_used_expert(job))
-		give_verdict(verdict, "without-heap", EXIT_PROGRAM_FAILED,
+		set_outcome(outcome, "without-heap", EXIT_PROGRAM_FAILED,
 			     "exited with status %d, without the heap of expertmem: the loader did not load %s",
 			     WEXITSTATUS(status), job->preload);
 	else
-		give_verdict(verdict, "exited", WEXITSTATUS(status),
+		set_outcome(outcome, "exited", WEXITSTATUS(status),
 			     "exited with status %d", WEXITSTATUS(status));
 }
 
-const struct kind program_kind = {
+const struct job_ops program_ops = {
 	.run		= program_run,
-	.judge		= program_judge,
+	.interpret_exit		= program_interpret_exit,
 	.timed_out	= EXIT_PROGRAM_TIMEOUT,
 };

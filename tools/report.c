@@ -15,9 +15,9 @@ static bool has_blocks(const struct job *job)
 }
 
 /* Has the process recorded the signal that has ended it? */
-static bool has_crash(const struct job *job, const struct verdict *verdict)
+static bool has_crash(const struct job *job, const struct outcome *outcome)
 {
-	return job->report && verdict->signal && job->report->crash.signal == verdict->signal;
+	return job->report && outcome->signal && job->report->crash.signal == outcome->signal;
 }
 
 static bool used_expert(const struct job *job, bool device, const struct expertmem_stats *stats)
@@ -36,7 +36,7 @@ static void report_unknown(const struct job *job, bool device, const struct expe
 		      "addresses (ulimit -v).\n", stderr);
 }
 
-static void report_memory(const struct job *job, const struct verdict *verdict, bool device,
+static void report_memory(const struct job *job, const struct outcome *outcome, bool device,
 			  const struct expertmem_stats *stats)
 {
 	char size[SIZE_TEXT], with_heap[SIZE_TEXT];
@@ -56,7 +56,7 @@ static void report_memory(const struct job *job, const struct verdict *verdict, 
 			count_text(with_heap, stats->live_bytes, "byte"));
 	if (job->program && has_blocks(job))
 		fprintf(stderr, "  process    %d; what it has started is not counted\n",
-			(int)verdict->process);
+			(int)outcome->process);
 	if (device)
 		fprintf(stderr,
 			"  reclaimed  %s by the kernel\n"
@@ -67,18 +67,18 @@ static void report_memory(const struct job *job, const struct verdict *verdict, 
 		      "  backend    private memory of the process (anon)\n", stderr);
 }
 
-void report(const struct job *job, const struct verdict *verdict,
+void report(const struct job *job, const struct outcome *outcome,
 	    const struct expertmem_stats *stats)
 {
 	bool device = stats->backend == EXPERTMEM_BACKEND_DEVICE;
 
-	fprintf(stderr, "%s: %s\n", job->name, verdict->message);
-	if (job->program && !verdict->ran)
+	fprintf(stderr, "%s: %s\n", job->name, outcome->message);
+	if (job->program && !outcome->ran)
 		return;
-	if (has_crash(job, verdict))
+	if (has_crash(job, outcome))
 		crash_report(&job->report->crash);
-	fprintf(stderr, "  time       %.2f s\n", verdict->seconds);
-	report_memory(job, verdict, device, stats);
+	fprintf(stderr, "  time       %.2f s\n", outcome->seconds);
+	report_memory(job, outcome, device, stats);
 	if (job->report && job->report->heap_lost)
 		fputs("The program has closed the descriptor of its heap, which could not grow any more.\n",
 		      stderr);
@@ -87,7 +87,7 @@ void report(const struct job *job, const struct verdict *verdict,
 }
 
 /* On whose stream, and what of the numbers is known, depends on what was run. */
-int report_json(const struct job *job, const struct verdict *verdict,
+int report_json(const struct job *job, const struct outcome *outcome,
 		const struct expertmem_stats *stats)
 {
 	bool device = stats->backend == EXPERTMEM_BACKEND_DEVICE, program = job->program;
@@ -98,14 +98,14 @@ int report_json(const struct job *job, const struct verdict *verdict,
 		{ "library", job->library },
 		{ "capture", program ? NULL : job->startup.szCaptureFile },
 		{ "program", program ? job->program[0] : NULL },
-		{ "result", verdict->result },
-		{ "message", verdict->message },
+		{ "result", outcome->result },
+		{ "message", outcome->message },
 		{ "backend", device ? "device" : "anon" },
 	};
 	const struct { const char *key; bool known; uint64_t value; } numbers[] = {
-		{ "status", true, verdict->status },
+		{ "status", true, outcome->status },
 		{ "limit", used_expert(job, device, stats), stats->limit },
-		{ "process", true, verdict->process },
+		{ "process", true, outcome->process },
 		{ "peak_bytes", blocks, stats->peak_bytes },
 		{ "peak_committed", blocks || device, stats->peak_committed },
 		{ "live_blocks", blocks, stats->live_blocks },
@@ -125,15 +125,15 @@ int report_json(const struct job *job, const struct verdict *verdict,
 		if (numbers[i].known)
 			fprintf(out, "  \"%s\": %llu,\n", numbers[i].key,
 				(unsigned long long)numbers[i].value);
-	if (has_crash(job, verdict))
+	if (has_crash(job, outcome))
 		crash_report_json(out, &job->report->crash);
 	if (program && job->report)
 		fprintf(out, "  \"heap_lost\": %s,\n", job->report->heap_lost ? "true" : "false");
-	if (verdict->signal)
-		fprintf(out, "  \"signal\": %d,\n", verdict->signal);
+	if (outcome->signal)
+		fprintf(out, "  \"signal\": %d,\n", outcome->signal);
 	else
 		fputs("  \"signal\": null,\n", out);
-	fprintf(out, "  \"seconds\": %.3f\n}\n", verdict->seconds);
+	fprintf(out, "  \"seconds\": %.3f\n}\n", outcome->seconds);
 
 	if (fflush(out) || ferror(out)) {
 		fprintf(stderr, "expertmem run: cannot write the report: %s\n",

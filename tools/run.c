@@ -405,7 +405,7 @@ static int choose_expert(struct job *job, int count, char **operands, char path[
 	error = find_library(operands[0], path);
 	if (!error)
 		error = check_capture(operands[1], job->startup.szCaptureFile);
-	job->kind = &library_kind;
+	job->ops = &library_ops;
 	job->library = path;
 	return error;
 }
@@ -421,7 +421,7 @@ static int choose_program(struct job *job, int count, char **operands, char path
 			     "or default, or none", limit);
 	if (program_prepare(job, path))
 		return failure(EXIT_FAILED);
-	job->kind = &program_kind;
+	job->ops = &program_ops;
 	job->program = operands;
 	return 0;
 }
@@ -469,7 +469,7 @@ int run_main(int argc, char **argv)
 {
 	struct job job = { .grace = 5, .limit = EXPERTMEM_LIMIT_DEFAULT };
 	struct expertmem_stats stats = {};
-	struct verdict verdict;
+	struct outcome outcome;
 	char path[PATH_MAX], name[NAME_SIZE];
 	const char *backend, *config = NULL;
 	bool json = false;
@@ -500,16 +500,16 @@ int run_main(int argc, char **argv)
 	error = share_open(&job);
 	if (error)
 		return open_failed(error, job.limit);
-	if (job_run(&job, &verdict)) {
+	if (job_run(&job, &outcome)) {
 		fprintf(stderr, "expertmem run: cannot start a process for the expert: %s\n",
 			strerror(errno));
 		return failure(EXIT_FAILED);
 	}
 	expertmem_stats(job.key, &stats);
 	if (!json)
-		report(&job, &verdict, &stats);
-	else if (report_json(&job, &verdict, &stats))
-		verdict.status = failure(EXIT_FAILED);
+		report(&job, &outcome, &stats);
+	else if (report_json(&job, &outcome, &stats))
+		outcome.status = failure(EXIT_FAILED);
 	expertmem_close(job.key);
-	return verdict.status;
+	return outcome.status;
 }
