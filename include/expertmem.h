@@ -101,7 +101,7 @@ struct expertmem_options {
 };
 
 /**
- * struct expertmem_stats - what an expert holds
+ * struct expertmem_heap_stats - what an expert holds
  * @id: the kernel's number of the expert; 0 for ANON
  * @backend: DEVICE or ANON
  * @terminating: termination was asked for
@@ -109,29 +109,29 @@ struct expertmem_options {
  *	process has ended
  * @live_blocks: blocks not yet freed; stays what it was when the expert ended
  * @live_bytes: bytes asked for in these blocks
- * @peak_bytes: the most that @live_bytes has been
+ * @peak_blocks: the most that @live_bytes has been
  * @limit: bytes, 0: none
  * @committed: bytes in regions, blocks and heap data, counted against the limit
  * @resident: bytes in memory; for ANON the same as @committed
- * @peak_committed: the most that @committed and @pinned together have been
- * @reclaimed: bytes in regions that the kernel took back; 0 for ANON
+ * @peak: the most that @committed and @pinned together have been
+ * @reclaimed_bytes: bytes in regions that the kernel took back; 0 for ANON
  * @pinned: bytes of freed pages that a pipe, a socket or a device still holds, counted
  *	against the limit as well; 0 for ANON
  * @reserved: zero
  */
-struct expertmem_stats {
+struct expertmem_heap_stats {
 	uint64_t id;
 	enum expertmem_backend backend;
 	int terminating;
 	int reclaimed_now;
 	uint64_t live_blocks;
 	uint64_t live_bytes;
-	uint64_t peak_bytes;
+	uint64_t peak_blocks;
 	uint64_t limit;
 	uint64_t committed;
 	uint64_t resident;
-	uint64_t peak_committed;
-	uint64_t reclaimed;
+	uint64_t peak;
+	uint64_t reclaimed_bytes;
 	uint64_t pinned;
 	uint64_t reserved[3];
 };
@@ -224,13 +224,13 @@ int expertmem_terminate(HEXPERTKEY key);
 int expertmem_reclaim(HEXPERTKEY key, uint64_t *bytes);
 
 /**
- * expertmem_stats() - what an expert holds
+ * expertmem_heap_stats() - what an expert holds
  * @key: the key
  * @stats: receives the numbers
  *
  * Return: EXPERTMEM_OK, E_KEY, E_INVALID (@stats is NULL).
  */
-int expertmem_stats(HEXPERTKEY key, struct expertmem_stats *stats);
+int expertmem_heap_stats(HEXPERTKEY key, struct expertmem_heap_stats *stats);
 
 /**
  * expertmem_progress() - the last ExpertIndicateStatus() of an expert

@@ -459,7 +459,7 @@ static int expert_reclaim(struct expertmem_expert *expert,
 		return -EFAULT;
 	if (arg.flags || arg.reserved)
 		return -EINVAL;
-	expertmem_reclaim(expert, NULL, EXPERTMEM_CAUSE_RECLAIM, &arg);
+	expertmem_reclaim(expert, NULL, EXPERTMEM_CAUSE_HOST, &arg);
 	return copy_to_user(uarg, &arg, sizeof(arg)) ? -EFAULT : 0;
 }
 
@@ -485,7 +485,7 @@ void expertmem_snapshot(const struct expertmem_expert *expert, struct expertmem_
 		.resident	= (u64)resident << PAGE_SHIFT,
 		.peak		= (u64)expert->peak << PAGE_SHIFT,
 		.refused	= expert->refused,
-		.reclaimed	= expert->freed.bytes,
+		.reclaimed_bytes	= expert->freed.reclaimed_bytes,
 		.cause		= expert->cause,
 		.pinned		= (u64)atomic_long_read(&expert->pinned) << PAGE_SHIFT,
 	};

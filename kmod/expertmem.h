@@ -300,7 +300,7 @@ struct expertmem_expert {
  * @refused: calls that failed for want of memory
  * @reclaimed: experts, by cause
  * @killed: of those reclaimed because their process ended, by a signal
- * @freed_bytes: that were in regions when reclaimed
+ * @reclaimed_bytes: that were in regions when reclaimed
  * @lost_events: that could not be sent
  * @suppressed_events: that passed the budget of their user
  */
@@ -309,7 +309,7 @@ struct expertmem_totals {
 	atomic64_t refused;
 	atomic64_t reclaimed[EXPERTMEM_CAUSE_OPERATOR + 1];
 	atomic64_t killed;
-	atomic64_t freed_bytes;
+	atomic64_t reclaimed_bytes;
 	atomic64_t lost_events;
 	atomic64_t suppressed_events;
 };

@@ -61,9 +61,9 @@ static int put_origin(struct sk_buff *skb, const struct expertmem_expert *expert
 
 static int put_freed(struct sk_buff *skb, const struct expertmem_reclaim *freed)
 {
-	return put_u64(skb, EXPERTMEM_A_EXPERT_FREED_BYTES, freed->bytes) ?:
-	       put_u64(skb, EXPERTMEM_A_EXPERT_FREED_RESIDENT, freed->resident) ?:
-	       put_u64(skb, EXPERTMEM_A_EXPERT_FREED_REGIONS, freed->regions);
+	return put_u64(skb, EXPERTMEM_A_EXPERT_RECLAIMED_BYTES, freed->reclaimed_bytes) ?:
+	       put_u64(skb, EXPERTMEM_A_EXPERT_RECLAIMED_RESIDENT, freed->reclaimed_resident) ?:
+	       put_u64(skb, EXPERTMEM_A_EXPERT_RECLAIMED_REGIONS, freed->reclaimed_regions);
 }
 
 /**
@@ -190,10 +190,10 @@ int expertmem_msg_put_stats(struct sk_buff *skb)
 			   &totals->reclaimed[EXPERTMEM_CAUSE_DETACH]) ?:
 	       put_counter(skb, EXPERTMEM_A_STATS_KILLED, &totals->killed) ?:
 	       put_counter(skb, EXPERTMEM_A_STATS_RECLAIMED,
-			   &totals->reclaimed[EXPERTMEM_CAUSE_RECLAIM]) ?:
+			   &totals->reclaimed[EXPERTMEM_CAUSE_HOST]) ?:
 	       put_counter(skb, EXPERTMEM_A_STATS_OPERATOR,
 			   &totals->reclaimed[EXPERTMEM_CAUSE_OPERATOR]) ?:
-	       put_counter(skb, EXPERTMEM_A_STATS_FREED_BYTES, &totals->freed_bytes) ?:
+	       put_counter(skb, EXPERTMEM_A_STATS_RECLAIMED_BYTES, &totals->reclaimed_bytes) ?:
 	       put_counter(skb, EXPERTMEM_A_STATS_LOST_EVENTS, &totals->lost_events) ?:
 	       put_pages(skb, EXPERTMEM_A_STATS_PINNED, expertmem_total_pinned()) ?:
 	       put_u64(skb, EXPERTMEM_A_STATS_UID_LIMIT, expertmem_effective_uid_limit()) ?:

@@ -31,9 +31,9 @@ static bool close_window(struct expertmem_window *window, struct expertmem_recla
 	lockdep_assert_held(&window->expert->lock);
 	WRITE_ONCE(window->state, WINDOW_GONE);
 	if (lives) {
-		result->bytes += (u64)window->committed << PAGE_SHIFT;
-		result->resident += (u64)expertmem_window_resident(window) << PAGE_SHIFT;
-		result->regions += window->nr_regions;
+		result->reclaimed_bytes += (u64)window->committed << PAGE_SHIFT;
+		result->reclaimed_resident += (u64)expertmem_window_resident(window) << PAGE_SHIFT;
+		result->reclaimed_regions += window->nr_regions;
 	}
 	return lives;
 }
@@ -124,10 +124,10 @@ static void check_end(struct expertmem_expert *expert, struct expertmem_window *
 static void add_freed(struct expertmem_expert *expert, const struct expertmem_reclaim *result)
 {
 	lockdep_assert_held(&expert->lock);
-	expert->freed.bytes += result->bytes;
-	expert->freed.resident += result->resident;
-	expert->freed.regions += result->regions;
-	atomic64_add(result->bytes, &expertmem_totals.freed_bytes);
+	expert->freed.reclaimed_bytes += result->reclaimed_bytes;
+	expert->freed.reclaimed_resident += result->reclaimed_resident;
+	expert->freed.reclaimed_regions += result->reclaimed_regions;
+	atomic64_add(result->reclaimed_bytes, &expertmem_totals.reclaimed_bytes);
 }
 
 /**

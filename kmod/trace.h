@@ -11,14 +11,14 @@
 /* so that tools in user space can print the causes by name */
 TRACE_DEFINE_ENUM(EXPERTMEM_CAUSE_NONE);
 TRACE_DEFINE_ENUM(EXPERTMEM_CAUSE_DETACH);
-TRACE_DEFINE_ENUM(EXPERTMEM_CAUSE_RECLAIM);
+TRACE_DEFINE_ENUM(EXPERTMEM_CAUSE_HOST);
 TRACE_DEFINE_ENUM(EXPERTMEM_CAUSE_OPERATOR);
 
 #define show_cause(cause)					\
 	__print_symbolic(cause,					\
 			 { EXPERTMEM_CAUSE_NONE, "none" },	\
 			 { EXPERTMEM_CAUSE_DETACH, "detach" },	\
-			 { EXPERTMEM_CAUSE_RECLAIM, "reclaim" },	\
+			 { EXPERTMEM_CAUSE_HOST, "host" },	\
 			 { EXPERTMEM_CAUSE_OPERATOR, "operator" })
 
 DECLARE_EVENT_CLASS(expertmem_expert,
@@ -122,20 +122,20 @@ TRACE_EVENT(expertmem_reclaim,
 	TP_STRUCT__entry(
 		__field(u64, id)
 		__field(u32, cause)
-		__field(u64, bytes)
-		__field(u64, resident)
-		__field(u64, regions)
+		__field(u64, reclaimed_bytes)
+		__field(u64, reclaimed_resident)
+		__field(u64, reclaimed_regions)
 	),
 	TP_fast_assign(
 		__entry->id = id;
 		__entry->cause = cause;
-		__entry->bytes = result->bytes;
-		__entry->resident = result->resident;
-		__entry->regions = result->regions;
+		__entry->reclaimed_bytes = result->reclaimed_bytes;
+		__entry->reclaimed_resident = result->reclaimed_resident;
+		__entry->reclaimed_regions = result->reclaimed_regions;
 	),
-	TP_printk("id=%llu cause=%s bytes=%llu resident=%llu regions=%llu", __entry->id,
-		  show_cause(__entry->cause), __entry->bytes, __entry->resident,
-		  __entry->regions)
+	TP_printk("id=%llu cause=%s reclaimed_bytes=%llu reclaimed_resident=%llu reclaimed_regions=%llu",
+		  __entry->id, show_cause(__entry->cause), __entry->reclaimed_bytes,
+		  __entry->reclaimed_resident, __entry->reclaimed_regions)
 );
 
 TRACE_EVENT(expertmem_release,

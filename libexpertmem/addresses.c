@@ -152,7 +152,7 @@ bool em_is_strict(void)
  */
 static size_t window_for(struct em_expert *expert, bool strict)
 {
-	struct expertmem_stats stats = { 0 };
+	struct expertmem_heap_stats stats = { 0 };
 	size_t window = WINDOW_USUAL, limit = limit_of(RLIMIT_AS);
 	uint64_t memory;
 

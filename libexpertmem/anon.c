@@ -273,8 +273,8 @@ static bool charge(struct em_expert *expert, size_t size)
 	if (expert->limit && committed > expert->limit)
 		return false;
 	shared->committed = committed;
-	if (committed > shared->peak_committed)
-		shared->peak_committed = committed;
+	if (committed > shared->peak)
+		shared->peak = committed;
 	return true;
 }
 
@@ -743,12 +743,12 @@ static int anon_reclaim(struct em_expert *expert, uint64_t *bytes)
 	return EXPERTMEM_OK;
 }
 
-static void anon_stats(struct em_expert *expert, struct expertmem_stats *stats)
+static void anon_stats(struct em_expert *expert, struct expertmem_heap_stats *stats)
 {
 	stats->limit = expert->limit;
 	stats->committed = expert->shared->committed;
 	stats->resident = stats->committed;
-	stats->peak_committed = expert->shared->peak_committed;
+	stats->peak = expert->shared->peak;
 }
 
 const struct em_backend em_anon = {

@@ -407,11 +407,11 @@ static int device_reclaim(struct em_expert *expert, uint64_t *bytes)
 
 	if (ioctl(expert->fd, EXPERTMEM_IOC_RECLAIM, &arg))
 		return EXPERTMEM_E_UNSUPPORTED;
-	*bytes = arg.bytes;
+	*bytes = arg.reclaimed_bytes;
 	return EXPERTMEM_OK;
 }
 
-static void device_stats(struct em_expert *expert, struct expertmem_stats *stats)
+static void device_stats(struct em_expert *expert, struct expertmem_heap_stats *stats)
 {
 	struct expertmem_stat stat;
 
@@ -421,8 +421,8 @@ static void device_stats(struct em_expert *expert, struct expertmem_stats *stats
 	stats->limit = stat.limit;
 	stats->committed = stat.committed;
 	stats->resident = stat.resident;
-	stats->peak_committed = stat.peak;
-	stats->reclaimed = stat.reclaimed;
+	stats->peak = stat.peak;
+	stats->reclaimed_bytes = stat.reclaimed_bytes;
 	stats->pinned = stat.pinned;
 }
 

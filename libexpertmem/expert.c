@@ -212,7 +212,7 @@ int expertmem_reclaim(HEXPERTKEY key, uint64_t *bytes)
 }
 
 /* Threads go on counting meanwhile, and a block may be freed by another one. */
-static void sum_counts(struct em_shared *shared, struct expertmem_stats *stats)
+static void sum_counts(struct em_shared *shared, struct expertmem_heap_stats *stats)
 {
 	uint32_t n = __atomic_load_n(&shared->nr_counts, __ATOMIC_RELAXED), i;
 	unsigned int threads;
@@ -222,12 +222,12 @@ static void sum_counts(struct em_shared *shared, struct expertmem_stats *stats)
 		blocks += __atomic_load_n(&shared->counts[i].blocks, __ATOMIC_RELAXED);
 	stats->live_blocks = blocks > 0 ? blocks : 0;
 	stats->live_bytes = bytes > 0 ? bytes : 0;
-	stats->peak_bytes = __atomic_load_n(&shared->peak_bytes, __ATOMIC_RELAXED);
-	if (stats->peak_bytes < stats->live_bytes)
-		stats->peak_bytes = stats->live_bytes;
+	stats->peak_blocks = __atomic_load_n(&shared->peak_blocks, __ATOMIC_RELAXED);
+	if (stats->peak_blocks < stats->live_bytes)
+		stats->peak_blocks = stats->live_bytes;
 }
 
-int expertmem_stats(HEXPERTKEY key, struct expertmem_stats *stats)
+int expertmem_heap_stats(HEXPERTKEY key, struct expertmem_heap_stats *stats)
 {
 	struct em_expert *expert;
 	uint32_t status;
@@ -238,7 +238,7 @@ int expertmem_stats(HEXPERTKEY key, struct expertmem_stats *stats)
 	if (!expert)
 		return EXPERTMEM_E_KEY;
 	status = em_status(expert);
-	*stats = (struct expertmem_stats){
+	*stats = (struct expertmem_heap_stats){
 		.backend	= expert->backend->id,
 		.terminating	= !!(status & EXPERTMEM_STATUS_TERMINATE),
 		.reclaimed_now	= !!(status & EXPERTMEM_STATUS_RECLAIMED),
@@ -291,7 +291,7 @@ int expertmem_walk(HEXPERTKEY key, int (*visit)(void *block, size_t size, void *
 
 int expertmem_trim(HEXPERTKEY key, uint64_t *bytes)
 {
-	struct expertmem_stats before = { 0 }, after = { 0 };
+	struct expertmem_heap_stats before = { 0 }, after = { 0 };
 	struct em_expert *expert;
 
 	em_register();

@@ -111,8 +111,8 @@ struct em_count {
 struct em_shared {
 	uint32_t flags;			/* EXPERTMEM_STATUS_*, for ANON */
 	pid_t owner;			/* the process that allocates; 0: none yet */
-	uint64_t peak_bytes;
-	uint64_t committed, peak_committed;	/* ANON */
+	uint64_t peak_blocks;
+	uint64_t committed, peak;	/* ANON */
 	uint64_t sequence;		/* odd while progress is written */
 	struct expertmem_progress progress;
 	EXPERTSTARTUPINFO startup;
@@ -212,7 +212,7 @@ struct em_backend {
 	bool (*terminate)(struct em_expert *expert);
 	/* the same; enum expertmem_error, with nothing changed */
 	int (*reclaim)(struct em_expert *expert, uint64_t *bytes);
-	void (*stats)(struct em_expert *expert, struct expertmem_stats *stats);
+	void (*stats)(struct em_expert *expert, struct expertmem_heap_stats *stats);
 	/* undo open(); the windows are unmapped already */
 	void (*close)(struct em_expert *expert);
 };

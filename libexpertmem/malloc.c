@@ -506,9 +506,9 @@ void free_aligned_sized(void *p, size_t alignment, size_t size)
 
 struct mallinfo2 mallinfo2(void)
 {
-	struct expertmem_stats stats = { 0 };
+	struct expertmem_heap_stats stats = { 0 };
 
-	expertmem_stats(get_program(), &stats);
+	expertmem_heap_stats(get_program(), &stats);
 	return (struct mallinfo2){
 		.arena		= stats.committed,
 		.uordblks	= stats.live_bytes,
@@ -535,9 +535,9 @@ struct mallinfo mallinfo(void)
 
 void malloc_stats(void)
 {
-	struct expertmem_stats stats = { 0 };
+	struct expertmem_heap_stats stats = { 0 };
 
-	expertmem_stats(get_program(), &stats);
+	expertmem_heap_stats(get_program(), &stats);
 	fprintf(stderr, "expert %llu: %llu bytes in %llu blocks, %llu bytes with the heap's own data\n",
 		(unsigned long long)stats.id, (unsigned long long)stats.live_bytes,
 		(unsigned long long)stats.live_blocks, (unsigned long long)stats.committed);
@@ -546,17 +546,17 @@ void malloc_stats(void)
 /* In the form that the C library has, with one heap. */
 int malloc_info(int options, FILE *out)
 {
-	struct expertmem_stats stats = { 0 };
+	struct expertmem_heap_stats stats = { 0 };
 
 	if (options)
 		return EINVAL;
-	expertmem_stats(get_program(), &stats);
+	expertmem_heap_stats(get_program(), &stats);
 	fprintf(out, "<malloc version=\"1\">\n<heap nr=\"0\">\n"
 		"<total type=\"rest\" count=\"%llu\" size=\"%llu\"/>\n"
 		"<system type=\"current\" size=\"%llu\"/>\n<system type=\"max\" size=\"%llu\"/>\n"
 		"</heap>\n</malloc>\n",
 		(unsigned long long)stats.live_blocks, (unsigned long long)stats.live_bytes,
-		(unsigned long long)stats.committed, (unsigned long long)stats.peak_committed);
+		(unsigned long long)stats.committed, (unsigned long long)stats.peak);
 	return ferror(out) ? -1 : 0;
 }
 

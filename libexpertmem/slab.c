@@ -264,7 +264,7 @@ int64_t em_live_bytes(const struct em_shared *shared, unsigned int *threads)
 void em_note_peak(struct em_expert *expert, struct em_tcache *tcache)
 {
 	struct em_shared *shared = expert->shared;
-	uint64_t peak = __atomic_load_n(&shared->peak_bytes, __ATOMIC_RELAXED);
+	uint64_t peak = __atomic_load_n(&shared->peak_blocks, __ATOMIC_RELAXED);
 	struct em_count *count = tcache->count;
 	int64_t bytes, slack = 0;
 	unsigned int threads;
@@ -273,7 +273,7 @@ void em_note_peak(struct em_expert *expert, struct em_tcache *tcache)
 	if (threads > 1)
 		slack = 4096;
 	while (bytes > (int64_t)peak &&
-	       !__atomic_compare_exchange_n(&shared->peak_bytes, &peak, bytes, true,
+	       !__atomic_compare_exchange_n(&shared->peak_blocks, &peak, bytes, true,
 					    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 		;
 	if (bytes < (int64_t)peak && threads)

@@ -60,7 +60,7 @@ TEST_F(expert, what_fitted_into_the_limit_fits_again)
 		EXPECT_EQ(0, stats_of(key).live_blocks);
 		EXPECT_EQ(0, stats_of(key).live_bytes);
 		EXPECT_LE(count, exhaust(key, blocks, COUNT_OF(blocks), limit));
-		EXPECT_GE(limit, stats_of(key).peak_committed);
+		EXPECT_GE(limit, stats_of(key).peak);
 	}
 	EXPECT_EQ(EXPERTMEM_OK, expertmem_close(key));
 }
@@ -209,7 +209,7 @@ TEST_F(expert, a_limit_too_small_for_anything_is_an_error)
 	EXPECT_TRUE(says(alloc(key, 1), NMERR_OUT_OF_MEMORY));
 	EXPECT_TRUE(says(alloc(key, 100000), NMERR_OUT_OF_MEMORY));
 	EXPECT_TRUE(are_all(key, &none, 0));
-	EXPECT_GE(4096, stats_of(key).peak_committed);
+	EXPECT_GE(4096, stats_of(key).peak);
 	EXPECT_EQ(EXPERTMEM_OK, expertmem_close(key));
 }
 
@@ -226,7 +226,7 @@ TEST_F(expert, what_the_heap_takes_for_itself_is_little)
 		for (n = 1; n < 16 * MIB / each[i]; n++)
 			ASSERT_NE(NULL, get(key, each[i]));
 		EXPECT_EQ(n * each[i], stats_of(key).live_bytes);
-		EXPECT_EQ(n * each[i], stats_of(key).peak_bytes);
+		EXPECT_EQ(n * each[i], stats_of(key).peak_blocks);
 		/* 16 bytes need 4 more, and 1/16 of the blocks waits to be used */
 		EXPECT_GE(22 * MIB + 512 * KIB, stats_of(key).committed);
 		EXPECT_EQ(EXPERTMEM_OK, expertmem_close(key));
@@ -236,7 +236,7 @@ TEST_F(expert, what_the_heap_takes_for_itself_is_little)
 TEST_F(expert, statistics_are_exact)
 {
 	unsigned char *first = get(self->key, 1000), *second = get(self->key, 100000);
-	struct expertmem_stats stats;
+	struct expertmem_heap_stats stats;
 	struct answer answer;
 
 	ASSERT_NE(NULL, first);
@@ -249,15 +249,15 @@ TEST_F(expert, statistics_are_exact)
 	EXPECT_EQ(variant->backend == EXPERTMEM_BACKEND_DEVICE, stats.id != 0);
 	EXPECT_EQ(1, stats.live_blocks);
 	EXPECT_EQ(50000, stats.live_bytes);
-	EXPECT_EQ(101000, stats.peak_bytes);
+	EXPECT_EQ(101000, stats.peak_blocks);
 	EXPECT_LE(stats.live_bytes, stats.committed);
-	EXPECT_LE(stats.committed, stats.peak_committed);
-	EXPECT_LE(stats.peak_bytes, stats.peak_committed);
+	EXPECT_LE(stats.committed, stats.peak);
+	EXPECT_LE(stats.peak_blocks, stats.peak);
 	EXPECT_EQ(0, stats.terminating);
 	EXPECT_EQ(0, stats.reclaimed_now);
-	EXPECT_EQ(0, stats.reclaimed);
+	EXPECT_EQ(0, stats.reclaimed_bytes);
 	EXPECT_TRUE(all_bytes((void *)stats.reserved, sizeof(stats.reserved), 0));
-	EXPECT_EQ(EXPERTMEM_E_INVALID, expertmem_stats(self->key, NULL));
+	EXPECT_EQ(EXPERTMEM_E_INVALID, expertmem_heap_stats(self->key, NULL));
 }
 
 /* Returns 7 at the third block. */
@@ -349,7 +349,7 @@ TEST_F(expert, blocks_of_any_one_size_can_have_the_whole_limit)
 	static const uint64_t limit = 8 * GIB;
 	static const size_t each[] = { 32769, 300 * KIB, 1100 * KIB, 5 * MIB, 100 * MIB };
 	static const unsigned int flags[] = { 0, EXPERTMEM_NO_HUGE };
-	struct expertmem_stats stats;
+	struct expertmem_heap_stats stats;
 	HEXPERTKEY key;
 	size_t i, j;
 
@@ -434,7 +434,7 @@ TEST_F(device, a_trim_tries_again_where_a_pipe_has_held_a_page)
 
 TEST_F(device, freed_pages_that_a_pipe_holds_are_pinned_until_it_lets_go)
 {
-	struct expertmem_stats before, after;
+	struct expertmem_heap_stats before, after;
 	unsigned char *block;
 	int ends[2];
 
@@ -463,7 +463,7 @@ TEST_F(device, freed_pages_that_a_pipe_holds_are_pinned_until_it_lets_go)
 TEST_F(device, what_trim_says_it_gave_back_is_without_pinned_pages)
 {
 	static unsigned char *blocks[16 * MIB / PAGE];
-	struct expertmem_stats before, after;
+	struct expertmem_heap_stats before, after;
 	uint64_t bytes = POISON64, pinned;
 	int ends[2];
 	size_t i;

@@ -155,7 +155,7 @@ TEST_F(bad, expert_with_a_bad_page_can_be_reclaimed)
 
 	MAKE_BAD();
 	ASSERT_EQ(expert_reclaim(self->window.fd, &arg), 0);
-	EXPECT_EQ(arg.bytes, self->size);
+	EXPECT_EQ(arg.reclaimed_bytes, self->size);
 	check_empty(_metadata, self->window.fd);
 }
 

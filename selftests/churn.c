@@ -185,7 +185,7 @@ TEST_F(expert, a_thread_that_just_stops_leaves_nothing_behind)
 	}
 	EXPECT_EQ(0, stats_of(self->key).live_blocks);
 	EXPECT_EQ(0, stats_of(self->key).live_bytes);
-	EXPECT_GE(4 * REMAINS, stats_of(self->key).peak_committed);
+	EXPECT_GE(4 * REMAINS, stats_of(self->key).peak);
 	EXPECT_GE(REMAINS, committed_after_trim(self->key));
 }
 #endif
@@ -268,7 +268,7 @@ TEST_F(expert, what_others_free_comes_back_to_who_allocates)
 		EXPECT_EQ(0, stats_of(key).live_bytes);
 		/* no more than the queue and what waits on its way back */
 		EXPECT_GE(2 * REMAINS + 2 * QUEUE * (kinds[i] + PAGE),
-			  stats_of(key).peak_committed) {
+			  stats_of(key).peak) {
 			TH_LOG("blocks of %zu", kinds[i]);
 		}
 		EXPECT_GE(REMAINS, committed_after_trim(key));

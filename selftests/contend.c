@@ -156,7 +156,7 @@ static bool settled(struct race *race)
 static void say(const struct race *race, size_t size)
 {
 	static const char *const names[] = { "free", "grow", "shrink", "same", "size" };
-	struct expertmem_stats stats = stats_of(race->key);
+	struct expertmem_heap_stats stats = stats_of(race->key);
 	size_t i;
 
 	fprintf(stderr, "# %p of %zu; %llu blocks, %llu bytes live;", race->block.at, size,
@@ -335,7 +335,7 @@ struct freer {
 static void *free_third(void *arg)
 {
 	struct freer *freer = arg;
-	struct expertmem_stats stats;
+	struct expertmem_heap_stats stats;
 	uintptr_t wrong = 0;
 	bool closed = false;
 	size_t i;
@@ -348,7 +348,7 @@ static void *free_third(void *arg)
 		closed = code == NMERR_INVALID_EXPERT_HANDLE;
 		freer->freed += !closed;
 		if (i % 16 == 0)
-			wrong += expertmem_stats(freer->key, &stats) == EXPERTMEM_OK && closed;
+			wrong += expertmem_heap_stats(freer->key, &stats) == EXPERTMEM_OK && closed;
 		if (i % 64 == 0)
 			wrong += expertmem_trim(freer->key, NULL) == EXPERTMEM_OK && closed;
 		__atomic_add_fetch(freer->total, 1, __ATOMIC_RELAXED);

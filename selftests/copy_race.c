@@ -118,7 +118,7 @@ TEST_F(copy, reclaim_of_the_source_in_the_middle_leaves_nothing)
 		ASSERT_EQ(0, pthread_create(&copier.thread, NULL, copy_once, &copier));
 		wait_for_pages(to.fd);
 		ASSERT_EQ(0, expert_reclaim(from.fd, &arg));
-		EXPECT_EQ(BIG, arg.bytes);
+		EXPECT_EQ(BIG, arg.reclaimed_bytes);
 		ASSERT_EQ(0, pthread_join(copier.thread, NULL));
 		EXPECT_TRUE(is_empty(from.fd));
 		EXPECT_TRUE(copier.err ? is_empty(to.fd) : is_touched(&to, offset, BIG));
@@ -145,7 +145,7 @@ TEST_F(copy, reclaim_of_the_destination_in_the_middle_leaves_nothing)
 		ASSERT_EQ(0, pthread_create(&copier.thread, NULL, copy_once, &copier));
 		wait_for_pages(to.fd);
 		ASSERT_EQ(0, expert_reclaim(to.fd, &arg));
-		EXPECT_EQ(BIG, arg.bytes);
+		EXPECT_EQ(BIG, arg.reclaimed_bytes);
 		/* COPY need not have noticed for the pages to be gone */
 		EXPECT_TRUE(is_empty(to.fd));
 		ASSERT_EQ(0, pthread_join(copier.thread, NULL));

@@ -178,7 +178,7 @@ TEST_F(expert, one_window_less_gives_back_what_was_in_it)
 	EXPECT_EQ(stat.committed, HELD);
 	EXPECT_EQ(stat.resident, HELD);
 	EXPECT_EQ(stat.regions, 1);
-	EXPECT_EQ(stat.reclaimed, HELD);
+	EXPECT_EQ(stat.reclaimed_bytes, HELD);
 	EXPECT_FALSE(memory_is_back(&self->before, HELD - MEMORY_NOISE, 0));
 	EXPECT_TRUE(memory_is_back(&self->before, HELD + MEMORY_NOISE, SETTLE));
 	EXPECT_TRUE(all_bytes(at(&expert->small, expert->small_region), HELD, 's'));

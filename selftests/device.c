@@ -176,19 +176,19 @@ TEST_F(expert, reclaim_with_a_flag_is_invalid)
 	int bit;
 
 	for (bit = 0; bit < 32; bit++) {
-		arg = (struct expertmem_reclaim){ .flags = 1U << bit, .bytes = POISON64 };
+		arg = (struct expertmem_reclaim){ .flags = 1U << bit, .reclaimed_bytes = POISON64 };
 		EXPECT_EQ(-EINVAL, expert_ioctl(self->fd, EXPERTMEM_IOC_RECLAIM, &arg));
-		EXPECT_EQ(POISON64, arg.bytes);
+		EXPECT_EQ(POISON64, arg.reclaimed_bytes);
 	}
 	EXPECT_EQ(EXPERTMEM_STATE_IDLE, expert_stat(self->fd).state);
 }
 
 TEST_F(expert, reclaim_with_a_reserved_field_is_invalid)
 {
-	struct expertmem_reclaim arg = { .reserved = 1, .bytes = POISON64 };
+	struct expertmem_reclaim arg = { .reserved = 1, .reclaimed_bytes = POISON64 };
 
 	EXPECT_EQ(-EINVAL, expert_ioctl(self->fd, EXPERTMEM_IOC_RECLAIM, &arg));
-	EXPECT_EQ(POISON64, arg.bytes);
+	EXPECT_EQ(POISON64, arg.reclaimed_bytes);
 	EXPECT_EQ(EXPERTMEM_STATE_IDLE, expert_stat(self->fd).state);
 }
 
@@ -373,7 +373,7 @@ TEST_F(expert, stat_follows_the_life_of_an_expert)
 	EXPECT_EQ(0, stat.resident);
 	EXPECT_EQ(0, stat.peak);
 	EXPECT_EQ(0, stat.refused);
-	EXPECT_EQ(0, stat.reclaimed);
+	EXPECT_EQ(0, stat.reclaimed_bytes);
 	EXPECT_EQ(0, stat.reserved0);
 	for (i = 0; i < COUNT_OF(stat.reserved); i++)
 		EXPECT_EQ(0, stat.reserved[i]);
@@ -399,19 +399,19 @@ TEST_F(expert, stat_follows_the_life_of_an_expert)
 	ASSERT_EQ(0, expert_terminate(self->fd));
 	EXPECT_EQ(EXPERTMEM_STATE_TERMINATING, expert_stat(self->fd).state);
 	ASSERT_EQ(0, expert_reclaim(self->fd, &arg));
-	EXPECT_EQ(HUGE + 2 * PAGE, arg.bytes);
-	EXPECT_EQ(PAGE, arg.resident);
-	EXPECT_EQ(2, arg.regions);
+	EXPECT_EQ(HUGE + 2 * PAGE, arg.reclaimed_bytes);
+	EXPECT_EQ(PAGE, arg.reclaimed_resident);
+	EXPECT_EQ(2, arg.reclaimed_regions);
 	EXPECT_EQ(0, arg.flags);
 	EXPECT_EQ(0, arg.reserved);
 	stat = expert_stat(self->fd);
 	EXPECT_EQ(EXPERTMEM_STATE_RECLAIMED, stat.state);
-	EXPECT_EQ(EXPERTMEM_CAUSE_RECLAIM, stat.cause);
+	EXPECT_EQ(EXPERTMEM_CAUSE_HOST, stat.cause);
 	EXPECT_EQ(0, stat.regions);
 	EXPECT_EQ(0, stat.committed);
 	EXPECT_EQ(0, stat.resident);
 	EXPECT_EQ(HUGE + 2 * PAGE, stat.peak);
-	EXPECT_EQ(HUGE + 2 * PAGE, stat.reclaimed);
+	EXPECT_EQ(HUGE + 2 * PAGE, stat.reclaimed_bytes);
 }
 
 TEST_F(expert, ids_are_never_used_again)
@@ -452,12 +452,12 @@ TEST_F(expert, reclaiming_twice_takes_nothing_the_second_time)
 	ASSERT_EQ(0, window_map(&w, &small_window, self->fd, MIB));
 	ASSERT_EQ(0, region_alloc(&w, 1, &offset));
 	ASSERT_EQ(0, expert_reclaim(self->fd, &arg));
-	EXPECT_EQ(PAGE, arg.bytes);
+	EXPECT_EQ(PAGE, arg.reclaimed_bytes);
 	EXPECT_EQ(0, expert_reclaim(self->fd, &arg));
-	EXPECT_EQ(0, arg.bytes);
-	EXPECT_EQ(0, arg.resident);
-	EXPECT_EQ(0, arg.regions);
-	EXPECT_EQ(PAGE, expert_stat(self->fd).reclaimed);
+	EXPECT_EQ(0, arg.reclaimed_bytes);
+	EXPECT_EQ(0, arg.reclaimed_resident);
+	EXPECT_EQ(0, arg.reclaimed_regions);
+	EXPECT_EQ(PAGE, expert_stat(self->fd).reclaimed_bytes);
 }
 
 /* ----------------------------------------------------------------- parameters */

@@ -309,7 +309,7 @@ static long call_in_vain(void *arg)
 	struct expertmem_alloc alloc = { .size = PAGE, .offset = POISON64 };
 	struct expertmem_realloc grow = { .offset = EXPERTMEM_SMALL_OFFSET, .size = PAGE };
 	struct expertmem_free unalloc = { .offset = EXPERTMEM_SMALL_OFFSET };
-	struct expertmem_reclaim reclaim = { .bytes = POISON64 };
+	struct expertmem_reclaim reclaim = { .reclaimed_bytes = POISON64 };
 	struct expertmem_copy copy = { .fd = ((int *)arg)[1] };
 	int fd = *(int *)arg;
 	long wrong = 0;
@@ -322,7 +322,7 @@ static long call_in_vain(void *arg)
 	wrong |= (expert_ioctl(fd, EXPERTMEM_IOC_TERMINATE, (void *)1) != -EBADF) << 5;
 	wrong |= (expert_ioctl(fd, EXPERTMEM_IOC_RECLAIM, &reclaim) != -EBADF) << 6;
 	wrong |= (expert_ioctl(fd, EXPERTMEM_IOC_COPY, &copy) != -EBADF) << 7;
-	wrong |= (alloc.offset != POISON64 || reclaim.bytes != POISON64) << 8;
+	wrong |= (alloc.offset != POISON64 || reclaim.reclaimed_bytes != POISON64) << 8;
 	wrong |= (expert_info(fd).abi != EXPERTMEM_ABI_VERSION) << 9;
 	wrong |= (expert_stat(fd).state != EXPERTMEM_STATE_IDLE) << 10;
 	return wrong;

@@ -84,8 +84,8 @@ TEST_F(events, a_life_is_told_in_order)
 	EXPECT_EQ(t.value[E(STATE)], EXPERTMEM_STATE_RECLAIMED);
 	EXPECT_EQ(t.value[E(CAUSE)], EXPERTMEM_CAUSE_DETACH);
 	EXPECT_EQ(t.value[E(SIGNAL)], 0);
-	EXPECT_EQ(t.value[E(FREED_BYTES)], MIB);
-	EXPECT_EQ(t.value[E(FREED_REGIONS)], 1);
+	EXPECT_EQ(t.value[E(RECLAIMED_BYTES)], MIB);
+	EXPECT_EQ(t.value[E(RECLAIMED_REGIONS)], 1);
 	ASSERT_EQ(expert_terminate(fd), 0);
 	EXPECT_NO_EVENT();
 
@@ -93,7 +93,7 @@ TEST_F(events, a_life_is_told_in_order)
 	EXPECT_EVENT(RELEASED, &t);
 	EXPECT_EQ(t.value[E(ID)], id);
 	EXPECT_STREQ(t.name, "told");
-	EXPECT_EQ(t.value[E(FREED_BYTES)], MIB);
+	EXPECT_EQ(t.value[E(RECLAIMED_BYTES)], MIB);
 	EXPECT_NO_EVENT();
 }
 
@@ -112,7 +112,7 @@ TEST_F(events, an_idle_life_is_told_too)
 
 TEST_F(events, reclaim_by_its_host_and_by_an_operator_have_their_causes)
 {
-	const enum expertmem_cause causes[] = { EXPERTMEM_CAUSE_RECLAIM,
+	const enum expertmem_cause causes[] = { EXPERTMEM_CAUSE_HOST,
 						EXPERTMEM_CAUSE_OPERATOR };
 	struct expertmem_reclaim result;
 	struct window window;
@@ -127,14 +127,14 @@ TEST_F(events, reclaim_by_its_host_and_by_an_operator_have_their_causes)
 					     &offset), 0);
 		EXPECT_EVENT(OPENED, &t);
 		EXPECT_EVENT(RUNNING, &t);
-		ASSERT_EQ(causes[i] == EXPERTMEM_CAUSE_RECLAIM ?
+		ASSERT_EQ(causes[i] == EXPERTMEM_CAUSE_HOST ?
 			  expert_reclaim(window.fd, &result) :
 			  nl_do(&self->nl, EXPERTMEM_CMD_RECLAIM, id, NULL), 0);
 		EXPECT_EVENT(RECLAIMED, &t);
 		EXPECT_EQ(t.value[E(ID)], id);
 		EXPECT_EQ(t.value[E(CAUSE)], causes[i]);
-		EXPECT_EQ(t.value[E(FREED_BYTES)], MIB);
-		EXPECT_EQ(t.value[E(FREED_RESIDENT)], MIB);
+		EXPECT_EQ(t.value[E(RECLAIMED_BYTES)], MIB);
+		EXPECT_EQ(t.value[E(RECLAIMED_RESIDENT)], MIB);
 		/* what was said is so when it is said */
 		EXPECT_EQ(t.value[E(RESIDENT)], 0);
 		window_close(&window);
@@ -194,7 +194,7 @@ TEST_F(events, a_signal_that_kills_is_told_by_its_number)
 		EXPECT_EQ(t.value[E(CAUSE)], EXPERTMEM_CAUSE_DETACH);
 		EXPECT_EQ(t.value[E(SIGNAL)], signals[i]);
 		EXPECT_EQ(t.value[E(PID)], pid);
-		EXPECT_EQ(t.value[E(FREED_RESIDENT)], MIB);
+		EXPECT_EQ(t.value[E(RECLAIMED_RESIDENT)], MIB);
 		EXPECT_EVENT(RELEASED, &t);
 		EXPECT_NO_EVENT();
 	}

@@ -12,7 +12,7 @@ static struct heard heard, others;
 
 TEST_F(expert, nothing_is_heard_of_good_calls)
 {
-	struct expertmem_stats stats;
+	struct expertmem_heap_stats stats;
 
 	ASSERT_EQ(EXPERTMEM_OK, expertmem_listen(self->key, hear, &heard));
 	ASSERT_TRUE(crowd_make(&crowd, self->key));
@@ -21,7 +21,7 @@ TEST_F(expert, nothing_is_heard_of_good_calls)
 	EXPECT_TRUE(says(alloc(self->key, too_large), NMERR_OUT_OF_MEMORY));
 	EXPECT_TRUE(says(resize(self->key, crowd.blocks[5].at, too_large),
 			 NMERR_OUT_OF_MEMORY));
-	EXPECT_EQ(EXPERTMEM_OK, expertmem_stats(self->key, &stats));
+	EXPECT_EQ(EXPERTMEM_OK, expertmem_heap_stats(self->key, &stats));
 	EXPECT_EQ(EXPERTMEM_OK, expertmem_trim(self->key, NULL));
 	EXPECT_EQ(EXPERTMEM_OK, expertmem_terminate(self->key));
 	EXPECT_EQ(NMERR_EXPERT_TERMINATE, ExpertFreeMemory(self->key, crowd.blocks[5].at));

@@ -247,7 +247,7 @@ TEST_F(access, reclaimed_memory_cannot_be_read_or_written)
 	struct expertmem_reclaim freed;
 
 	ASSERT_EQ(0, expert_reclaim(self->of.w.fd, &freed));
-	EXPECT_EQ(self->of.size, freed.resident);
+	EXPECT_EQ(self->of.size, freed.reclaimed_resident);
 	expect_refused(_metadata, self, &variant->way, self->addr);
 	expect_refused(_metadata, self, &variant->way, self->addr + self->of.size - TRIED);
 	EXPECT_EQ(0, expert_stat(self->of.w.fd).resident);

@@ -548,7 +548,7 @@ TEST_F(heir, memory_comes_back_while_the_parent_has_the_descriptor_of_the_heir)
 		ASSERT_LT(0, pid);
 		wait_for_others();
 		EXPECT_TRUE(gets_reclaimed(heir)) TH_LOG("after %s", ways[i].name);
-		EXPECT_EQ(self->m.size, expert_stat(heir).reclaimed);
+		EXPECT_EQ(self->m.size, expert_stat(heir).reclaimed_bytes);
 		EXPECT_EQ(self->experts + 1, open_experts());
 		kill(pid, SIGKILL);
 		EXPECT_NE(1, child_status(pid));
@@ -666,8 +666,8 @@ TEST_F(heir, child_faults_when_the_heir_was_reclaimed)
 	pid = spawn_waiting(&self->m, &heir, wait_and_fault);
 	ASSERT_LT(0, pid);
 	EXPECT_EQ(0, expert_reclaim(heir, &freed));
-	EXPECT_EQ(self->m.size, freed.bytes);
-	EXPECT_EQ(1, freed.regions);
+	EXPECT_EQ(self->m.size, freed.reclaimed_bytes);
+	EXPECT_EQ(1, freed.reclaimed_regions);
 	EXPECT_EQ(0, finish(pid, heir));
 
 	/* before fork() */

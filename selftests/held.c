@@ -241,7 +241,7 @@ TEST_F(held, page_stays_charged_over_reclaim)
 
 	TAKE();
 	ASSERT_EQ(expert_reclaim(self->window.fd, &arg), 0);
-	EXPECT_EQ(arg.bytes, GRANULES * variant->kind->granule);
+	EXPECT_EQ(arg.reclaimed_bytes, GRANULES * variant->kind->granule);
 	check(_metadata, self, 0, self->held->unit);
 	EXPECT_EQ(resident(self->window.fd), 0);
 	EXPECT_EQ(expert_stat(self->window.fd).state, EXPERTMEM_STATE_RECLAIMED);
@@ -256,7 +256,7 @@ TEST_F(held, page_stays_charged_over_reclaim_by_an_operator)
 	TAKE();
 	ASSERT_EQ(nl_do(&self->nl, EXPERTMEM_CMD_RECLAIM, expert_stat(self->window.fd).id,
 			&told), 0);
-	EXPECT_EQ(told.value[E(FREED_BYTES)], GRANULES * variant->kind->granule);
+	EXPECT_EQ(told.value[E(RECLAIMED_BYTES)], GRANULES * variant->kind->granule);
 	check(_metadata, self, 0, self->held->unit);
 	release(_metadata, self, variant, 0);
 	unmap(self);

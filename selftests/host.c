@@ -166,7 +166,7 @@ static bool is_hosts_key(HEXPERTKEY key)
 TEST_F(expert, the_host_reads_what_its_dead_child_left)
 {
 	struct expertmem_progress progress;
-	struct expertmem_stats stats;
+	struct expertmem_heap_stats stats;
 	unsigned char *p;
 	pid_t child;
 
@@ -185,13 +185,13 @@ TEST_F(expert, the_host_reads_what_its_dead_child_left)
 	stats = stats_of(self->key);
 	EXPECT_EQ(3, stats.live_blocks);
 	EXPECT_EQ(108000, stats.live_bytes);
-	EXPECT_EQ(108000, stats.peak_bytes);
-	EXPECT_LE(108000, stats.peak_committed);
+	EXPECT_EQ(108000, stats.peak_blocks);
+	EXPECT_LE(108000, stats.peak);
 	if (variant->backend == EXPERTMEM_BACKEND_DEVICE) {
 		EXPECT_EQ(1, stats.reclaimed_now);
 		EXPECT_EQ(0, stats.committed);
 		EXPECT_EQ(0, stats.resident);
-		EXPECT_LE(108000, stats.reclaimed);
+		EXPECT_LE(108000, stats.reclaimed_bytes);
 	}
 	progress = progress_of(self->key);
 	EXPECT_EQ(1, progress.calls);
@@ -303,7 +303,7 @@ TEST_F(expert, the_host_reclaims_its_childs_memory_where_the_module_is)
 	} else {
 		EXPECT_EQ(EXPERTMEM_OK, expertmem_reclaim(self->key, &bytes));
 		EXPECT_LE(MIB, bytes);
-		EXPECT_EQ(bytes, stats_of(self->key).reclaimed);
+		EXPECT_EQ(bytes, stats_of(self->key).reclaimed_bytes);
 		EXPECT_EQ(1, stats_of(self->key).reclaimed_now);
 		EXPECT_EQ(0, stats_of(self->key).committed);
 		EXPECT_EQ(1, stats_of(self->key).live_blocks);
@@ -551,7 +551,7 @@ static int receive_fd(int line)
 
 TEST_F(device, a_descriptor_from_a_socket_is_adopted)
 {
-	struct expertmem_stats stats;
+	struct expertmem_heap_stats stats;
 	HEXPERTKEY host, key;
 	int line[2], fd;
 	pid_t child;
@@ -579,7 +579,7 @@ TEST_F(device, a_descriptor_from_a_socket_is_adopted)
 	stats = stats_of(host);
 	EXPECT_EQ(1, stats.reclaimed_now);
 	EXPECT_EQ(0, stats.committed);
-	EXPECT_LE(MIB, stats.reclaimed);
+	EXPECT_LE(MIB, stats.reclaimed_bytes);
 	EXPECT_EQ(EXPERTMEM_OK, expertmem_close(host));
 }
 

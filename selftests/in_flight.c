@@ -374,7 +374,7 @@ TEST_F(flight, read_may_end_after_reclaim)
 	struct expertmem_reclaim arg;
 
 	ASSERT_EQ(expert_reclaim(self->window.fd, &arg), 0);
-	EXPECT_EQ(arg.bytes, 2 * variant->kind->granule);
+	EXPECT_EQ(arg.reclaimed_bytes, 2 * variant->kind->granule);
 	EXPECT_EQ(resident(self->window.fd), 0);
 	land(_metadata, self);
 }

@@ -235,13 +235,13 @@ static bool trim(void)
 static bool walk_and_look(void)
 {
 	struct expertmem_progress progress;
-	struct expertmem_stats stats;
+	struct expertmem_heap_stats stats;
 	EXPERTSTARTUPINFO startup;
 	struct visited visited = { .room = 0 };
 
 	scene.result = 0;
 	return expertmem_walk(scene.key, visit, &visited) == -1 &&
-	       expertmem_stats(scene.key, &stats) == EXPERTMEM_OK && stats.live_blocks == CROWD &&
+	       expertmem_heap_stats(scene.key, &stats) == EXPERTMEM_OK && stats.live_blocks == CROWD &&
 	       expertmem_progress(scene.key, &progress) == EXPERTMEM_OK &&
 	       ExpertIndicateStatus(scene.key, EXPERTSTATUS_RUNNING, 0, "x", 1) == NMERR_SUCCESS &&
 	       ExpertGetStartupInfo(scene.key, &startup) == NMERR_SUCCESS &&
@@ -382,7 +382,7 @@ static const struct entry {
 		}							\
 	} while (0)
 
-static bool same_numbers(const struct expertmem_stats *a, const struct expertmem_stats *b)
+static bool same_numbers(const struct expertmem_heap_stats *a, const struct expertmem_heap_stats *b)
 {
 	return a->live_blocks == b->live_blocks && a->live_bytes == b->live_bytes &&
 	       a->limit == b->limit && a->terminating == b->terminating &&
@@ -391,7 +391,7 @@ static bool same_numbers(const struct expertmem_stats *a, const struct expertmem
 
 static void inject(const struct entry *entry, unsigned int nth, bool all)
 {
-	struct expertmem_stats before = { 0 }, after;
+	struct expertmem_heap_stats before = { 0 }, after;
 
 	scene.key = open_expert(scene.backend, 0, 0);
 	RIGHT(scene.key);

@@ -62,9 +62,9 @@ MEMBER(free, flags, 8);
 MEMBER(free, reserved, 12);
 
 SIZE(reclaim, 32);
-MEMBER(reclaim, bytes, 0);
-MEMBER(reclaim, resident, 8);
-MEMBER(reclaim, regions, 16);
+MEMBER(reclaim, reclaimed_bytes, 0);
+MEMBER(reclaim, reclaimed_resident, 8);
+MEMBER(reclaim, reclaimed_regions, 16);
 MEMBER(reclaim, flags, 24);
 MEMBER(reclaim, reserved, 28);
 
@@ -79,7 +79,7 @@ MEMBER(stat, committed, 64);
 MEMBER(stat, resident, 72);
 MEMBER(stat, peak, 80);
 MEMBER(stat, refused, 88);
-MEMBER(stat, reclaimed, 96);
+MEMBER(stat, reclaimed_bytes, 96);
 MEMBER(stat, cause, 104);
 MEMBER(stat, reserved0, 108);
 MEMBER(stat, pinned, 112);

@@ -15,7 +15,7 @@ static bool is_no_key(HEXPERTKEY key, void *block)
 {
 	EXPERTSTARTUPINFO startup;
 	struct expertmem_progress progress;
-	struct expertmem_stats stats;
+	struct expertmem_heap_stats stats;
 	uint64_t bytes = POISON64;
 
 	memset(&startup, POISON, sizeof(startup));
@@ -36,7 +36,7 @@ static bool is_no_key(HEXPERTKEY key, void *block)
 	       expertmem_fd(key) == EXPERTMEM_E_KEY &&
 	       expertmem_terminate(key) == EXPERTMEM_E_KEY &&
 	       expertmem_reclaim(key, &bytes) == EXPERTMEM_E_KEY && bytes == POISON64 &&
-	       expertmem_stats(key, &stats) == EXPERTMEM_E_KEY &&
+	       expertmem_heap_stats(key, &stats) == EXPERTMEM_E_KEY &&
 	       all_bytes((void *)&stats, sizeof(stats), POISON) &&
 	       expertmem_progress(key, &progress) == EXPERTMEM_E_KEY &&
 	       all_bytes((void *)&progress, sizeof(progress), POISON) &&
@@ -210,7 +210,7 @@ TEST_F(expert, what_is_over_the_limit_is_out_of_memory)
 		for (j = 0; j < CROWD; j++)
 			EXPECT_TRUE(says(resize(key, crowd.blocks[j].at, over[i]),
 					 NMERR_OUT_OF_MEMORY));
-		EXPECT_GE(64 * MIB, stats_of(key).peak_committed);
+		EXPECT_GE(64 * MIB, stats_of(key).peak);
 	}
 	EXPECT_TRUE(crowd_is_well(&crowd));
 	EXPECT_EQ(EXPERTMEM_OK, expertmem_close(key));
@@ -409,14 +409,14 @@ TEST_F(expert, a_reclaimed_expert_has_no_memory_and_is_told_so)
 
 	ASSERT_TRUE(crowd_make(&crowd, self->key));
 	committed = stats_of(self->key).committed;
-	peak = stats_of(self->key).peak_committed;
+	peak = stats_of(self->key).peak;
 	EXPECT_EQ(0, stats_of(self->key).reclaimed_now);
 	ASSERT_EQ(EXPERTMEM_OK, expertmem_reclaim(self->key, &bytes));
 	EXPECT_EQ(committed, bytes);
 	EXPECT_EQ(1, stats_of(self->key).reclaimed_now);
 	EXPECT_EQ(0, stats_of(self->key).committed);
 	EXPECT_EQ(0, stats_of(self->key).resident);
-	EXPECT_EQ(peak, stats_of(self->key).peak_committed);
+	EXPECT_EQ(peak, stats_of(self->key).peak);
 	EXPECT_EQ(CROWD, stats_of(self->key).live_blocks);
 	ASSERT_EQ(EXPERTMEM_OK, expertmem_reclaim(self->key, &bytes));
 	EXPECT_EQ(0, bytes);

@@ -149,12 +149,12 @@ static inline DWORD refused(HEXPERTKEY key, void *p)
 }
 
 /* Statistics that could not be had are all poison, which no test expects. */
-static inline struct expertmem_stats stats_of(HEXPERTKEY key)
+static inline struct expertmem_heap_stats stats_of(HEXPERTKEY key)
 {
-	struct expertmem_stats stats;
+	struct expertmem_heap_stats stats;
 
 	memset(&stats, POISON, sizeof(stats));
-	expertmem_stats(key, &stats);
+	expertmem_heap_stats(key, &stats);
 	return stats;
 }
 
@@ -252,7 +252,7 @@ static inline int visit(void *block, size_t size, void *arg)
 /* Sorts @blocks. Are exactly these live, for the walk and the statistics? */
 static inline bool are_all(HEXPERTKEY key, struct block *blocks, size_t count)
 {
-	struct expertmem_stats stats = stats_of(key);
+	struct expertmem_heap_stats stats = stats_of(key);
 	struct visited visited = { .room = count };
 	uint64_t bytes = 0;
 	bool same;

@@ -146,7 +146,7 @@ TEST_F(group, touching_more_than_the_group_may_have_kills_the_toucher)
 	stat = expert_stat(fd);
 	EXPECT_EQ(EXPERTMEM_STATE_RECLAIMED, stat.state);
 	EXPECT_EQ(EXPERTMEM_CAUSE_DETACH, stat.cause);
-	EXPECT_EQ(256 * MIB, stat.reclaimed);
+	EXPECT_EQ(256 * MIB, stat.reclaimed_bytes);
 	EXPECT_EQ(0, stat.resident);
 	EXPECT_GE(self->shmem + SLACK, group_shmem());
 	close(fd);
@@ -319,8 +319,8 @@ TEST_F(swap, reclaim_gives_swap_back)
 	swap_out();
 	EXPECT_GE(self->free - SWAPPED / 2, meminfo("SwapFree"));
 	ASSERT_EQ(0, expert_reclaim(w.fd, &arg));
-	EXPECT_EQ(SWAPPED, arg.bytes);
-	EXPECT_GE(SWAPPED / 2, arg.resident);
+	EXPECT_EQ(SWAPPED, arg.reclaimed_bytes);
+	EXPECT_GE(SWAPPED / 2, arg.reclaimed_resident);
 	EXPECT_LE(self->free, meminfo("SwapFree") + SLACK);
 	window_close(&w);
 }
@@ -593,7 +593,8 @@ TEST_F(trace, every_transition_is_one_event)
 		     id, one, -ENOENT);
 	EXPECT_EVENT("expertmem_alloc: id=%llu offset=%#llx size=1 flags=0x0 err=0", id, three);
 	EXPECT_EVENT("expertmem_terminate: id=%llu", id);
-	EXPECT_EVENT("expertmem_reclaim: id=%llu cause=reclaim bytes=%lu resident=%lu regions=2",
+	EXPECT_EVENT("expertmem_reclaim: id=%llu cause=host reclaimed_bytes=%lu "
+		     "reclaimed_resident=%lu reclaimed_regions=2",
 		     id, 2 * HUGE + PAGE, HUGE);
 	EXPECT_EVENT("expertmem_release: id=%llu peak=%lu", id, 2 * HUGE + 2 * PAGE);
 	EXPECT_EVENT("no more events");
@@ -614,7 +615,8 @@ TEST_F(trace, unmapping_is_traced_as_detach)
 	EXPECT_EVENT("expertmem_configure: id=%llu name=\"test\" limit=%llu flags=0x0 err=0",
 		     id, 0ULL);
 	EXPECT_EVENT("expertmem_alloc: id=%llu offset=%#llx size=12288 flags=0x0 err=0", id, offset);
-	EXPECT_EVENT("expertmem_reclaim: id=%llu cause=detach bytes=12288 resident=4096 regions=1",
+	EXPECT_EVENT("expertmem_reclaim: id=%llu cause=detach reclaimed_bytes=12288 "
+		     "reclaimed_resident=4096 reclaimed_regions=1",
 		     id);
 	EXPECT_EVENT("expertmem_release: id=%llu peak=12288", id);
 	EXPECT_EVENT("no more events");

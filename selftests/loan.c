@@ -168,7 +168,7 @@ static void reclaims(struct memory *m)
 {
 	struct expertmem_reclaim freed;
 
-	if (expert_reclaim(m->w.fd, &freed) || freed.resident != m->size)
+	if (expert_reclaim(m->w.fd, &freed) || freed.reclaimed_resident != m->size)
 		m->size = 0;
 }
 

@@ -257,7 +257,7 @@ TEST_F(victim, path_to_the_file_of_a_window_leads_nowhere)
 	expect_handle_useless(_metadata, fd);
 	EXPECT_TRUE(is_unharmed(self));
 	ASSERT_EQ(0, expert_reclaim(self->w.fd, &freed));
-	EXPECT_EQ(self->size, freed.resident);
+	EXPECT_EQ(self->size, freed.reclaimed_resident);
 	expect_handle_useless(_metadata, fd);
 	EXPECT_EQ(0, expert_stat(self->w.fd).resident);
 	close(fd);

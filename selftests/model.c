@@ -307,7 +307,7 @@ static const char *step_pass(struct model *model, struct block *block)
 static const char *step_any(struct model *model)
 {
 	struct block *block = &model->blocks[below(model, SLOTS)];
-	struct expertmem_stats stats;
+	struct expertmem_heap_stats stats;
 	const char *differs;
 
 	if (!below(model, 400))
@@ -332,8 +332,8 @@ static const char *step_any(struct model *model)
 	stats = stats_of(model->key);
 	DIFFERS_IF(stats.live_blocks != model->count, "live_blocks");
 	DIFFERS_IF(stats.live_bytes != model->bytes, "live_bytes");
-	DIFFERS_IF(stats.peak_bytes < model->bytes, "peak_bytes");
-	DIFFERS_IF(stats.peak_committed < stats.committed, "peak_committed");
+	DIFFERS_IF(stats.peak_blocks < model->bytes, "peak_blocks");
+	DIFFERS_IF(stats.peak < stats.committed, "peak");
 	DIFFERS_IF(stats.committed < model->bytes, "committed");
 	DIFFERS_IF(model->limit && stats.committed > model->limit, "limit");
 	return NULL;

@@ -115,8 +115,8 @@ TEST_F(expert, what_get_says_is_what_stat_says)
 TEST_F(expert, what_is_not_so_yet_is_not_said)
 {
 	const __u32 later = 1U << E(NAME) | 1U << E(PID) | 1U << E(CAUSE) |
-			    1U << E(SIGNAL) | 1U << E(FREED_BYTES) |
-			    1U << E(FREED_RESIDENT) | 1U << E(FREED_REGIONS) |
+			    1U << E(SIGNAL) | 1U << E(RECLAIMED_BYTES) |
+			    1U << E(RECLAIMED_RESIDENT) | 1U << E(RECLAIMED_REGIONS) |
 			    1U << E(EVENT);
 	__u64 before = boottime();
 	int fd = expert_open();
@@ -205,9 +205,9 @@ TEST_F(expert, reclaim_says_what_it_gave_back)
 	ASSERT_EQ(nl_do(&self->nl, EXPERTMEM_CMD_RECLAIM, self->id, &t), 0);
 	EXPECT_EQ(t.cmd, EXPERTMEM_CMD_RECLAIM);
 	EXPECT_EQ(t.value[E(ID)], self->id);
-	EXPECT_EQ(t.value[E(FREED_BYTES)], MIB);
-	EXPECT_EQ(t.value[E(FREED_RESIDENT)], 8 * PAGE);
-	EXPECT_EQ(t.value[E(FREED_REGIONS)], 1);
+	EXPECT_EQ(t.value[E(RECLAIMED_BYTES)], MIB);
+	EXPECT_EQ(t.value[E(RECLAIMED_RESIDENT)], 8 * PAGE);
+	EXPECT_EQ(t.value[E(RECLAIMED_REGIONS)], 1);
 	EXPECT_EQ(read_touch(at(&self->window, self->region)), SIGSEGV);
 	stat = expert_stat(self->window.fd);
 	EXPECT_EQ(stat.state, EXPERTMEM_STATE_RECLAIMED);
@@ -216,13 +216,13 @@ TEST_F(expert, reclaim_says_what_it_gave_back)
 
 	/* once more: nothing is left, and what there was is not forgotten */
 	ASSERT_EQ(nl_do(&self->nl, EXPERTMEM_CMD_RECLAIM, self->id, &t), 0);
-	EXPECT_EQ(t.value[E(FREED_BYTES)], 0);
-	EXPECT_EQ(t.value[E(FREED_REGIONS)], 0);
+	EXPECT_EQ(t.value[E(RECLAIMED_BYTES)], 0);
+	EXPECT_EQ(t.value[E(RECLAIMED_REGIONS)], 0);
 	ASSERT_EQ(nl_do(&self->nl, EXPERTMEM_CMD_EXPERT_GET, self->id, &t), 0);
 	EXPECT_EQ(t.value[E(CAUSE)], EXPERTMEM_CAUSE_OPERATOR);
-	EXPECT_EQ(t.value[E(FREED_BYTES)], MIB);
-	EXPECT_EQ(t.value[E(FREED_RESIDENT)], 8 * PAGE);
-	EXPECT_EQ(t.value[E(FREED_REGIONS)], 1);
+	EXPECT_EQ(t.value[E(RECLAIMED_BYTES)], MIB);
+	EXPECT_EQ(t.value[E(RECLAIMED_RESIDENT)], 8 * PAGE);
+	EXPECT_EQ(t.value[E(RECLAIMED_REGIONS)], 1);
 	EXPECT_EQ(t.value[E(SIGNAL)], 0);
 }
 
@@ -283,7 +283,7 @@ TEST_F(expert, stats_add_up_and_count_on)
 	t = nl_stats(&self->nl);
 	EXPECT_EQ(t.value[S(DETACHED)], before.value[S(DETACHED)] + 1);
 	EXPECT_EQ(t.value[S(KILLED)], before.value[S(KILLED)]);
-	EXPECT_EQ(t.value[S(FREED_BYTES)], before.value[S(FREED_BYTES)] + 4 * MIB);
+	EXPECT_EQ(t.value[S(RECLAIMED_BYTES)], before.value[S(RECLAIMED_BYTES)] + 4 * MIB);
 	EXPECT_EQ(t.value[S(COMMITTED)], before.value[S(COMMITTED)]);
 	close(other.fd);
 	EXPECT_EQ(nl_stats(&self->nl).value[S(EXPERTS)], before.value[S(EXPERTS)]);
@@ -293,7 +293,7 @@ TEST_F(expert, stats_add_up_and_count_on)
 	t = nl_stats(&self->nl);
 	EXPECT_EQ(t.value[S(OPERATOR)], before.value[S(OPERATOR)] + 1);
 	EXPECT_EQ(t.value[S(RECLAIMED)], before.value[S(RECLAIMED)]);
-	EXPECT_EQ(t.value[S(FREED_BYTES)], before.value[S(FREED_BYTES)] + 5 * MIB);
+	EXPECT_EQ(t.value[S(RECLAIMED_BYTES)], before.value[S(RECLAIMED_BYTES)] + 5 * MIB);
 	EXPECT_EQ(t.value[S(LOST_EVENTS)], 0);
 }
 
@@ -698,8 +698,8 @@ TEST_F(expert, a_replayed_request_is_answered_again)
 	seq = self->nl.seq--;
 	ASSERT_EQ(nl_talk(&self->nl, &req, &second), 0);
 	EXPECT_EQ(self->nl.seq, seq);
-	EXPECT_EQ(first.value[E(FREED_BYTES)], MIB);
-	EXPECT_EQ(second.value[E(FREED_BYTES)], 0);
+	EXPECT_EQ(first.value[E(RECLAIMED_BYTES)], MIB);
+	EXPECT_EQ(second.value[E(RECLAIMED_BYTES)], 0);
 }
 
 TEST_HARNESS_MAIN

@@ -100,13 +100,13 @@ TEST_F(pinned, pages_are_back_when_their_holder_lets_go)
 
 	ASSERT_EQ(expert_reclaim(expert->fd, &result), 0);
 	check_result(_metadata, &result, TOTAL, 2);
-	check_stat(_metadata, expert->fd, EXPERTMEM_CAUSE_RECLAIM, TOTAL);
+	check_stat(_metadata, expert->fd, EXPERTMEM_CAUSE_HOST, TOTAL);
 	held = self->of.before;
 	held.free -= HELD;
 	EXPECT_TRUE(memory_is_back(&held, MEMORY_NOISE, SETTLE));
 	EXPECT_FALSE(memory_is_back(&self->of.before, HELD - MEMORY_NOISE, 0));
 	close(fd);
-	check(_metadata, &self->of, EXPERTMEM_CAUSE_RECLAIM);
+	check(_metadata, &self->of, EXPERTMEM_CAUSE_HOST);
 }
 
 /*
@@ -240,10 +240,10 @@ TEST_F(sent, pages_outlive_reclaim_until_they_are_received)
 
 	ASSERT_EQ(expert_reclaim(self->of.expert.fd, &result), 0);
 	check_result(_metadata, &result, TOTAL, 2);
-	check_held(_metadata, self, EXPERTMEM_CAUSE_RECLAIM);
+	check_held(_metadata, self, EXPERTMEM_CAUSE_HOST);
 	receive(_metadata, self, variant->byte);
 	kill_expert(_metadata, &self->of);
-	check(_metadata, &self->of, EXPERTMEM_CAUSE_RECLAIM);
+	check(_metadata, &self->of, EXPERTMEM_CAUSE_HOST);
 }
 
 TEST_F(sent, pages_outlive_sigkill_until_they_are_received)
@@ -277,7 +277,7 @@ TEST_F(expert, a_pipe_keeps_the_old_bytes_until_it_is_read)
 
 	ASSERT_EQ(expert_reclaim(self->expert.fd, &result), 0);
 	check_result(_metadata, &result, TOTAL, 2);
-	check_stat(_metadata, self->expert.fd, EXPERTMEM_CAUSE_RECLAIM, TOTAL);
+	check_stat(_metadata, self->expert.fd, EXPERTMEM_CAUSE_HOST, TOTAL);
 	if (expert_info(self->expert.fd).features & EXPERTMEM_FEATURE_HUGE) {
 		EXPECT_EQ(expert_stat(self->expert.fd).pinned,
 			  nr_huge * HUGE + (COUNT_OF(iov) - nr_huge) * PAGE);
@@ -292,7 +292,7 @@ TEST_F(expert, a_pipe_keeps_the_old_bytes_until_it_is_read)
 		EXPECT_TRUE(all_bytes(page, PAGE, 'A' + i));
 	}
 	EXPECT_EQ(expert_stat(self->expert.fd).pinned, 0);
-	check(_metadata, self, EXPERTMEM_CAUSE_RECLAIM);
+	check(_metadata, self, EXPERTMEM_CAUSE_HOST);
 }
 
 TEST_HARNESS_MAIN

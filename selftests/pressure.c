@@ -170,7 +170,7 @@ TEST_F(swap, free_shrink_and_reclaim_give_swap_back)
 	write_pages(&self->window, offset, SIZE);
 	EXPECT_LE(swap_out(self->window.fd), SIZE / 8);
 	ASSERT_EQ(expert_reclaim(self->window.fd, &arg), 0);
-	EXPECT_EQ(arg.bytes, SIZE);
+	EXPECT_EQ(arg.reclaimed_bytes, SIZE);
 	EXPECT_TRUE(swap_is_back(self, 0));
 	EXPECT_EQ(expert_stat(self->window.fd).pinned, 0);
 }

@@ -94,15 +94,15 @@ static void expect_death(struct __test_metadata *_metadata, FIXTURE_DATA(death) 
 	ASSERT_EQ(hear_reclaimed(self, &t), 0);
 	EXPECT_EQ(t.value[E(CAUSE)], EXPERTMEM_CAUSE_DETACH);
 	EXPECT_EQ(t.value[E(SIGNAL)], signal);
-	EXPECT_EQ(t.value[E(FREED_BYTES)], TOTAL);
+	EXPECT_EQ(t.value[E(RECLAIMED_BYTES)], TOTAL);
 	ASSERT_EQ(nl_do(&self->nl, EXPERTMEM_CMD_EXPERT_GET, self->id, &t), 0);
 	EXPECT_EQ(t.value[E(STATE)], EXPERTMEM_STATE_RECLAIMED);
 	EXPECT_EQ(t.value[E(CAUSE)], EXPERTMEM_CAUSE_DETACH);
 	EXPECT_EQ(t.value[E(SIGNAL)], signal);
 	EXPECT_EQ(t.value[E(RESIDENT)], 0);
-	EXPECT_EQ(t.value[E(FREED_BYTES)], TOTAL);
-	EXPECT_EQ(t.value[E(FREED_RESIDENT)], TOTAL);
-	EXPECT_EQ(t.value[E(FREED_REGIONS)], 2);
+	EXPECT_EQ(t.value[E(RECLAIMED_BYTES)], TOTAL);
+	EXPECT_EQ(t.value[E(RECLAIMED_RESIDENT)], TOTAL);
+	EXPECT_EQ(t.value[E(RECLAIMED_REGIONS)], 2);
 
 	stats = nl_stats(&self->nl);
 	EXPECT_EQ(stats.value[S(DETACHED)], self->stats.value[S(DETACHED)] + 1);
@@ -580,7 +580,7 @@ TEST_F(death, death_of_one_of_two_mappers_takes_its_window_only)
 	expect_life(_metadata, self, TOTAL);
 	ASSERT_EQ(kill(pair.pid[1], SIGKILL), 0);
 	stat = wait_until(self->of.expert.fd, EXPERTMEM_STATE_RUNNING, HELD);
-	EXPECT_EQ(stat.reclaimed, HELD);
+	EXPECT_EQ(stat.reclaimed_bytes, HELD);
 	EXPECT_EQ(stat.regions, 1);
 	expect_life(_metadata, self, HELD);
 	EXPECT_TRUE(has_its_bytes(&pair, 0));
@@ -604,7 +604,7 @@ TEST_F(death, signal_is_that_of_the_mapper_that_died_last)
 	ASSERT_EQ(kill(pair.pid[0], SIGKILL), 0);
 	EXPECT_EQ(child_status(pair.pid[0]), 128 + SIGKILL);
 	stat = wait_until(self->of.expert.fd, EXPERTMEM_STATE_RUNNING, HELD);
-	EXPECT_EQ(stat.reclaimed, HELD);
+	EXPECT_EQ(stat.reclaimed_bytes, HELD);
 	expect_life(_metadata, self, HELD);
 	EXPECT_TRUE(has_its_bytes(&pair, 1));
 

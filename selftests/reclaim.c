@@ -43,7 +43,7 @@ TEST_F(expert, reclaim_takes_all_from_a_living_expert_for_good)
 	ASSERT_EQ(expert_reclaim(self->expert.fd, &result), 0);
 	check_result(_metadata, &result, TOTAL, 2);
 	EXPECT_EQ(status->flags, EXPERTMEM_STATUS_RECLAIMED);
-	check(_metadata, self, EXPERTMEM_CAUSE_RECLAIM);
+	check(_metadata, self, EXPERTMEM_CAUSE_HOST);
 
 	ASSERT_EQ(expert_reclaim(self->expert.fd, &result), 0);
 	check_result(_metadata, &result, 0, 0);
@@ -51,7 +51,7 @@ TEST_F(expert, reclaim_takes_all_from_a_living_expert_for_good)
 	go(_metadata, self);
 	EXPECT_EQ(hear(self->expert.line), 'y');
 	EXPECT_EQ(child_status(self->pid), 128 + SIGSEGV);
-	check(_metadata, self, EXPERTMEM_CAUSE_RECLAIM);
+	check(_metadata, self, EXPERTMEM_CAUSE_HOST);
 }
 
 TEST_F(expert, reclaim_of_an_idle_expert_ends_it)
@@ -63,7 +63,7 @@ TEST_F(expert, reclaim_of_an_idle_expert_ends_it)
 	for (i = 0; i < 2; i++) {
 		ASSERT_EQ(expert_reclaim(self->expert.fd, &result), 0);
 		check_result(_metadata, &result, 0, 0);
-		check_stat(_metadata, self->expert.fd, EXPERTMEM_CAUSE_RECLAIM, 0);
+		check_stat(_metadata, self->expert.fd, EXPERTMEM_CAUSE_HOST, 0);
 	}
 	EXPECT_EQ(window_map(&window, &small_window, self->expert.fd, MIB), -ESHUTDOWN);
 	EXPECT_EQ(window_map(&window, &huge_window, self->expert.fd, HUGE), -ESHUTDOWN);
@@ -109,12 +109,12 @@ TEST_F(expert, reclaim_faults_every_one_of_eight_touching_threads)
 
 	ASSERT_EQ(expert_reclaim(self->expert.fd, &result), 0);
 	check_result(_metadata, &result, TOTAL, 2);
-	check_stat(_metadata, self->expert.fd, EXPERTMEM_CAUSE_RECLAIM, TOTAL);
+	check_stat(_metadata, self->expert.fd, EXPERTMEM_CAUSE_HOST, TOTAL);
 	for (i = 0; i < THREADS; i++) {
 		ASSERT_EQ(pthread_join(threads[i], &sig), 0);
 		EXPECT_EQ((long)sig, SIGSEGV);
 	}
-	check(_metadata, self, EXPERTMEM_CAUSE_RECLAIM);
+	check(_metadata, self, EXPERTMEM_CAUSE_HOST);
 }
 
 static void *populate_until_shutdown(void *arg)
@@ -157,14 +157,14 @@ TEST_F(expert, reclaim_leaves_nothing_of_a_racing_alloc_and_populate)
 			stat = expert_stat(expert.fd);
 		} while (stat.resident < 2 * HUGE + i * 128 * KIB);
 		ASSERT_EQ(expert_reclaim(expert.fd, &result), 0);
-		EXPECT_GE(result.bytes, result.resident);
-		EXPECT_GE(result.bytes, 2 * HUGE);
+		EXPECT_GE(result.reclaimed_bytes, result.reclaimed_resident);
+		EXPECT_GE(result.reclaimed_bytes, 2 * HUGE);
 		EXPECT_EQ(expert_stat(expert.fd).resident, 0);
 		for (t = 0; t < COUNT_OF(threads); t++) {
 			ASSERT_EQ(pthread_join(threads[t], &err), 0);
 			ASSERT_EQ((long)err, -ESHUTDOWN);
 		}
-		check_stat(_metadata, expert.fd, EXPERTMEM_CAUSE_RECLAIM, result.bytes);
+		check_stat(_metadata, expert.fd, EXPERTMEM_CAUSE_HOST, result.reclaimed_bytes);
 		let_go(&expert);
 		close(expert.fd);
 	}
@@ -212,18 +212,18 @@ static void race_with_reclaim(struct __test_metadata *_metadata,
 		stat = expert_stat(expert.fd);
 		EXPECT_EQ(stat.state, EXPERTMEM_STATE_RECLAIMED);
 		EXPECT_EQ(stat.resident, 0);
-		EXPECT_EQ(result.bytes, HUGE * result.regions);
-		EXPECT_LE(result.regions, 2);
-		EXPECT_LE(result.resident, result.bytes);
+		EXPECT_EQ(result.reclaimed_bytes, HUGE * result.reclaimed_regions);
+		EXPECT_LE(result.reclaimed_regions, 2);
+		EXPECT_LE(result.reclaimed_resident, result.reclaimed_bytes);
 		EXPECT_EQ(child_status(pid), 0);
-		check_stat(_metadata, expert.fd, result.regions ? EXPERTMEM_CAUSE_RECLAIM :
+		check_stat(_metadata, expert.fd, result.reclaimed_regions ? EXPERTMEM_CAUSE_HOST :
 			   EXPERTMEM_CAUSE_DETACH, 2 * HUGE);
-		if (result.regions)
+		if (result.reclaimed_regions)
 			delay += 1000 + delay / 2;
 		else
 			delay -= delay / 4;
-		first += result.regions == 2;
-		second += result.regions == 0;
+		first += result.reclaimed_regions == 2;
+		second += result.reclaimed_regions == 0;
 		close(line[0]);
 		close(expert.fd);
 	}

@@ -155,7 +155,7 @@ static inline void start(struct __test_metadata *_metadata, FIXTURE_DATA(expert)
 	ASSERT_EQ(stat.committed, TOTAL);
 	ASSERT_EQ(stat.resident, TOTAL);
 	ASSERT_EQ(stat.regions, 2);
-	ASSERT_EQ(stat.reclaimed, 0);
+	ASSERT_EQ(stat.reclaimed_bytes, 0);
 	ASSERT_FALSE(memory_is_back(&self->before, TOTAL - MEMORY_NOISE, 0));
 }
 
@@ -179,7 +179,7 @@ static inline void check_stat(struct __test_metadata *_metadata, int fd, __u32 c
 	EXPECT_EQ(stat.committed, 0);
 	EXPECT_EQ(stat.resident, 0);
 	EXPECT_EQ(stat.regions, 0);
-	EXPECT_EQ(stat.reclaimed, bytes);
+	EXPECT_EQ(stat.reclaimed_bytes, bytes);
 }
 
 static inline void check(struct __test_metadata *_metadata, FIXTURE_DATA(expert) *self,
@@ -195,9 +195,9 @@ static inline void check(struct __test_metadata *_metadata, FIXTURE_DATA(expert)
 static inline void check_result(struct __test_metadata *_metadata,
 				const struct expertmem_reclaim *result, __u64 bytes, int regions)
 {
-	EXPECT_EQ(result->bytes, bytes);
-	EXPECT_EQ(result->resident, bytes);
-	EXPECT_EQ(result->regions, regions);
+	EXPECT_EQ(result->reclaimed_bytes, bytes);
+	EXPECT_EQ(result->reclaimed_resident, bytes);
+	EXPECT_EQ(result->reclaimed_regions, regions);
 	EXPECT_EQ(result->flags, 0);
 	EXPECT_EQ(result->reserved, 0);
 }

@@ -507,8 +507,8 @@ TEST_F(region, reclaimed_expert_has_no_memory_and_gets_none)
 	ASSERT_EQ(0, region_alloc(w, 2 * w->granule, &offset));
 	*at(w, offset) = 1;
 	ASSERT_EQ(0, expert_reclaim(w->fd, &arg));
-	EXPECT_EQ(2 * w->granule, arg.bytes);
-	EXPECT_EQ(1, arg.regions);
+	EXPECT_EQ(2 * w->granule, arg.reclaimed_bytes);
+	EXPECT_EQ(1, arg.reclaimed_regions);
 	EXPECT_EQ(-ESHUTDOWN, region_alloc(w, 1, &other));
 	EXPECT_EQ(POISON64, other);
 	EXPECT_EQ(-ESHUTDOWN, region_realloc(w, offset, 1));

@@ -113,7 +113,7 @@ TEST_F(between, unmapping_it_with_what_is_beside_it_reclaims)
 	stat = expert_stat(w->fd);
 	EXPECT_EQ(EXPERTMEM_STATE_RECLAIMED, stat.state);
 	EXPECT_EQ(EXPERTMEM_CAUSE_DETACH, stat.cause);
-	EXPECT_EQ(self->of.size, stat.reclaimed);
+	EXPECT_EQ(self->of.size, stat.reclaimed_bytes);
 	EXPECT_EQ(0, stat.resident);
 	EXPECT_EQ(SIGSEGV, read_touch(at(w, self->of.offset)));
 	EXPECT_EQ(0, read_touch(self->before));
@@ -458,7 +458,7 @@ TEST_F(between, seal_is_of_the_whole_window_and_keeps_no_memory)
 	EXPECT_EQ(-EPERM, map_over(&whole, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
 	EXPECT_UNCHANGED(&self->of, "mseal()");
 	ASSERT_EQ(0, expert_reclaim(w->fd, &freed));
-	EXPECT_EQ(self->of.size, freed.bytes);
+	EXPECT_EQ(self->of.size, freed.reclaimed_bytes);
 	EXPECT_EQ(0, expert_stat(w->fd).resident);
 	EXPECT_EQ(SIGSEGV, read_touch(at(w, self->of.offset)));
 }

@@ -395,7 +395,7 @@ TEST_F(stuck, reclaim_can_be_interrupted_and_goes_on)
 	EXPECT_EQ(nl_do(&self->nl, EXPERTMEM_CMD_RECLAIM, self->id, NULL), 0);
 	check_empty(_metadata, expert->fds[0]);
 	EXPECT_EQ(expert_stat(expert->fds[0]).cause, EXPERTMEM_CAUSE_OPERATOR);
-	EXPECT_EQ(expert_stat(expert->fds[0]).reclaimed, (SWAPPED + 1) * PAGE);
+	EXPECT_EQ(expert_stat(expert->fds[0]).reclaimed_bytes, (SWAPPED + 1) * PAGE);
 }
 
 TEST_F(stuck, reclaim_that_takes_long_is_in_progress_and_goes_on)

@@ -319,7 +319,7 @@ static void *race_close(void *arg)
 {
 	struct race *race = arg;
 	struct expertmem_progress progress;
-	struct expertmem_stats stats;
+	struct expertmem_heap_stats stats;
 	uintptr_t wrong = 0;
 	struct answer answer;
 	uint64_t i;
@@ -340,7 +340,7 @@ static void *race_close(void *arg)
 		ExpertMemorySize(race->key, answer.block);
 		ExpertIndicateStatus(race->key, EXPERTSTATUS_RUNNING, 0, "racing", 1);
 		if (i % 8 == 0) {
-			expertmem_stats(race->key, &stats);
+			expertmem_heap_stats(race->key, &stats);
 			expertmem_progress(race->key, &progress);
 			expertmem_walk(race->key, third, &(int){ 0 });
 		}

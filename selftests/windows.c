@@ -260,7 +260,7 @@ TEST_F(window, last_unmap_reclaims)
 	EXPECT_EQ(0, stat.committed);
 	EXPECT_EQ(0, stat.resident);
 	EXPECT_EQ(0, stat.regions);
-	EXPECT_EQ(self->size, stat.reclaimed);
+	EXPECT_EQ(self->size, stat.reclaimed_bytes);
 	EXPECT_EQ(-ESHUTDOWN, map(w->fd, 2 * MIB, PROT_READ, MAP_SHARED, EXPERTMEM_SMALL_OFFSET));
 	EXPECT_EQ(-ESHUTDOWN, map(w->fd, 2 * MIB, PROT_READ, MAP_SHARED, EXPERTMEM_HUGE_OFFSET));
 	EXPECT_EQ(-ESHUTDOWN, region_alloc(w, 1, &offset));
@@ -297,7 +297,7 @@ TEST_F(window, first_unmap_takes_the_regions_of_that_window)
 	ASSERT_EQ(0, munmap(other.addr, other.size));
 	stat = expert_stat(w->fd);
 	EXPECT_EQ(EXPERTMEM_STATE_RECLAIMED, stat.state);
-	EXPECT_EQ(self->size + other.granule, stat.reclaimed);
+	EXPECT_EQ(self->size + other.granule, stat.reclaimed_bytes);
 	EXPECT_EQ(0, stat.resident);
 }
 
@@ -430,7 +430,7 @@ TEST_F(window, exec_reclaims_while_the_descriptor_lives_on)
 	EXPECT_EQ(EXPERTMEM_CAUSE_DETACH, stat.cause);
 	EXPECT_EQ(0, stat.committed);
 	EXPECT_EQ(0, stat.resident);
-	EXPECT_EQ(variant->kind.granule, stat.reclaimed);
+	EXPECT_EQ(variant->kind.granule, stat.reclaimed_bytes);
 	EXPECT_EQ(0, kill(pid, SIGKILL));
 	EXPECT_EQ(128 + SIGKILL, child_status(pid));
 	close(done[0]);

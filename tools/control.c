@@ -278,8 +278,8 @@ static int terminate(struct action *action)
 		snprintf(words, sizeof(words), "its memory had been taken back already");
 	else if (is_reclaimed(expert))
 		snprintf(words, sizeof(words), "stopped (%s); %s in %s freed",
-			 cause_text(why, expert), amount_text(size, expert->freed_bytes, raw),
-			 count_text(regions, expert->freed_regions, "region"));
+			 cause_text(why, expert), amount_text(size, expert->reclaimed_bytes, raw),
+			 count_text(regions, expert->reclaimed_regions, "region"));
 	else if (action->gone)
 		snprintf(words, sizeof(words), "stopped, and is gone; it had %s",
 			 amount_text(size, expert->committed, raw));
@@ -315,11 +315,11 @@ static int reclaim(struct action *action)
 	if (error)
 		return failed(action, error);
 
-	if (freed.freed_regions)
+	if (freed.reclaimed_regions)
 		snprintf(words, sizeof(words), "%s in %s taken back, %s of it from memory%s",
-			 amount_text(size, freed.freed_bytes, raw),
-			 count_text(regions, freed.freed_regions, "region"),
-			 amount_text(resident, freed.freed_resident, raw),
+			 amount_text(size, freed.reclaimed_bytes, raw),
+			 count_text(regions, freed.reclaimed_regions, "region"),
+			 amount_text(resident, freed.reclaimed_resident, raw),
 			 action->gone ? "; it is closed now" : "");
 	else
 		snprintf(words, sizeof(words), "there was nothing to take back%s",

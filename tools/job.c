@@ -79,7 +79,7 @@ static pid_t start(struct job *job, struct child_state *state, const sigset_t *m
 #define MEMORY_TEXT (4 * SIZE_TEXT)
 
 /* The kernel's numbers; without the module, what the library knows. */
-static void memory_text(char text[static MEMORY_TEXT], const struct expertmem_stats *stats)
+static void memory_text(char text[static MEMORY_TEXT], const struct expertmem_heap_stats *stats)
 {
 	char resident[SIZE_TEXT], committed[SIZE_TEXT], limit[SIZE_TEXT];
 
@@ -104,12 +104,12 @@ static void memory_text(char text[static MEMORY_TEXT], const struct expertmem_st
 static void show_progress(struct job *job, bool terminal, bool ended, LONG *shown)
 {
 	struct expertmem_progress progress;
-	struct expertmem_stats stats;
+	struct expertmem_heap_stats stats;
 	char memory[MEMORY_TEXT] = "", line[512];
 	struct winsize window;
 	int width = 79;
 
-	if (expertmem_progress(job->key, &progress) || expertmem_stats(job->key, &stats))
+	if (expertmem_progress(job->key, &progress) || expertmem_heap_stats(job->key, &stats))
 		return;
 	plain_text(progress.text);
 	if (!ended)

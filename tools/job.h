@@ -102,8 +102,8 @@ int program_prepare(struct job *job, char path[static PATH_MAX]);
 
 /* What became of it, to standard error; or as JSON. Return 0, or -1 having said why not. */
 void report(const struct job *job, const struct outcome *outcome,
-	    const struct expertmem_stats *stats);
+	    const struct expertmem_heap_stats *stats);
 int report_json(const struct job *job, const struct outcome *outcome,
-		const struct expertmem_stats *stats);
+		const struct expertmem_heap_stats *stats);
 
 #endif /* JOB_H */

@@ -57,8 +57,8 @@ static const char help[] =
 "  PEAK_BYTES               as peak\n"
 "  REFUSED_CALLS            as refused\n"
 "  EXPERT_CAUSE, SIGNAL     as cause and signal; of reclaimed only\n"
-"  RECLAIMED_BYTES          as freed_bytes; of reclaimed only\n"
-"  RECLAIMED_RESIDENT_BYTES as freed_resident; of reclaimed only\n"
+"  RECLAIMED_BYTES          as reclaimed_bytes; of reclaimed only\n"
+"  RECLAIMED_RESIDENT_BYTES as reclaimed_resident; of reclaimed only\n"
 "  SUPPRESSED_EVENTS        as suppressed_events\n"
 "\n"
 "Exit status:\n"
@@ -129,9 +129,9 @@ static void print_details(FILE *out, const struct expert *expert, bool raw)
 		break;
 	case EXPERTMEM_EVENT_RECLAIMED:
 		fprintf(out, "%s; %s in %s taken back, %s of it from memory",
-		       cause_text(text, expert), amount_text(size, expert->freed_bytes, raw),
-		       count_text(count, expert->freed_regions, "region"),
-		       amount_text(more, expert->freed_resident, raw));
+		       cause_text(text, expert), amount_text(size, expert->reclaimed_bytes, raw),
+		       count_text(count, expert->reclaimed_regions, "region"),
+		       amount_text(more, expert->reclaimed_resident, raw));
 		break;
 	case EXPERTMEM_EVENT_RELEASED:
 		fprintf(out, "had at most %s", amount_text(size, expert->peak, raw));
@@ -208,8 +208,8 @@ static void add_reclaim(struct journal_entry *entry, const struct expert *expert
 	journal_text(entry, "EXPERT_CAUSE", cause_word(expert->cause));
 	if (expert->signal)
 		journal_number(entry, "SIGNAL", expert->signal);
-	journal_number(entry, "RECLAIMED_BYTES", expert->freed_bytes);
-	journal_number(entry, "RECLAIMED_RESIDENT_BYTES", expert->freed_resident);
+	journal_number(entry, "RECLAIMED_BYTES", expert->reclaimed_bytes);
+	journal_number(entry, "RECLAIMED_RESIDENT_BYTES", expert->reclaimed_resident);
 }
 
 static void journal_event(const struct expert *expert, bool raw)

@@ -31,7 +31,7 @@ struct expert {
 	/* once it was reclaimed */
 	uint32_t cause;		/* enum expertmem_cause */
 	uint32_t signal;	/* 0: none */
-	uint64_t freed_bytes, freed_resident, freed_regions;
+	uint64_t reclaimed_bytes, reclaimed_resident, reclaimed_regions;
 	/* from link_next() only */
 	uint32_t event;		/* enum expertmem_event */
 	uint64_t suppressed;	/* totals.suppressed_events when the event was sent */
@@ -50,7 +50,7 @@ struct totals {
 	uint64_t total_limit, uid_limit, default_limit;
 	uint64_t opened, regions, committed, pinned, resident, refused;
 	uint64_t detached, killed, reclaimed, operated;
-	uint64_t freed_bytes;
+	uint64_t reclaimed_bytes;
 	uint64_t lost_events;		/* could not be sent */
 	uint64_t suppressed_events;	/* not sent: their user had caused too many */
 };

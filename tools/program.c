@@ -158,11 +158,11 @@ static void program_run(struct job *job, struct child_state *state)
 /* The process tells by the shared file; where there is none, the kernel's count must do. */
 static bool has_used_expert(const struct job *job)
 {
-	struct expertmem_stats stats = {};
+	struct expertmem_heap_stats stats = {};
 
 	if (job->report && job->report->begun)
 		return true;
-	return !expertmem_stats(job->key, &stats) && stats.peak_committed;
+	return !expertmem_heap_stats(job->key, &stats) && stats.peak;
 }
 
 static void program_interpret_exit(struct outcome *outcome, const struct job *job,

@@ -20,13 +20,13 @@ static bool has_crash(const struct job *job, const struct outcome *outcome)
 	return job->report && outcome->signal && job->report->crash.signal == outcome->signal;
 }
 
-static bool used_expert(const struct job *job, bool device, const struct expertmem_stats *stats)
+static bool used_expert(const struct job *job, bool device, const struct expertmem_heap_stats *stats)
 {
-	return has_blocks(job) || (device && stats->peak_committed);
+	return has_blocks(job) || (device && stats->peak);
 }
 
 /* Why a program's are not known. */
-static void report_unknown(const struct job *job, bool device, const struct expertmem_stats *stats)
+static void report_unknown(const struct job *job, bool device, const struct expertmem_heap_stats *stats)
 {
 	if (!device && !job->report)
 		fputs("What it used is not known: there is no file to share with it (ulimit -f, -n).\n",
@@ -37,14 +37,14 @@ static void report_unknown(const struct job *job, bool device, const struct expe
 }
 
 static void report_memory(const struct job *job, const struct outcome *outcome, bool device,
-			  const struct expertmem_stats *stats)
+			  const struct expertmem_heap_stats *stats)
 {
 	char size[SIZE_TEXT], with_heap[SIZE_TEXT];
 
-	size_text(with_heap, stats->peak_committed);
+	size_text(with_heap, stats->peak);
 	if (has_blocks(job))
 		fprintf(stderr, "  peak       %s in blocks, %s with the heap's own data\n",
-			size_text(size, stats->peak_bytes), with_heap);
+			size_text(size, stats->peak_blocks), with_heap);
 	else if (device)
 		fprintf(stderr, "  peak       %s with the heap's own data\n", with_heap);
 	if (used_expert(job, device, stats))
@@ -61,14 +61,14 @@ static void report_memory(const struct job *job, const struct outcome *outcome, 
 		fprintf(stderr,
 			"  reclaimed  %s by the kernel\n"
 			"  backend    the kernel module, expert %llu\n",
-			size_text(size, stats->reclaimed), (unsigned long long)stats->id);
+			size_text(size, stats->reclaimed_bytes), (unsigned long long)stats->id);
 	else
 		fputs("  reclaimed  0 B by the kernel: its promise needs the module\n"
 		      "  backend    private memory of the process (anon)\n", stderr);
 }
 
 void report(const struct job *job, const struct outcome *outcome,
-	    const struct expertmem_stats *stats)
+	    const struct expertmem_heap_stats *stats)
 {
 	bool device = stats->backend == EXPERTMEM_BACKEND_DEVICE;
 
@@ -88,7 +88,7 @@ void report(const struct job *job, const struct outcome *outcome,
 
 /* On whose stream, and what of the numbers is known, depends on what was run. */
 int report_json(const struct job *job, const struct outcome *outcome,
-		const struct expertmem_stats *stats)
+		const struct expertmem_heap_stats *stats)
 {
 	bool device = stats->backend == EXPERTMEM_BACKEND_DEVICE, program = job->program;
 	bool blocks = has_blocks(job);
@@ -106,11 +106,11 @@ int report_json(const struct job *job, const struct outcome *outcome,
 		{ "status", true, outcome->status },
 		{ "limit", used_expert(job, device, stats), stats->limit },
 		{ "process", true, outcome->process },
-		{ "peak_bytes", blocks, stats->peak_bytes },
-		{ "peak_committed", blocks || device, stats->peak_committed },
+		{ "peak_blocks", blocks, stats->peak_blocks },
+		{ "peak", blocks || device, stats->peak },
 		{ "live_blocks", blocks, stats->live_blocks },
 		{ "live_bytes", blocks, stats->live_bytes },
-		{ "reclaimed_bytes", true, stats->reclaimed },
+		{ "reclaimed_bytes", true, stats->reclaimed_bytes },
 	};
 
 	fputs("{\n", out);

@@ -91,8 +91,9 @@ static const char help[] =
 "  process                  number of the process that was run\n"
 "  backend                  device (the kernel module) or anon (private memory)\n"
 "  limit                    bytes, 0 for none\n"
-"  peak_bytes               most bytes in blocks that it held\n"
-"  peak_committed           the same with the heap's own data: what is limited\n"
+"  peak_blocks              most bytes that it had in blocks\n"
+"  peak                     most bytes committed: blocks and the heap's own data;\n"
+"                           the limit is on this\n"
 "  live_blocks, live_bytes  what it had not freed\n"
 "  reclaimed_bytes          bytes that the kernel took back from it\n"
 "  heap_lost                true if the program has closed the descriptor of its heap, which\n"
@@ -468,7 +469,7 @@ static int use_config(struct job *job, const char *file, int *argc, char ***argv
 int run_main(int argc, char **argv)
 {
 	struct job job = { .grace = 5, .limit = EXPERTMEM_LIMIT_DEFAULT };
-	struct expertmem_stats stats = {};
+	struct expertmem_heap_stats stats = {};
 	struct outcome outcome;
 	char path[PATH_MAX], name[NAME_SIZE];
 	const char *backend, *config = NULL;
@@ -505,7 +506,7 @@ int run_main(int argc, char **argv)
 			strerror(errno));
 		return failure(EXIT_FAILED);
 	}
-	expertmem_stats(job.key, &stats);
+	expertmem_heap_stats(job.key, &stats);
 	if (!json)
 		report(&job, &outcome, &stats);
 	else if (report_json(&job, &outcome, &stats))

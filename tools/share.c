@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The file that the command shares with what it runs. Its library puts there what host and
- * expert share, so that expertmem_stats() knows what a program has, too; the start of the file is
+ * expert share, so that expertmem_heap_stats() knows what a program has, too; the start of the file is
  * a struct em_report.
  */
 #include <errno.h>

@@ -133,9 +133,9 @@ static void print_expert(const struct expert *expert, bool raw)
 	if (expert->state == EXPERTMEM_STATE_RECLAIMED) {
 		printf("             %s;\n", cause_text(text, expert));
 		printf("             %s were taken back, ",
-		       amount_text(size, expert->freed_bytes, raw));
+		       amount_text(size, expert->reclaimed_bytes, raw));
 		printf("%s of it from memory\n",
-		       amount_text(size, expert->freed_resident, raw));
+		       amount_text(size, expert->reclaimed_resident, raw));
 	}
 	printf("  user       %s\n", user_text(text, expert->uid));
 	printf("  opened     %s ago", duration_text(size, age_of(expert)));

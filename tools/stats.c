@@ -44,7 +44,7 @@ static const char help[] =
 "  reclaimed_signal         of these, whose process was killed by a signal\n"
 "  reclaimed_host           experts reclaimed by their host\n"
 "  reclaimed_operator       experts reclaimed by netlink: 'expertmem reclaim'\n"
-"  freed_bytes              that these all had when they were reclaimed\n"
+"  reclaimed_bytes          that these all had when they were reclaimed\n"
 "  lost_events              events that could not be sent\n"
 "  suppressed_events        events not sent because their user had caused too many\n"
 "\n"
@@ -74,7 +74,7 @@ static void print_json(const struct totals *totals)
 		{ "reclaimed_signal", totals->killed },
 		{ "reclaimed_host", totals->reclaimed },
 		{ "reclaimed_operator", totals->operated },
-		{ "freed_bytes", totals->freed_bytes },
+		{ "reclaimed_bytes", totals->reclaimed_bytes },
 		{ "lost_events", totals->lost_events },
 		{ "suppressed_events", totals->suppressed_events },
 	};
@@ -114,7 +114,7 @@ static void print_words(const struct totals *totals, bool raw)
 	printf("reclaimed  %s; as a process ended or let go %" PRIu64 ", by a signal %" PRIu64
 	       " of these;\n"
 	       "           by a host %" PRIu64 ", by an operator %" PRIu64 "\n",
-	       amount_text(size, totals->freed_bytes, raw), totals->detached, totals->killed,
+	       amount_text(size, totals->reclaimed_bytes, raw), totals->detached, totals->killed,
 	       totals->reclaimed, totals->operated);
 	printf("events     %" PRIu64 " could not be sent, %" PRIu64
 	       " suppressed: their user had caused too many\n", totals->lost_events,

@@ -430,7 +430,7 @@ static void act(struct screen *screen, int key)
 		error = link_reclaim(screen->link, expert->id, &freed);
 		snprintf(screen->message, sizeof(screen->message), "%s: %s%s", title,
 			 error ? strerror(-error) :
-				 amount_text(size, freed.freed_bytes, screen->options->bytes),
+				 amount_text(size, freed.reclaimed_bytes, screen->options->bytes),
 			 error ? "" : " taken back");
 	}
 	screen->asking = 0;

@@ -27,7 +27,7 @@ const char *cause_word(uint32_t cause)
 {
 	static const char *const words[] = {
 		[EXPERTMEM_CAUSE_DETACH]	= "detach",
-		[EXPERTMEM_CAUSE_RECLAIM]	= "reclaim",
+		[EXPERTMEM_CAUSE_HOST]	= "host",
 		[EXPERTMEM_CAUSE_OPERATOR]	= "operator",
 	};
 
@@ -40,7 +40,7 @@ const char *cause_text(char text[static NAME_TEXT], const struct expert *expert)
 
 	if (expert->cause == EXPERTMEM_CAUSE_OPERATOR)
 		return "reclaimed by an operator";
-	if (expert->cause == EXPERTMEM_CAUSE_RECLAIM)
+	if (expert->cause == EXPERTMEM_CAUSE_HOST)
 		return "reclaimed by its host";
 	if (expert->cause != EXPERTMEM_CAUSE_DETACH)
 		return "reclaimed";
@@ -242,7 +242,7 @@ void json_expert(struct json *json, const struct expert *expert)
 	json_bool(json, "unswappable", expert->flags & EXPERTMEM_CONFIG_UNSWAPPABLE);
 	json_string(json, "cause", reclaimed ? cause_word(expert->cause) : NULL);
 	json_maybe(json, "signal", reclaimed && expert->signal, expert->signal);
-	json_maybe(json, "freed_bytes", reclaimed, expert->freed_bytes);
-	json_maybe(json, "freed_resident", reclaimed, expert->freed_resident);
-	json_maybe(json, "freed_regions", reclaimed, expert->freed_regions);
+	json_maybe(json, "reclaimed_bytes", reclaimed, expert->reclaimed_bytes);
+	json_maybe(json, "reclaimed_resident", reclaimed, expert->reclaimed_resident);
+	json_maybe(json, "reclaimed_regions", reclaimed, expert->reclaimed_regions);
 }

@@ -100,7 +100,7 @@ static const struct workload {
 	{ "cfrac", cfrac, 1 },
 };
 
-static size_t peak_bytes(void)
+static size_t peak_blocks(void)
 {
 	unsigned long kib = 0;
 	char line[256];
@@ -151,7 +151,7 @@ int main(int argc, char **argv)
 		      argc > 3 ? number(argv[3], 10000) : 100);
 	say("seconds", (clock_ns() - begun) / 1e9);
 	say("live", live / (double)MIB);
-	say("peak", peak_bytes() / (double)MIB);
+	say("peak", peak_blocks() / (double)MIB);
 	puts("");
 	return 0;
 }

@@ -367,7 +367,7 @@ void op_reclaim(struct step *step)
 		ret = 1;
 	if (ret < 0)
 		return;
-	shadow_reclaim(expert, NULL, EXPERTMEM_CAUSE_RECLAIM, 0);
+	shadow_reclaim(expert, NULL, EXPERTMEM_CAUSE_HOST, 0);
 	if (!ret && (arg.bytes != expert->freed.bytes - before.bytes ||
 		     arg.regions != expert->freed.regions - before.regions ||
 		     (arg.bytes && (arg.resident < low || arg.resident > high))))

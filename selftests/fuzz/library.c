@@ -320,7 +320,7 @@ static void bad_pointer(struct expert *expert, const struct block *block)
 static void bad_key(unsigned char *p)
 {
 	HEXPERTKEY key = byte() % 2 ? closed[byte() % OLD] : (HEXPERTKEY)word();
-	struct expertmem_stats stats;
+	struct expertmem_heap_stats stats;
 	DWORD error = 1;
 	size_t i;
 
@@ -333,7 +333,7 @@ static void bad_key(unsigned char *p)
 	CHECK(error == NMERR_INVALID_EXPERT_HANDLE);
 	CHECK(ExpertFreeMemory(key, p) == NMERR_INVALID_EXPERT_HANDLE);
 	CHECK(ExpertMemorySize(key, p) == 0);
-	CHECK(expertmem_stats(key, &stats) == EXPERTMEM_E_KEY);
+	CHECK(expertmem_heap_stats(key, &stats) == EXPERTMEM_E_KEY);
 	CHECK(expertmem_trim(key, NULL) == EXPERTMEM_E_KEY);
 	CHECK(expertmem_reclaim(key, NULL) == EXPERTMEM_E_KEY);
 	CHECK(expertmem_terminate(key) == EXPERTMEM_E_KEY);
@@ -350,13 +350,13 @@ static int visit(void *p, size_t size, void *arg)
 
 static void look_around(struct expert *expert)
 {
-	struct expertmem_stats stats;
+	struct expertmem_heap_stats stats;
 	size_t i;
 
-	CHECK(expertmem_stats(expert->key, &stats) == EXPERTMEM_OK);
+	CHECK(expertmem_heap_stats(expert->key, &stats) == EXPERTMEM_OK);
 	CHECK(stats.live_blocks == expert->count && stats.live_bytes == expert->bytes);
-	CHECK(stats.peak_bytes >= expert->bytes && stats.limit == expert->limit);
-	CHECK(!expert->limit || stats.peak_committed <= expert->limit);
+	CHECK(stats.peak_blocks >= expert->bytes && stats.limit == expert->limit);
+	CHECK(!expert->limit || stats.peak <= expert->limit);
 	CHECK(stats.terminating == expert->terminating);
 	CHECK(stats.reclaimed_now == expert->reclaimed);
 	CHECK(expertmem_walk(expert->key, visit, expert) == 0);

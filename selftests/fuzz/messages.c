@@ -23,10 +23,10 @@ static void hear_events(void)
 
 static void check_freed(const struct told *t, const struct shadow_expert *expert)
 {
-	if (t->value[E(FREED_BYTES)] != expert->freed.bytes ||
-	    t->value[E(FREED_REGIONS)] != expert->freed.regions)
+	if (t->value[E(RECLAIMED_BYTES)] != expert->freed.bytes ||
+	    t->value[E(RECLAIMED_REGIONS)] != expert->freed.regions)
 		fail("netlink says %#llx bytes in %llu regions were freed, not %#llx in %llu",
-		     t->value[E(FREED_BYTES)], t->value[E(FREED_REGIONS)], expert->freed.bytes,
+		     t->value[E(RECLAIMED_BYTES)], t->value[E(RECLAIMED_REGIONS)], expert->freed.bytes,
 		     expert->freed.regions);
 }
 
@@ -57,7 +57,7 @@ static void check_told(const struct told *t, const struct shadow_expert *expert)
 		fail("netlink says pid %llu opened and %llu mapped, not %d and %d",
 		     t->value[E(OPENER)], t->value[E(PID)], expert->opener, expert->mapper);
 	if (told(t, E(CAUSE)) != over || told(t, E(SIGNAL)) != over ||
-	    told(t, E(FREED_BYTES)) != over)
+	    told(t, E(RECLAIMED_BYTES)) != over)
 		fail("netlink says how it ended in state %u", expert->stat.state);
 	if (!over)
 		return;
@@ -136,10 +136,10 @@ static void reclaimed_by_netlink(struct shadow_expert *expert, const struct told
 	struct expertmem_reclaim before = expert->freed;
 
 	shadow_reclaim(expert, NULL, EXPERTMEM_CAUSE_OPERATOR, 0);
-	if (t->value[E(FREED_BYTES)] != expert->freed.bytes - before.bytes ||
-	    t->value[E(FREED_REGIONS)] != expert->freed.regions - before.regions)
+	if (t->value[E(RECLAIMED_BYTES)] != expert->freed.bytes - before.bytes ||
+	    t->value[E(RECLAIMED_REGIONS)] != expert->freed.regions - before.regions)
 		fail("RECLAIM by netlink gave back %#llx bytes in %llu regions",
-		     t->value[E(FREED_BYTES)], t->value[E(FREED_REGIONS)]);
+		     t->value[E(RECLAIMED_BYTES)], t->value[E(RECLAIMED_REGIONS)]);
 }
 
 void messages_check_totals(void)

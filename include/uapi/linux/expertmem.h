@@ -251,9 +251,9 @@ struct expertmem_free {
  * stay until they are unmapped: at most 4 KiB for every 2 MiB of a window's length.
  */
 struct expertmem_reclaim {
-	__aligned_u64 bytes;		/* out: in regions */
-	__aligned_u64 resident;		/* out: of these, in memory */
-	__aligned_u64 regions;		/* out */
+	__aligned_u64 reclaimed_bytes;	/* out: in regions */
+	__aligned_u64 reclaimed_resident;	/* out: of these, in memory */
+	__aligned_u64 reclaimed_regions;	/* out */
 	__u32 flags;			/* in: 0 */
 	__u32 reserved;
 };
@@ -270,7 +270,7 @@ struct expertmem_stat {
 	__aligned_u64 resident;		/* bytes in memory; not what is in swap */
 	__aligned_u64 peak;		/* most bytes committed and pinned ever */
 	__aligned_u64 refused;		/* calls refused for memory */
-	__aligned_u64 reclaimed;	/* bytes that were in regions when reclaimed */
+	__aligned_u64 reclaimed_bytes;	/* that were in regions when reclaimed */
 	__u32 cause;			/* EXPERTMEM_CAUSE_*, once reclaimed */
 	__u32 reserved0;
 	__aligned_u64 pinned;		/* bytes of freed pages that somebody still holds */
@@ -287,7 +287,7 @@ enum expertmem_state {
 enum expertmem_cause {
 	EXPERTMEM_CAUSE_NONE,
 	EXPERTMEM_CAUSE_DETACH,		/* the last window was unmapped, or its process died */
-	EXPERTMEM_CAUSE_RECLAIM,	/* RECLAIM, the ioctl */
+	EXPERTMEM_CAUSE_HOST,	/* RECLAIM, the ioctl */
 	EXPERTMEM_CAUSE_OPERATOR	/* RECLAIM, by netlink */
 };
 
@@ -426,8 +426,8 @@ struct expertmem_fork {
  *		has: then it gets no more, and loses nothing. Whoever opened the expert may
  *		lower its limit; raising it needs CAP_NET_ADMIN.
  * TERMINATE	as EXPERTMEM_IOC_TERMINATE
- * RECLAIM	as EXPERTMEM_IOC_RECLAIM; replies with ID, FREED_BYTES, FREED_RESIDENT and
- *		FREED_REGIONS. EINPROGRESS where it takes longer than two seconds: it goes on,
+ * RECLAIM	as EXPERTMEM_IOC_RECLAIM; replies with ID, RECLAIMED_BYTES, RECLAIMED_RESIDENT and
+ *		RECLAIMED_REGIONS. EINPROGRESS where it takes longer than two seconds: it goes on,
  *		and a RECLAIM that is sent before its end waits for the same one.
  * STATS_GET	the module's totals, as STATS_*
  * EVENT	sent to the group EVENTS: EVENT, SUPPRESSED and all that EXPERT_GET has. What
@@ -466,9 +466,9 @@ enum expertmem_a_expert {
 	EXPERTMEM_A_EXPERT_REFUSED,	/* u64, calls refused for memory */
 	EXPERTMEM_A_EXPERT_CAUSE,	/* u32, enum expertmem_cause; once reclaimed */
 	EXPERTMEM_A_EXPERT_SIGNAL,	/* u32, that killed its process, 0: none; once reclaimed */
-	EXPERTMEM_A_EXPERT_FREED_BYTES,	/* u64, that were in regions when reclaimed */
-	EXPERTMEM_A_EXPERT_FREED_RESIDENT,	/* u64, of these, in memory */
-	EXPERTMEM_A_EXPERT_FREED_REGIONS,	/* u64 */
+	EXPERTMEM_A_EXPERT_RECLAIMED_BYTES,	/* u64, that were in regions when reclaimed */
+	EXPERTMEM_A_EXPERT_RECLAIMED_RESIDENT,	/* u64, of these, in memory */
+	EXPERTMEM_A_EXPERT_RECLAIMED_REGIONS,	/* u64 */
 	EXPERTMEM_A_EXPERT_EVENT,	/* u32, enum expertmem_event */
 	EXPERTMEM_A_EXPERT_PINNED,	/* u64, of freed pages that somebody still holds */
 	EXPERTMEM_A_EXPERT_SUPPRESSED,	/* u64, as STATS_SUPPRESSED_EVENTS; events only */
@@ -504,7 +504,7 @@ enum expertmem_a_stats {
 	EXPERTMEM_A_STATS_KILLED,	/* u64, of DETACHED, by a signal */
 	EXPERTMEM_A_STATS_RECLAIMED,	/* u64 */
 	EXPERTMEM_A_STATS_OPERATOR,	/* u64 */
-	EXPERTMEM_A_STATS_FREED_BYTES,	/* u64, by reclaims */
+	EXPERTMEM_A_STATS_RECLAIMED_BYTES,	/* u64, by reclaims */
 	EXPERTMEM_A_STATS_LOST_EVENTS,	/* u64, that could not be sent */
 	EXPERTMEM_A_STATS_PINNED,	/* u64, of freed pages that somebody still holds */
 	EXPERTMEM_A_STATS_UID_LIMIT,	/* u64, bytes of one user's experts, 0: none */
