@@ -29,9 +29,13 @@
  * Rules marked [MS] are those of Microsoft's Netmon.h reference for Network Monitor 2.1;
  * rules marked [here] are this project's, where that reference is silent.
  *
- * Left out on purpose: ExpertGetFrame() and ExpertSubmitEvent(). An expert opens
- * EXPERTSTARTUPINFO.szCaptureFile itself, with libpcap for instance, and reports in its
- * own way. Their types and constants are here so that code which handles them compiles.
+ * Left out on purpose: ExpertGetFrame(), ExpertSubmitEvent(), and the functions that experts
+ * share with parsers, such as GetFrame(), GetProperty() and FilterAddObject(). The library
+ * does not have them. An expert opens EXPERTSTARTUPINFO.szCaptureFile itself, with libpcap
+ * for instance, and reports in its own way. Types, constants, macros and inline functions of
+ * the expert's side are here, so that code which handles frames, properties, addresses,
+ * filters and events compiles. Left out too is what only parsers, monitors and network
+ * packet providers use, and dprintf(), which is the name of a function of POSIX.
  */
 #ifndef NETMON_H
 #define NETMON_H
@@ -61,6 +65,10 @@ typedef void *LPVOID;
 typedef DWORD *LPDWORD;
 typedef char *LPSTR;
 typedef const char *LPCSTR;
+typedef BYTE *LPBYTE;
+typedef WORD *LPWORD;
+typedef uintptr_t DWORD_PTR;
+typedef LONG HRESULT;
 
 #ifndef FALSE
 #define FALSE 0
@@ -73,6 +81,7 @@ typedef const char *LPCSTR;
 
 /* The calling convention: there is only one. */
 #define WINAPI
+#define BHAPI
 
 /*
  * HEXPERTKEY is a number in the shape of a pointer, never an address. It is given to Run()
@@ -483,7 +492,10 @@ __extension__ typedef struct NMEVENTDATA {
 	LPSTR szDescription;
 	LPSTR szMachine;
 	LPSTR Justification;
-	LPVOID pvReserved;
+	union {
+		LPVOID pvReserved;
+		LPSTR szUrl;	/* the name on Microsoft's page */
+	};
 	SYSTEMTIME SysTime;
 	NMCOLUMNINFO Column[];
 } NMEVENTDATA, *PNMEVENTDATA;
@@ -509,6 +521,893 @@ enum NMEVENT_SEVERITIES {
 #define NMEVENTFLAG_DO_NOT_DISPLAY_TIME			0x04000000
 #define NMEVENTFLAG_DO_NOT_DISPLAY_DATE			0x02000000
 #define NMEVENTFLAG_DO_NOT_DISPLAY_FIXED_COLUMNS	0xfe000000
+
+/*
+ * The same codes by their older names, which some of Microsoft's pages use.
+ */
+#define BHERR_SUCCESS				NMERR_SUCCESS
+#define BHERR_OUT_OF_MEMORY			NMERR_OUT_OF_MEMORY
+#define BHERR_ACCESS_DENIED			NMERR_ACCESS_DENIED
+#define BHERR_INVALID_PARAMETER			NMERR_INVALID_PARAMETER
+#define BHERR_EXPERT_TERMINATE			NMERR_EXPERT_TERMINATE
+#define BHERR_INVALID_EXPERT_HANDLE		NMERR_INVALID_EXPERT_HANDLE
+#define BHERR_LOAD_EXPERT_FAILED		NMERR_LOAD_EXPERT_FAILED
+#define BHERR_EXPERT_REPORT_FAILED		NMERR_EXPERT_REPORT_FAILED
+#define BHERR_NO_DLLS_FOUND			NMERR_NO_DLLS_FOUND
+#define BHERR_INVALID_EXPERT_GROUP		NMERR_INVALID_EXPERT_GROUP
+#define BHERR_INVALID_EXPERT_NAME		NMERR_INVALID_EXPERT_NAME
+#define BHERR_GROUP_NAME_ALREADY_EXISTS		NMERR_GROUP_NAME_ALREADY_EXISTS
+#define BHERR_INVALID_GROUP_NAME		NMERR_INVALID_GROUP_NAME
+#define BHERR_EXPERT_ALREADY_IN_GROUP		NMERR_EXPERT_ALREADY_IN_GROUP
+#define BHERR_EXPERT_NOT_IN_GROUP		NMERR_EXPERT_NOT_IN_GROUP
+#define BHERR_INVALID_GROUP_ROOT		NMERR_INVALID_GROUP_ROOT
+#define BHERR_INVALID_HFILTER			NMERR_INVALID_HFILTER
+#define BHERR_NO_MORE_FRAMES			NMERR_NO_MORE_FRAMES
+#define BHERR_FRAME_NOT_RECOGNIZED		NMERR_FRAME_NOT_RECOGNIZED
+#define BHERR_INVALID_HFRAME			NMERR_INVALID_HFRAME
+#define BHERR_STACK_EMPTY			NMERR_STACK_EMPTY
+#define BHERR_STACK_OVERFLOW			NMERR_STACK_OVERFLOW
+#define BHERR_NO_FRAMES				NMERR_NO_FRAMES
+#define BHERR_FRAME_NOT_FOUND			NMERR_FRAME_NOT_FOUND
+#define BHERR_FILTER_INVALID_EXPRESSION		NMERR_FILTER_INVALID_EXPRESSION
+#define BHERR_LOCKED_FRAMES			NMERR_LOCKED_FRAMES
+#define BHERR_NO_FRAME_NUMBER			NMERR_NO_FRAME_NUMBER
+#define BHERR_FRAME_HAS_NO_CAPTURE		NMERR_FRAME_HAS_NO_CAPTURE
+#define BHERR_FRAME_ALREADY_HAS_CAPTURE		NMERR_FRAME_ALREADY_HAS_CAPTURE
+#define BHERR_DISCARD_FRAME			NMERR_DISCARD_FRAME
+#define BHERR_INVALID_FRAMESPROC		NMERR_INVALID_FRAMESPROC
+#define BHERR_FRAME_FAILED_FILTER		NMERR_FRAME_FAILED_FILTER
+#define BHERR_MEMORY_MAPPED_FILE_ERROR		NMERR_MEMORY_MAPPED_FILE_ERROR
+#define BHERR_FILE_ALREADY_EXISTS		NMERR_FILE_ALREADY_EXISTS
+#define BHERR_FILE_NOT_FOUND			NMERR_FILE_NOT_FOUND
+#define BHERR_INVALID_FILE_FORMAT		NMERR_INVALID_FILE_FORMAT
+#define BHERR_COULD_NOT_CREATE_TEMPFILE		NMERR_COULD_NOT_CREATE_TEMPFILE
+#define BHERR_INVALID_HCAPTURE			NMERR_INVALID_HCAPTURE
+#define BHERR_FILE_READ_ERROR			NMERR_FILE_READ_ERROR
+#define BHERR_FILE_WRITE_ERROR			NMERR_FILE_WRITE_ERROR
+#define BHERR_PATH_NOT_FOUND			NMERR_PATH_NOT_FOUND
+#define BHERR_CANCEL_SAVE_CAPTURE		NMERR_CANCEL_SAVE_CAPTURE
+#define BHERR_UNKNOWN_CAPTURETYPE		NMERR_UNKNOWN_CAPTURETYPE
+#define BHERR_DISK_NOT_LOCAL_FIXED		NMERR_DISK_NOT_LOCAL_FIXED
+#define BHERR_COULD_NOT_CREATE_DIRECTORY	NMERR_COULD_NOT_CREATE_DIRECTORY
+#define BHERR_NO_DEFAULT_CAPTURE_DIRECTORY	NMERR_NO_DEFAULT_CAPTURE_DIRECTORY
+#define BHERR_UPLEVEL_CAPTURE_FILE		NMERR_UPLEVEL_CAPTURE_FILE
+#define BHERR_SECURITY_BREACH_CAPTURE_DELETED	NMERR_SECURITY_BREACH_CAPTURE_DELETED
+#define BHERR_INVALID_HPROTOCOL			NMERR_INVALID_HPROTOCOL
+#define BHERR_INVALID_HPROPERTY			NMERR_INVALID_HPROPERTY
+#define BHERR_TOO_MANY_PROTOCOLS		NMERR_TOO_MANY_PROTOCOLS
+#define BHERR_LOAD_PARSER_FAILED		NMERR_LOAD_PARSER_FAILED
+#define BHERR_UNLOAD_PARSER_FAILED		NMERR_UNLOAD_PARSER_FAILED
+#define BHERR_NO_PROPERTY_DATABASE		NMERR_NO_PROPERTY_DATABASE
+#define BHERR_PROPERTY_NOT_FOUND		NMERR_PROPERTY_NOT_FOUND
+#define BHERR_INVALID_HPROPERTYDB		NMERR_INVALID_HPROPERTYDB
+#define BHERR_PROTOCOL_NOT_ENABLED		NMERR_PROTOCOL_NOT_ENABLED
+#define BHERR_PROTOCOL_NOT_FOUND		NMERR_PROTOCOL_NOT_FOUND
+#define BHERR_INVALID_PARSER_DLL		NMERR_INVALID_PARSER_DLL
+#define BHERR_NO_ATTACHED_PROPERTIES		NMERR_NO_ATTACHED_PROPERTIES
+#define BHERR_NO_PROTOCOLS_ENABLED		NMERR_NO_PROTOCOLS_ENABLED
+#define BHERR_PROTOCOL_ALREADY_ENABLED		NMERR_PROTOCOL_ALREADY_ENABLED
+#define BHERR_RUNAWAY_PROTOCOL			NMERR_RUNAWAY_PROTOCOL
+#define BHERR_PROTOCOL_NOT_REGISTERED		NMERR_PROTOCOL_NOT_REGISTERED
+#define BHERR_ADDRESS_ALREADY_EXISTS		NMERR_ADDRESS_ALREADY_EXISTS
+#define BHERR_INVALID_HADDRESSDB		NMERR_INVALID_HADDRESSDB
+#define BHERR_ADDRESS_NOT_FOUND			NMERR_ADDRESS_NOT_FOUND
+#define BHERR_UNKNOWN_MACTYPE			NMERR_UNKNOWN_MACTYPE
+#define BHERR_ROUTING_INFO_NOT_PRESENT		NMERR_ROUTING_INFO_NOT_PRESENT
+#define BHERR_IP_ADDRESS_NOT_FOUND		NMERR_IP_ADDRESS_NOT_FOUND
+#define BHERR_CAPTURING				NMERR_CAPTURING
+#define BHERR_NOT_CAPTURING			NMERR_NOT_CAPTURING
+#define BHERR_CAPTURE_PAUSED			NMERR_CAPTURE_PAUSED
+#define BHERR_NO_BUFFERS			NMERR_NO_BUFFERS
+#define BHERR_BUFFERS_ALREADY_EXIST		NMERR_BUFFERS_ALREADY_EXIST
+#define BHERR_INVALID_HBUFFER			NMERR_INVALID_HBUFFER
+#define BHERR_CAPTURE_NOT_PAUSED		NMERR_CAPTURE_NOT_PAUSED
+#define BHERR_NO_CONVERSATION_STATS		NMERR_NO_CONVERSATION_STATS
+#define BHERR_DRIVER_NOT_FOUND			NMERR_DRIVER_NOT_FOUND
+#define BHERR_NETWORK_NOT_PRESENT		NMERR_NETWORK_NOT_PRESENT
+#define BHERR_OUT_OF_DOS_MEMORY			NMERR_OUT_OF_DOS_MEMORY
+#define BHERR_INVALID_HNETWORK			NMERR_INVALID_HNETWORK
+#define BHERR_NETWORK_ALREADY_OPENED		NMERR_NETWORK_ALREADY_OPENED
+#define BHERR_NETWORK_NOT_OPENED		NMERR_NETWORK_NOT_OPENED
+#define BHERR_INVALID_NETWORK_ID		NMERR_INVALID_NETWORK_ID
+#define BHERR_MSDOS_DRIVER_NOT_LOADED		NMERR_MSDOS_DRIVER_NOT_LOADED
+#define BHERR_WINDOWS_DRIVER_NOT_LOADED		NMERR_WINDOWS_DRIVER_NOT_LOADED
+#define BHERR_MSDOS_DRIVER_INIT_FAILURE		NMERR_MSDOS_DRIVER_INIT_FAILURE
+#define BHERR_WINDOWS_DRIVER_INIT_FAILURE	NMERR_WINDOWS_DRIVER_INIT_FAILURE
+#define BHERR_NETWORK_BUSY			NMERR_NETWORK_BUSY
+#define BHERR_INVALID_PACKET_LENGTH		NMERR_INVALID_PACKET_LENGTH
+#define BHERR_PROMISCUOUS_MODE_NOT_SUPPORTED	NMERR_PROMISCUOUS_MODE_NOT_SUPPORTED
+#define BHERR_MAC_DRIVER_OPEN_FAILURE		NMERR_MAC_DRIVER_OPEN_FAILURE
+#define BHERR_INVALID_MEDIA_TYPE		NMERR_INVALID_MEDIA_TYPE
+#define BHERR_NETWORK_ERROR			NMERR_NETWORK_ERROR
+#define BHERR_TRANSMIT_ERROR			NMERR_TRANSMIT_ERROR
+#define BHERR_TRANSMIT_CANCELLED		NMERR_TRANSMIT_CANCELLED
+#define BHERR_NO_TRANSMITS_PENDING		NMERR_NO_TRANSMITS_PENDING
+#define BHERR_DELAYED				NMERR_DELAYED
+#define BHERR_NOT_DELAYED			NMERR_NOT_DELAYED
+#define BHERR_REALTIME				NMERR_REALTIME
+#define BHERR_NOT_REALTIME			NMERR_NOT_REALTIME
+#define BHERR_STATS_ONLY			NMERR_STATS_ONLY
+#define BHERR_NOT_STATS_ONLY			NMERR_NOT_STATS_ONLY
+#define BHERR_TRANSMIT				NMERR_TRANSMIT
+#define BHERR_NOT_TRANSMIT			NMERR_NOT_TRANSMIT
+#define BHERR_TRANSMITTING			NMERR_TRANSMITTING
+#define BHERR_ESP				NMERR_ESP
+#define BHERR_NOT_ESP				NMERR_NOT_ESP
+#define BHERR_INVALID_HPASSWORD			NMERR_INVALID_HPASSWORD
+#define BHERR_NAL_IS_NOT_REMOTE			NMERR_NAL_IS_NOT_REMOTE
+#define BHERR_LOST_CONNECTION			NMERR_LOST_CONNECTION
+#define BHERR_AGENT_IN_USE			NMERR_AGENT_IN_USE
+#define BHERR_DISCONNECTED			NMERR_DISCONNECTED
+#define BHERR_NOT_CONNECTED			NMERR_NOT_CONNECTED
+#define BHERR_ALREADY_CONNECTED			NMERR_ALREADY_CONNECTED
+#define BHERR_REMOTE_NOT_A_SERVER		NMERR_REMOTE_NOT_A_SERVER
+#define BHERR_REMOTE_VERSION_OUTOFSYNC		NMERR_REMOTE_VERSION_OUTOFSYNC
+#define BHERR_INVALID_REMOTE_COMPUTERNAME	NMERR_INVALID_REMOTE_COMPUTERNAME
+#define BHERR_RPC_REMOTE_FAILURE		NMERR_RPC_REMOTE_FAILURE
+#define BHERR_BUFFER_TOO_SMALL			NMERR_BUFFER_TOO_SMALL
+#define BHERR_LOCKED				NMERR_LOCKED
+#define BHERR_NOT_LOCKED			NMERR_NOT_LOCKED
+#define BHERR_OUT_OF_RANGE			NMERR_OUT_OF_RANGE
+#define BHERR_LOCK_NESTING_TOO_DEEP		NMERR_LOCK_NESTING_TOO_DEEP
+#define BHERR_NO_HANDLES			NMERR_NO_HANDLES
+#define BHERR_INVALID_DATA			NMERR_INVALID_DATA
+#define BHERR_INTERNAL_EXCEPTION		NMERR_INTERNAL_EXCEPTION
+#define BHERR_PENDING				NMERR_PENDING
+#define BHERR_WINDOWS_ERROR			NMERR_WINDOWS_ERROR
+#define BHERR_NOT_SUPPORTED			NMERR_NOT_SUPPORTED
+#define BHERR_TIMEOUT				NMERR_TIMEOUT
+#define BHERR_SETTIMER_FAILED			NMERR_SETTIMER_FAILED
+#define BHERR_INVALID_REGISTRY_CONFIGURATION	NMERR_INVALID_REGISTRY_CONFIGURATION
+#define BHERR_REG_OPERATION_FAILED		NMERR_REG_OPERATION_FAILED
+#define BHERR_NOT_INITIALIZED			NMERR_NOT_INITIALIZED
+#define BHERR_BAD_VERSION			NMERR_BAD_VERSION
+#define BHERR_BLOB_NOT_INITIALIZED		NMERR_BLOB_NOT_INITIALIZED
+#define BHERR_INVALID_BLOB			NMERR_INVALID_BLOB
+#define BHERR_UPLEVEL_BLOB			NMERR_UPLEVEL_BLOB
+#define BHERR_BLOB_ENTRY_ALREADY_EXISTS		NMERR_BLOB_ENTRY_ALREADY_EXISTS
+#define BHERR_BLOB_ENTRY_DOES_NOT_EXIST		NMERR_BLOB_ENTRY_DOES_NOT_EXIST
+#define BHERR_AMBIGUOUS_SPECIFIER		NMERR_AMBIGUOUS_SPECIFIER
+#define BHERR_BLOB_OWNER_NOT_FOUND		NMERR_BLOB_OWNER_NOT_FOUND
+#define BHERR_BLOB_CATEGORY_NOT_FOUND		NMERR_BLOB_CATEGORY_NOT_FOUND
+#define BHERR_UNKNOWN_CATEGORY			NMERR_UNKNOWN_CATEGORY
+#define BHERR_UNKNOWN_TAG			NMERR_UNKNOWN_TAG
+#define BHERR_BLOB_CONVERSION_ERROR		NMERR_BLOB_CONVERSION_ERROR
+#define BHERR_ILLEGAL_TRIGGER			NMERR_ILLEGAL_TRIGGER
+#define BHERR_BLOB_STRING_INVALID		NMERR_BLOB_STRING_INVALID
+#define BHERR_UNABLE_TO_LOAD_LIBRARY		NMERR_UNABLE_TO_LOAD_LIBRARY
+#define BHERR_UNABLE_TO_GET_PROCADDR		NMERR_UNABLE_TO_GET_PROCADDR
+#define BHERR_CLASS_NOT_REGISTERED		NMERR_CLASS_NOT_REGISTERED
+#define BHERR_NO_NPPS				NMERR_NO_NPPS
+#define BHERR_NO_MATCHING_NPPS			NMERR_NO_MATCHING_NPPS
+#define BHERR_NO_NPP_SELECTED			NMERR_NO_NPP_SELECTED
+#define BHERR_NO_INPUT_BLOBS			NMERR_NO_INPUT_BLOBS
+#define BHERR_NO_NPP_DLLS			NMERR_NO_NPP_DLLS
+#define BHERR_NO_VALID_NPP_DLLS			NMERR_NO_VALID_NPP_DLLS
+
+#pragma pack(push, 8)
+
+/*
+ * Names that Microsoft's pages use where mingw-w64's netmon.h has another. Both compile.
+ */
+typedef EXPERTSTATUSENUMERATION EXPERT_STATUS_ENUMERATION;
+typedef NMCOLUMNINFO EVENTCOLUMNINFO;
+typedef LPSTR JTYPE;
+
+#define EXPERT_GET_SPECIFIED_FRAME		GET_SPECIFIED_FRAME
+#define EXPERT_DEFER_TO_UI_FILTER		FLAGS_DEFER_TO_UI_FILTER
+#define EXPERT_ATTACH_PROPERTIES		FLAGS_ATTACH_PROPERTIES
+#define EVENT_FLAG_EXPERT			NMEVENTFLAG_EXPERT
+
+/*
+ * Pointers into frames. A frame's fields have no alignment, and its bytes are read as
+ * several types: numbers behind these pointers may be misaligned and may alias others.
+ */
+#ifdef __GNUC__
+#define NETMON_UNALIGNED __attribute__((__aligned__(1)))
+#define NETMON_ALIAS __attribute__((__aligned__(1), __may_alias__))
+#else
+#define NETMON_UNALIGNED
+#define NETMON_ALIAS
+#endif
+
+typedef SYSTEMTIME *LPSYSTEMTIME;
+
+__extension__ typedef union LARGE_INTEGER {
+	struct {
+		DWORD LowPart;
+		LONG HighPart;
+	};
+	struct {
+		DWORD LowPart;
+		LONG HighPart;
+	} u;
+	int64_t QuadPart;
+} LARGE_INTEGER;
+
+typedef LARGE_INTEGER *LPLARGEINT;
+
+typedef WORD NETMON_WORD NETMON_ALIAS;
+typedef DWORD NETMON_DWORD NETMON_ALIAS;
+typedef LARGE_INTEGER NETMON_LARGE_INTEGER NETMON_UNALIGNED;
+typedef SYSTEMTIME NETMON_SYSTEMTIME NETMON_UNALIGNED;
+
+typedef void *ULPVOID;
+typedef BYTE *ULPBYTE;
+typedef char *ULPSTR;
+typedef NETMON_WORD *ULPWORD;
+typedef NETMON_DWORD *ULPDWORD;
+typedef NETMON_LARGE_INTEGER *ULPLARGEINT;
+typedef NETMON_SYSTEMTIME *ULPSYSTEMTIME;
+
+/* Handles. They are numbers, never addresses to read from. */
+typedef struct FILTER *HFILTER;
+typedef HFILTER *LPHFILTER;
+typedef HPROTOCOL *LPHPROTOCOL;
+typedef DWORD_PTR HPROPERTY;
+typedef HEXPERTKEY *PHEXPERTKEY;
+typedef HEXPERT *PHEXPERT;
+typedef LPVOID HRUNNINGEXPERT;
+typedef HRUNNINGEXPERT *PHRUNNINGEXPERT;
+
+/* An expert with its configuration, and its state: the host's own. */
+typedef struct CONFIGUREDEXPERT {
+	HEXPERT hExpert;
+	DWORD StartupFlags;
+	PEXPERTCONFIG pConfig;
+} CONFIGUREDEXPERT, *PCONFIGUREDEXPERT;
+
+typedef struct EXPERTSTATUS {
+	EXPERTSTATUSENUMERATION Status;
+	DWORD SubStatus;
+	DWORD PercentDone;		/* 0 to 100 */
+	DWORD Frame;			/* number of the frame the expert is at */
+	char szStatusText[MAX_PATH];
+} EXPERTSTATUS, *PEXPERTSTATUS;
+
+#define EXPERTGROUPNAMELENGTH	25
+
+/* Frames. A capture has one link type: MAC_TYPE_*. */
+#define MAC_TYPE_UNKNOWN	0
+#define MAC_TYPE_ETHERNET	1
+#define MAC_TYPE_TOKENRING	2
+#define MAC_TYPE_FDDI		3
+#define MAC_TYPE_ATM		4
+#define MAC_TYPE_1394		5
+
+/* What the page of GetCaptureMacType() calls its answer for an unknown type. */
+#define NMERR_MAC_TYPE_UNKNOWN	MAC_TYPE_UNKNOWN
+
+/* A frame as it was captured. */
+typedef struct FRAME {
+	int64_t TimeStamp;		/* microseconds since the capture started */
+	DWORD FrameLength;		/* bytes on the wire */
+	DWORD nBytesAvail;		/* bytes in MacFrame[] */
+	BYTE MacFrame[1];		/* from the link header on */
+} FRAME, *LPFRAME;
+
+#define FRAME_SIZE		sizeof(FRAME)
+
+/* What to keep of the first byte of an address, to be rid of its group or routing bit. */
+#define FRAME_MASK_ETHERNET	((BYTE)~0x01)
+#define FRAME_MASK_TOKENRING	((BYTE)~0x80)
+#define FRAME_MASK_FDDI		((BYTE)~0x01)
+
+/* The headers of links. */
+#define MAX_ADDR_LENGTH		6	/* bytes of an address of a link */
+
+__extension__ typedef struct ETHERNET {
+	BYTE DstAddr[MAX_ADDR_LENGTH];
+	BYTE SrcAddr[MAX_ADDR_LENGTH];
+	union {
+		WORD Length;		/* below ETHERNET_FRAME_TYPE; network order */
+		WORD Type;		/* from ETHERNET_FRAME_TYPE on; network order */
+	};
+	BYTE Info[];
+} ETHERNET, *LPETHERNET;
+
+#define ETHERNET_SIZE		sizeof(ETHERNET)
+#define ETHERNET_HEADER_LENGTH	14
+#define ETHERNET_DATA_LENGTH	1500	/* bytes behind the header, at most */
+#define ETHERNET_FRAME_LENGTH	1514
+#define ETHERNET_FRAME_TYPE	0x600
+
+#pragma pack(push, 1)
+
+/*
+ * [0]: an array in a union cannot be written as []. Clang warns that such a union has a size
+ * in C++; it has none there either.
+ */
+#ifdef __clang__
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wextern-c-compat"
+#endif
+__extension__ typedef struct TOKENRING {
+	BYTE AccessCtrl;
+	BYTE FrameCtrl;			/* TOKENRING_TYPE_* */
+	BYTE DstAddr[MAX_ADDR_LENGTH];
+	BYTE SrcAddr[MAX_ADDR_LENGTH];
+	union {
+		BYTE Info[0];		/* without routing information */
+		WORD RoutingInfo[0];	/* see IsRoutingInfoPresent() */
+	};
+} TOKENRING, *LPTOKENRING, *ULPTOKENRING;
+#ifdef __clang__
+#pragma clang diagnostic pop
+#endif
+
+__extension__ typedef struct FDDI {
+	BYTE FrameCtrl;			/* FDDI_TYPE_* */
+	BYTE DstAddr[MAX_ADDR_LENGTH];
+	BYTE SrcAddr[MAX_ADDR_LENGTH];
+	BYTE Info[];
+} FDDI, *LPFDDI, *ULPFDDI;
+
+/* IEEE 802.2 */
+__extension__ typedef struct LLC {
+	BYTE dsap;
+	BYTE ssap;
+	struct {
+		union {
+			BYTE Command;
+			BYTE NextSend;
+		};
+		union {
+			BYTE NextRecv;
+			BYTE Data[1];
+		};
+	} ControlField;
+} LLC, *LPLLC, *ULPLLC;
+
+#pragma pack(pop)
+
+typedef ETHERNET NETMON_ETHERNET NETMON_UNALIGNED;
+typedef NETMON_ETHERNET *ULPETHERNET;
+
+typedef union MACFRAME {
+	LPBYTE MacHeader;
+	LPETHERNET Ethernet;
+	LPTOKENRING Tokenring;
+	LPFDDI Fddi;
+} MACFRAME, *LPMACFRAME;
+
+#define TOKENRING_SIZE			sizeof(TOKENRING)
+#define TOKENRING_HEADER_LENGTH		14	/* without routing information */
+#define TOKENRING_SA_ROUTING_INFO	0x80	/* in SrcAddr[0] */
+#define TOKENRING_SA_LOCAL		0x40
+#define TOKENRING_DA_LOCAL		0x40	/* in DstAddr[0] */
+#define TOKENRING_DA_GROUP		0x80
+#define TOKENRING_RC_LENGTHMASK		0x1f	/* in the first byte of routing information */
+#define TOKENRING_BC_MASK		0xe0
+#define TOKENRING_TYPE_MAC		0x00
+#define TOKENRING_TYPE_LLC		0x40
+
+#define FDDI_SIZE			sizeof(FDDI)
+#define FDDI_HEADER_LENGTH		13
+#define FDDI_TYPE_MAC			0x00
+#define FDDI_TYPE_LLC			0x10
+#define FDDI_TYPE_LONG_ADDRESS		0x40
+
+#define LLC_SIZE			sizeof(LLC)
+
+/* @f: address of a token ring frame; bytes of routing information are counted with its header */
+#define IsRoutingInfoPresent(f) \
+	((((ULPTOKENRING)(f))->SrcAddr[0] & TOKENRING_SA_ROUTING_INFO) ? TRUE : FALSE)
+#define GetRoutingInfoLength(f) \
+	(IsRoutingInfoPresent(f) ? \
+	 (((ULPBYTE)(f))[TOKENRING_HEADER_LENGTH] & TOKENRING_RC_LENGTHMASK) : 0)
+
+/* Addresses. ADDRESS.Type is one of these, or they say which address is wanted. */
+#define ADDRESS_TYPE_ETHERNET		0
+#define ADDRESS_TYPE_IP			1
+#define ADDRESS_TYPE_IPX		2
+#define ADDRESS_TYPE_TOKENRING		3
+#define ADDRESS_TYPE_FDDI		4
+#define ADDRESS_TYPE_XNS		5
+#define ADDRESS_TYPE_ANY		6
+#define ADDRESS_TYPE_ANY_GROUP		7
+#define ADDRESS_TYPE_FIND_HIGHEST	8	/* of the highest protocol that has addresses */
+#define ADDRESS_TYPE_VINES_IP		9
+#define ADDRESS_TYPE_LOCAL_ONLY		10
+#define ADDRESS_TYPE_ATM		11
+#define ADDRESS_TYPE_1394		12
+#define ADDRESS_TYPE_IP6		13
+
+/* How an address that is asked for is changed: no group and routing bits; bits turned round. */
+#define ADDRESSTYPE_FLAGS_NORMALIZE	0x1
+#define ADDRESSTYPE_FLAGS_BIT_REVERSE	0x2
+
+/* How a pair of addresses is compared. */
+#define ADDRESS_FLAGS_MATCH_DST		0x1
+#define ADDRESS_FLAGS_MATCH_SRC		0x2
+#define ADDRESS_FLAGS_EXCLUDE		0x4
+#define ADDRESS_FLAGS_EXCLUDED		ADDRESS_FLAGS_EXCLUDE	/* the page's name */
+#define ADDRESS_FLAGS_DST_GROUP_ADDR	0x8	/* only the group bit counts */
+#define ADDRESS_FLAGS_MATCH_BOTH	0x3
+
+/* Bytes */
+#define MAC_ADDRESS_SIZE		6
+#define IP_ADDRESS_SIZE			4
+#define IP6_ADDRESS_SIZE		16
+#define MAX_ADDRESS_SIZE		16
+#define MAX_NAME_SIZE			32
+#define MAX_NAME_LENGTH			16
+
+typedef IPX_ADDR *LPIPX_ADDR;
+typedef IPX_ADDR IPX_ADDRESS;		/* the page's name */
+typedef IPX_ADDR *LPIPX_ADDRESS;
+typedef IPX_ADDR XNS_ADDRESS;
+typedef IPX_ADDR *LPXNS_ADDRESS;
+
+#define IPX_ADDR_SIZE			sizeof(IPX_ADDR)
+#define IPX_ADDRESS_SIZE		IPX_ADDR_SIZE
+
+#pragma pack(push, 1)
+
+typedef struct VINES_IP_ADDRESS {
+	DWORD NetID;
+	WORD SubnetID;
+} VINES_IP_ADDRESS, *LPVINES_IP_ADDRESS;
+
+#define VINES_IP_ADDRESS_SIZE		sizeof(VINES_IP_ADDRESS)
+
+/* Bits of the first byte of an address, in the order in which the link sends them. */
+__extension__ typedef struct ETHERNET_SRC_ADDRESS {
+	BYTE RoutingBit : 1;
+	BYTE LocalBit : 1;
+	BYTE Byte0 : 6;
+	BYTE Reserved[5];
+} ETHERNET_SRC_ADDRESS, *LPETHERNET_SRC_ADDRESS;
+
+__extension__ typedef struct ETHERNET_DST_ADDRESS {
+	BYTE GroupBit : 1;
+	BYTE AdminBit : 1;
+	BYTE Byte0 : 6;
+	BYTE Reserved[5];
+} ETHERNET_DST_ADDRESS, *LPETHERNET_DST_ADDRESS;
+
+typedef ETHERNET_SRC_ADDRESS FDDI_SRC_ADDRESS, *LPFDDI_SRC_ADDRESS;
+typedef ETHERNET_DST_ADDRESS FDDI_DST_ADDRESS, *LPFDDI_DST_ADDRESS;
+
+__extension__ typedef struct TOKENRING_SRC_ADDRESS {
+	BYTE Byte0 : 6;
+	BYTE LocalBit : 1;
+	BYTE RoutingBit : 1;
+	BYTE Byte1;
+	BYTE Byte2 : 7;
+	BYTE Functional : 1;
+	BYTE Reserved[3];
+} TOKENRING_SRC_ADDRESS, *LPTOKENRING_SRC_ADDRESS;
+
+__extension__ typedef struct TOKENRING_DST_ADDRESS {
+	BYTE Byte0 : 6;
+	BYTE AdminBit : 1;
+	BYTE GroupBit : 1;
+	BYTE Reserved[5];
+} TOKENRING_DST_ADDRESS, *LPTOKENRING_DST_ADDRESS;
+
+/*
+ * ADDRESS is ADDRESS2, which has room for IPv6 [here]: Microsoft's pages call the old ADDRESS
+ * obsolete, but declare functions with it that the header declares with ADDRESS2.
+ */
+__extension__ typedef struct ADDRESS2 {
+	DWORD Type;			/* ADDRESS_TYPE_* */
+	union {
+		BYTE MACAddress[MAC_ADDRESS_SIZE];
+		BYTE IPAddress[IP_ADDRESS_SIZE];
+		BYTE IP6Address[IP6_ADDRESS_SIZE];
+		BYTE IPXRawAddress[IPX_ADDR_SIZE];
+		IPX_ADDR IPXAddress;
+		BYTE VinesIPRawAddress[VINES_IP_ADDRESS_SIZE];
+		VINES_IP_ADDRESS VinesIPAddress;
+		ETHERNET_SRC_ADDRESS EthernetSrcAddress;
+		ETHERNET_DST_ADDRESS EthernetDstAddress;
+		TOKENRING_SRC_ADDRESS TokenringSrcAddress;
+		TOKENRING_DST_ADDRESS TokenringDstAddress;
+		FDDI_SRC_ADDRESS FddiSrcAddress;
+		FDDI_DST_ADDRESS FddiDstAddress;
+	};
+	WORD Flags;			/* ADDRESSTYPE_FLAGS_* */
+} ADDRESS2, *LPADDRESS2, ADDRESS, *LPADDRESS;
+
+#pragma pack(pop)
+
+#define ADDRESS2_SIZE			sizeof(ADDRESS2)
+#define ADDRESS_SIZE			sizeof(ADDRESS)
+
+/* Protocols that were found in a frame. */
+typedef struct RECOGNIZEDATA {
+	WORD ProtocolID;
+	WORD nProtocolOffset;		/* bytes from the start of the frame */
+	LPVOID InstData;		/* the parser's own */
+} RECOGNIZEDATA, *LPRECOGNIZEDATA;
+
+__extension__ typedef struct RECOGNIZEDATATABLE {
+	WORD nRecognizeDatas;
+	RECOGNIZEDATA RecognizeData[];
+} RECOGNIZEDATATABLE;
+
+/* Properties: fields of a protocol. What a property's value is: PROPERTYINFO.DataType */
+#define PROP_TYPE_VOID			0x00	/* unknown */
+#define PROP_TYPE_SUMMARY		0x01	/* the heading of a protocol or a group */
+#define PROP_TYPE_BYTE			0x02
+#define PROP_TYPE_WORD			0x03
+#define PROP_TYPE_DWORD			0x04
+#define PROP_TYPE_LARGEINT		0x05
+#define PROP_TYPE_ADDR			0x06	/* MAC_ADDRESS_SIZE bytes */
+#define PROP_TYPE_TIME			0x07	/* SYSTEMTIME */
+#define PROP_TYPE_STRING		0x08	/* no 0 at its end; see IFLAG_UNICODE */
+#define PROP_TYPE_IP_ADDRESS		0x09
+#define PROP_TYPE_IPX_ADDRESS		0x0a
+#define PROP_TYPE_BYTESWAPPED_WORD	0x0b	/* obsolete, like the next two */
+#define PROP_TYPE_BYTESWAPPED_DWORD	0x0c
+#define PROP_TYPE_TYPED_STRING		0x0d
+#define PROP_TYPE_RAW_DATA		0x0e
+#define PROP_TYPE_COMMENT		0x0f	/* as PROP_TYPE_VOID */
+#define PROP_TYPE_SRCFRIENDLYNAME	0x10
+#define PROP_TYPE_DSTFRIENDLYNAME	0x11
+#define PROP_TYPE_TOKENRING_ADDRESS	0x12
+#define PROP_TYPE_FDDI_ADDRESS		0x13
+#define PROP_TYPE_ETHERNET_ADDRESS	0x14
+#define PROP_TYPE_OBJECT_IDENTIFIER	0x15	/* in BER */
+#define PROP_TYPE_VINES_IP_ADDRESS	0x16
+#define PROP_TYPE_VAR_LEN_SMALL_INT	0x17	/* an integer of 1 to 8 bytes */
+#define PROP_TYPE_ATM_ADDRESS		0x18
+#define PROP_TYPE_1394_ADDRESS		0x19
+#define PROP_TYPE_IP6_ADDRESS		0x1a
+
+/* Which values it takes: PROPERTYINFO.DataQualifier, and the member that goes with it */
+#define PROP_QUAL_NONE			0x00
+#define PROP_QUAL_RANGE			0x01	/* lpRange */
+#define PROP_QUAL_SET			0x02	/* lpSet, of numbers */
+#define PROP_QUAL_BITFIELD		0x03	/* obsolete */
+#define PROP_QUAL_LABELED_SET		0x04	/* lpSet, of numbers with a label each */
+#define PROP_QUAL_LABELED_BITFIELD	0x08	/* lpSet, of LABELED_BIT */
+#define PROP_QUAL_CONST			0x09	/* Value */
+#define PROP_QUAL_FLAGS			0x0a	/* lpSet, of bits with a label each */
+#define PROP_QUAL_ARRAY			0x0b
+
+typedef struct RANGE {
+	DWORD MinValue;
+	DWORD MaxValue;
+} RANGE, *LPRANGE;
+
+typedef struct LABELED_BYTE {
+	BYTE Value;
+	LPSTR Label;
+} LABELED_BYTE, *LPLABELED_BYTE;
+
+typedef struct LABELED_WORD {
+	WORD Value;
+	LPSTR Label;
+} LABELED_WORD, *LPLABELED_WORD;
+
+typedef struct LABELED_DWORD {
+	DWORD Value;
+	LPSTR Label;
+} LABELED_DWORD, *LPLABELED_DWORD;
+
+typedef struct LABELED_LARGEINT {
+	LARGE_INTEGER Value;
+	LPSTR Label;
+} LABELED_LARGEINT, *LPLABELED_LARGEINT;
+
+typedef struct LABELED_SYSTEMTIME {
+	SYSTEMTIME Value;
+	LPSTR Label;
+} LABELED_SYSTEMTIME, *LPLABELED_SYSTEMTIME;
+
+typedef struct LABELED_BIT {
+	BYTE BitNumber;			/* 0: the lowest */
+	LPSTR LabelOff;
+	LPSTR LabelOn;
+} LABELED_BIT, *LPLABELED_BIT;
+
+#define TYPED_STRING_NORMAL	1
+#define TYPED_STRING_UNICODE	2
+#define TYPED_STRING_EXFLAG	1
+
+__extension__ typedef struct TYPED_STRING {
+	BYTE StringType : 7;		/* TYPED_STRING_NORMAL or TYPED_STRING_UNICODE */
+	BYTE fStringEx : 1;		/* the string is Byte[], not lpString */
+	LPSTR lpString;
+	BYTE Byte[0];			/* [0]: PROPERTYINSTEX has it in a union */
+} TYPED_STRING, *LPTYPED_STRING;
+
+typedef struct OBJECT_IDENTIFIER {
+	DWORD Length;			/* numbers in lpIdentifier */
+	LPDWORD lpIdentifier;
+} OBJECT_IDENTIFIER, *LPOBJECT_IDENTIFIER;
+
+__extension__ typedef struct SET {
+	DWORD nEntries;			/* of the table; its type is PROPERTYINFO's */
+	union {
+		LPVOID lpVoidTable;
+		LPBYTE lpByteTable;
+		LPWORD lpWordTable;
+		LPDWORD lpDwordTable;
+		LPLARGEINT lpLargeIntTable;
+		LPSYSTEMTIME lpSystemTimeTable;
+		LPLABELED_BYTE lpLabeledByteTable;
+		LPLABELED_WORD lpLabeledWordTable;
+		LPLABELED_DWORD lpLabeledDwordTable;
+		LPLABELED_LARGEINT lpLabeledLargeIntTable;
+		LPLABELED_SYSTEMTIME lpLabeledSystemTimeTable;
+		LPLABELED_BIT lpLabeledBit;
+	};
+} SET, *LPSET;
+
+__extension__ typedef struct PROPERTYINFO {
+	HPROPERTY hProperty;
+	DWORD Version;			/* 0 */
+	LPSTR Label;			/* the property's name */
+	LPSTR Comment;
+	BYTE DataType;			/* PROP_TYPE_* */
+	BYTE DataQualifier;		/* PROP_QUAL_* */
+	union {
+		LPVOID lpExtendedInfo;
+		LPRANGE lpRange;
+		LPSET lpSet;
+		DWORD Bitmask;
+		DWORD Value;
+	};
+	WORD FormatStringSize;		/* bytes that its text takes */
+	LPVOID InstanceData;		/* the parser's own */
+} PROPERTYINFO, *LPPROPERTYINFO;
+
+#define PROPERTYINFO_SIZE	sizeof(PROPERTYINFO)
+
+/* A property's value that is not in the frame as it stands. */
+__extension__ typedef struct PROPERTYINSTEX {
+	WORD Length;			/* bytes at lpData */
+	WORD LengthEx;			/* bytes of the union */
+	ULPVOID lpData;			/* what stands for it in the frame */
+	union {
+		BYTE Byte[1];
+		WORD Word[1];
+		DWORD Dword[1];
+		LARGE_INTEGER LargeInt[1];
+		SYSTEMTIME SysTime[1];
+		TYPED_STRING TypedString;
+	};
+} PROPERTYINSTEX, *LPPROPERTYINSTEX;
+
+typedef PROPERTYINSTEX NETMON_PROPERTYINSTEX NETMON_UNALIGNED;
+typedef NETMON_PROPERTYINSTEX *ULPPROPERTYINSTEX;
+
+#define PROPERTYINSTEX_SIZE	sizeof(PROPERTYINSTEX)
+
+/* A property in a frame. */
+__extension__ typedef struct PROPERTYINST {
+	LPPROPERTYINFO lpPropertyInfo;
+	LPSTR szPropertyText;		/* NULL until it is formatted */
+	union {
+		LPVOID lpData;		/* into the frame */
+		ULPBYTE lpByte;
+		ULPWORD lpWord;
+		ULPDWORD lpDword;
+		ULPLARGEINT lpLargeInt;
+		ULPSYSTEMTIME lpSysTime;
+		LPPROPERTYINSTEX lpPropertyInstEx;
+	};
+	WORD DataLength;		/* bytes at lpData; 0xffff: see lpPropertyInstEx */
+	WORD Level : 4;			/* how far it is indented */
+	WORD HelpID : 12;
+	DWORD IFlags;			/* IFLAG_* */
+} PROPERTYINST;
+
+#define PROPERTYINST_SIZE	sizeof(PROPERTYINST)
+
+#define IFLAG_ERROR		0x1	/* the value is wrong */
+#define IFLAG_SWAPPED		0x2	/* its bytes are in the other order: XCHG(), DXCHG() */
+#define IFLAG_UNICODE		0x4	/* a string of 16-bit characters */
+
+typedef struct PROPERTYINSTTABLE {
+	WORD nPropertyInsts;
+	WORD nPropertyInstIndex;	/* of the first, counted from lpFirstPropertyInst */
+} PROPERTYINSTTABLE, *LPPROPERTYINSTTABLE;
+
+#define PROPERTYINSTTABLE_SIZE	sizeof(PROPERTYINSTTABLE)
+
+/* All properties of a frame, and which of them belong to which protocol. */
+__extension__ typedef struct PROPERTYTABLE {
+	LPVOID lpFormatBuffer;
+	DWORD FormatBufferLength;	/* bytes */
+	DWORD nTotalPropertyInsts;
+	LPPROPERTYINST lpFirstPropertyInst;
+	BYTE nPropertyInstTables;
+	PROPERTYINSTTABLE PropertyInstTable[];
+} PROPERTYTABLE;
+
+#define PROPERTYTABLE_SIZE	sizeof(PROPERTYTABLE)
+
+__extension__ typedef struct PROPERTYDATABASE {
+	DWORD nProperties;
+	LPPROPERTYINFO PropertyInfo[];
+} PROPERTYDATABASE, *LPPROPERTYDATABASE;
+
+#define PROPERTYDATABASE_SIZE	sizeof(PROPERTYDATABASE)
+
+typedef struct PROTOCOLINFO {
+	DWORD ProtocolID;
+	LPPROPERTYDATABASE PropertyDatabase;
+	BYTE ProtocolName[16];
+	BYTE HelpFile[16];
+	BYTE Comment[128];
+} PROTOCOLINFO, *LPPROTOCOLINFO;
+
+#define PROTOCOLINFO_SIZE	sizeof(PROTOCOLINFO)
+
+typedef struct PROTOCOLTABLE {
+	DWORD nProtocols;
+	HPROTOCOL hProtocol[1];		/* as many as nProtocols says */
+} PROTOCOLTABLE, *LPPROTOCOLTABLE;
+
+typedef PROTOCOLTABLE PROTOCOLTABLETYPE, *LPPROTOCOLTABLETYPE;
+
+/* Bytes of a table with @nElements; of one without any; of the one at @p */
+#define GetTableSize(TableBaseSize, nElements, ElementSize) \
+	((TableBaseSize) + ((nElements) * (ElementSize)))
+#define PROTOCOLTABLE_SIZE	(sizeof(PROTOCOLTABLE) - sizeof(HPROTOCOL))
+#define PROTOCOLTABLE_ACTUAL_SIZE(p) \
+	GetTableSize(PROTOCOLTABLE_SIZE, (p)->nProtocols, sizeof(HPROTOCOL))
+
+#define PROTOCOL_NUM_ANY	(-1)
+
+/* Filters: a stack of values and operators in postfix order. */
+typedef DWORD FILTERACTIONTYPE;
+typedef DWORD VALUETYPE;
+typedef LPSYSTEMTIME LPTIME;
+typedef ULPSYSTEMTIME ULPTIME;
+
+/* FILTEROBJECT is FILTEROBJECT2: the pages name the one, the header the other [here]. */
+__extension__ typedef struct FILTEROBJECT2 {
+	FILTERACTIONTYPE Action;	/* FILTERACTION_* */
+	HPROPERTY hProperty;
+	union {
+		VALUETYPE Value;
+		HPROTOCOL hProtocol;
+		LPVOID lpArray;
+		LPPROTOCOLTABLETYPE lpProtocolTable;
+		LPADDRESS2 lpAddress;
+		ULPLARGEINT lpLargeInt;
+		ULPTIME lpTime;
+		LPOBJECT_IDENTIFIER lpOID;
+	};
+	union {
+		WORD ByteCount;		/* of lpArray */
+		WORD ByteOffset;	/* of the value in the property */
+	};
+	struct FILTEROBJECT2 *pNext;
+} FILTEROBJECT2, *LPFILTEROBJECT2, FILTEROBJECT, *LPFILTEROBJECT;
+
+#define FILTERINFO_SIZE		sizeof(FILTEROBJECT2)
+
+/* Called while a search through the frames goes on. */
+typedef BOOL (WINAPI *STATUSPROC)(DWORD, HCAPTURE, HFILTER, LPVOID);
+
+#define INVALIDELEMENT		(-1)
+#define INVALIDVALUE		((VALUETYPE)-9999)
+#define FILTER_FAIL_WITH_ERROR	(-1)
+#define FILTER_PASSED		TRUE
+#define FILTER_FAILED		FALSE
+#define FILTER_NO_MORE_FRAMES	0xffffffff
+#define FILTER_CANCELED		0xfffffffe
+#define FILTER_DIRECTION_NEXT	TRUE
+#define FILTER_DIRECTION_PREV	FALSE
+
+/* NC: without regard to case */
+#define FILTERACTION_INVALID		0
+#define FILTERACTION_PROPERTY		1
+#define FILTERACTION_VALUE		2
+#define FILTERACTION_STRING		3
+#define FILTERACTION_ARRAY		4
+#define FILTERACTION_AND		5
+#define FILTERACTION_OR			6
+#define FILTERACTION_XOR		7
+#define FILTERACTION_PROPERTYEXIST	8
+#define FILTERACTION_CONTAINSNC		9
+#define FILTERACTION_CONTAINS		10
+#define FILTERACTION_NOT		11
+#define FILTERACTION_EQUALNC		12
+#define FILTERACTION_EQUAL		13
+#define FILTERACTION_NOTEQUALNC		14
+#define FILTERACTION_NOTEQUAL		15
+#define FILTERACTION_GREATERNC		16
+#define FILTERACTION_GREATER		17
+#define FILTERACTION_LESSNC		18
+#define FILTERACTION_LESS		19
+#define FILTERACTION_GREATEREQUALNC	20
+#define FILTERACTION_GREATEREQUAL	21
+#define FILTERACTION_LESSEQUALNC	22
+#define FILTERACTION_LESSEQUAL		23
+#define FILTERACTION_PLUS		24
+#define FILTERACTION_MINUS		25
+#define FILTERACTION_ADDRESS		26
+#define FILTERACTION_ADDRESSANY		27
+#define FILTERACTION_FROM		28
+#define FILTERACTION_TO			29
+#define FILTERACTION_FROMTO		30
+#define FILTERACTION_AREBITSON		31
+#define FILTERACTION_AREBITSOFF		32
+#define FILTERACTION_PROTOCOLSEXIST	33
+#define FILTERACTION_PROTOCOLEXIST	34
+#define FILTERACTION_ARRAYEQUAL		35
+#define FILTERACTION_DEREFPROPERTY	36
+#define FILTERACTION_LARGEINT		37
+#define FILTERACTION_TIME		38
+#define FILTERACTION_ADDR_ETHER		39
+#define FILTERACTION_ADDR_TOKEN		40
+#define FILTERACTION_ADDR_FDDI		41
+#define FILTERACTION_ADDR_IPX		42
+#define FILTERACTION_ADDR_IP		43
+#define FILTERACTION_OID		44
+#define FILTERACTION_OID_CONTAINS	45
+#define FILTERACTION_OID_BEGINS_WITH	46
+#define FILTERACTION_OID_ENDS_WITH	47
+#define FILTERACTION_ADDR_VINES		48
+#define FILTERACTION_ADDR_IP6		49
+#define FILTERACTION_EXPRESSION		97
+#define FILTERACTION_BOOL		98
+#define FILTERACTION_NOEVAL		99
+
+#pragma pack(pop)
+
+/*
+ * Bytes of numbers. XCHG() and DXCHG() turn the bytes of a WORD and a DWORD round: network
+ * order to that of the machine and back. DXCHG() is unsigned [here], as its argument is.
+ * SWAPBYTES() and SWAPWORDS() do it in place.
+ */
+#define XCHG(x)		((WORD)((((WORD)(x)) << 8) | (((WORD)(x)) >> 8)))
+#define DXCHG(x)	((((DWORD)XCHG((DWORD)(x) & 0xffff)) << 16) | XCHG((DWORD)(x) >> 16))
+#define SWAPBYTES(w)	((w) = XCHG(w))
+#define SWAPWORDS(d)	((d) = DXCHG(d))
+#define LONIBBLE(b)	((BYTE)((b) & 0x0f))
+#define HINIBBLE(b)	((BYTE)((b) >> 4))
+
+/* Four characters in a DWORD, the first in its lowest byte. */
+#ifndef MAKE_IDENTIFIER
+#define MAKE_IDENTIFIER(a, b, c, d) \
+	((DWORD)(BYTE)(a) | ((DWORD)(BYTE)(b) << 8) | \
+	 ((DWORD)(BYTE)(c) << 16) | ((DWORD)(BYTE)(d) << 24))
+#endif
+
+/* The value of a property: in the frame, or in the PROPERTYINSTEX that replaces it. */
+static __inline__ LPVOID GetPropertyInstanceData(LPPROPERTYINST PropertyInst)
+{
+	if (PropertyInst->DataLength != 0xffff)
+		return PropertyInst->lpData;
+	return PropertyInst->lpPropertyInstEx->Byte;
+}
+
+#define GetPropertyInstanceDataValue(p, type) (((type *)GetPropertyInstanceData(p))[0])
+
+/* Bytes of the frame that stand for the property. */
+static __inline__ DWORD GetPropertyInstanceFrameDataLength(LPPROPERTYINST PropertyInst)
+{
+	if (PropertyInst->DataLength != 0xffff)
+		return PropertyInst->DataLength;
+	return PropertyInst->lpPropertyInstEx->Length;
+}
+
+/* Bytes in the property's PROPERTYINSTEX; 0xffff: it has none. */
+static __inline__ DWORD GetPropertyInstanceExDataLength(LPPROPERTYINST PropertyInst)
+{
+	if (PropertyInst->DataLength != 0xffff)
+		return 0xffff;
+	return PropertyInst->lpPropertyInstEx->LengthEx;
+}
+
+/* Error codes as COM's: 0, or a failure of the facility "interface". */
+static __inline__ HRESULT NMERR_TO_HRESULT(DWORD nmerror)
+{
+	return nmerror == NMERR_SUCCESS ? 0 : (HRESULT)(0x80040000 | (nmerror & 0xffff));
+}
+
+static __inline__ DWORD HRESULT_TO_NMERR(HRESULT hResult)
+{
+	return (DWORD)hResult & 0xffff;
+}
 
 /*
  * No malloc attribute: it lets the compiler assume that a new block never equals a stale
@@ -671,6 +1570,8 @@ NETMON_EXPORTED BOOL WINAPI Run(HEXPERTKEY hExpertKey, PEXPERTCONFIG pConfig,
 				PEXPERTSTARTUPINFO pExpertStartupInfo,
 				DWORD StartupFlags, HWND hWndParent);
 
+#undef NETMON_ALIAS
+#undef NETMON_UNALIGNED
 #undef NETMON_EXPORTED
 #undef NETMON_ALLOCATES
 
