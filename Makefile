@@ -182,6 +182,8 @@ $(B)/selftests/32/%: selftests/%.c $(KSELFTEST_DIR)/kselftest_harness.h
 	@mkdir -p $(@D)
 	$(CC) -m32 -static -idirafter /usr/include/x86_64-linux-gnu -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 $(ALL_CFLAGS) $(TEST_FLAGS) $(LDFLAGS) $< -o $@
 
+$(B)/selftests/experts/windows_style.so: ALL_CFLAGS += -Iinclude/windows
+
 $(B)/selftests/experts/%.so: selftests/experts/%.c $(SO)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(NO_FORTIFY) -fPIC -shared $(LDFLAGS) $< -L$(B)/lib -lexpertmem -o $@
@@ -311,6 +313,8 @@ EXAMPLES := tools/data/modprobe.conf $(addprefix Documentation/admin-guide/,expe
 
 INSTALLED = $(addprefix $(DESTDIR), \
 	$(bindir)/expertmem $(includedir)/Netmon.h $(includedir)/netmon.h $(includedir)/expertmem.h \
+	$(includedir)/expertmem-windows/windows.h $(includedir)/expertmem-windows/nmerr.h \
+	$(libdir)/pkgconfig/expertmem-windows.pc \
 	$(includedir)/linux/expertmem.h $(libdir)/libexpertmem.so $(libdir)/libexpertmem.so.1 \
 	$(libdir)/libexpertmem.so.$(VERSION) $(libdir)/libexpertmem.a $(libdir)/pkgconfig/libexpertmem.pc \
 	$(libdir)/libexpertmem-malloc.so $(libdir)/libexpertmem-malloc.so.1 \
@@ -330,13 +334,16 @@ install: lib tools ## install library, headers and command below PREFIX (the mod
 	install -m 755 $(B)/tools/expertmem $(DESTDIR)$(bindir)/
 	install -m 644 include/Netmon.h include/netmon.h include/expertmem.h $(DESTDIR)$(includedir)/
 	install -m 644 include/uapi/linux/expertmem.h $(DESTDIR)$(includedir)/linux/
+	install -D -m 644 -t $(DESTDIR)$(includedir)/expertmem-windows include/windows/*.h
 	install -m 755 $(SO).$(VERSION) $(PRELOAD).$(VERSION) $(DESTDIR)$(libdir)/
 	for so in libexpertmem.so libexpertmem-malloc.so; do \
 	  ln -sf $$so.$(VERSION) $(DESTDIR)$(libdir)/$$so.1; ln -sf $$so.1 $(DESTDIR)$(libdir)/$$so; \
 	done
 	install -m 644 $(B)/lib/libexpertmem.a $(DESTDIR)$(libdir)/
-	sed -e 's|@prefix@|$(PREFIX)|' -e 's|@libdir@|$(libdir)|' -e 's|@includedir@|$(includedir)|' \
-	  -e 's|@version@|$(VERSION)|' libexpertmem/libexpertmem.pc.in > $(DESTDIR)$(libdir)/pkgconfig/libexpertmem.pc
+	for pc in libexpertmem expertmem-windows; do \
+	  sed -e 's|@prefix@|$(PREFIX)|' -e 's|@libdir@|$(libdir)|' -e 's|@includedir@|$(includedir)|' \
+	    -e 's|@version@|$(VERSION)|' libexpertmem/$$pc.pc.in > $(DESTDIR)$(libdir)/pkgconfig/$$pc.pc || exit; \
+	done
 	install -D -m 644 tools/data/60-expertmem.rules $(DESTDIR)$(confdir)/udev/rules.d/60-expertmem.rules
 	install -D -m 644 tools/data/modules-load.conf $(DESTDIR)$(confdir)/modules-load.d/expertmem.conf
 	install -D -m 644 tools/data/sysusers.conf $(DESTDIR)$(confdir)/sysusers.d/expertmem.conf
@@ -373,7 +380,7 @@ deb: ## build Debian packages, in build/deb; they need what debian/control names
 
 uninstall: ## remove what install has put there
 	rm -f $(INSTALLED)
-	-rmdir --ignore-fail-on-non-empty $(addprefix $(DESTDIR),$(expertdir) $(docdir)/examples $(docdir))
+	-rmdir --ignore-fail-on-non-empty $(addprefix $(DESTDIR),$(expertdir) $(includedir)/expertmem-windows $(docdir)/examples $(docdir))
 	@$(by_root) ldconfig
 
 clean: ## remove what was built, but for downloads and the fuzzers' corpora
