@@ -348,7 +348,7 @@ void op_reclaim(struct step *step)
 	bool unknown = step->record.a >> 4 == 15;
 	struct errors errors = { };
 	enum place place;
-	__u64 low, high;
+	__u64 low, high, bytes, regions;
 	int ret;
 
 	memset(&arg, POISON, sizeof(arg));
@@ -358,8 +358,8 @@ void op_reclaim(struct step *step)
 	may_fail(&errors, unknown, EINVAL);
 	shadow_resident(expert, &low, &high);
 	ret = device_call(step, EXPERTMEM_IOC_RECLAIM, &arg, sizeof(arg), &errors);
-	tell("RECLAIM: %d, %#llx bytes %#llx resident %llu regions", ret, arg.bytes,
-	     arg.resident, arg.regions);
+	tell("RECLAIM: %d, %#llx bytes %#llx resident %llu regions", ret, arg.reclaimed_bytes,
+	     arg.reclaimed_resident, arg.reclaimed_regions);
 	expect_result("RECLAIM", &errors, ret);
 	/* read, done, and not to be written */
 	place = step->record.who >> 4 & 7;
@@ -368,12 +368,14 @@ void op_reclaim(struct step *step)
 	if (ret < 0)
 		return;
 	shadow_reclaim(expert, NULL, EXPERTMEM_CAUSE_HOST, 0);
-	if (!ret && (arg.bytes != expert->freed.bytes - before.bytes ||
-		     arg.regions != expert->freed.regions - before.regions ||
-		     (arg.bytes && (arg.resident < low || arg.resident > high))))
+	bytes = expert->freed.reclaimed_bytes - before.reclaimed_bytes;
+	regions = expert->freed.reclaimed_regions - before.reclaimed_regions;
+	if (!ret && (arg.reclaimed_bytes != bytes || arg.reclaimed_regions != regions ||
+		     (arg.reclaimed_bytes &&
+		      (arg.reclaimed_resident < low || arg.reclaimed_resident > high))))
 		fail("RECLAIM gave back %#llx bytes, %#llx resident, in %llu regions; had %#llx in %llu",
-		     arg.bytes, arg.resident, arg.regions,
-		     expert->freed.bytes - before.bytes, expert->freed.regions - before.regions);
+		     arg.reclaimed_bytes, arg.reclaimed_resident, arg.reclaimed_regions, bytes,
+		     regions);
 }
 
 void op_stat(struct step *step)

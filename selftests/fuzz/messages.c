@@ -23,11 +23,11 @@ static void hear_events(void)
 
 static void check_freed(const struct told *t, const struct shadow_expert *expert)
 {
-	if (t->value[E(RECLAIMED_BYTES)] != expert->freed.bytes ||
-	    t->value[E(RECLAIMED_REGIONS)] != expert->freed.regions)
+	if (t->value[E(RECLAIMED_BYTES)] != expert->freed.reclaimed_bytes ||
+	    t->value[E(RECLAIMED_REGIONS)] != expert->freed.reclaimed_regions)
 		fail("netlink says %#llx bytes in %llu regions were freed, not %#llx in %llu",
-		     t->value[E(RECLAIMED_BYTES)], t->value[E(RECLAIMED_REGIONS)], expert->freed.bytes,
-		     expert->freed.regions);
+		     t->value[E(RECLAIMED_BYTES)], t->value[E(RECLAIMED_REGIONS)], expert->freed.reclaimed_bytes,
+		     expert->freed.reclaimed_regions);
 }
 
 /* It says what STAT says, and more. */
@@ -43,7 +43,7 @@ static void check_told(const struct told *t, const struct shadow_expert *expert)
 		.resident = t->value[E(RESIDENT)],
 		.peak = t->value[E(PEAK)],
 		.refused = t->value[E(REFUSED)],
-		.reclaimed = expert->stat.reclaimed,
+		.reclaimed_bytes = expert->stat.reclaimed_bytes,
 		.cause = t->value[E(CAUSE)],
 	};
 	bool over = expert->stat.state == EXPERTMEM_STATE_RECLAIMED;
@@ -136,8 +136,8 @@ static void reclaimed_by_netlink(struct shadow_expert *expert, const struct told
 	struct expertmem_reclaim before = expert->freed;
 
 	shadow_reclaim(expert, NULL, EXPERTMEM_CAUSE_OPERATOR, 0);
-	if (t->value[E(RECLAIMED_BYTES)] != expert->freed.bytes - before.bytes ||
-	    t->value[E(RECLAIMED_REGIONS)] != expert->freed.regions - before.regions)
+	if (t->value[E(RECLAIMED_BYTES)] != expert->freed.reclaimed_bytes - before.reclaimed_bytes ||
+	    t->value[E(RECLAIMED_REGIONS)] != expert->freed.reclaimed_regions - before.reclaimed_regions)
 		fail("RECLAIM by netlink gave back %#llx bytes in %llu regions",
 		     t->value[E(RECLAIMED_BYTES)], t->value[E(RECLAIMED_REGIONS)]);
 }

@@ -368,8 +368,8 @@ void shadow_copy(struct shadow_expert *to, const struct shadow_expert *from)
 static void window_goes(struct shadow_expert *expert, struct shadow_window *window)
 {
 	if (window->state == MAPPED) {
-		expert->freed.bytes += committed_in(window);
-		expert->freed.regions += window->nr_regions;
+		expert->freed.reclaimed_bytes += committed_in(window);
+		expert->freed.reclaimed_regions += window->nr_regions;
 	}
 	window->state = GONE;
 	window->nr_regions = 0;
@@ -385,7 +385,7 @@ void shadow_reclaim(struct shadow_expert *expert, struct shadow_window *only,
 	for (i = 0; i < 2; i++)
 		if (!only || only == &expert->windows[i])
 			window_goes(expert, &expert->windows[i]);
-	expert->stat.reclaimed = expert->freed.bytes;
+	expert->stat.reclaimed_bytes = expert->freed.reclaimed_bytes;
 	if (expert->stat.state == EXPERTMEM_STATE_RECLAIMED ||
 	    expert->windows[0].state == MAPPED || expert->windows[1].state == MAPPED)
 		return;

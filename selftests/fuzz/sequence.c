@@ -118,9 +118,9 @@ void check_stat(const struct shadow_expert *expert, const struct expertmem_stat 
 		fail("STAT says state %u cause %u regions %llu committed %#llx peak %#llx limit %#llx refused %llu reclaimed %#llx, "
 		     "not state %u cause %u regions %llu committed %#llx peak %#llx limit %#llx refused %llu reclaimed %#llx",
 		     stat->state, stat->cause, stat->regions, stat->committed, stat->peak,
-		     stat->limit, stat->refused, stat->reclaimed,
+		     stat->limit, stat->refused, stat->reclaimed_bytes,
 		     should.state, should.cause, should.regions, should.committed, should.peak,
-		     should.limit, should.refused, should.reclaimed);
+		     should.limit, should.refused, should.reclaimed_bytes);
 	if (stat->resident < low || stat->resident > high)
 		fail("STAT says %#llx bytes are resident, not %#llx to %#llx", stat->resident, low,
 		     high);
