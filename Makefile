@@ -113,7 +113,7 @@ $(B)/lib/libexpertmem.a: $(LIB_OBJS)
 
 ## The command and the sample experts
 
-TOOL_OBJS := $(patsubst tools/%.c,$(B)/obj/tools/%.o,$(wildcard tools/*.c))
+TOOL_OBJS := $(patsubst tools/%.c,$(B)/obj/tools/%.o,$(wildcard tools/*.c tools/run/*.c))
 EXPERTS	:= $(patsubst tools/experts/%.c,$(B)/experts/%.so,$(wildcard tools/experts/*.c))
 # what the experts share
 EXPERT_OBJS := $(patsubst tools/experts/common/%.c,$(B)/obj/experts/%.o,$(wildcard tools/experts/common/*.c))
@@ -390,4 +390,4 @@ clean: ## remove what was built, but for downloads and the fuzzers' corpora
 help: ## this text
 	@sed -n 's/^\([a-z_-]*\):.*## /\1\t/p' Makefile | expand -t 16
 
--include $(wildcard $(B)/obj/*/*.d $(B)/experts/*.d $(B)/selftests/*.d $(B)/selftests/*/*.d $(B)/bench/*.d $(B)/asan/*.d)
+-include $(wildcard $(B)/obj/*/*.d $(B)/obj/*/*/*.d $(B)/experts/*.d $(B)/selftests/*.d $(B)/selftests/*/*.d $(B)/bench/*.d $(B)/asan/*.d)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What the subcommands of the expertmem command share. Each one has one function here, in a
- * file of its own or with others of its kind, and a line in the table of expertmem.c.
+ * file of its own or with others of its kind, and a line in the table of main.c.
  */
 #ifndef COMMAND_H
 #define COMMAND_H

@@ -3,7 +3,7 @@
 
 #include <inttypes.h>
 
-#include "text.h"
+#include "format.h"
 
 void json_begin(struct json *json, FILE *out, bool lines)
 {

@@ -6,7 +6,7 @@
 #ifndef OPERATE_H
 #define OPERATE_H
 
-#include "netlink.h"
+#include "nl.h"
 
 int operate_open(const char *command, struct link **link);
 

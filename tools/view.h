@@ -5,9 +5,9 @@
 
 #include <stdbool.h>
 
+#include "format.h"
 #include "json.h"
-#include "netlink.h"
-#include "text.h"
+#include "nl.h"
 
 /* A name, or a few words with it. */
 #define NAME_TEXT 64

@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-#include "../libexpertmem/report.h"
+#include "../../libexpertmem/report.h"
 
 /* Two lines for people: at which instruction, and what it touched. */
 void crash_report(const struct em_crash *crash);

@@ -12,9 +12,9 @@
 #include <unistd.h>
 
 #include "command.h"
-#include "config.h"
-#include "job.h"
-#include "text.h"
+#include "format.h"
+#include "run/config.h"
+#include "run/job.h"
 
 #ifndef EXPERTDIR
 #define EXPERTDIR "/usr/lib/expertmem"

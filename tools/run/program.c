@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "command.h"
+#include "../command.h"
 #include "executable.h"
 #include "job.h"
 

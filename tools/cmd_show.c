@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "args.h"
 #include "command.h"
 #include "operate.h"
-#include "options.h"
 #include "view.h"
 
 /* Regions that are shown where not all are asked for. */

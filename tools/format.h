@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* Reading and writing what people and scripts type and read. */
-#ifndef TEXT_H
-#define TEXT_H
+#ifndef FORMAT_H
+#define FORMAT_H
 
 #include <stdint.h>
 #include <stdio.h>
@@ -36,4 +36,4 @@ int text_columns(const char *text);
 /* A JSON string, quotes included; what is not UTF-8 becomes U+FFFD. */
 void print_json_string(FILE *out, const char *text);
 
-#endif /* TEXT_H */
+#endif /* FORMAT_H */

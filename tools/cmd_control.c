@@ -4,9 +4,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "args.h"
 #include "command.h"
 #include "operate.h"
-#include "options.h"
 #include "view.h"
 
 /* Between two looks at an expert that is waited for, where no event tells, milliseconds. */

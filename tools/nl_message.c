@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-#include "message.h"
+#include "nl_message.h"
 
 #include <string.h>
 
 #include <linux/genetlink.h>
 #include <netlink/genl/genl.h>
 
-#include "netlink.h"
+#include "nl.h"
 
 #define FIELD(set, name, type, member) \
 	{ EXPERTMEM_A_##set##_##name, offsetof(struct type, member), \

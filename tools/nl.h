@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What the kernel knows of experts, by its netlink family. All else of the command speaks
- * in these structs; netlink.c alone knows of sockets, and message.c of attributes.
+ * in these structs; nl.c alone knows of sockets, and nl_message.c of attributes.
  *
  * Functions return 0 or a negative error number: that of the kernel, whose words for it
  * link_reason() has, or -ENODEV where the module is not loaded. A link outlives the
  * module: once it is loaded again, the next call finds it.
  */
-#ifndef NETLINK_H
-#define NETLINK_H
+#ifndef NL_H
+#define NL_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -102,4 +102,4 @@ enum link_next {
  */
 int link_next(struct link *link, int timeout, struct expert *event);
 
-#endif /* NETLINK_H */
+#endif /* NL_H */

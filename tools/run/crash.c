@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "text.h"
+#include "../format.h"
 
 #define NAME_SIZE 256
 

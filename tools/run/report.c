@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../format.h"
 #include "crash.h"
 #include "job.h"
-#include "text.h"
 
 /* Are the numbers of blocks those of what was run? Else the kernel's are all that there is. */
 static bool has_blocks(const struct job *job)

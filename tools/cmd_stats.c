@@ -2,9 +2,9 @@
 /* expertmem stats: the totals of all experts. */
 #include <inttypes.h>
 
+#include "args.h"
 #include "command.h"
 #include "operate.h"
-#include "options.h"
 #include "view.h"
 
 static const char help[] =

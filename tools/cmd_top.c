@@ -10,9 +10,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "args.h"
 #include "command.h"
 #include "operate.h"
-#include "options.h"
 #include "view.h"
 
 static const char help[] =

@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "command.h"
+#include "../command.h"
 #include "job.h"
 
 static void *find_symbol(void *handle, const char *symbol, struct child_state *state)

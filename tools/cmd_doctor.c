@@ -20,9 +20,9 @@
 
 #include <linux/capability.h>
 
+#include "args.h"
 #include "command.h"
-#include "netlink.h"
-#include "options.h"
+#include "nl.h"
 #include "view.h"
 
 #define GROUP	"expertmem"

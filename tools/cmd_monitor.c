@@ -7,10 +7,10 @@
 #include <syslog.h>
 #include <time.h>
 
+#include "args.h"
 #include "command.h"
 #include "journal.h"
 #include "operate.h"
-#include "options.h"
 #include "view.h"
 
 static const char help[] =

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the module's netlink messages say, read into the structs of netlink.h. */
-#ifndef MESSAGE_H
-#define MESSAGE_H
+/* What the module's netlink messages say, read into the structs of nl.h. */
+#ifndef NL_MESSAGE_H
+#define NL_MESSAGE_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,4 +20,4 @@ extern const struct field expert_fields[], region_fields[], totals_fields[];
 /* Of @item, what the message says is filled in. */
 void read_message(void *item, const struct field *fields, struct nl_msg *message);
 
-#endif /* MESSAGE_H */
+#endif /* NL_MESSAGE_H */

@@ -10,7 +10,7 @@
 
 #include <expertmem.h>
 
-#include "../libexpertmem/report.h"
+#include "../../libexpertmem/report.h"
 
 /* What is to be done. */
 struct job {

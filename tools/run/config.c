@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "text.h"
+#include "../format.h"
 
 #define BLANKS " \t\r\n\v\f"
 

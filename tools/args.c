@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-#include "options.h"
+#include "args.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "command.h"
-#include "text.h"
+#include "format.h"
 
 enum { JSON = 1, HELP, BYTES, WAIT, SORT, USER, ALL, OUTPUT, DELAY, OPENMETRICS, JOURNAL };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-#include "netlink.h"
+#include "nl.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -13,7 +13,7 @@
 #include <netlink/genl/genl.h>
 #include <netlink/netlink.h>
 
-#include "message.h"
+#include "nl_message.h"
 
 /* How often something is asked that the kernel's own changes get in the way of. */
 #define TRIES 8

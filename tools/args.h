@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* The command line of all subcommands but run, whose options are its own. */
-#ifndef OPTIONS_H
-#define OPTIONS_H
+#ifndef ARGS_H
+#define ARGS_H
 
 #include <stdbool.h>
 
@@ -43,4 +43,4 @@ wrong_usage(const char *command, const char *format, ...);
 /* Flush standard output. Return @status, or EXIT_FAILED having said why it failed. */
 int finish_output(const char *command, int status);
 
-#endif /* OPTIONS_H */
+#endif /* ARGS_H */

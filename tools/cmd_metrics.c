@@ -8,9 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "args.h"
 #include "command.h"
 #include "operate.h"
-#include "options.h"
 #include "view.h"
 
 static const char help[] =

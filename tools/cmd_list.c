@@ -7,9 +7,9 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "args.h"
 #include "command.h"
 #include "operate.h"
-#include "options.h"
 #include "view.h"
 
 static const char help[] =

@@ -22,8 +22,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "command.h"
-#include "text.h"
+#include "../command.h"
+#include "../format.h"
 
 /* Why and how the host ends the expert. */
 struct stop {
