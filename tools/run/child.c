@@ -3,15 +3,10 @@
  * The host never touches the expert's memory. It watches the progress and the numbers
  * that the library shares with it, asks the expert to stop, and in the end kills it.
  */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE	/* sigabbrev_np() */
-#endif
 #include "job.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -199,32 +194,6 @@ static int watch(struct job *job, pid_t child, const sigset_t *signals, double s
 	}
 	fputs(clear, stderr);
 	return status;
-}
-
-void set_outcome(struct outcome *outcome, const char *result, int status,
-		  const char *format, ...)
-{
-	va_list args;
-
-	outcome->result = result;
-	outcome->status = status;
-	va_start(args, format);
-	vsnprintf(outcome->message, sizeof(outcome->message), format, args);
-	va_end(args);
-}
-
-void interpret_signal(struct outcome *outcome, const char *result, int status, int signal,
-		  const char *place)
-{
-	const char *name = sigabbrev_np(signal), *words = sigdescr_np(signal);
-
-	outcome->signal = signal;
-	if (name)	/* "Segmentation fault", but also "CPU time limit exceeded" */
-		set_outcome(outcome, result, status, "killed by SIG%s (%c%s)%s", name,
-			     islower((unsigned char)words[1]) ? tolower(words[0]) : words[0],
-			     words + 1, place);
-	else
-		set_outcome(outcome, result, status, "killed by signal %d%s", signal, place);
 }
 
 /* What the host did comes first, where it did something. */
