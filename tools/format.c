@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -92,28 +93,4 @@ int text_columns(const char *text)
 	for (; *text; text++)
 		columns += (*text & 0xc0) != 0x80;
 	return columns;
-}
-
-void print_json_string(FILE *out, const char *text)
-{
-	const unsigned char *s = (const unsigned char *)text;
-
-	putc('"', out);
-	while (*s) {
-		int length = em_utf8_length(s);
-
-		if (!length) {
-			fputs("\\ufffd", out);
-			s++;
-			continue;
-		}
-		if (*s == '"' || *s == '\\')
-			fprintf(out, "\\%c", *s);
-		else if (em_is_control(s, length))
-			fprintf(out, "\\u%04x", length == 2 ? s[1] : s[0]);
-		else
-			fwrite(s, 1, length, out);
-		s += length;
-	}
-	putc('"', out);
 }

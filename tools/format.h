@@ -4,7 +4,6 @@
 #define FORMAT_H
 
 #include <stdint.h>
-#include <stdio.h>
 
 /* Long enough for any size in words. */
 #define SIZE_TEXT 32
@@ -32,8 +31,5 @@ char *plain_text(char *text);
 
 /* Characters, of which each takes a column as far as we know. */
 int text_columns(const char *text);
-
-/* A JSON string, quotes included; what is not UTF-8 becomes U+FFFD. */
-void print_json_string(FILE *out, const char *text);
 
 #endif /* FORMAT_H */

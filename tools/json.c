@@ -3,7 +3,7 @@
 
 #include <inttypes.h>
 
-#include "format.h"
+#include "../libexpertmem/text.h"
 
 void json_begin(struct json *json, FILE *out, bool lines)
 {
@@ -54,4 +54,28 @@ void json_maybe(struct json *json, const char *key, bool known, uint64_t value)
 		json_number(json, key, value);
 	else
 		json_string(json, key, NULL);
+}
+
+void print_json_string(FILE *out, const char *text)
+{
+	const unsigned char *s = (const unsigned char *)text;
+
+	putc('"', out);
+	while (*s) {
+		int length = em_utf8_length(s);
+
+		if (!length) {
+			fputs("\\ufffd", out);
+			s++;
+			continue;
+		}
+		if (*s == '"' || *s == '\\')
+			fprintf(out, "\\%c", *s);
+		else if (em_is_control(s, length))
+			fprintf(out, "\\u%04x", length == 2 ? s[1] : s[0]);
+		else
+			fwrite(s, 1, length, out);
+		s += length;
+	}
+	putc('"', out);
 }

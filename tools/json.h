@@ -26,4 +26,7 @@ void json_string(struct json *json, const char *key, const char *value);
 /* null where it is not known */
 void json_maybe(struct json *json, const char *key, bool known, uint64_t value);
 
+/* A JSON string, quotes included; what is not UTF-8 becomes U+FFFD. */
+void print_json_string(FILE *out, const char *text);
+
 #endif /* JSON_H */

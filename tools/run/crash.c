@@ -11,6 +11,7 @@
 #include <gelf.h>
 #include <inttypes.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -152,33 +153,27 @@ void crash_report(const struct em_crash *crash)
 	}
 }
 
-static void print_string(FILE *out, const char *key, const char *value)
-{
-	fprintf(out, "  \"%s\": ", key);
-	print_json_string(out, value);
-	fputs(",\n", out);
-}
-
-void crash_report_json(FILE *out, const struct em_crash *crash)
+void crash_report_json(struct json *json, const struct em_crash *crash)
 {
 	struct place place;
 	char address[32];
 
 	find_place(crash, &place);
 	if (*place.function)
-		print_string(out, "crash_function", place.function);
+		json_string(json, "crash_function", place.function);
 	if (*place.file) {
-		print_string(out, "crash_file", place.file);
-		fprintf(out, "  \"crash_offset\": %" PRIu64 ",\n", crash->offset);
+		json_string(json, "crash_file", place.file);
+		json_number(json, "crash_offset", crash->offset);
 	}
 	if (crash->memory == EM_MEMORY_NONE)
 		return;
 	if (crash->memory != EM_MEMORY_NOWHERE) {
 		snprintf(address, sizeof(address), "0x%" PRIx64, crash->address);
-		print_string(out, "crash_address", address);
+		json_string(json, "crash_address", address);
 	}
-	print_string(out, "crash_memory", memory_name(crash));
-	if (is_about_block(crash))
-		fprintf(out, "  \"crash_distance\": %" PRIu64 ",\n  \"crash_block\": %" PRIu64 ",\n",
-			crash->distance, crash->size);
+	json_string(json, "crash_memory", memory_name(crash));
+	if (is_about_block(crash)) {
+		json_number(json, "crash_distance", crash->distance);
+		json_number(json, "crash_block", crash->size);
+	}
 }

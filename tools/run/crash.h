@@ -3,14 +3,13 @@
 #ifndef CRASH_H
 #define CRASH_H
 
-#include <stdio.h>
-
 #include "../../libexpertmem/report.h"
+#include "../json.h"
 
 /* Two lines for people: at which instruction, and what it touched. */
 void crash_report(const struct em_crash *crash);
 
-/* Keys of the JSON object; each line ends in a comma. */
-void crash_report_json(FILE *out, const struct em_crash *crash);
+/* Add the keys crash_* to the object. */
+void crash_report_json(struct json *json, const struct em_crash *crash);
 
 #endif /* CRASH_H */

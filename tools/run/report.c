@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "../format.h"
+#include "../json.h"
 #include "crash.h"
 #include "job.h"
 
@@ -112,28 +113,24 @@ int report_json(const struct job *job, const struct outcome *outcome,
 		{ "live_bytes", blocks, stats->live_bytes },
 		{ "reclaimed_bytes", true, stats->reclaimed_bytes },
 	};
+	struct json json;
 
-	fputs("{\n", out);
-	for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++) {
-		if (!strings[i].value)
-			continue;
-		fprintf(out, "  \"%s\": ", strings[i].key);
-		print_json_string(out, strings[i].value);
-		fputs(",\n", out);
-	}
+	json_begin(&json, out, true);
+	for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++)
+		if (strings[i].value)
+			json_string(&json, strings[i].key, strings[i].value);
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
 		if (numbers[i].known)
-			fprintf(out, "  \"%s\": %llu,\n", numbers[i].key,
-				(unsigned long long)numbers[i].value);
+			json_number(&json, numbers[i].key, numbers[i].value);
 	if (has_crash(job, outcome))
-		crash_report_json(out, &job->report->crash);
+		crash_report_json(&json, &job->report->crash);
 	if (program && job->report)
-		fprintf(out, "  \"heap_lost\": %s,\n", job->report->heap_lost ? "true" : "false");
-	if (outcome->signal)
-		fprintf(out, "  \"signal\": %d,\n", outcome->signal);
-	else
-		fputs("  \"signal\": null,\n", out);
-	fprintf(out, "  \"seconds\": %.3f\n}\n", outcome->seconds);
+		json_bool(&json, "heap_lost", job->report->heap_lost);
+	json_maybe(&json, "signal", outcome->signal, outcome->signal);
+	json_key(&json, "seconds");
+	fprintf(out, "%.3f", outcome->seconds);
+	json_end(&json);
+	putc('\n', out);
 
 	if (fflush(out) || ferror(out)) {
 		fprintf(stderr, "expertmem run: cannot write the report: %s\n",
