@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* expertmem limit, terminate and reclaim: what an operator does to an expert. */
+/* expertmem limit, terminate and reclaim: the commands by which an operator controls an expert. */
 #include <errno.h>
 #include <string.h>
 #include <time.h>
@@ -9,97 +9,137 @@
 #include "operate.h"
 #include "view.h"
 
-/* Between two looks at an expert that is waited for, where no event tells, milliseconds. */
+/* --wait reads the expert again after this time, in milliseconds, or at the next event. */
 #define TICK 100
 
-#define CHOICE_HELP \
-"A number is an id. A name that several experts have is refused, with their ids.\n"
-#define COMMON_HELP \
-CHOICE_HELP \
-"You may do this to experts that you opened, and root to all.\n"
-#define JSON_HELP \
-"The keys of the object are those of 'expertmem list --help', as they are afterwards, and\n"
-#define STATUS_HELP \
-"\n" \
-"Exit status:\n" \
-"  0    done\n" \
-"  1    there is no such expert, or several, or it failed\n" \
-"  2    wrong command line\n" \
-"  4    not permitted\n" \
-"  10   the module is not loaded\n"
+/* --- help */
 
-static const char limit_help[] =
-"Usage: expertmem limit [OPTION]... ID|NAME SIZE|default|none\n"
+static const struct option_row limit_options[] = {
+	OPTION("wait", wait, NULL, "wait until the expert's committed and pinned bytes are within "
+	       "the limit, or until it is closed"),
+	OPTION_BYTES,
+	OPTION_JSON("print a JSON object"),
+	OPTION_HELP,
+	{}
+};
+
+static const struct option_row terminate_options[] = {
+	OPTION("wait", wait, NULL, "wait until the expert's memory is reclaimed or the expert is closed"),
+	OPTION_BYTES,
+	OPTION_JSON("print a JSON object"),
+	OPTION_HELP,
+	{}
+};
+
+static const struct option_row reclaim_options[] = {
+	OPTION("wait", wait, NULL, "wait until the expert is closed: no process has it open or mapped"),
+	OPTION_BYTES,
+	OPTION_JSON("print a JSON object"),
+	OPTION_HELP,
+	{}
+};
+
+#define KEYS_TITLE \
+	"The keys of the object are those of 'expertmem list --help', after the command, and:"
+
+static const struct key_section limit_keys[] = {
+	{ KEYS_TITLE, (const struct key_row[]){
+		{ .keys = "limit_before",
+		  .help = "the limit before the command, in bytes; 0: no limit" },
+		{}
+	} },
+	{}
+};
+
+static const struct key_section gone_keys[] = {
+	{ KEYS_TITLE, (const struct key_row[]){
+		{ .keys = "gone", .help = "true if the expert is closed; the other keys then have the "
+			      "last values that the command read" },
+		{}
+	} },
+	{}
+};
+
+static const struct status_row statuses[] = {
+	STATUS_DONE,
+	{ EXIT_FAILED, "no expert, or several experts, have that id or name; or the command failed" },
+	STATUS_USAGE, STATUS_PERMISSION, STATUS_NO_MODULE,
+	{}
+};
+
+#define CHOICE_HELP \
+"An argument of digits is an id. If several experts have the name, the command prints their\n" \
+"ids and fails.\n"
+#define RIGHTS_HELP \
+"You may do this to the experts that you opened; root (CAP_NET_ADMIN) to all experts.\n"
+
+static const struct help limit_help = {
+	.usage = "ID|NAME SIZE|default|none",
+	.about =
+"Set the limit of an expert: the most bytes that it may have committed and pinned. SIZE is\n"
+"such as 64M or 1.5GiB, 'default' is the module's default_limit (see 'expertmem stats'), and\n"
+"'none' removes the limit. If the expert has more than the new limit, it keeps its memory, and\n"
+"its allocations fail until it has less.\n"
 "\n"
-"Set the most memory that an expert may have in regions and pinned (see 'expertmem list\n"
-"--help'): a size; the module's default_limit, which 'expertmem stats' prints; or none.\n"
-"The limit may be below what the expert has: then it gets no more, and loses nothing.\n"
-"\n"
-"You may lower the limit of experts that you opened. Root (CAP_NET_ADMIN) may set that of\n"
-"all experts, and only root may raise one.\n"
-"\n"
-"  --wait   wait until what it has is within the limit, or it is gone\n"
-"  --bytes  print sizes in bytes, without units\n"
-"  --json   print one object\n"
-"  --help   print this text\n"
-"\n"
+"You may lower the limit of the experts that you opened. Root (CAP_NET_ADMIN) may set the\n"
+"limit of all experts. Only root may raise a limit.\n",
+	.options = limit_options,
+	.notes =
 CHOICE_HELP
 "\n"
 "Example:\n"
-"  expertmem limit topusers 1.5GiB\n"
-"\n"
-JSON_HELP
-"  limit_before             bytes, 0 for none\n"
-STATUS_HELP;
+"  expertmem limit topusers 1.5GiB\n",
+	.keys = limit_keys,
+	.statuses = statuses,
+};
 
-static const char terminate_help[] =
-"Usage: expertmem terminate [OPTION]... ID|NAME\n"
+static const struct help terminate_help = {
+	.usage = "ID|NAME",
+	.about =
+"Ask an expert to stop. From then on its memory calls fail with NMERR_EXPERT_TERMINATE. It\n"
+"keeps the memory that it has until it stops.\n",
+	.options = terminate_options,
+	.notes =
+CHOICE_HELP
+RIGHTS_HELP
 "\n"
-"Ask an expert to stop: it gets no more memory, and its calls say\n"
-"NMERR_EXPERT_TERMINATE. What it has stays usable until it stops.\n"
-"\n"
-"  --wait   wait until it has stopped and its memory is back\n"
-"  --bytes  print sizes in bytes, without units\n"
-"  --json   print one object\n"
-"  --help   print this text\n"
-"\n"
-COMMON_HELP
-"\n"
-"Example: and if it does not listen for ten seconds?\n"
-"  timeout 10 expertmem terminate --wait topusers || expertmem reclaim topusers\n"
-"\n"
-JSON_HELP
-"  gone                     true if, with --wait, it is closed already; the other keys\n"
-"                           then say what it was last\n"
-STATUS_HELP;
+"Example: reclaim the expert if it has not stopped after ten seconds\n"
+"  timeout 10 expertmem terminate --wait topusers || expertmem reclaim topusers\n",
+	.keys = gone_keys,
+	.statuses = statuses,
+};
 
-static const char reclaim_help[] =
-"Usage: expertmem reclaim [OPTION]... ID|NAME\n"
-"\n"
-"Take all memory of an expert back, now. Its process lives on, but when it touches\n"
-"what it had, it is killed by SIGSEGV or SIGBUS, and its calls fail.\n"
-"\n"
-"  --wait   wait until the expert is closed: its process and its host have let go\n"
-"  --bytes  print sizes in bytes, without units\n"
-"  --json   print one object\n"
-"  --help   print this text\n"
-"\n"
-COMMON_HELP
+static const struct help reclaim_help = {
+	.usage = "ID|NAME",
+	.about =
+"Reclaim all memory of an expert, whatever it is doing. Its process goes on, but its memory\n"
+"calls fail, and the kernel kills it with SIGSEGV or SIGBUS when it touches that memory.\n",
+	.options = reclaim_options,
+	.notes =
+CHOICE_HELP
+RIGHTS_HELP
 "\n"
 "Example:\n"
-"  expertmem reclaim 12\n"
-"\n"
-JSON_HELP
-"  gone                     true if it is closed already; the other keys then say what\n"
-"                           it was last\n"
-STATUS_HELP;
+"  expertmem reclaim 12\n",
+	.keys = gone_keys,
+	.statuses = statuses,
+};
 
+/**
+ * struct action - one run of limit, terminate or reclaim
+ * @options: the command line
+ * @limit: the limit to set, in bytes; 0: no limit
+ * @is_default: set the module's default_limit, which set_limit() reads into @limit
+ * @link: the connection to the kernel
+ * @expert: the expert as it was last read
+ * @gone: the expert is closed, or the module was unloaded
+ */
 struct action {
 	struct options options;
-	uint64_t limit;		/* to set */
-	bool is_default;	/* to set the module's default_limit; @limit is not known yet */
+	uint64_t limit;
+	bool is_default;
 	struct link *link;
-	struct expert expert;	/* as it was last seen */
+	struct expert expert;
 	bool gone;
 };
 
@@ -112,7 +152,7 @@ static int begin(struct action *action)
 	if (!status)
 		status = operate_choose(options->command, action->link, options->operand[0],
 					&action->expert);
-	/* Who may not hear events looks more often. */
+	/* without the right to events, --wait polls every TICK */
 	if (!status && options->wait)
 		link_subscribe(action->link);
 	return status;
@@ -126,7 +166,10 @@ static int failed(struct action *action, int error)
 			      title_text(title, &action->expert));
 }
 
-/* Take an event, if it is this expert's: the only chance to see what was freed at its end. */
+/*
+ * Receive one event. If it is about the expert, copy it to @action->expert: after the expert is
+ * closed, only its last event has the reclaimed bytes.
+ */
 static int hear(struct action *action, int timeout)
 {
 	struct expert event;
@@ -141,7 +184,7 @@ static int look(struct action *action)
 {
 	int error = link_expert(action->link, action->expert.id, &action->expert);
 
-	/* a module that is not there has no experts */
+	/* if the module was unloaded, the expert was closed */
 	action->gone = error == -ENOENT || error == -ENODEV;
 	if (action->gone)
 		while (hear(action, 0) > NEXT_NONE)
@@ -149,7 +192,7 @@ static int look(struct action *action)
 	return action->gone ? 0 : error;
 }
 
-/* Wait for something that the next look may tell. */
+/* Wait for an event, or for TICK. */
 static void wait_a_tick(struct action *action)
 {
 	static const struct timespec tick = { .tv_nsec = TICK * 1000 * 1000 };
@@ -199,7 +242,7 @@ static bool is_within(const struct expert *expert)
 	       expert->state == EXPERTMEM_STATE_RECLAIMED;
 }
 
-/* 0, no limit, is above all others. */
+/* 0 is no limit, which is above every limit. */
 static bool is_above(uint64_t limit, uint64_t other)
 {
 	return limit - 1 > other - 1;
@@ -210,8 +253,8 @@ static int may_not_raise(const struct action *action)
 	char title[NAME_TEXT], from[SIZE_TEXT], to[SIZE_TEXT];
 	bool raw = action->options.bytes;
 
-	fprintf(stderr, "expertmem limit: only an operator (CAP_NET_ADMIN) may raise the limit of "
-		"%s from %s to %s; run it with sudo\n", title_text(title, &action->expert),
+	fprintf(stderr, "expertmem limit: cannot raise the limit of %s from %s to %s: only an "
+		"operator (CAP_NET_ADMIN) may; run the command with sudo\n", title_text(title, &action->expert),
 		limit_text(from, action->expert.limit, raw), limit_text(to, action->limit, raw));
 	return EXIT_PERMISSION;
 }
@@ -240,16 +283,16 @@ static int set_limit(struct action *action)
 	if (error)
 		return failed(action, error);
 
-	snprintf(words, sizeof(words), "limit %s, before %s; it has %s",
+	snprintf(words, sizeof(words), "limit %s, before %s; the expert has %s",
 		 limit_text(now, limit, raw), limit_text(before, old, raw),
 		 action->gone ? amount_text(has, 0, raw) : charged_text(has, expert, raw));
 	if (action->gone)
-		strcat(words, ", for it is gone");
+		strcat(words, ": it is closed");
 	else if (!is_within(expert))
 		snprintf(words + strlen(words), sizeof(words) - strlen(words),
-			 "\nIt gets no more until it has freed %s%s.",
+			 "\nIts allocations fail until it has freed %s%s.",
 			 amount_text(over, charged_of(expert) - expert->limit, raw),
-			 expert->pinned ? ", or others have let go of what is pinned" : "");
+			 expert->pinned ? " or its pinned pages are released" : "");
 	return finish(action, "limit_before", old, words);
 }
 
@@ -275,18 +318,18 @@ static int terminate(struct action *action)
 		return failed(action, error);
 
 	if (before == EXPERTMEM_STATE_RECLAIMED)
-		snprintf(words, sizeof(words), "its memory had been taken back already");
+		snprintf(words, sizeof(words), "its memory was taken back before");
 	else if (is_reclaimed(expert))
 		snprintf(words, sizeof(words), "stopped (%s); %s in %s freed",
 			 cause_text(why, expert), amount_text(size, expert->reclaimed_bytes, raw),
 			 count_text(regions, expert->reclaimed_regions, "region"));
 	else if (action->gone)
-		snprintf(words, sizeof(words), "stopped, and is gone; it had %s",
+		snprintf(words, sizeof(words), "stopped and closed; it had %s",
 			 amount_text(size, expert->committed, raw));
 	else
 		snprintf(words, sizeof(words), "%s; it has %s in %s",
 			 before == EXPERTMEM_STATE_TERMINATING ?
-				 "had been asked to stop already" : "asked to stop",
+				 "was asked to stop before" : "asked to stop",
 			 amount_text(size, expert->committed, raw),
 			 count_text(regions, expert->regions, "region"));
 	return finish(action, NULL, 0, words);
@@ -320,13 +363,13 @@ static int reclaim(struct action *action)
 			 amount_text(size, freed.reclaimed_bytes, raw),
 			 count_text(regions, freed.reclaimed_regions, "region"),
 			 amount_text(resident, freed.reclaimed_resident, raw),
-			 action->gone ? "; it is closed now" : "");
+			 action->gone ? "; the expert is closed" : "");
 	else
-		snprintf(words, sizeof(words), "there was nothing to take back%s",
-			 action->gone ? "; it is closed now" : "");
+		snprintf(words, sizeof(words), "there was no memory to take back%s",
+			 action->gone ? "; the expert is closed" : "");
 	if (expert->pinned)
 		snprintf(words + strlen(words), sizeof(words) - strlen(words),
-			 "\nA pipe, a socket or a device still holds %s.",
+			 "\nA pipe, a socket or a device still references %s.",
 			 amount_text(pinned, expert->pinned, raw));
 	return finish(action, NULL, 0, words);
 }
@@ -340,7 +383,7 @@ static int read_limit(struct action *action)
 	action->is_default = !strcmp(size, "default");
 	if (!action->is_default && strcmp(size, "none") &&
 	    (parse_size(size, &action->limit) || !action->limit))
-		return wrong_usage("limit", "'%s' is not a size; write it as 64M, 1.5GiB or 65536,\n"
+		return wrong_usage("limit", "'%s' is not a size; write a size as 64M, 1.5GiB or 65536, "
 				   "or default, or none", size);
 	return GO_ON;
 }
@@ -350,7 +393,7 @@ static int run(struct action *action, int (*act)(struct action *action), int arg
 	int status;
 
 	status = read_options(&action->options, argc, argv);
-	/* a wrong size is told even where there is no such expert, or no module */
+	/* before begin(), so that a wrong size is reported also without the module */
 	if (status == GO_ON && act == set_limit)
 		status = read_limit(action);
 	if (status != GO_ON)
@@ -365,7 +408,7 @@ static int run(struct action *action, int (*act)(struct action *action), int arg
 int limit_main(int argc, char **argv)
 {
 	struct action action = { .options = {
-		.command = "limit", .help = limit_help, .takes = TAKES_WAIT | TAKES_BYTES,
+		.command = "limit", .help = &limit_help,
 		.operands = 2, .expected = "an expert and a size",
 	} };
 
@@ -375,8 +418,8 @@ int limit_main(int argc, char **argv)
 int terminate_main(int argc, char **argv)
 {
 	struct action action = { .options = {
-		.command = "terminate", .help = terminate_help,
-		.takes = TAKES_WAIT | TAKES_BYTES, .operands = 1, .expected = "one expert",
+		.command = "terminate", .help = &terminate_help,
+		.operands = 1, .expected = "one expert",
 	} };
 
 	return run(&action, terminate, argc, argv);
@@ -385,7 +428,7 @@ int terminate_main(int argc, char **argv)
 int reclaim_main(int argc, char **argv)
 {
 	struct action action = { .options = {
-		.command = "reclaim", .help = reclaim_help, .takes = TAKES_WAIT | TAKES_BYTES,
+		.command = "reclaim", .help = &reclaim_help,
 		.operands = 1, .expected = "one expert",
 	} };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* expertmem doctor: what is wrong, and what to do about it. */
+/* expertmem doctor: check the machine and the user, and print remedies. */
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -28,57 +28,81 @@
 #define GROUP	"expertmem"
 #define THP	"/sys/kernel/mm/transparent_hugepage/shmem_enabled"
 #define PARAMETERS "/sys/module/expertmem/parameters/"
-/* the first interface with limits of users */
+/* the first version of the interface that has limits of a user */
 #define FIRST_ABI_WITH_USERS 2
-/* how many experts, and with how much */
+/* size of the text of use_text() */
 #define USE_TEXT 128
-/* of the firmware: four bytes of attributes, then 1 where it is on */
+/* a variable of the firmware: four bytes of attributes, then 1 if secure boot is on */
 #define SECURE_BOOT "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 
-static const char help[] =
-"Usage: expertmem doctor [OPTION]...\n"
-"\n"
-"Check all that experts need of this machine and of you: the kernel module, its version\n"
-"and interface, the device and the right to open it, netlink, control group, huge pages\n"
-"and secure boot; and how much of the limits you and all users have used up. A note is also\n"
-"what gives away more than it should: a device or a directory of experts that everybody may\n"
-"write to, and parameters that promise more memory than there is. For each problem it says\n"
-"what to do. From 90 % on, the use of a limit is a note, and from 100 %\n"
-"on a problem.\n"
-"\n"
-"  --json   print an array of objects\n"
-"  --help   print this text\n"
-"\n"
-"Example: as the user that runs the experts\n"
-"  sudo -u capture expertmem doctor\n"
-"\n"
-"The keys of each object:\n"
-"  check                    what was looked at: command (its file), experts (their\n"
-"                           directory), module, version, device, rights, group,\n"
-"                           interface, user-limits (yours), addresses, data,\n"
-"                           overcommit, seccomp, netlink, parameters (the module's),\n"
-"                           limits (of all users; reclaimed experts do not count),\n"
-"                           cgroup, huge-pages or secure-boot\n"
-"  result                   ok, note or problem\n"
-"  message                  what was seen, in words\n"
-"  remedy                   what to do, or null\n"
-"\n"
-"Exit status:\n"
-"  0    no problem\n"
-"  1    problems, but neither of these\n"
-"  2    wrong command line\n"
-"  4    no permission for the device\n"
-"  10   the module is not loaded\n";
+static const struct option_row options_table[] = {
+	OPTION_JSON("print a JSON array with an object for each check"),
+	OPTION_HELP,
+	{}
+};
+
+static const struct key_section keys[] = {
+	{ "The keys of each object:", (const struct key_row[]){
+		{ .keys = "check", .help =
+			"name of the check: command (its file), experts (their directory), module, "
+			"version, device, rights, group, interface, user-limits (of your user), "
+			"addresses, data, overcommit, seccomp, netlink, parameters (of the module), "
+			"limits (of all users, without reclaimed experts), cgroup, huge-pages or "
+			"secure-boot" },
+		{ .keys = "result", .help = "ok, note or problem" },
+		{ .keys = "message", .help = "what the check found, in words" },
+		{ .keys = "remedy", .help = "what to do, or null" },
+		{}
+	} },
+	{}
+};
+
+static const struct status_row statuses[] = {
+	{ EXIT_OK, "no check found a problem" },
+	{ EXIT_FAILED, "a check found a problem other than those of status 4 and 10" },
+	STATUS_USAGE,
+	{ EXIT_PERMISSION, "you have no permission for the device" },
+	STATUS_NO_MODULE,
+	{}
+};
+
+static const struct help help = {
+	.usage = "",
+	.about =
+"Check what experts need from this machine and from your user: the kernel module, its version\n"
+"and interface, the device and the right to open it, netlink, the control group, huge pages\n"
+"and secure boot. Also check how much of the limits you and all users have used, and whether\n"
+"files, devices and parameters grant more than they should. Print a remedy for each problem.\n"
+"The use of a limit is a note from 90 % on, and a problem from 100 % on.\n",
+	.options = options_table,
+	.notes =
+"Example: check as the user who runs the experts\n"
+"  sudo -u capture expertmem doctor\n",
+	.keys = keys,
+	.statuses = statuses,
+};
 
 enum result { OK, NOTE, PROBLEM };
 
+/**
+ * struct checkup - the state of one run
+ * @json: print JSON
+ * @some: an object was printed before
+ * @loaded: the module is loaded
+ * @fd: the open device, or -1 if it could not be opened
+ * @is_privileged: the process has CAP_SYS_RESOURCE: the limits of a user do not apply to its
+ *	experts, and they may use the reserve
+ * @knows_user: @uid_charged is set
+ * @uid_charged: committed and pinned bytes of this user's experts
+ * @status: the exit status so far
+ */
 struct checkup {
 	bool json, some;
 	bool loaded;
-	int fd;		/* of the device while it is looked at, -1: it could not be opened */
-	bool is_privileged;	/* has CAP_SYS_RESOURCE: no limits of a user, and the reserve */
-	bool knows_user;	/* @uid_charged has been read */
-	uint64_t uid_charged;	/* what this user's experts have, bytes */
+	int fd;
+	bool is_privileged;
+	bool knows_user;
+	uint64_t uid_charged;
 	int status;
 };
 
@@ -115,14 +139,14 @@ tell(struct checkup *checkup, enum result result, const char *check, const char 
 	json_end(&json);
 }
 
-/* A problem that has an exit status of its own: of several, the first. */
+/* Set the exit status of a problem. The first one set stays, but replaces EXIT_FAILED. */
 static void set_status(struct checkup *checkup, int status)
 {
 	if (!checkup->status || checkup->status == EXIT_FAILED)
 		checkup->status = status;
 }
 
-/* The first line of a file. Return false where it cannot be read. */
+/* Read the first line of a file. Return false if it cannot be read. */
 static bool read_line(const char *path, char *line, size_t size)
 {
 	FILE *file = fopen(path, "re");
@@ -146,7 +170,7 @@ static bool has_secure_boot(void)
 	return on;
 }
 
-/* Whether all users are mapped to themselves, as in the initial user namespace. */
+/* Return whether every uid is mapped to itself, as in the initial user namespace. */
 static bool sees_all_users(void)
 {
 	unsigned int inside, outside, count;
@@ -158,7 +182,7 @@ static bool sees_all_users(void)
 	       !inside && !outside && count == UINT32_MAX;
 }
 
-/* Whether this process has CAP_SYS_RESOURCE in the initial user namespace. */
+/* Return whether this process has CAP_SYS_RESOURCE in the initial user namespace. */
 static bool may_use_reserve(void)
 {
 	const uint64_t bit = UINT64_C(1) << CAP_SYS_RESOURCE;
@@ -166,7 +190,7 @@ static bool may_use_reserve(void)
 	char line[256];
 	FILE *file;
 
-	/* elsewhere, a capability is one over fewer users */
+	/* a capability of another user namespace does not count for the module */
 	if (!sees_all_users())
 		return false;
 	file = fopen("/proc/self/status", "re");
@@ -180,12 +204,12 @@ static bool may_use_reserve(void)
 
 static enum result judge_use(uint64_t used, uint64_t limit)
 {
-	unsigned int percent = percent_of(used, limit);	/* 0 of no limit */
+	unsigned int percent = percent_of(used, limit);	/* 0 if there is no limit */
 
 	return percent >= 100 ? PROBLEM : percent >= 90 ? NOTE : OK;
 }
 
-/* "2 of 8192 open, with 1.2 MiB of 1000.0 MiB", "2 open, with 1.2 MiB". */
+/* Write "2 of 8192 open, with 1.2 MiB of 1000.0 MiB" or "2 open, with 1.2 MiB". */
 static const char *use_text(char text[static USE_TEXT], unsigned int experts,
 			    unsigned int max_experts, uint64_t bytes, uint64_t limit)
 {
@@ -198,9 +222,12 @@ static const char *use_text(char text[static USE_TEXT], unsigned int experts,
 	return text;
 }
 
-/* --- the checks, in the order in which one needs the other */
+/* --- the checks; later ones use results of earlier ones */
 
-/* "expertmem run" runs what it is told to: with the rights of its own file, anybody has them. */
+/*
+ * Check that the file of this command grants no rights: "expertmem run" runs any program, so every
+ * user would get these rights.
+ */
 static void check_command(struct checkup *checkup)
 {
 	char path[PATH_MAX] = "", remedy[PATH_MAX + 64], value;
@@ -210,23 +237,23 @@ static void check_command(struct checkup *checkup)
 		return;
 	if (file.st_mode & (S_ISUID | S_ISGID)) {
 		snprintf(remedy, sizeof(remedy), "chmod u-s,g-s %s", path);
-		tell(checkup, PROBLEM, "command", remedy, "%s has mode %04o: whoever runs it runs "
-		     "programs with the rights of its %s", path, file.st_mode & 07777,
+		tell(checkup, PROBLEM, "command", remedy, "%s has mode %04o: every user who runs it "
+		     "gets the rights of its %s", path, file.st_mode & 07777,
 		     file.st_mode & S_ISUID ? "owner" : "group");
 	} else if (getxattr(path, "security.capability", &value, 0) > 0) {
 		snprintf(remedy, sizeof(remedy), "setcap -r %s", path);
-		tell(checkup, PROBLEM, "command", remedy, "%s has file capabilities: whoever runs it "
-		     "is an operator", path);
+		tell(checkup, PROBLEM, "command", remedy, "%s has file capabilities: every user who "
+		     "runs it gets them", path);
 	} else if (file.st_mode & S_IWOTH) {
 		snprintf(remedy, sizeof(remedy), "chmod o-w %s", path);
-		tell(checkup, PROBLEM, "command", remedy, "everybody may replace the contents of %s",
+		tell(checkup, PROBLEM, "command", remedy, "every user may write to the file %s",
 		     path);
 	} else {
-		tell(checkup, OK, "command", NULL, "%s has no rights of its own", path);
+		tell(checkup, OK, "command", NULL, "%s grants no rights", path);
 	}
 }
 
-/* Where "expertmem run NAME" looks for an expert. */
+/* Check the directory in which "expertmem run NAME" looks for an expert. */
 static void check_experts(struct checkup *checkup)
 {
 	const char *path = getenv("EXPERTMEM_PATH");
@@ -238,22 +265,22 @@ static void check_experts(struct checkup *checkup)
 		path = EXPERTDIR;
 	if (stat(path, &directory) || !S_ISDIR(directory.st_mode)) {
 		tell(checkup, NOTE, "experts", "make install, or set EXPERTMEM_PATH to their directory",
-		     "there is no directory %s: experts are found by their path only", path);
+		     "there is no directory %s: 'expertmem run' finds experts only by their path", path);
 	} else if (directory.st_mode & S_IWOTH) {
 		snprintf(remedy, sizeof(remedy), "chmod o-w %s", path);
 		tell(checkup, NOTE, "experts", remedy,
-		     "everybody may put experts into %s, which others then run", path);
+		     "every user may write to %s, from which other users run experts", path);
 	} else if (directory.st_uid && directory.st_uid != geteuid() && sees_all_users()) {
 		owner = getpwuid(directory.st_uid);
 		snprintf(remedy, sizeof(remedy), "chown root %s", path);
-		tell(checkup, NOTE, "experts", remedy, "%s, whose experts you run by name, belongs to %s",
-		     path, owner ? owner->pw_name : "a user without a name");
+		tell(checkup, NOTE, "experts", remedy, "%s, from which you run experts by name, belongs to the user %s",
+		     path, owner ? owner->pw_name : "without a name");
 	} else {
-		tell(checkup, OK, "experts", NULL, "experts are looked for in %s", path);
+		tell(checkup, OK, "experts", NULL, "'expertmem run' looks for experts in %s", path);
 	}
 }
 
-/* Where modprobe would find the module of the running kernel. */
+/* Look up in modules.dep where modprobe finds the module of the running kernel. */
 static bool find_module(const char *release, char *path, size_t size)
 {
 	char name[PATH_MAX], line[PATH_MAX], *end;
@@ -275,7 +302,7 @@ static bool find_module(const char *release, char *path, size_t size)
 	return found;
 }
 
-/* A signature is at the end of the file; of a compressed one, it is not known. */
+/* Look for the mark at the end of the file. A compressed module counts as signed. */
 static bool is_unsigned(const char *path)
 {
 	static const char mark[] = "~Module signature appended~\n";
@@ -294,7 +321,7 @@ static bool is_unsigned(const char *path)
 	return strcmp(end, mark);
 }
 
-/* Why the kernel loads signed modules only, or NULL. */
+/* Return why the kernel loads only signed modules, or NULL if it loads all. */
 static const char *signing_enforced(void)
 {
 	char line[128] = "";
@@ -359,7 +386,7 @@ static void check_module(struct checkup *checkup)
 		tell(checkup, OK, "version", NULL, "module and command are both %s", version);
 }
 
-/* Check owner, group and mode of the device; each of them may be wrong. */
+/* Check owner, group and mode of the device, and report each that is wrong. */
 static void check_node(struct checkup *checkup, const struct stat *node, const struct group *group)
 {
 	unsigned int mode = node->st_mode & 07777;
@@ -369,7 +396,7 @@ static void check_node(struct checkup *checkup, const struct stat *node, const s
 		fine = false;
 		tell(checkup, geteuid() ? PROBLEM : NOTE, "device",
 		     "install udev's rule, 60-expertmem.rules; then udevadm trigger " DEVICE,
-		     DEVICE " is there, but does not belong to the group " GROUP);
+		     DEVICE " does not belong to the group " GROUP);
 	}
 	if (mode & 0007) {
 		fine = false;
@@ -378,20 +405,20 @@ static void check_node(struct checkup *checkup, const struct stat *node, const s
 		     "that sets this mode (grep -r expertmem /etc/udev/rules.d)" :
 		     "groupadd --system " GROUP "; chgrp " GROUP " " DEVICE "; chmod 0660 " DEVICE
 		     "; and install udev's rule, 60-expertmem.rules",
-		     DEVICE " has mode %04o: everybody on this machine may use memory by it", mode);
+		     DEVICE " has mode %04o: every user may open experts", mode);
 	}
 	if (group && (mode & 0060) != 0060) {
 		fine = false;
 		tell(checkup, geteuid() ? PROBLEM : NOTE, "device", "chmod 0660 " DEVICE,
-		     DEVICE " has mode %04o: members of its group may not use it", mode);
+		     DEVICE " has mode %04o: members of its group may not open it", mode);
 	}
 	if (node->st_uid && sees_all_users()) {
 		fine = false;
 		tell(checkup, NOTE, "device", "chown root " DEVICE,
-		     DEVICE " belongs to user %u, who may let others open it", node->st_uid);
+		     DEVICE " belongs to user %u, who may change its mode", node->st_uid);
 	}
 	if (fine)
-		tell(checkup, OK, "device", NULL, DEVICE " is there, mode %04o", mode);
+		tell(checkup, OK, "device", NULL, DEVICE " exists, with mode %04o", mode);
 }
 
 static void check_device(struct checkup *checkup)
@@ -404,7 +431,7 @@ static void check_device(struct checkup *checkup)
 	if (stat(DEVICE, &node)) {
 		tell(checkup, PROBLEM, "device", checkup->loaded ?
 		     "mount devtmpfs on /dev; in a container, pass the device to it" :
-		     "load the module, which makes it", "there is no " DEVICE);
+		     "load the module: modprobe expertmem", "there is no " DEVICE);
 		return;
 	}
 	read_line("/sys/class/misc/expertmem/dev", line, sizeof(line));
@@ -428,7 +455,7 @@ static bool in_group(gid_t gid)
 	return getegid() == gid;
 }
 
-/* The system's database, which a session heeds only from its start. */
+/* Return whether the database has the user as a member; a session reads it at login. */
 static bool is_member(const struct group *group, const char *name)
 {
 	for (char **member = group->gr_mem; *member; member++)
@@ -444,21 +471,21 @@ static void check_rights(struct checkup *checkup)
 		tell(checkup, OK, "rights", NULL, "you may open " DEVICE);
 	} else if (errno == EACCES || errno == EPERM) {
 		set_status(checkup, EXIT_PERMISSION);
-		tell(checkup, PROBLEM, "rights", "become a member of its group, see below",
+		tell(checkup, PROBLEM, "rights", "become a member of the group " GROUP ": see the check group",
 		     "you may not open " DEVICE);
 	} else if (errno == EDQUOT) {
 		tell(checkup, PROBLEM, "user-limits",
 		     "close some ('expertmem list' has yours), or as root raise "
 		     PARAMETERS "uid_max_experts",
-		     "you have as many experts open as one user may, reclaimed ones included");
+		     "you have uid_max_experts experts open, reclaimed ones included");
 	} else if (errno == ENFILE) {
 		tell(checkup, PROBLEM, "limits",
 		     "close some ('sudo expertmem list --sort user' has all), or as root raise "
 		     PARAMETERS "max_experts",
-		     "all users together have as many experts open as there may be");
+		     "all users together have max_experts experts open");
 	} else if (errno != ENOENT) {
 		tell(checkup, PROBLEM, "rights", "load the module again",
-		     DEVICE " cannot be opened: %s", strerror(errno));
+		     "cannot open " DEVICE ": %s", strerror(errno));
 	}
 }
 
@@ -471,14 +498,14 @@ static void check_group(struct checkup *checkup)
 
 	if (!group) {
 		tell(checkup, NOTE, "group", "groupadd --system " GROUP "; then load the module again",
-		     "there is no group " GROUP ": only root may run experts");
+		     "there is no group " GROUP ": only root may open " DEVICE);
 	} else if (in_group(group->gr_gid) || !geteuid()) {
 		tell(checkup, OK, "group", NULL, "%s", geteuid() ?
 		     "you are a member of the group " GROUP :
-		     "there is the group " GROUP "; root needs none");
+		     "the group " GROUP " exists; root need not be a member");
 	} else if (is_member(group, name)) {
 		tell(checkup, PROBLEM, "group", "log in again",
-		     "you are a member of the group " GROUP ", but were not when you logged in");
+		     "you became a member of the group " GROUP " after you logged in");
 	} else {
 		snprintf(remedy, sizeof(remedy), "usermod -aG " GROUP " %s, then log in again",
 			 name);
@@ -487,7 +514,7 @@ static void check_group(struct checkup *checkup)
 	}
 }
 
-/* Of the experts that this user has, one is that of checkup->fd. */
+/* The count of the user's experts includes the one of checkup->fd. */
 static void check_user_limits(struct checkup *checkup, const struct expertmem_info *info)
 {
 	unsigned int experts = info->uid_experts - 1;
@@ -499,7 +526,7 @@ static void check_user_limits(struct checkup *checkup, const struct expertmem_in
 	checkup->knows_user = true;
 	if (checkup->is_privileged)
 		tell(checkup, OK, "user-limits", NULL,
-		     "your experts: %s; with CAP_SYS_RESOURCE, no limits of a user count",
+		     "your experts: %s; with CAP_SYS_RESOURCE, limits of a user do not apply",
 		     use_text(use, experts, 0, info->uid_charged, 0));
 	else
 		tell(checkup, number > bytes ? number : bytes, "user-limits",
@@ -521,47 +548,47 @@ static void check_interface(struct checkup *checkup)
 		return;
 	if (ioctl(checkup->fd, EXPERTMEM_IOC_GET_INFO, &info)) {
 		tell(checkup, PROBLEM, "interface", "rm " DEVICE "; then load the module again",
-		     DEVICE " does not answer as the module does: %s", strerror(errno));
+		     DEVICE " does not answer EXPERTMEM_IOC_GET_INFO: %s", strerror(errno));
 		close(checkup->fd);
 		return;
 	}
 	if (info.abi < EXPERTMEM_ABI_VERSION)
 		tell(checkup, PROBLEM, "interface",
 		     "install the module of this version, then rmmod expertmem; modprobe expertmem",
-		     "the module's interface is %u, older than the %u that is needed",
+		     "the module has version %u of the interface, and this command needs version %u",
 		     info.abi, EXPERTMEM_ABI_VERSION);
 	else
-		tell(checkup, OK, "interface", NULL, "the module's interface is %u, %u is needed",
+		tell(checkup, OK, "interface", NULL, "the module has version %u of the interface; this command needs version %u",
 		     info.abi, EXPERTMEM_ABI_VERSION);
 	if (!(info.features & EXPERTMEM_FEATURE_HUGE))
 		tell(checkup, NOTE, "huge-pages", "run a kernel with transparent huge pages",
-		     "this kernel has none for experts: large blocks are slower");
+		     "this kernel has no huge pages for experts: large blocks are slower");
 	if (info.abi >= FIRST_ABI_WITH_USERS)
 		check_user_limits(checkup, &info);
-	/* it made an expert, which shall not be counted below */
+	/* close this expert, so that check_limits() does not count it */
 	close(checkup->fd);
 }
 
-/* The library maps windows of the module, of which it uses the least part. */
+/* RLIMIT_AS counts the windows whole, though most of their addresses are unused. */
 static void check_addresses(struct checkup *checkup)
 {
 	struct rlimit limit;
 	char size[SIZE_TEXT];
 
 	if (getrlimit(RLIMIT_AS, &limit) || limit.rlim_cur == RLIM_INFINITY)
-		tell(checkup, OK, "addresses", NULL, "address space is not limited");
+		tell(checkup, OK, "addresses", NULL, "RLIMIT_AS does not limit addresses");
 	else
 		tell(checkup, PROBLEM, "addresses",
-		     "ulimit -v unlimited; limit memory by control group instead",
-		     "address space is limited to %s: windows of the module take three quarters, "
-		     "and all of it where that is less than 3 GiB",
+		     "ulimit -v unlimited; limit memory by a control group instead",
+		     "RLIMIT_AS limits addresses to %s: an expert's windows need three quarters of "
+		     "them, or 3 GiB if that is more",
 		     size_text(size, limit.rlim_cur));
 	if (getrlimit(RLIMIT_DATA, &limit) || limit.rlim_cur == RLIM_INFINITY)
-		tell(checkup, OK, "data", NULL, "private memory is not limited");
+		tell(checkup, OK, "data", NULL, "RLIMIT_DATA does not limit private memory");
 	else
-		tell(checkup, NOTE, "data", "ulimit -d unlimited; limit memory by control group instead",
-		     "private memory is limited to %s: that counts an expert without the module, "
-		     "and not one with it", size_text(size, limit.rlim_cur));
+		tell(checkup, NOTE, "data", "ulimit -d unlimited; limit memory by a control group instead",
+		     "RLIMIT_DATA limits private memory to %s: it counts the heap of the anon backend, "
+		     "not that of the device", size_text(size, limit.rlim_cur));
 }
 
 static void check_overcommit(struct checkup *checkup)
@@ -572,13 +599,13 @@ static void check_overcommit(struct checkup *checkup)
 		return;
 	if (!strcmp(line, "2"))
 		tell(checkup, NOTE, "overcommit", "sysctl vm.overcommit_memory=0, or raise vm.overcommit_ratio",
-		     "the kernel promises no more memory than it has: experts without the module count as "
-		     "their heaps grow, and a fork of such a program counts its heap again");
+		     "vm.overcommit_memory is 2 (strict): the kernel counts the heap of the anon backend "
+		     "as it grows, and once more in each fork");
 	else
 		tell(checkup, OK, "overcommit", NULL, "vm.overcommit_memory is %s: not strict", line);
 }
 
-/* What this command was started with, its children and experts have, too. */
+/* Experts and programs inherit the seccomp filter of this process. */
 static void check_filter(struct checkup *checkup)
 {
 	FILE *file = fopen("/proc/self/status", "re");
@@ -592,12 +619,12 @@ static void check_filter(struct checkup *checkup)
 		fclose(file);
 	if (mode)
 		tell(checkup, NOTE, "seccomp", "allow ioctl, membarrier, rt_sigprocmask, gettid, getpid and prctl",
-		     "system calls are filtered here: experts need those below, or have private memory");
+		     "a seccomp filter is active: if it refuses the calls of the remedy, experts use private memory");
 	else
-		tell(checkup, OK, "seccomp", NULL, "system calls are not filtered");
+		tell(checkup, OK, "seccomp", NULL, "no seccomp filter is active");
 }
 
-/* What this user may use of a limit of all users: not the reserve, without the right to it. */
+/* Return a limit of all users, less the reserve if this process may not use it. */
 static uint64_t usable(const struct checkup *checkup, uint64_t limit)
 {
 	return checkup->is_privileged ? limit : limit - limit / 16;
@@ -612,7 +639,7 @@ static void check_limits(struct checkup *checkup, const struct totals *totals)
 	enum result bytes = judge_use(charged, limit);
 	char use[USE_TEXT], size[SIZE_TEXT], others[64] = "";
 
-	/* both numbers change while they are read */
+	/* the two numbers were read at different times, so the difference may be negative */
 	if (checkup->knows_user)
 		snprintf(others, sizeof(others), "; other users have %s",
 			 size_text(size, charged > checkup->uid_charged ?
@@ -627,10 +654,10 @@ static void check_limits(struct checkup *checkup, const struct totals *totals)
 	     "all users' experts: %s%s%s",
 	     use_text(use, totals->experts, max_experts, charged, limit),
 	     checkup->is_privileged || (!limit && !max_experts) ? "" :
-		", without what is reserved for CAP_SYS_RESOURCE", others);
+		", without the reserve for CAP_SYS_RESOURCE", others);
 }
 
-/* The size of this machine's memory, bytes. */
+/* Return the size of this machine's memory in bytes. */
 static uint64_t memory_size(void)
 {
 	struct sysinfo system;
@@ -638,7 +665,7 @@ static uint64_t memory_size(void)
 	return sysinfo(&system) ? UINT64_MAX : (uint64_t)system.totalram * system.mem_unit;
 }
 
-/* Limits that are promises which the machine, or a lower limit, cannot keep. */
+/* Check that no limit is above the machine's memory, or above a limit that contains it. */
 static void check_parameters(struct checkup *checkup, const struct totals *totals)
 {
 	const uint64_t total = totals->total_limit;
@@ -655,7 +682,7 @@ static void check_parameters(struct checkup *checkup, const struct totals *total
 		snprintf(remedy, sizeof(remedy), "as root: echo %" PRIu64 "M >" PARAMETERS "total_limit",
 			 memory >> 21);
 		tell(checkup, NOTE, "parameters", remedy,
-		     "total_limit is %s, and this machine has %s of memory: experts may use up all of it",
+		     "total_limit is %s, and this machine has %s of memory: experts may use all of it",
 		     limit_text(size, total, false), most);
 	}
 	size_text(most, total);
@@ -665,24 +692,24 @@ static void check_parameters(struct checkup *checkup, const struct totals *total
 		fine = false;
 		snprintf(remedy, sizeof(remedy), "as root: echo %s >" PARAMETERS "%s",
 			 i ? "auto" : "0", inner[i].name);
-		tell(checkup, NOTE, "parameters", remedy, "%s is %s, which experts never get: "
-		     "total_limit is %s", inner[i].name, size_text(size, inner[i].value), most);
+		tell(checkup, NOTE, "parameters", remedy, "%s is %s, more than "
+		     "total_limit, which is %s", inner[i].name, size_text(size, inner[i].value), most);
 	}
 	if (totals->uid_limit && totals->default_limit > totals->uid_limit) {
 		fine = false;
 		tell(checkup, NOTE, "parameters", "as root: lower " PARAMETERS "default_limit",
-		     "default_limit is %s, which experts without CAP_SYS_RESOURCE never get: "
-		     "uid_limit is %s", size_text(size, totals->default_limit),
+		     "default_limit is %s, more than uid_limit, which is %s and applies to experts "
+		     "without CAP_SYS_RESOURCE", size_text(size, totals->default_limit),
 		     size_text(most, totals->uid_limit));
 	}
 	if (totals->max_experts && totals->uid_max_experts > totals->max_experts) {
 		fine = false;
 		tell(checkup, NOTE, "parameters", "as root: echo auto >" PARAMETERS "uid_max_experts",
-		     "uid_max_experts is %u, which users never get: max_experts is %u",
+		     "uid_max_experts is %u, more than max_experts, which is %u",
 		     totals->uid_max_experts, totals->max_experts);
 	}
 	if (fine)
-		tell(checkup, OK, "parameters", NULL, "experts together may have %s of %s of memory",
+		tell(checkup, OK, "parameters", NULL, "total_limit is %s, and this machine has %s of memory",
 		     size_text(size, total), size_text(most, memory));
 }
 
@@ -699,15 +726,15 @@ static void check_netlink(struct checkup *checkup)
 		error = link_totals(link, &totals);
 	if (error == -ENODEV) {
 		tell(checkup, PROBLEM, "netlink",
-		     "use the initial network namespace; if this is it, update the module",
-		     "the module does not answer by netlink here");
+		     "run the command in the initial network namespace; if it is there, update the module",
+		     "the module does not answer by netlink in this network namespace");
 	} else if (error) {
 		tell(checkup, PROBLEM, "netlink", NULL, "the module does not answer by netlink: %s",
 		     strerror(-error));
 	} else {
 		error = link_subscribe(link);
-		tell(checkup, OK, "netlink", NULL, "the module answers: you see %s",
-		     error ? "your own experts (root sees all)" : "all experts, and events");
+		tell(checkup, OK, "netlink", NULL, "the module answers by netlink: you see %s",
+		     error ? "your own experts (root sees all)" : "all experts and events");
 		check_parameters(checkup, &totals);
 		check_limits(checkup, &totals);
 	}
@@ -720,13 +747,13 @@ static void check_cgroup(struct checkup *checkup)
 	FILE *file = fopen("/proc/self/cgroup", "re");
 	bool unified = false;
 
-	/* "0::/path" is the unified hierarchy's */
+	/* the line "0::/path" is that of version 2 */
 	while (file && !unified && fgets(line, sizeof(line), file))
 		unified = !strncmp(line, "0::", 3);
 	if (file)
 		fclose(file);
 	if (!unified) {
-		tell(checkup, NOTE, "cgroup", NULL, "this process is in no control group (version 2)");
+		tell(checkup, NOTE, "cgroup", NULL, "this process is in no control group of version 2");
 		return;
 	}
 	group = line + 3;
@@ -761,33 +788,33 @@ static void check_huge_pages(struct checkup *checkup)
 	chosen++;
 	if (!strcmp(chosen, "deny"))
 		tell(checkup, NOTE, "huge-pages", "echo never > " THP,
-		     "huge pages are denied to all shared memory: large blocks are slower");
+		     "shmem_enabled is deny: large blocks are slower without huge pages");
 	else if (!strcmp(chosen, "force"))
 		tell(checkup, PROBLEM, "huge-pages", "echo never > " THP,
-		     "huge pages are forced on all shared memory, a switch for testing the "
-		     "kernel: experts may hold more than their limit");
+		     "shmem_enabled is force, a value for testing the kernel: experts may use "
+		     "more memory than their limit");
 	else
-		tell(checkup, OK, "huge-pages", NULL, "shmem_enabled is %s: the module decides",
+		tell(checkup, OK, "huge-pages", NULL, "shmem_enabled is %s, which leaves the decision to the module",
 		     chosen);
 }
 
 static void check_secure_boot(struct checkup *checkup)
 {
 	if (!has_secure_boot())
-		tell(checkup, OK, "secure-boot", NULL, "secure boot is off, or not known");
+		tell(checkup, OK, "secure-boot", NULL, "secure boot is off, or its state is not known");
 	else if (checkup->loaded)
 		tell(checkup, OK, "secure-boot", NULL, "secure boot is on, and the module is loaded");
 	else
 		tell(checkup, NOTE, "secure-boot",
-		     "sign the module with a key that mokutil --import has made known",
-		     "secure boot is on: a module that is not signed is refused "
+		     "sign the module with a key that was enrolled by mokutil --import",
+		     "secure boot is on: the kernel refuses a module without a valid signature "
 		     "(Key was rejected by service)");
 }
 
 int doctor_main(int argc, char **argv)
 {
 	struct options options = {
-		.command = "doctor", .help = help, .expected = "no arguments",
+		.command = "doctor", .help = &help, .expected = "no arguments",
 	};
 	int status = read_options(&options, argc, argv);
 	struct checkup checkup = { .fd = -1 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* expertmem list: which experts there are. */
+/* expertmem list: a table of the open experts. */
 #include <inttypes.h>
 #include <pwd.h>
 #include <stdlib.h>
@@ -11,68 +11,6 @@
 #include "command.h"
 #include "operate.h"
 #include "view.h"
-
-static const char help[] =
-"Usage: expertmem list [OPTION]...\n"
-"\n"
-"List the experts that are open: all of them with CAP_NET_ADMIN (root), else your own.\n"
-"\n"
-"  --sort KEY   by id (default), name, pid, user, state, committed, pinned, resident,\n"
-"               peak, limit or age; numbers but id and pid come largest first\n"
-"  --user USER  only those that this user, by name or number, has opened\n"
-"  --bytes      print sizes in bytes, without units\n"
-"  --json       print an array of objects\n"
-"  --help       print this text\n"
-"\n"
-"COMMITTED is what the expert has in regions, and RESIDENT what of it is in memory now.\n"
-"PINNED is what was freed or reclaimed, and that a pipe, a socket or a device still\n"
-"holds; the column is printed only if an expert in the list has such pages. LIMIT limits\n"
-"COMMITTED and PINNED together, and PEAK is the most that both together ever were. PID is\n"
-"the process that uses the expert. STATE is idle (nobody uses it yet), running,\n"
-"terminating (asked to stop) or reclaimed (its memory was taken back; somebody still has\n"
-"it open).\n"
-"\n"
-"On a terminal, columns that do not fit into a line are left out, and none is cut. The\n"
-"column to sort by, ID, NAME and STATE are the last to go.\n"
-"\n"
-"Where experts come and go so fast that the kernel cannot tell all of one moment, those\n"
-"that were there all the time are listed; that others may be missing is said on standard\n"
-"error.\n"
-"\n"
-"Example: who of alice's has most?\n"
-"  expertmem list --user alice --sort resident\n"
-"\n"
-"The keys of each object; sizes are bytes:\n"
-"  id                       number of the expert, not used again while the module is\n"
-"                           loaded\n"
-"  name                     string, or null if it has none yet\n"
-"  state                    idle, running, terminating or reclaimed\n"
-"  user, uid                who opened it: login name, number\n"
-"  pid, opener_pid          process that uses it, and that opened it; null if not seen\n"
-"  opened                   time, as 2026-01-31T12:34:56.789Z\n"
-"  age_seconds              since then\n"
-"  regions                  how many\n"
-"  committed                in regions\n"
-"  pinned                   in pages that were freed or reclaimed, and that a pipe, a\n"
-"                           socket or a device still holds\n"
-"  resident                 of what is committed, in memory\n"
-"  peak                     most ever committed and pinned\n"
-"  limit                    most that may be committed and pinned, 0 for none\n"
-"  refused                  calls refused for want of memory\n"
-"  unswappable              true or false\n"
-"  cause                    detach (the process ended, or let go), host (its host asked),\n"
-"                           operator, or null if it was not reclaimed\n"
-"  signal                   number of the signal that killed the process, or null\n"
-"  reclaimed_bytes          in regions when it was reclaimed, or null\n"
-"  reclaimed_resident       of these, in memory, or null\n"
-"  reclaimed_regions        how many regions, or null\n"
-"\n"
-"Exit status:\n"
-"  0    done, also where there is no expert\n"
-"  1    it failed\n"
-"  2    wrong command line\n"
-"  4    not permitted\n"
-"  10   the module is not loaded\n";
 
 /* --- order */
 
@@ -99,7 +37,7 @@ BY(committed, ascending(b->committed, a->committed))
 BY(pinned, ascending(b->pinned, a->pinned))
 BY(resident, ascending(b->resident, a->resident))
 BY(peak, ascending(b->peak, a->peak))
-/* none is the largest */
+/* 0 means no limit, which sorts above every limit */
 BY(limit, ascending(b->limit - 1, a->limit - 1))
 BY(age, ascending(a->opened, b->opened))
 
@@ -113,13 +51,74 @@ static const struct order {
 	{ "age", by_age },
 };
 
+/* @key is one of the table's, as read_options() has checked. */
 static const struct order *find_order(const char *key)
 {
-	for (size_t i = 0; i < sizeof(orders) / sizeof(orders[0]); i++)
-		if (!strcmp(key, orders[i].key))
-			return &orders[i];
-	return NULL;
+	const struct order *order = orders;
+
+	while (strcmp(key, order->key))
+		order++;
+	return order;
 }
+
+static const char *order_key(size_t i)
+{
+	return i < sizeof(orders) / sizeof(orders[0]) ? orders[i].key : NULL;
+}
+
+/* --- help */
+
+static const struct option_row options_table[] = {
+	{ "sort", "KEY", offsetof(struct options, sort),
+	  "sort the experts by KEY (default: id); all sizes, limit and age come largest first", order_key },
+	OPTION("user", user, "USER", "list only the experts that USER, a name or a uid, opened"),
+	OPTION_BYTES,
+	OPTION_JSON("print a JSON array with an object for each expert"),
+	OPTION_HELP,
+	{}
+};
+
+static const struct key_section keys[] = {
+	{ "The keys of each object; sizes are in bytes:", expert_keys },
+	{}
+};
+
+static const struct status_row statuses[] = {
+	{ EXIT_OK, "done, also if no expert is open" },
+	STATUS_FAILED, STATUS_USAGE, STATUS_PERMISSION, STATUS_NO_MODULE,
+	{}
+};
+
+static const struct help help = {
+	.usage = "",
+	.about =
+"List the open experts: all experts if you have CAP_NET_ADMIN (root), else your own.\n",
+	.options = options_table,
+	.notes =
+"The columns:\n"
+"  PID        the process that uses the expert\n"
+"  STATE      idle: no process uses the expert yet; running; terminating: the expert was\n"
+"             asked to stop; reclaimed: its memory was reclaimed, and a process still has\n"
+"             it open\n"
+"  COMMITTED  bytes in regions\n"
+"  PINNED     bytes in pages that were freed or reclaimed, but that a pipe, a socket or a\n"
+"             device still references; printed only if a listed expert has such pages\n"
+"  RESIDENT   committed bytes that are in memory now\n"
+"  PEAK       the most bytes that were committed and pinned at one time\n"
+"  LIMIT      the most bytes that may be committed and pinned\n"
+"\n"
+"On a terminal, the command leaves out columns that do not fit into a line. It leaves\n"
+"out the column to sort by, ID, NAME and STATE last.\n"
+"\n"
+"If experts are opened and closed all the time, the kernel cannot list all experts of\n"
+"one moment. The list then has every expert that was open the whole time, and a message\n"
+"on standard error says that others may be missing.\n"
+"\n"
+"Example: list the experts of alice, the largest first\n"
+"  expertmem list --user alice --sort resident\n",
+	.keys = keys,
+	.statuses = statuses,
+};
 
 /* --- the table */
 
@@ -142,7 +141,7 @@ static const struct {
 	[AGE]		= { "AGE", false },
 };
 
-/* Which to leave out on a narrow terminal: the last first. */
+/* The order in which columns get room; a narrow terminal shows only the first of them. */
 static const int rank[COLUMNS] = {
 	ID, NAME, STATE, COMMITTED, LIMIT, PID, USER, RESIDENT, PINNED, PEAK, AGE,
 };
@@ -166,7 +165,7 @@ static void fill_row(row cells, const struct expert *expert, bool raw)
 	duration_text(cells[AGE], age_of(expert));
 }
 
-/* @gap: spaces before the cell. */
+/* @gap: number of spaces before the cell */
 static void print_cell(int column, int gap, const char *text, int width, enum colour colour)
 {
 	int pad = width - text_columns(text);
@@ -176,7 +175,7 @@ static void print_cell(int column, int gap, const char *text, int width, enum co
 	       colour == PLAIN ? "" : escape(PLAIN), columns[column].left ? pad : 0, "");
 }
 
-/* The column PINNED is nearly always zero: without it, a line fits into 80 columns. */
+/* PINNED is left out if it is 0 for all experts; the other columns then fit into 80. */
 static void print_table(const struct expert *experts, size_t count, const char *key, bool raw)
 {
 	bool has_pinned = false, shown[COLUMNS];
@@ -235,8 +234,8 @@ static void print_json(const struct expert *experts, size_t count)
 }
 
 /*
- * An empty list may be so because the others are not ours to see. The totals do not count
- * reclaimed experts: where they are 0, somebody else may have one of these open.
+ * Say why the list is empty. The totals count the experts of all users, without reclaimed ones;
+ * if the count is 0, another user may still have a reclaimed expert open.
  */
 static void print_nothing(struct link *link, const struct options *options)
 {
@@ -246,10 +245,10 @@ static void print_nothing(struct link *link, const struct options *options)
 	if (options->user)
 		printf("No expert of user %s is open.\n", options->user);
 	else if (!link_totals(link, &totals) && totals.experts)
-		printf("None of the %s is yours; root sees all.\n",
+		printf("None of the %s is yours; root sees the experts of all users.\n",
 		       count_text(open, totals.experts, "open expert"));
 	else
-		puts(geteuid() ? "No expert of yours is open; root sees all." :
+		puts(geteuid() ? "You have no expert open; root sees the experts of all users." :
 				 "No expert is open.");
 }
 
@@ -269,11 +268,9 @@ static bool find_user(const char *text, uint32_t *uid)
 int list_main(int argc, char **argv)
 {
 	struct options options = {
-		.command = "list", .help = help, .expected = "no arguments", .sort = "id",
-		.takes = TAKES_BYTES | TAKES_SORT | TAKES_USER,
+		.command = "list", .help = &help, .expected = "no arguments", .sort = "id",
 	};
 	int status = read_options(&options, argc, argv), error;
-	const struct order *order;
 	struct expert *experts;
 	size_t count, kept = 0;
 	struct link *link;
@@ -281,11 +278,9 @@ int list_main(int argc, char **argv)
 
 	if (status != GO_ON)
 		return status;
-	order = find_order(options.sort);
-	if (!order)
-		return wrong_usage("list", "there is no key '%s' to sort by", options.sort);
 	if (options.user && !find_user(options.user, &uid))
-		return wrong_usage("list", "there is no user '%s'", options.user);
+		return wrong_usage("list", "there is no user '%s'; --user takes a name or a uid",
+				   options.user);
 
 	status = operate_open("list", &link);
 	if (status)
@@ -297,13 +292,13 @@ int list_main(int argc, char **argv)
 		return status;
 	}
 	if (link_is_partial(link))
-		fputs("expertmem list: experts came and went meanwhile; some of these may be missing\n",
+		fputs("expertmem list: experts were opened and closed meanwhile; some of them may be missing\n",
 		      stderr);
 	for (size_t i = 0; i < count; i++)
 		if (!options.user || experts[i].uid == uid)
 			experts[kept++] = experts[i];
 	if (kept)
-		qsort(experts, kept, sizeof(*experts), order->compare);
+		qsort(experts, kept, sizeof(*experts), find_order(options.sort)->compare);
 	if (options.json)
 		print_json(experts, kept);
 	else if (kept)

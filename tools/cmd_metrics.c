@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* expertmem metrics: for the textfile collector of Prometheus' node_exporter. */
+/* expertmem metrics: write the numbers for the textfile collector of node_exporter. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -13,39 +13,59 @@
 #include "operate.h"
 #include "view.h"
 
-static const char help[] =
-"Usage: expertmem metrics [OPTION]...\n"
-"\n"
-"Print numbers of the module and of each expert in the text format of Prometheus, which\n"
-"the textfile collector of node_exporter reads. Without the module that is expertmem_up 0\n"
-"alone, and the exit status is 10.\n"
-"\n"
-"  --output FILE  write to FILE, which is replaced in one step\n"
-"  --openmetrics  print OpenMetrics, for what reads that; the collector of node_exporter\n"
-"                 does not know counters in it\n"
-"  --json         print an array of objects\n"
-"  --help         print this text\n"
-"\n"
-"Example: every minute, in /etc/cron.d/expertmem\n"
-"  * * * * * root expertmem metrics --output /var/lib/prometheus/node-exporter/expertmem.prom\n"
-"\n"
-"The keys of each object:\n"
-"  metric                   its name\n"
-"  type                     gauge or counter\n"
-"  labels                   object: id, name and user of an expert, cause of a reclaim\n"
-"  value                    number\n"
-"\n"
-"Exit status:\n"
-"  0    done\n"
-"  1    it failed\n"
-"  2    wrong command line\n"
-"  4    not permitted\n"
-"  10   the module is not loaded\n";
+static const struct option_row options_table[] = {
+	OPTION("output", output, "FILE", "write to FILE, which is replaced by rename(2)"),
+	OPTION("openmetrics", openmetrics, NULL,
+	       "print OpenMetrics; the textfile collector of node_exporter does not "
+	       "recognise its counters"),
+	OPTION_JSON("print a JSON array with an object for each sample"),
+	OPTION_HELP,
+	{}
+};
 
+static const struct key_section keys[] = {
+	{ "The keys of each object:", (const struct key_row[]){
+		{ .keys = "metric", .help = "name of the metric" },
+		{ .keys = "type", .help = "gauge or counter" },
+		{ .keys = "labels", .help = "object: id, name and user of an expert, or cause of a reclaim" },
+		{ .keys = "value", .help = "number" },
+		{}
+	} },
+	{}
+};
+
+static const struct status_row statuses[] = {
+	STATUS_DONE, STATUS_FAILED, STATUS_USAGE, STATUS_PERMISSION, STATUS_NO_MODULE,
+	{}
+};
+
+static const struct help help = {
+	.usage = "",
+	.about =
+"Print the numbers of the module and of each expert in the text format of Prometheus, for\n"
+"the textfile collector of node_exporter. If the module is not loaded, print only\n"
+"expertmem_up 0, and exit with status 10.\n",
+	.options = options_table,
+	.notes =
+"Example: write the metrics every minute, by a line in /etc/cron.d/expertmem\n"
+"  * * * * * root expertmem metrics --output /var/lib/prometheus/node-exporter/expertmem.prom\n",
+	.keys = keys,
+	.statuses = statuses,
+};
+
+/**
+ * struct page - the output
+ * @out: the stream
+ * @json: print JSON
+ * @openmetrics: print OpenMetrics
+ * @some: a sample was printed before
+ * @name: name of the metric whose samples are printed now
+ * @type: gauge or counter
+ */
 struct page {
 	FILE *out;
 	bool json, openmetrics, some;
-	const char *name, *type;	/* of the samples that follow */
+	const char *name, *type;
 };
 
 static void begin_metric(struct page *page, const char *name, const char *type,
@@ -56,7 +76,7 @@ static void begin_metric(struct page *page, const char *name, const char *type,
 
 	page->name = name;
 	page->type = type;
-	/* of a counter, OpenMetrics has this at the end of samples only */
+	/* in OpenMetrics, the samples of a counter have this suffix, and its name has not */
 	if (page->openmetrics && !strcmp(type, "counter"))
 		length -= strlen(total);
 	if (!page->json)
@@ -64,7 +84,7 @@ static void begin_metric(struct page *page, const char *name, const char *type,
 			length, name, type);
 }
 
-/* @labels: pairs of key and value that are safe for a terminal, up to a NULL key. */
+/* @labels: keys and values without control characters, in turn, ended by NULL; or NULL */
 static void print_sample(struct page *page, const char *const *labels, uint64_t value)
 {
 	const char *separator = page->json ? "" : "{";
@@ -83,7 +103,7 @@ static void print_sample(struct page *page, const char *const *labels, uint64_t 
 	}
 	for (int i = 0; labels && labels[i]; i += 2) {
 		fprintf(page->out, page->json ? "%s\"%s\": " : "%s%s=", separator, labels[i]);
-		/* without control characters, a label is quoted as JSON is */
+		/* Prometheus quotes a text without control characters as JSON does */
 		print_json_string(page->out, labels[i + 1]);
 		separator = page->json ? ", " : ",";
 	}
@@ -109,10 +129,10 @@ static void print_totals(struct page *page, const struct totals *totals)
 		{ "expertmem_experts", "gauge", "Experts that are open, without reclaimed ones.",
 		  totals->experts },
 		{ "expertmem_experts_limit", "gauge",
-		  "Most experts that may be open, without reclaimed ones, 0 for any number.",
+		  "Most experts that may be open, without reclaimed ones, 0 for no limit.",
 		  totals->max_experts },
 		{ "expertmem_uid_experts_limit", "gauge",
-		  "Most experts that one user may have open, with reclaimed ones, 0 for any number.",
+		  "Most experts that one user may have open, reclaimed ones included, 0 for no limit.",
 		  totals->uid_max_experts },
 		{ "expertmem_experts_opened_total", "counter",
 		  "Experts opened since the module was loaded.", totals->opened },
@@ -120,30 +140,30 @@ static void print_totals(struct page *page, const struct totals *totals)
 		{ "expertmem_committed_bytes", "gauge", "Memory in regions of all experts.",
 		  totals->committed },
 		{ "expertmem_pinned_bytes", "gauge",
-		  "Memory of all experts that was freed, but is still held by a pipe, socket or device.",
+		  "Memory of all experts that was freed or reclaimed, but that a pipe, socket or device still references.",
 		  totals->pinned },
 		{ "expertmem_resident_bytes", "gauge",
-		  "Memory in regions of all experts that is not swapped out.", totals->resident },
+		  "Memory in regions of all experts that is in memory now.", totals->resident },
 		{ "expertmem_limit_bytes", "gauge",
-		  "Most that all experts may have in regions and pinned, 0 for no limit.",
+		  "Most memory that all experts may have committed and pinned, 0 for no limit.",
 		  totals->total_limit },
 		{ "expertmem_uid_limit_bytes", "gauge",
-		  "Most that the experts of one user may have in regions and pinned, 0 for no limit.",
+		  "Most memory that the experts of one user may have committed and pinned, 0 for no limit.",
 		  totals->uid_limit },
 		{ "expertmem_default_limit_bytes", "gauge",
 		  "Limit of experts whose host sets none, 0 for no limit.",
 		  totals->default_limit },
 		{ "expertmem_refused_calls_total", "counter",
-		  "Calls refused for want of memory.", totals->refused },
+		  "Calls refused for lack of memory.", totals->refused },
 		{ "expertmem_signal_reclaims_total", "counter",
 		  "Experts reclaimed because a signal killed their process.",
 		  totals->killed },
 		{ "expertmem_reclaimed_bytes_total", "counter",
-		  "Memory that experts had when they were reclaimed.", totals->reclaimed_bytes },
+		  "Memory in regions of experts when they were reclaimed.", totals->reclaimed_bytes },
 		{ "expertmem_lost_events_total", "counter",
-		  "Events that could not be sent.", totals->lost_events },
+		  "Events that the kernel could not send.", totals->lost_events },
 		{ "expertmem_suppressed_events_total", "counter",
-		  "Events not sent because their user had caused too many.",
+		  "Events not sent because the experts of their user caused too many.",
 		  totals->suppressed_events },
 	};
 	const struct { const char *cause; uint64_t value; } reclaims[] = {
@@ -172,19 +192,19 @@ static void print_experts(struct page *page, const struct expert *experts, size_
 		{ "expertmem_expert_committed_bytes", "gauge", "Memory in regions of an expert.",
 		  offsetof(struct expert, committed) },
 		{ "expertmem_expert_pinned_bytes", "gauge",
-		  "Memory of an expert that was freed, but is still held by a pipe, socket or device.",
+		  "Memory of an expert that was freed or reclaimed, but that a pipe, socket or device still references.",
 		  offsetof(struct expert, pinned) },
 		{ "expertmem_expert_resident_bytes", "gauge",
-		  "Memory in regions of an expert that is not swapped out.",
+		  "Memory in regions of an expert that is in memory now.",
 		  offsetof(struct expert, resident) },
 		{ "expertmem_expert_peak_bytes", "gauge",
-		  "Most that an expert ever had in regions and pinned.",
+		  "Most memory that an expert had committed and pinned at one time.",
 		  offsetof(struct expert, peak) },
 		{ "expertmem_expert_limit_bytes", "gauge",
-		  "Most that an expert may have in regions and pinned, 0 for no limit.",
+		  "Most memory that an expert may have committed and pinned, 0 for no limit.",
 		  offsetof(struct expert, limit) },
 		{ "expertmem_expert_refused_calls_total", "counter",
-		  "Calls of an expert refused for want of memory.",
+		  "Calls of an expert refused for lack of memory.",
 		  offsetof(struct expert, refused) },
 	};
 	char id[24], name[NAME_TEXT], user[NAME_TEXT];
@@ -240,7 +260,7 @@ static int cannot_write(const char *file)
 	return EXIT_FAILED;
 }
 
-/* By a file beside it, for whoever reads it must never see a part. */
+/* Write a temporary file and rename it, so that no reader sees a part of the page. */
 static int write_file(struct page *page, const char *file)
 {
 	char *beside = NULL;
@@ -256,7 +276,7 @@ static int write_file(struct page *page, const char *file)
 		goto out_free;
 	}
 	status = print_page(page);
-	/* the collector runs as another user */
+	/* the collector, which runs as another user, must be able to read the file */
 	bad = fchmod(fd, 0644) || ferror(page->out);
 	if (fclose(page->out) || bad || rename(beside, file)) {
 		status = cannot_write(file);
@@ -270,8 +290,7 @@ out_free:
 int metrics_main(int argc, char **argv)
 {
 	struct options options = {
-		.command = "metrics", .help = help, .expected = "no arguments",
-		.takes = TAKES_OUTPUT | TAKES_OPENMETRICS,
+		.command = "metrics", .help = &help, .expected = "no arguments",
 	};
 	int status = read_options(&options, argc, argv);
 	struct page page = { .out = stdout };
@@ -279,7 +298,7 @@ int metrics_main(int argc, char **argv)
 	if (status != GO_ON)
 		return status;
 	if (options.json && options.openmetrics)
-		return wrong_usage("metrics", "it is --json or --openmetrics, not both");
+		return wrong_usage("metrics", "it takes --json or --openmetrics, not both");
 	page.json = options.json;
 	page.openmetrics = options.openmetrics;
 	if (options.output)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* expertmem monitor: what happens to experts, as it happens. */
+/* expertmem monitor: print the events of experts, or send them to the journal. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -13,60 +13,83 @@
 #include "operate.h"
 #include "view.h"
 
-static const char help[] =
-"Usage: expertmem monitor [OPTION]...\n"
+static const struct option_row options_table[] = {
+	OPTION_BYTES,
+	OPTION_JSON("print a JSON object on each line"),
+	OPTION("journal", journal, NULL,
+	       "print nothing; send each event to systemd's journal, with fields"),
+	OPTION_HELP,
+	{}
+};
+
+static const struct key_row json_keys[] = {
+	{ .keys = "time", .help = "time when the event was read, as 2026-01-31T12:34:56.789Z" },
+	{ .keys = "event", .help =
+		"opened, running (a process mapped a window), limit-hit (a call was refused "
+		"for lack of memory; at most one event a second for each expert), terminate "
+		"(the expert was asked to stop), reclaimed, released (no process has the "
+		"expert open); lost (events were lost because they came faster than the "
+		"command read them), suppressed (the module did not send events of a user "
+		"whose experts caused too many), unloaded or loaded (the module)" },
+	{ .keys = "suppressed_events", .help =
+		"only if event is suppressed: number of events that were not sent since the "
+		"command started or since the last such object" },
+	{}
+};
+
+static const struct key_row journal_fields[] = {
+	{ .keys = "MESSAGE", .help = "the event in words" },
+	{ .keys = "PRIORITY", .help =
+		"4 (warning): limit-hit, reclaimed after a signal, lost and suppressed; "
+		"5 (notice): reclaimed by the host or an operator, terminate, unloaded and "
+		"loaded; 6 (info): the other events" },
+	{ .keys = "EXPERT_EVENT", .help = "the key event" },
+	{ .keys = "EXPERT_ID, EXPERT_NAME", .help = "the keys id and name" },
+	{ .keys = "EXPERT_UID, EXPERT_USER", .help = "the keys uid and user" },
+	{ .keys = "EXPERT_PID", .help = "the key pid" },
+	{ .keys = "EXPERT_OPENER_PID", .help = "the key opener_pid" },
+	{ .keys = "LIMIT_BYTES", .help = "the key limit" },
+	{ .keys = "COMMITTED_BYTES", .help = "the key committed" },
+	{ .keys = "PEAK_BYTES", .help = "the key peak" },
+	{ .keys = "REFUSED_CALLS", .help = "the key refused" },
+	{ .keys = "EXPERT_CAUSE, SIGNAL", .help = "the keys cause and signal; only if the event is reclaimed" },
+	{ .keys = "RECLAIMED_BYTES", .help = "the key reclaimed_bytes; only if the event is reclaimed" },
+	{ .keys = "RECLAIMED_RESIDENT_BYTES", .help = "the key reclaimed_resident; only if the event is reclaimed" },
+	{ .keys = "SUPPRESSED_EVENTS", .help = "the key suppressed_events" },
+	{}
+};
+
+static const struct key_section keys[] = {
+	{ "The keys of an object about an expert are those of 'expertmem list --help', at the time\n"
+	  "of the event. The keys of each object are also:", json_keys },
+	{ "The fields of a journal entry, without those that are not known:", journal_fields },
+	{}
+};
+
+static const struct status_row statuses[] = {
+	{ EXIT_OK, "never: a signal ends the command" },
+	STATUS_FAILED, STATUS_USAGE, STATUS_PERMISSION,
+	{ EXIT_NO_MODULE, "the module was not loaded when the command started" },
+	{}
+};
+
+static const struct help help = {
+	.usage = "",
+	.about =
+"Print a line for each event of an expert, until a signal ends the command. The command needs\n"
+"CAP_NET_ADMIN (root). It goes on while the module is unloaded.\n",
+	.options = options_table,
+	.notes =
+"The module sends at most 64 events a second, and 256 at once, for the experts of one user.\n"
+"Experts that were opened with CAP_SYS_RESOURCE (root) are exempt. At most once a second the\n"
+"command prints the number of events that were not sent.\n"
 "\n"
-"Print a line for everything that happens to experts, until it is interrupted. It goes on\n"
-"when the module is unloaded, and hears of it when it is loaded again. It needs\n"
-"CAP_NET_ADMIN (root).\n"
-"\n"
-"  --bytes    print sizes in bytes, without units\n"
-"  --json     print an object on each line\n"
-"  --journal  print nothing: send each event to systemd's journal, with fields\n"
-"  --help     print this text\n"
-"\n"
-"Example: how did experts end?\n"
+"Examples: print how experts ended; search the journal for it, with --journal\n"
 "  expertmem monitor --json | jq 'select(.event == \"reclaimed\") | .name, .signal'\n"
-"  journalctl EXPERT_NAME=topusers EXPERT_EVENT=reclaimed -o verbose    # with --journal\n"
-"\n"
-"The keys of each object are those of 'expertmem list --help', as they were then, and\n"
-"  time                     when it was read, as 2026-01-31T12:34:56.789Z\n"
-"  event                    opened, running (a process uses it), limit-hit (told at\n"
-"                           most once a second for each expert), terminate (asked to\n"
-"                           stop), reclaimed or released (nobody has it open)\n"
-"Objects with these two keys alone have for event\n"
-"  lost (events were lost, for they came faster than they were read), unloaded or\n"
-"  loaded (the module)\n"
-"The module sends at most 64 events a second (256 at once) of the experts of a user, but\n"
-"all of those opened with CAP_SYS_RESOURCE (root). At most once a second, an object tells\n"
-"how many it has not sent; its event is suppressed, and it has one more key:\n"
-"  suppressed_events        how many, since the monitor began or last told\n"
-"\n"
-"The fields of the journal, of which an entry has those that are known:\n"
-"  MESSAGE, PRIORITY        the event in words; 4 (warning) for limit-hit, reclaimed after\n"
-"                           a signal, lost and suppressed, 5 (notice) for other reclaims\n"
-"                           than by the end of the process, terminate, unloaded and\n"
-"                           loaded, else 6 (info)\n"
-"  EXPERT_EVENT             as event above\n"
-"  EXPERT_ID, EXPERT_NAME   as id and name\n"
-"  EXPERT_UID, EXPERT_USER  who opened it, as uid and user\n"
-"  EXPERT_PID, EXPERT_OPENER_PID\n"
-"                           as pid and opener_pid\n"
-"  LIMIT_BYTES              as limit\n"
-"  COMMITTED_BYTES          as committed\n"
-"  PEAK_BYTES               as peak\n"
-"  REFUSED_CALLS            as refused\n"
-"  EXPERT_CAUSE, SIGNAL     as cause and signal; of reclaimed only\n"
-"  RECLAIMED_BYTES          as reclaimed_bytes; of reclaimed only\n"
-"  RECLAIMED_RESIDENT_BYTES as reclaimed_resident; of reclaimed only\n"
-"  SUPPRESSED_EVENTS        as suppressed_events\n"
-"\n"
-"Exit status:\n"
-"  0    never: it ends by a signal\n"
-"  1    it failed\n"
-"  2    wrong command line\n"
-"  4    not permitted\n"
-"  10   the module is not loaded when it starts\n";
+"  journalctl EXPERT_NAME=topusers EXPERT_EVENT=reclaimed -o verbose\n",
+	.keys = keys,
+	.statuses = statuses,
+};
 
 static const char *event_word(uint32_t event)
 {
@@ -90,7 +113,7 @@ static double now(void)
 	return time.tv_sec + time.tv_nsec / 1e9;
 }
 
-/* The time of day, as on the wall. */
+/* Print the local time of day. */
 static void print_time(double seconds)
 {
 	time_t whole = seconds;
@@ -102,7 +125,7 @@ static void print_time(double seconds)
 	printf("%s.%03u  ", text, (unsigned int)((seconds - whole) * 1000));
 }
 
-/* What there is to say beyond the event's name. */
+/* Print the details of an event, which follow its name. */
 static void print_details(FILE *out, const struct expert *expert, bool raw)
 {
 	char size[SIZE_TEXT], more[SIZE_TEXT], count[SIZE_TEXT], text[NAME_TEXT];
@@ -161,7 +184,7 @@ static void print_event(const struct expert *expert, bool raw)
 	putchar('\n');
 }
 
-/* @expert: NULL where the event is not of one. */
+/* @expert: NULL if the event is about the module or about lost events */
 static void print_json(const char *event, const struct expert *expert)
 {
 	char time[SIZE_TEXT];
@@ -193,7 +216,7 @@ static int priority_of(const struct expert *expert)
 	}
 }
 
-/* The fields that are of every event. */
+/* Add the fields of every event. */
 static void begin_entry(struct journal_entry *entry, const char *event, const char *message,
 			int priority)
 {
@@ -245,7 +268,7 @@ static void journal_event(const struct expert *expert, bool raw)
 	journal_send(&entry);
 }
 
-/* --- in the way that the options say */
+/* --- output as the options say */
 
 static void tell_event(const struct options *options, const struct expert *expert)
 {
@@ -279,7 +302,7 @@ static void tell_suppressed_count(const struct options *options, uint64_t count)
 	struct journal_entry entry;
 	struct json json;
 
-	snprintf(message, sizeof(message), "%s not sent: a user had caused too many",
+	snprintf(message, sizeof(message), "%s not sent, because the experts of a user caused too many",
 		 count_text(text, count, "event"));
 	if (options->journal) {
 		begin_entry(&entry, "suppressed", message, LOG_WARNING);
@@ -301,25 +324,30 @@ static void tell_suppressed_count(const struct options *options, uint64_t count)
 /* --- events that the module has not sent */
 
 /*
- * Least time between two notices about them; and how long after the last event the totals are
- * read. Seconds.
+ * The least time between two notices about suppressed events, and the time from the last event
+ * until the totals are read; in seconds.
  */
 #define NOTICE_INTERVAL 1.0
 
-/*
- * The module counts events that it has not sent. @count and @told are values of that counter.
+/**
+ * struct suppressed - the count of events that the module did not send
+ * @count: the module's counter as it was last read
+ * @told: the value of the counter that the notices so far have reported; at most @count
+ * @notice: time of the last notice, CLOCK_MONOTONIC in seconds
+ * @event: time of the last event, CLOCK_MONOTONIC in seconds
+ * @is_due: the totals have not been read since that event
  *
- * Each event has the counter, and so tells of those that were suppressed before it. Those that
- * were suppressed after the last event are in the totals. They are read a second after it: the
- * budget of a user gains an event in a 64th of a second, so when one is suppressed, another one
- * was sent that shortly before.
+ * Each event has the counter as it was when the event was sent. Events that were suppressed
+ * after the last event are counted in the totals, which are read a second after that event. One
+ * reading is enough: the budget of a user gains an event in a 64th of a second, so the module
+ * sent an event at most that long before it suppressed one.
  */
 struct suppressed {
-	uint64_t count;		/* last seen */
-	uint64_t told;		/* up to where notices have been printed; at most @count */
-	double notice;		/* when the last notice was printed; CLOCK_MONOTONIC, s */
-	double event;		/* when the last event was received; the same clock */
-	bool is_due;		/* the totals have not been read since that event */
+	uint64_t count;
+	uint64_t told;
+	double notice;
+	double event;
+	bool is_due;
 };
 
 static double clock_now(void)
@@ -338,12 +366,12 @@ static void read_suppressed(struct suppressed *suppressed, struct link *link)
 	if (link_totals(link, &totals))
 		return;
 	suppressed->count = totals.suppressed_events;
-	/* the module was loaded anew, and the next of it were lost */
+	/* the module was loaded again, and the event that says so was lost */
 	if (suppressed->told > suppressed->count)
 		suppressed->told = 0;
 }
 
-/* How long to wait for an event before the totals are read: milliseconds, -1: for ever. */
+/* Return the time until the totals are to be read, in milliseconds; -1: do not read them. */
 static int suppressed_timeout(const struct suppressed *suppressed)
 {
 	double left = suppressed->event + NOTICE_INTERVAL - clock_now();
@@ -362,11 +390,11 @@ static void tell_suppressed(const struct options *options, struct suppressed *su
 	tell_suppressed_count(options, count);
 }
 
-/* An event was received. */
+/* Take the counter from an event. */
 static void hear_suppressed(const struct options *options, struct suppressed *suppressed,
 			    const struct expert *event)
 {
-	/* events of two experts may come in another order than they read the counter */
+	/* two CPUs may read the counter in one order and send their events in the other */
 	if (event->suppressed > suppressed->count)
 		suppressed->count = event->suppressed;
 	suppressed->event = clock_now();
@@ -413,7 +441,7 @@ static int watch(struct link *link, const struct options *options,
 		default:
 			return operate_failed("monitor", link, next, NULL);
 		}
-		/* who reads a pipe is to read it now */
+		/* flush, so that the reader of a pipe gets the event now */
 		if (options->journal ? journal_status("monitor") :
 				       finish_output("monitor", EXIT_OK))
 			return EXIT_FAILED;
@@ -423,8 +451,7 @@ static int watch(struct link *link, const struct options *options,
 int monitor_main(int argc, char **argv)
 {
 	struct options options = {
-		.command = "monitor", .help = help, .expected = "no arguments",
-		.takes = TAKES_BYTES | TAKES_JOURNAL,
+		.command = "monitor", .help = &help, .expected = "no arguments",
 	};
 	int status = read_options(&options, argc, argv), error;
 	struct suppressed suppressed = {};
@@ -433,13 +460,13 @@ int monitor_main(int argc, char **argv)
 	if (status != GO_ON)
 		return status;
 	if (options.json && options.journal)
-		return wrong_usage("monitor", "it is --json or --journal, not both");
+		return wrong_usage("monitor", "it takes --json or --journal, not both");
 	if (options.journal && journal_open("monitor"))
 		return EXIT_FAILED;
 	status = operate_open("monitor", &link);
 	if (status)
 		return status;
-	/* before it hears events, so that none is suppressed in between */
+	/* read the counter before subscribing, so that no suppressed event is missed */
 	read_suppressed(&suppressed, link);
 	suppressed.told = suppressed.count;
 	error = link_subscribe(link);

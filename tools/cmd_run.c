@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-/* expertmem run: Network Monitor's role, small. The command line. */
+/* expertmem run: the command line. run/ has the code that runs the expert or program. */
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "args.h"
 #include "command.h"
 #include "format.h"
 #include "run/config.h"
@@ -22,119 +24,160 @@
 
 #define NAME_SIZE 32
 
-static const char help[] =
-"Usage: expertmem run [OPTION]... EXPERT CAPTURE\n"
+/* --- help */
+
+enum { NAME, LIMIT, TIMEOUT, GRACE, BACKEND, CONFIG, JSON, HELP };
+
+static const char *backend_word(size_t i)
+{
+	static const char *const words[] = { "device", "anon" };
+
+	return i < sizeof(words) / sizeof(words[0]) ? words[i] : NULL;
+}
+
+static const struct option_row rows[] = {
+	[NAME] = { .name = "name", .value = "NAME", .help =
+		"name of the expert, as operators see it (default: name of the file)" },
+	[LIMIT] = { .name = "limit", .value = "SIZE", .help =
+		"the most memory that the expert may have committed and pinned; beyond it, "
+		"allocations of an expert fail with NMERR_OUT_OF_MEMORY, those of a program "
+		"with ENOMEM (default: default). Only root (CAP_NET_ADMIN) may exceed the "
+		"module's default_limit. SIZE is such as 64M or 1.5GiB, or one of default, none" },
+	[TIMEOUT] = { .name = "timeout", .value = "SECONDS", .help =
+		"ask the expert or program to stop after this time (default: never)" },
+	[GRACE] = { .name = "grace", .value = "SECONDS", .help =
+		"kill it if it has not stopped in this time after it was asked (default: 5)" },
+	[BACKEND] = { .name = "backend", .value = "BACKEND", .choice = backend_word, .help =
+		"where the memory comes from. device: the kernel module. The command fails if "
+		"it cannot open /dev/expertmem, and refuses a static program and one with its "
+		"own malloc(). If a program exits without having used the heap, the status "
+		"is 125. anon: private memory of the process, which the kernel module does not "
+		"reclaim. Without this option: the device, or anon if there is no "
+		"/dev/expertmem" },
+	[CONFIG] = { .name = "config", .value = "FILE", .help =
+		"read from FILE what to run, as the unit expertmem@.service does" },
+	[JSON] = { .name = "json", .help = "print the report as a JSON object" },
+	[HELP] = { .name = "help", .help = "print this text" },
+	{}
+};
+
+static const struct key_row report_keys[] = {
+	{ .keys = "name", .help = "name of the expert" },
+	{ .keys = "library, capture", .help = "paths of the expert and of its capture; only for an expert" },
+	{ .keys = "program", .help = "the program, as on the command line; only for a program" },
+	{ .keys = "result", .help =
+		"for an expert finished, returned-false, output-lost, not-loaded, refused, "
+		"crashed, exited, timeout or interrupted; for a program exited, killed, "
+		"not-started, without-heap, timeout or interrupted" },
+	{ .keys = "message", .help = "the result in words" },
+	{ .keys = "status", .help = "exit status of this command" },
+	{ .keys = "signal", .help = "number of the signal that ended the process, or null" },
+	{ .keys = "seconds", .help = "run time" },
+	{ .keys = "process", .help = "pid of the process" },
+	{ .keys = "backend", .help = "device (the kernel module) or anon (private memory)" },
+	{ .keys = "limit", .help = "limit in bytes; 0: no limit" },
+	{ .keys = "peak_blocks", .help = "the most bytes that were in blocks at one time" },
+	{ .keys = "peak", .help = "the most bytes that were committed and pinned at one time: blocks and "
+		      "the heap's own data" },
+	{ .keys = "live_blocks, live_bytes", .help = "blocks, and bytes in them, that were not freed" },
+	{ .keys = "reclaimed_bytes", .help = "bytes that the kernel reclaimed" },
+	{ .keys = "heap_lost", .help = "true if the program closed the descriptor of its heap, which then "
+			   "could not grow; only for a program" },
+	{ .keys = "crash_function", .help = "function that crashed, if the file has its name; the keys crash_* are "
+				"only for SIGSEGV, SIGBUS, SIGILL, SIGFPE and SIGABRT" },
+	{ .keys = "crash_file", .help = "program or library that contains the instruction" },
+	{ .keys = "crash_offset", .help = "offset of the instruction in that file, for addr2line" },
+	{ .keys = "crash_address", .help = "string: the address that was accessed; only for SIGSEGV and SIGBUS" },
+	{ .keys = "crash_memory", .help =
+		"what is at that address: live (a live block), behind or before (near a live "
+		"block), freed (a freed block), unused (the heap, but no block), reclaimed (the "
+		"heap after a reclaim), stack (the end of the stack) or foreign (not the heap)" },
+	{ .keys = "crash_distance", .help =
+		"number of bytes: for live from the start of the block, for behind from its "
+		"end, for before to its start" },
+	{ .keys = "crash_block", .help = "size of that block in bytes" },
+	{}
+};
+
+static const struct key_section keys[] = {
+	{ "For a program, the numbers are those of its own process, up to an exec. Programs that it\n"
+	  "starts and children that it forks have other experts. If a program did not use the expert,\n"
+	  "the keys that are not known are left out. The keys of the object:", report_keys },
+	{}
+};
+
+static const struct status_row statuses[] = {
+	{ EXIT_OK, "Run returned TRUE" },
+	{ EXIT_FAILED, "the expert returned FALSE, its output could not be written, or it could not be loaded" },
+	STATUS_USAGE,
+	{ EXIT_PERMISSION, "no permission for /dev/expertmem, or for a limit above the default_limit" },
+	{ EXIT_NO_MODULE, "--backend device, and the kernel module is not loaded or not usable" },
+	{ EXIT_CRASHED, "the expert crashed, or exited before Run returned" },
+	{ EXIT_TIMEOUT, "the timeout was over; the expert stopped or was killed" },
+	{ EXIT_SIGNAL + SIGINT, "SIGINT interrupted the command (143: SIGTERM did)" },
+	{}
+};
+
+static const struct status_row program_statuses[] = {
+	{ EXIT_PROGRAM_TIMEOUT, "the timeout was over; the program stopped or was killed" },
+	{ EXIT_PROGRAM_FAILED, "the command failed for a reason of the statuses 1 to 10 above, or the program "
+			       "exited without having used the heap, with --backend device" },
+	{ EXIT_NOT_EXECUTABLE, "PROGRAM cannot be executed, or cannot have the heap" },
+	{ EXIT_NOT_FOUND, "PROGRAM was not found" },
+	{ EXIT_SIGNAL, "and above: the signal of number status - 128 killed the program; 143 also if "
+		       "SIGTERM interrupted the command" },
+	{}
+};
+
+static const struct help help = {
+	.usage = "EXPERT CAPTURE\n"
 "       expertmem run [OPTION]... -- PROGRAM [ARGUMENT]...\n"
-"       expertmem run [OPTION]... --config FILE\n"
+"       expertmem run [OPTION]... --config FILE",
+	.about =
+"Run an expert on a capture file, or a program as an expert, in a process of its own. Then print\n"
+"how it ended and how much memory it used.\n"
 "\n"
-"Run an expert on a capture file, or any program as an expert, and report what became\n"
-"of it and of its memory. It runs in a process of its own, so it may well crash.\n"
+"EXPERT is the path of a shared library, or the name of an installed expert, which is NAME.so in\n"
+"the directory $EXPERTMEM_PATH (by default " EXPERTDIR "). CAPTURE is a file, a\n"
+"pipe, or - for standard input. The sample expert topusers reads all formats that Wireshark\n"
+"reads, also compressed by gzip, zstd or lz4.\n"
 "\n"
-"EXPERT is the path of a shared library, or the name of an installed expert\n"
-"(NAME.so in $EXPERTMEM_PATH, by default " EXPERTDIR "). Its progress\n"
-"is shown. CAPTURE is a file or a pipe, or - for standard input. The sample expert topusers\n"
-"reads every file that Wireshark reads, also compressed by gzip, zstd or lz4.\n"
+"PROGRAM is searched for in PATH. Its heap (malloc, new) is the memory of one expert. Its stacks,\n"
+"its libraries and its own mappings are not. A program that it starts is another expert with the\n"
+"same limit. The dynamic loader preloads the heap, libexpertmem-malloc.so ($EXPERTMEM_PRELOAD: its\n"
+"path). A static program, or one with its own malloc(), runs without the heap after a warning.\n"
+"The command refuses a program with addresses of 32 bits, for another C library, with\n"
+"set-user-ID or file capabilities, or built with AddressSanitizer, HWAddressSanitizer,\n"
+"MemorySanitizer or ThreadSanitizer.\n",
+	.options = rows,
+	.notes =
+"FILE has lines KEY=VALUE. The keys are EXPERT and CAPTURE, or PROGRAM with its arguments, and\n"
+"LIMIT and TIMEOUT. The options --limit and --timeout override the last two. White space\n"
+"separates the words of PROGRAM, except between two ' or two \". No shell reads the line. A line\n"
+"that begins with # is a comment.\n"
 "\n"
-"PROGRAM is looked up in PATH. Its whole heap (malloc, new) is the expert's memory; what\n"
-"it maps itself, stacks and libraries are not. Programs that it starts are experts of\n"
-"their own with the same limit. The heap is a library, libexpertmem-malloc.so\n"
-"($EXPERTMEM_PRELOAD is another path of it), that the loader puts into the program. A static\n"
-"program has no loader, and one with its own malloc() does not use the heap: this is said,\n"
-"and they run. A 32-bit program, one for another C library, one that is set-user-ID or has\n"
-"file capabilities, and one that is built with AddressSanitizer, MemorySanitizer or\n"
-"ThreadSanitizer are refused.\n"
+"To ask an expert to stop, the command makes its memory calls fail with\n"
+"NMERR_EXPERT_TERMINATE. To ask a program, it sends SIGTERM. SIGTERM to the command, and for an\n"
+"expert Ctrl-C, ask it to stop; the second one kills it. Other signals are forwarded to a program.\n"
 "\n"
-"  --name NAME        name shown to operators (default: that of the file)\n"
-"  --limit SIZE       most memory that it may hold, such as 64M or 1.5GiB; beyond it,\n"
-"                     allocations fail with NMERR_OUT_OF_MEMORY, a program's with ENOMEM.\n"
-"                     Or default, the module's default_limit, which is taken without this\n"
-"                     option; or none. Only root (CAP_NET_ADMIN) may exceed the default\n"
-"  --timeout SECONDS  ask it to stop after this time (default: never)\n"
-"  --grace SECONDS    kill it if it then has not stopped in this time (default: 5)\n"
-"  --backend BACKEND  device: only with the kernel module's promise. What cannot have it is\n"
-"                     refused, also a static program and one with its own malloc(). A\n"
-"                     program that has run without it is told: status 125.\n"
-"                     anon: private memory of the process, without that promise. Default:\n"
-"                     the module, and private memory where there is no /dev/expertmem\n"
-"  --config FILE      take what to run from FILE, as the unit expertmem@.service does\n"
-"  --json             print the report as one JSON object\n"
-"  --help             print this text\n"
-"\n"
-"FILE has lines KEY=VALUE: EXPERT and CAPTURE, or PROGRAM with its arguments; LIMIT and\n"
-"TIMEOUT, as the options, which come before them. White space separates the words of\n"
-"PROGRAM, but not between '' or \"\". Nothing else is special there: no shell reads it. Lines\n"
-"that begin with # are comments.\n"
-"\n"
-"To ask means for an expert that its calls say NMERR_EXPERT_TERMINATE, and for a program\n"
-"SIGTERM. Ctrl-C asks an expert to stop, and another Ctrl-C kills it at once. SIGTERM does\n"
-"that to both; other signals are passed on to a program.\n"
-"\n"
-"Examples: give the sample expert, and tshark, at most 64 MiB and ten seconds\n"
+"Examples: limit the sample expert, and tshark, to 64 MiB and ten seconds\n"
 "  expertmem run --limit 64M --timeout 10 topusers traffic.pcap\n"
 "  expertmem run --limit 64M --timeout 10 -- tshark -r traffic.pcap -q -z conv,ip\n"
 "\n"
-"Progress and report go to standard error: standard output is the expert's. With\n"
-"--json, standard output holds the object alone, and what the expert prints goes to\n"
-"standard error; but a program's output is never touched, and its object comes last on\n"
-"standard error. The keys of the object:\n"
-"  name                     string\n"
-"  library, capture         strings: what was run; not for a program\n"
-"  program                  string: what was run; only for a program\n"
-"  result                   finished, returned-false, output-lost, not-loaded, refused,\n"
-"                           crashed, exited, timeout or interrupted; for a program\n"
-"                           exited, killed, not-started, without-heap, timeout or\n"
-"                           interrupted\n"
-"  message                  the same in words\n"
-"  status                   exit status of this command\n"
-"  signal                   number of the signal that ended it, or null\n"
-"  seconds                  time taken\n"
-"  process                  number of the process that was run\n"
-"  backend                  device (the kernel module) or anon (private memory)\n"
-"  limit                    bytes, 0 for none\n"
-"  peak_blocks              most bytes that it had in blocks\n"
-"  peak                     most bytes committed: blocks and the heap's own data;\n"
-"                           the limit is on this\n"
-"  live_blocks, live_bytes  what it had not freed\n"
-"  reclaimed_bytes          bytes that the kernel took back from it\n"
-"  heap_lost                true if the program has closed the descriptor of its heap, which\n"
-"                           then could not grow any more; only for a program\n"
-"  crash_function           where it crashed, if the name is known; only for SIGSEGV, SIGBUS,\n"
-"                           SIGILL, SIGFPE and SIGABRT\n"
-"  crash_file               program or library that has the instruction\n"
-"  crash_offset             of the instruction in that file, for addr2line\n"
-"  crash_address            string: what it touched; only for SIGSEGV and SIGBUS\n"
-"  crash_memory             what is there: live (a block), behind or before (a live block),\n"
-"                           freed (a block that was), unused (no block), reclaimed (the heap\n"
-"                           was), stack (its end) or foreign (not the heap's)\n"
-"  crash_distance           of live, behind and before: bytes from the start of the block,\n"
-"                           from its end, or to its start\n"
-"  crash_block              size of that block\n"
-"The numbers of a program are those of its own process, up to an exec. Programs that it\n"
-"starts and children that it forks have others. Where a program did not use the expert,\n"
-"what is not known is left out.\n"
-"\n"
-"Exit status:\n"
-"  0    Run returned TRUE\n"
-"  1    the expert failed: returned FALSE, lost its output, or could not be loaded\n"
-"  2    wrong command line\n"
-"  4    no permission for /dev/expertmem\n"
-"  10   no usable kernel module, and --backend device asks for it\n"
-"  20   the expert crashed, or exited before Run returned\n"
-"  21   timed out, whether the expert then stopped or was killed\n"
-"  130  interrupted by SIGINT (143: by SIGTERM)\n"
-"With a program, its own, or these; 125 also with --config and an expert:\n"
-"  124  timed out, whatever it then did\n"
-"  125  this command failed, for any reason above (1 to 10); or --backend device asks for\n"
-"       the module, and PROGRAM has exited without the heap\n"
-"  126  PROGRAM cannot be executed, or cannot have the heap\n"
-"  127  there is no such program\n"
-"  128  and more: it was killed by the signal with the number that is more; 143 also\n"
-"       where this command was interrupted by SIGTERM\n";
+"Progress and report are printed to standard error. With --json and an expert, standard output\n"
+"has only the object, and the expert's output goes to standard error. With --json and a program,\n"
+"the output of the program is unchanged, and the object is the last text on standard error.\n",
+	.keys = keys,
+	.statuses = statuses,
+	.program_title =
+"The exit status of a program is its own, or one of these; 125 also with --config and an expert:",
+	.program_statuses = program_statuses,
+};
 
 static bool is_program;
-static bool has_config;		/* only the file tells whether it is a program */
+static bool has_config;		/* with --config, is_program is not known before the file is read */
 
-/* This command's own failure must not look like a program's. */
+/* Return the exit status of a failure of this command: @status, or 125 for a program. */
 static int failure(int status)
 {
 	return is_program || has_config ? EXIT_PROGRAM_FAILED : status;
@@ -148,12 +191,12 @@ static int __attribute__((format(printf, 1, 2))) wrong(const char *format, ...)
 	va_start(args, format);
 	vfprintf(stderr, format, args);
 	va_end(args);
-	fputs("\nTry 'expertmem run --help'.\n", stderr);
+	fputs("; see 'expertmem run --help'\n", stderr);
 	return failure(EXIT_USAGE);
 }
 
-/* The command line may be that of a program, with the -- forgotten. */
-#define HINT	";\nto run a program, put -- before it: expertmem run -- PROGRAM"
+/* For command lines of a program without the --. */
+#define HINT	"; to run a program, put -- before it: expertmem run -- PROGRAM"
 
 static bool is_library(const char *file)
 {
@@ -162,7 +205,7 @@ static bool is_library(const char *file)
 	return length > 3 && !strcmp(file + length - 3, ".so");
 }
 
-/* From "topusers" or the path of a library to an absolute path. */
+/* Find the library of an expert by its name, such as "topusers", or by its path. */
 static int find_library(const char *expert, char path[static PATH_MAX])
 {
 	const char *dir = getenv("EXPERTMEM_PATH");
@@ -182,13 +225,13 @@ static int find_library(const char *expert, char path[static PATH_MAX])
 		dir = EXPERTDIR;
 	snprintf(installed, sizeof(installed), "%s/%s.so", dir, expert);
 	if (!realpath(installed, path))
-		return wrong("no expert '%s' in %s (%s); give the path of its .so file,\n"
+		return wrong("no expert '%s' in %s (%s); give the path of its .so file, "
 			     "or set EXPERTMEM_PATH to the directory of the experts",
 			     expert, dir, strerror(errno));
 	return 0;
 }
 
-/* Everything that the expert could only fail on later, and less clearly. */
+/* Check the capture before the expert is started, which might print a less clear error. */
 static int check_capture(const char *capture, char file[static MAX_PATH])
 {
 	struct stat stat_buf;
@@ -197,18 +240,18 @@ static int check_capture(const char *capture, char file[static MAX_PATH])
 		int mode = fcntl(STDIN_FILENO, F_GETFL);
 
 		if (mode < 0 || (mode & O_ACCMODE) == O_WRONLY)
-			return wrong("the capture '-' is standard input, which is closed; name a\n"
+			return wrong("the capture '-' is standard input, which is closed; name a "
 				     "file, or pipe a capture into this command");
 		if (isatty(STDIN_FILENO))
-			return wrong("the capture '-' is standard input, which is a terminal; name a\n"
+			return wrong("the capture '-' is standard input, which is a terminal; name a "
 				     "file, or pipe a capture into this command");
 		capture = "/dev/stdin";
 	}
 	if (strlen(capture) >= MAX_PATH)
-		return wrong("the path of the capture is longer than the %d bytes that an\n"
-			     "expert is given; use a shorter one, or a symbolic link",
+		return wrong("the path of the capture has more than %d bytes; use a shorter "
+			     "path, or a symbolic link",
 			     MAX_PATH - 1);
-	/* access(), for opening a pipe would wait for its writer */
+	/* not open(), which would wait for the writer of a pipe */
 	if (access(capture, R_OK) || stat(capture, &stat_buf))
 		return wrong("cannot read the capture '%s': %s", capture, strerror(errno));
 	if (S_ISDIR(stat_buf.st_mode))
@@ -217,7 +260,7 @@ static int check_capture(const char *capture, char file[static MAX_PATH])
 	return 0;
 }
 
-/* The file's name without its .so, as far as a name may be long. */
+/* Write the name of the file without .so, cut to the length of a name. */
 static void default_name(const char *expert, char name[static NAME_SIZE])
 {
 	const char *slash = strrchr(expert, '/');
@@ -238,12 +281,11 @@ static void print_limit_refused(uint64_t limit)
 		fprintf(stderr, "expertmem run: a limit of %s is above", size_text(size, limit));
 	else
 		fputs("expertmem run: no limit is above", stderr);
-	fputs(" the module's default_limit, and only root (CAP_NET_ADMIN) may exceed that; set\n"
-	      "--limit default, or a SIZE within the default_limit that 'expertmem stats' prints\n",
-	      stderr);
+	fputs(" the module's default_limit, and only root (CAP_NET_ADMIN) may exceed it; use --limit "
+	      "default, or a SIZE up to the default_limit that 'expertmem stats' prints\n", stderr);
 }
 
-/* Why the device cannot be opened, where that can be said in more detail than by the library. */
+/* Return why the device cannot be opened, with more detail than expertmem_strerror(). */
 static const char *device_problem(int error)
 {
 	bool loaded = !access("/sys/module/expertmem", F_OK);
@@ -281,37 +323,27 @@ static int open_failed(int error, uint64_t limit)
 	}
 }
 
-enum { OPERAND = 1 /* as getopt says */, NAME, LIMIT, TIMEOUT, GRACE, BACKEND, CONFIG, JSON, HELP };
-static const struct option options[] = {
-	{ "name",    required_argument, NULL, NAME },
-	{ "limit",   required_argument, NULL, LIMIT },
-	{ "timeout", required_argument, NULL, TIMEOUT },
-	{ "grace",   required_argument, NULL, GRACE },
-	{ "backend", required_argument, NULL, BACKEND },
-	{ "config",  required_argument, NULL, CONFIG },
-	{ "json",    no_argument,	NULL, JSON },
-	{ "help",    no_argument,	NULL, HELP },
-	{}
-};
+/* getopt_long() returns it for an argument that is no option, if the option string begins with - */
+#define OPERAND 1
 
 /*
- * A program comes after "--", with nothing but options before. To be known before these
- * are looked at: wrong ones have another exit status then.
+ * Set is_program if the command line has only options before a "--". parse() needs to know this:
+ * the exit status of a wrong option is 125 if a program is to be run.
  */
-static void look_for_program(int argc, char **argv)
+static void look_for_program(const struct option *options, int argc, char **argv)
 {
 	int option;
 
 	opterr = 0;
 	do {
 		option = getopt_long(argc, argv, "-:", options, NULL);
-		has_config = has_config || option == CONFIG;
+		has_config = has_config || option == OPTION_VALUE(CONFIG);
 	} while (option != -1 && option != OPERAND);
 	is_program = option == -1 && optind > 1 && !strcmp(argv[optind - 1], "--");
-	optind = 0;	/* from the start again */
+	optind = 0;	/* getopt_long() starts again */
 }
 
-/* "default", "none" or a size. Return 0, or -1 if that is no limit. */
+/* Parse "default", "none" or a size. Return 0, or -1 if the text is none of these. */
 static int parse_limit(const char *text, uint64_t *limit)
 {
 	if (!strcmp(text, "default"))
@@ -323,12 +355,12 @@ static int parse_limit(const char *text, uint64_t *limit)
 	return 0;
 }
 
-/* @what: the option, or the key and its place */
+/* @what: the option, or the key of the file with its line, for the message */
 static int set_limit(struct job *job, const char *what, const char *text)
 {
 	if (parse_limit(text, &job->limit) || (!job->limit && strcmp(text, "none")))
-		return wrong("'%s' is not a size for %s; write it as 64M,\n"
-			     "1.5GiB or 65536, or default, or none", text, what);
+		return wrong("'%s' is not a size for %s; write a size as 64M, 1.5GiB or 65536, "
+			     "or default, or none", text, what);
 	job->has_limit = true;
 	return 0;
 }
@@ -336,54 +368,52 @@ static int set_limit(struct job *job, const char *what, const char *text)
 static int set_timeout(struct job *job, const char *what, const char *text)
 {
 	if (parse_seconds(text, &job->timeout) || job->timeout <= 0)
-		return wrong("'%s' is not a time for %s; write seconds\n"
-			     "above 0, as 10 or 0.5", text, what);
+		return wrong("'%s' is not a time for %s; write seconds above 0, as 10 or 0.5", text, what);
 	return 0;
 }
 
 /* Return 0, or the exit status. */
-static int parse(struct job *job, const char **config, bool *json, int argc, char **argv)
+static int parse(struct job *job, const char **config, bool *json, const struct option *options,
+		 int argc, char **argv)
 {
 	char plain[NAME_SIZE];
 	int option, error = 0;
 
 	while (!error && (option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
 		switch (option) {
-		case NAME:
+		case OPTION_VALUE(NAME):
 			if (!*optarg || strlen(optarg) >= NAME_SIZE)
-				return wrong("a --name has 1 to 31 bytes, not %zu",
+				return wrong("--name takes 1 to 31 bytes, not %zu",
 					     strlen(optarg));
 			strcpy(plain, optarg);
 			if (strcmp(plain_text(plain), optarg))
-				return wrong("a --name is UTF-8 without control characters");
+				return wrong("--name takes UTF-8 without control characters");
 			job->name = optarg;
 			break;
-		case LIMIT:
+		case OPTION_VALUE(LIMIT):
 			error = set_limit(job, "--limit", optarg);
 			break;
-		case TIMEOUT:
+		case OPTION_VALUE(TIMEOUT):
 			error = set_timeout(job, "--timeout", optarg);
 			break;
-		case GRACE:
+		case OPTION_VALUE(GRACE):
 			if (parse_seconds(optarg, &job->grace))
-				return wrong("'%s' is not a time for --grace; write seconds,\n"
-					     "as 10, 0.5 or 0", optarg);
+				return wrong("'%s' is not a time for --grace; write seconds, as 10, 0.5 or 0", optarg);
 			break;
-		case BACKEND:
+		case OPTION_VALUE(BACKEND):
 			if (strcmp(optarg, "device") && strcmp(optarg, "anon"))
-				return wrong("'%s' is not a --backend; it is device or anon", optarg);
-			/* for the library, and for the programs that a program starts */
+				return wrong("'%s' is not a --backend; write device or anon", optarg);
+			/* the library reads it, also in programs that the program starts */
 			setenv("EXPERTMEM_BACKEND", optarg, true);
 			break;
-		case CONFIG:
+		case OPTION_VALUE(CONFIG):
 			*config = optarg;
 			break;
-		case JSON:
+		case OPTION_VALUE(JSON):
 			*json = true;
 			break;
-		case HELP:
-			fputs(help, stdout);
-			exit(EXIT_OK);
+		case OPTION_VALUE(HELP):
+			exit(print_help("run", &help));
 		case ':':
 			return wrong("%s needs a value", argv[optind - 1]);
 		default:
@@ -418,8 +448,7 @@ static int choose_program(struct job *job, int count, char **operands, char path
 	if (!count)
 		return wrong("there is no program after the --");
 	if (!job->has_limit && limit && *limit && parse_limit(limit, &job->limit))
-		return wrong("'%s' in EXPERTMEM_LIMIT is not a size; write it as 64M,\n"
-			     "or default, or none", limit);
+		return wrong("'%s' in EXPERTMEM_LIMIT is not a size; write a size as 64M, or default, or none", limit);
 	if (program_prepare(job, path))
 		return failure(EXIT_FAILED);
 	job->ops = &program_ops;
@@ -427,7 +456,7 @@ static int choose_program(struct job *job, int count, char **operands, char path
 	return 0;
 }
 
-/* Return 0, or the exit status. */
+/* Set a value of the file, if it has the key. Return 0, or the exit status. */
 static int use_value(struct job *job, const struct config *config, const char *file, enum config_key key,
 		     int (*set)(struct job *job, const char *what, const char *text))
 {
@@ -440,8 +469,8 @@ static int use_value(struct job *job, const struct config *config, const char *f
 }
 
 /*
- * Take from the file what the options do not say. Its expert and capture, or its program, take the
- * place of operands. Return 0, or the exit status.
+ * Read the file of --config. Its expert and capture, or its program, become the operands. LIMIT and
+ * TIMEOUT are used if the options were not given. Return 0, or the exit status.
  */
 static int use_config(struct job *job, const char *file, int *argc, char ***argv)
 {
@@ -451,7 +480,7 @@ static int use_config(struct job *job, const char *file, int *argc, char ***argv
 	int error = 0;
 
 	if (*argc || is_program)
-		return wrong("what to run is in the file of --config, not on the command line");
+		return wrong("with --config, the command line must not have an expert or a program");
 	if (config_read(&config, file))
 		return failure(EXIT_USAGE);
 	is_program = value[CONFIG_PROGRAM];
@@ -473,11 +502,13 @@ int run_main(int argc, char **argv)
 	struct outcome outcome;
 	char path[PATH_MAX], name[NAME_SIZE];
 	const char *backend, *config = NULL;
+	struct option options[OPTIONS_MAX + 1];
 	bool json = false;
 	int error;
 
-	look_for_program(argc, argv);
-	error = parse(&job, &config, &json, argc, argv);
+	long_options(options, rows);
+	look_for_program(options, argc, argv);
+	error = parse(&job, &config, &json, options, argc, argv);
 	if (error)
 		return error;
 	argc -= optind;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* expertmem show: everything of one expert. */
+/* expertmem show: all numbers of one expert, and its regions. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,40 +9,59 @@
 #include "operate.h"
 #include "view.h"
 
-/* Regions that are shown where not all are asked for. */
+/* Number of regions that are shown without --all. */
 #define SOME 16
 #define BAR 40
 
-static const char help[] =
-"Usage: expertmem show [OPTION]... ID|NAME\n"
-"\n"
-"Show all that the kernel knows of one expert, and its regions, the largest first.\n"
-"\n"
-"  --all    show all regions, not only the 16 largest\n"
-"  --bytes  print sizes in bytes, without units\n"
-"  --json   print one object, with all regions\n"
-"  --help   print this text\n"
-"\n"
-"A number is an id. A name that several experts have is refused, with their ids.\n"
+static const struct option_row options_table[] = {
+	OPTION("all", all, NULL, "show all regions, not only the 16 largest"),
+	OPTION_BYTES,
+	OPTION_JSON("print a JSON object with all regions"),
+	OPTION_HELP,
+	{}
+};
+
+static const struct key_row list_key[] = {
+	{ .keys = "region_list", .help = "array with an object for each region, sorted by offset" },
+	{}
+};
+
+static const struct key_row region_keys[] = {
+	{ .keys = "window", .help = "small (4 KiB pages) or huge (2 MiB pages)" },
+	{ .keys = "offset", .help = "offset of the region in the device" },
+	{ .keys = "size", .help = "committed bytes" },
+	{ .keys = "room", .help = "size to which the region can grow in place; 0: none was asked for" },
+	{ .keys = "resident", .help = "bytes that are in memory now" },
+	{}
+};
+
+static const struct key_section keys[] = {
+	{ "The keys of the object are those of 'expertmem list --help', and:", list_key },
+	{ "The keys of a region; sizes are in bytes:", region_keys },
+	{}
+};
+
+static const struct status_row statuses[] = {
+	STATUS_DONE,
+	{ EXIT_FAILED, "no expert, or several experts, have that id or name; or the command failed" },
+	STATUS_USAGE, STATUS_PERMISSION, STATUS_NO_MODULE,
+	{}
+};
+
+static const struct help help = {
+	.usage = "ID|NAME",
+	.about =
+"Show all that the kernel knows of one expert, and its regions, the largest first.\n",
+	.options = options_table,
+	.notes =
+"An argument of digits is an id. If several experts have the name, the command prints their\n"
+"ids and fails.\n"
 "\n"
 "Example:\n"
-"  expertmem show topusers\n"
-"\n"
-"The keys of the object are those of 'expertmem list --help', and\n"
-"  region_list              array of objects, by offset\n"
-"Those of a region; sizes are bytes:\n"
-"  window                   small (4 KiB pages) or huge (2 MiB pages)\n"
-"  offset                   device offset of its first byte\n"
-"  size                     as committed\n"
-"  room                     how far it was asked to be able to grow, 0 if not\n"
-"  resident                 in memory\n"
-"\n"
-"Exit status:\n"
-"  0    done\n"
-"  1    there is no such expert, or several, or it failed\n"
-"  2    wrong command line\n"
-"  4    not permitted\n"
-"  10   the module is not loaded\n";
+"  expertmem show topusers\n",
+	.keys = keys,
+	.statuses = statuses,
+};
 
 static const char *window_of(const struct region *region)
 {
@@ -109,7 +128,7 @@ static const char *process_text(char text[static NAME_TEXT], uint32_t pid)
 	FILE *file;
 
 	if (!pid)
-		return "none that we see";
+		return "none, or not in this pid namespace";
 	snprintf(path, sizeof(path), "/proc/%u/comm", pid);
 	file = fopen(path, "re");
 	if (file) {
@@ -143,7 +162,7 @@ static void print_expert(const struct expert *expert, bool raw)
 	printf("  process    %s\n", process_text(text, expert->pid));
 	printf("  committed  %s\n", amount_text(size, expert->committed, raw));
 	printf("  pinned     %s%s\n", amount_text(size, expert->pinned, raw), expert->pinned ?
-	       ", freed or reclaimed, but still held by a pipe, a socket or a device" : "");
+	       ", freed or reclaimed, but still referenced by a pipe, a socket or a device" : "");
 	printf("  resident   %s\n", amount_text(size, expert->resident, raw));
 	printf("  peak       %s\n", amount_text(size, expert->peak, raw));
 	used = printf("  limit      %s", limit_text(size, expert->limit, raw));
@@ -152,7 +171,7 @@ static void print_expert(const struct expert *expert, bool raw)
 		print_bar(expert, used);
 	}
 	putchar('\n');
-	printf("  refused    %s for want of memory\n", count_text(size, expert->refused, "call"));
+	printf("  refused    %s for lack of memory\n", count_text(size, expert->refused, "call"));
 	if (expert->flags & EXPERTMEM_CONFIG_UNSWAPPABLE)
 		puts("  swap       never");
 	printf("  regions    %" PRIu64 "\n", expert->regions);
@@ -162,7 +181,7 @@ enum { WINDOW, OFFSET, SIZE, RESIDENT, ROOM, COLUMNS };
 
 static const char *const titles[COLUMNS] = { "WINDOW", "OFFSET", "SIZE", "RESIDENT", "ROOM" };
 static const int widths[COLUMNS] = { 6, 14, 14, 14, 14 };
-/* which to leave out on a narrow terminal: the last first */
+/* the order in which columns get room; a narrow terminal shows only the first of them */
 static const int rank[COLUMNS] = { SIZE, OFFSET, RESIDENT, WINDOW, ROOM };
 
 static void print_row(const char *const cells[COLUMNS])
@@ -201,7 +220,7 @@ static void print_regions(const struct region *regions, size_t count, bool all, 
 int show_main(int argc, char **argv)
 {
 	struct options options = {
-		.command = "show", .help = help, .takes = TAKES_BYTES | TAKES_ALL,
+		.command = "show", .help = &help,
 		.operands = 1, .expected = "one expert",
 	};
 	int status = read_options(&options, argc, argv), error;

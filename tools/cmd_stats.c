@@ -7,82 +7,88 @@
 #include "operate.h"
 #include "view.h"
 
-static const char help[] =
-"Usage: expertmem stats [OPTION]...\n"
+static const struct option_row options_table[] = {
+	OPTION_BYTES,
+	OPTION_JSON("print a JSON object"),
+	OPTION_HELP,
+	{}
+};
+
+#define KEY(key, member, text) \
+	{ key, text, offsetof(struct totals, member), sizeof(((struct totals *)0)->member) }
+
+static const struct key_row totals_keys[] = {
+	KEY("experts", experts, "number of open experts, without reclaimed ones"),
+	KEY("max_experts", max_experts,
+	    "the most experts that may be open, without reclaimed ones; 0: no limit"),
+	KEY("uid_max_experts", uid_max_experts,
+	    "the most experts that one user may have open, reclaimed ones included; "
+	    "0: no limit"),
+	KEY("opened", opened, "number of experts opened since the module was loaded"),
+	KEY("regions", regions, "number of regions of all experts"),
+	KEY("committed", committed, "bytes in regions"),
+	KEY("pinned", pinned, "bytes in pages that were freed or reclaimed, but that a pipe, a socket "
+	    "or a device still references; closed experts included"),
+	KEY("resident", resident, "committed bytes that are in memory now"),
+	KEY("total_limit", total_limit, "the most bytes of all experts; 0: no limit"),
+	KEY("uid_limit", uid_limit, "the most bytes of all experts of one user; 0: no limit"),
+	KEY("default_limit", default_limit,
+	    "the limit of an expert whose host sets none; 0: no limit"),
+	KEY("refused", refused, "number of calls that were refused for lack of memory"),
+	KEY("reclaimed_detach", detached,
+	    "number of experts reclaimed because their process ended or unmapped a window"),
+	KEY("reclaimed_signal", killed,
+	    "those of reclaimed_detach whose process was killed by a signal"),
+	KEY("reclaimed_host", reclaimed, "number of experts reclaimed by their host"),
+	KEY("reclaimed_operator", operated,
+	    "number of experts reclaimed by an operator ('expertmem reclaim')"),
+	KEY("reclaimed_bytes", reclaimed_bytes,
+	    "bytes in regions of all reclaimed experts when they were reclaimed"),
+	KEY("lost_events", lost_events, "number of events that the kernel could not send"),
+	KEY("suppressed_events", suppressed_events,
+	    "number of events that the module did not send because the user's "
+	    "experts caused too many"),
+	{}
+};
+
+static const struct key_section keys[] = {
+	{ "The keys of the object; sizes are in bytes:", totals_keys },
+	{}
+};
+
+static const struct status_row statuses[] = {
+	STATUS_DONE, STATUS_FAILED, STATUS_USAGE, STATUS_PERMISSION, STATUS_NO_MODULE,
+	{}
+};
+
+static const struct help help = {
+	.usage = "",
+	.about =
+"Print the totals of all experts and the limits, and count the experts that were reclaimed\n"
+"since the module was loaded.\n",
+	.options = options_table,
+	.notes =
+"Limits of bytes count committed and pinned bytes together. The last sixteenth of\n"
+"max_experts and of total_limit is reserved for experts that were opened with\n"
+"CAP_SYS_RESOURCE (root). The limits of a user do not apply to these experts.\n"
 "\n"
-"Print what all experts have together, and what became of those that there were since\n"
-"the module was loaded.\n"
-"\n"
-"  --bytes  print sizes in bytes, without units\n"
-"  --json   print one object\n"
-"  --help   print this text\n"
-"\n"
-"Example: how much of the module's limit is in use?\n"
-"  expertmem stats --json | jq '(.committed + .pinned) / .total_limit'\n"
-"\n"
-"Limits of bytes limit what is committed and what is pinned together. The last sixteenth\n"
-"of max_experts and of total_limit is for experts that were opened with CAP_SYS_RESOURCE\n"
-"(root); for these, the limits of a user do not count.\n"
-"\n"
-"The keys of the object; sizes are bytes:\n"
-"  experts                  open now, without reclaimed ones\n"
-"  max_experts              most that may be open, without reclaimed ones, 0 for any\n"
-"                           number\n"
-"  uid_max_experts          most that one user may have open, with reclaimed ones, 0 for\n"
-"                           any number\n"
-"  opened                   since the module was loaded\n"
-"  regions                  of all experts\n"
-"  committed                in regions\n"
-"  pinned                   in pages that were freed or reclaimed, and that a pipe, a\n"
-"                           socket or a device still holds; also of closed experts\n"
-"  resident                 of what is committed, in memory\n"
-"  total_limit              most that all may have, 0 for none\n"
-"  uid_limit                most that all experts of one user may have, 0 for none\n"
-"  default_limit            that of an expert whose host sets none, 0 for none\n"
-"  refused                  calls refused for want of memory\n"
-"  reclaimed_detach         experts whose process ended, or let go\n"
-"  reclaimed_signal         of these, whose process was killed by a signal\n"
-"  reclaimed_host           experts reclaimed by their host\n"
-"  reclaimed_operator       experts reclaimed by netlink: 'expertmem reclaim'\n"
-"  reclaimed_bytes          that these all had when they were reclaimed\n"
-"  lost_events              events that could not be sent\n"
-"  suppressed_events        events not sent because their user had caused too many\n"
-"\n"
-"Exit status:\n"
-"  0    done\n"
-"  1    it failed\n"
-"  2    wrong command line\n"
-"  4    not permitted\n"
-"  10   the module is not loaded\n";
+"Example: print how much of the module's total_limit is in use\n"
+"  expertmem stats --json | jq '(.committed + .pinned) / .total_limit'\n",
+	.keys = keys,
+	.statuses = statuses,
+};
 
 static void print_json(const struct totals *totals)
 {
-	const struct { const char *key; uint64_t value; } numbers[] = {
-		{ "experts", totals->experts },
-		{ "max_experts", totals->max_experts },
-		{ "uid_max_experts", totals->uid_max_experts },
-		{ "opened", totals->opened },
-		{ "regions", totals->regions },
-		{ "committed", totals->committed },
-		{ "pinned", totals->pinned },
-		{ "resident", totals->resident },
-		{ "total_limit", totals->total_limit },
-		{ "uid_limit", totals->uid_limit },
-		{ "default_limit", totals->default_limit },
-		{ "refused", totals->refused },
-		{ "reclaimed_detach", totals->detached },
-		{ "reclaimed_signal", totals->killed },
-		{ "reclaimed_host", totals->reclaimed },
-		{ "reclaimed_operator", totals->operated },
-		{ "reclaimed_bytes", totals->reclaimed_bytes },
-		{ "lost_events", totals->lost_events },
-		{ "suppressed_events", totals->suppressed_events },
-	};
 	struct json json;
 
 	json_begin(&json, stdout, true);
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-		json_number(&json, numbers[i].key, numbers[i].value);
+	for (const struct key_row *row = totals_keys; row->keys; row++) {
+		const void *member = (const char *)totals + row->offset;
+
+		json_number(&json, row->keys, row->size == sizeof(uint32_t) ?
+			    *(const uint32_t *)member : *(const uint64_t *)member);
+	}
 	json_end(&json);
 	putchar('\n');
 }
@@ -110,22 +116,21 @@ static void print_words(const struct totals *totals, bool raw)
 	       limit_text(size, totals->uid_limit, raw));
 	printf("           %s for an expert whose host sets none\n",
 	       limit_text(size, totals->default_limit, raw));
-	printf("refused    %s for want of memory\n", count_text(size, totals->refused, "call"));
-	printf("reclaimed  %s; as a process ended or let go %" PRIu64 ", by a signal %" PRIu64
-	       " of these;\n"
-	       "           by a host %" PRIu64 ", by an operator %" PRIu64 "\n",
+	printf("refused    %s for lack of memory\n", count_text(size, totals->refused, "call"));
+	printf("reclaimed  %s; %" PRIu64 " experts by detach, of these %" PRIu64
+	       " killed by a signal;\n"
+	       "           %" PRIu64 " by their host, %" PRIu64 " by an operator\n",
 	       amount_text(size, totals->reclaimed_bytes, raw), totals->detached, totals->killed,
 	       totals->reclaimed, totals->operated);
 	printf("events     %" PRIu64 " could not be sent, %" PRIu64
-	       " suppressed: their user had caused too many\n", totals->lost_events,
+	       " suppressed because a user's experts caused too many\n", totals->lost_events,
 	       totals->suppressed_events);
 }
 
 int stats_main(int argc, char **argv)
 {
 	struct options options = {
-		.command = "stats", .help = help, .expected = "no arguments",
-		.takes = TAKES_BYTES,
+		.command = "stats", .help = &help, .expected = "no arguments",
 	};
 	int status = read_options(&options, argc, argv), error;
 	struct totals totals = {};

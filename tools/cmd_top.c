@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* expertmem top: the experts on the full screen, and what can be done to them. */
+/* expertmem top: show the experts on the full screen, and let an operator control them. */
 #include <curses.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -15,59 +15,40 @@
 #include "operate.h"
 #include "view.h"
 
-static const char help[] =
-"Usage: expertmem top [OPTION]...\n"
-"\n"
-"Watch the experts on the full screen: all of them with CAP_NET_ADMIN (root), else your\n"
-"own. It goes on while the module is unloaded, and when it is loaded again.\n"
-"\n"
-"  --delay SECONDS  between two looks (default: 1)\n"
-"  --sort KEY       by resident (default), rate, committed, peak or id\n"
-"  --bytes          print sizes in bytes, without units\n"
-"  --help           print this text\n"
-"\n"
-"RATE is how much RESIDENT grows in a second. USE is what COMMITTED and pinned pages are of\n"
-"LIMIT: pages that were freed, but that a pipe, a socket or a device still holds, count,\n"
-"too; 'expertmem show' has them. For scripts there is 'expertmem list --json'.\n"
-"\n"
-"Columns that do not fit into a line are left out, and none is cut. The column to sort by, ID\n"
-"and NAME are the last to go.\n"
-"\n"
-"Keys:\n"
-"  r, g, c, p, i    sort by resident, rate (growth), committed, peak, id\n"
-"  up, down, j, k   choose an expert, which stays chosen wherever it moves\n"
-"  t                ask it to stop; y confirms\n"
-"  x                take all of its memory back; y confirms\n"
-"  space            look now\n"
-"  q                quit\n"
-"\n"
-"Example: what grows?\n"
-"  expertmem top --sort rate\n"
-"\n"
-"Exit status:\n"
-"  0    quit\n"
-"  1    it failed, or there is no terminal\n"
-"  2    wrong command line\n"
-"  4    not permitted\n"
-"  10   the module is not loaded when it starts\n";
-
 enum { ID, NAME, PID, USER, STATE, RESIDENT, RATE, COMMITTED, PEAK, LIMIT, USE, COLUMNS };
 
 struct line {
 	struct expert expert;
-	double rate;		/* bytes in a second */
+	double rate;		/* growth of resident, bytes per second */
 };
 
+/**
+ * struct screen - all that is shown
+ * @options: the command line
+ * @link: the connection to the kernel
+ * @delay: time between two readings, in seconds
+ * @sorting: the order of @lines
+ * @lines: the experts
+ * @count: length of @lines
+ * @first: index of the line at the top of the table
+ * @chosen: index of the line that the arrow keys have chosen
+ * @totals: the totals of all experts
+ * @read: CLOCK_MONOTONIC of the last reading, in seconds; 0: none yet
+ * @error: result of the last reading, a negative error number or 0
+ * @asking: the key that the user is asked to confirm, or 0
+ * @message: result of the last command, shown in the last line, or ""
+ */
 struct screen {
 	const struct options *options;
 	struct link *link;
+	double delay;
 	const struct sorting *sorting;
 	struct line *lines;
-	size_t count, first, chosen;	/* @first: on top of what is shown */
+	size_t count, first, chosen;
 	struct totals totals;
-	double looked;			/* when, 0: never */
-	int error;			/* of the last look */
-	char asking;			/* the key that is to be confirmed, or 0 */
+	double read;
+	int error;
+	char asking;
 	char message[160];
 };
 
@@ -105,7 +86,59 @@ static const struct sorting {
 	{}
 };
 
-/* --- looking */
+static const char *sorting_word(size_t i)
+{
+	return i + 1 < sizeof(orders) / sizeof(orders[0]) ? orders[i].word : NULL;
+}
+
+/* --- help */
+
+static const struct option_row options_table[] = {
+	OPTION("delay", delay, "SECONDS", "time between two readings, 0.1 to 3600 (default: 1)"),
+	{ "sort", "KEY", offsetof(struct options, sort),
+	  "sort the experts by KEY (default: resident)", sorting_word },
+	OPTION_BYTES,
+	OPTION_HELP,
+	{}
+};
+
+static const struct status_row statuses[] = {
+	{ EXIT_OK, "the user has quit" },
+	{ EXIT_FAILED, "there is no terminal, or the command failed" },
+	STATUS_USAGE, STATUS_PERMISSION,
+	{ EXIT_NO_MODULE, "the module was not loaded when the command started" },
+	{}
+};
+
+static const struct help help = {
+	.usage = "",
+	.about =
+"Show the experts on the full screen: all experts if you have CAP_NET_ADMIN (root), else your\n"
+"own. The command goes on while the module is unloaded.\n",
+	.options = options_table,
+	.notes =
+"RATE is the growth of RESIDENT in a second. USE is the share of LIMIT that COMMITTED and\n"
+"pinned bytes use. Pinned bytes are in pages that were freed or reclaimed, but that a pipe, a\n"
+"socket or a device still references; 'expertmem show' prints them. Scripts can use\n"
+"'expertmem list --json'.\n"
+"\n"
+"The command leaves out columns that do not fit into a line. It leaves out the column to\n"
+"sort by, ID and NAME last.\n"
+"\n"
+"Keys:\n"
+"  r, g, c, p, i    sort by resident, rate (growth), committed, peak, id\n"
+"  up, down, j, k   choose an expert; it stays chosen when the order changes\n"
+"  t                ask the chosen expert to stop; y confirms\n"
+"  x                reclaim all memory of the chosen expert; y confirms\n"
+"  space            read the experts now\n"
+"  q                quit\n"
+"\n"
+"Example: show the experts that grow fastest\n"
+"  expertmem top --sort rate\n",
+	.statuses = statuses,
+};
+
+/* --- reading */
 
 static double now(void)
 {
@@ -139,11 +172,11 @@ static void sort(struct screen *screen, uint64_t chosen)
 		screen->chosen = screen->count ? screen->count - 1 : 0;
 }
 
-/* @experts are in the order of ids, which the old lines are not. */
+/* Replace the lines by @experts, which are sorted by id, and compute their rates. */
 static void take_lines(struct screen *screen, struct line *lines,
 		       const struct expert *experts, size_t count)
 {
-	double time = now(), passed = time - screen->looked;
+	double time = now(), passed = time - screen->read;
 	uint64_t chosen = chosen_id(screen);
 
 	for (size_t i = 0; i < count; i++)
@@ -160,11 +193,11 @@ static void take_lines(struct screen *screen, struct line *lines,
 	free(screen->lines);
 	screen->lines = lines;
 	screen->count = count;
-	screen->looked = time;
+	screen->read = time;
 	sort(screen, chosen);
 }
 
-static void look(struct screen *screen)
+static void read_experts(struct screen *screen)
 {
 	struct expert *experts = NULL;
 	struct line *lines;
@@ -187,13 +220,13 @@ static void look(struct screen *screen)
 
 /* --- showing */
 
-/* Colours of ncurses, from those of the other commands. */
+/* The attribute of ncurses for a colour. */
 static int attribute(enum colour colour)
 {
 	return colour == BOLD ? A_BOLD : has_colors() ? COLOR_PAIR(colour) : 0;
 }
 
-/* Add text, as far as the line goes. */
+/* Add text, cut at the end of the line. */
 static void __attribute__((format(printf, 2, 3))) add(int colour, const char *format, ...)
 {
 	int left = getmaxx(stdscr) - getcurx(stdscr);
@@ -212,7 +245,7 @@ static void __attribute__((format(printf, 2, 3))) add(int colour, const char *fo
 	attroff(colour);
 }
 
-/* Add text if the line has room for all of it. Return whether it has. */
+/* Add text if all of it fits into the line. Return whether it fits. */
 static bool __attribute__((format(printf, 1, 2))) add_whole(const char *format, ...)
 {
 	char text[128];
@@ -221,7 +254,7 @@ static bool __attribute__((format(printf, 1, 2))) add_whole(const char *format, 
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	/* behind the last column, the cursor would be in the next line */
+	/* text in the last column would move the cursor to the next line */
 	if (text_columns(text) >= getmaxx(stdscr) - getcurx(stdscr))
 		return false;
 	addstr(text);
@@ -237,17 +270,17 @@ static void show_head(const struct screen *screen)
 
 	move(0, 0);
 	if (screen->error == -ENODEV) {
-		add(attribute(RED), "The module is not loaded; waiting for it.");
+		add(attribute(RED), "The kernel module is not loaded; waiting for it.");
 		return;
 	}
 	if (screen->error) {
 		const char *reason = link_reason(screen->link);
 
-		add(attribute(RED), "The kernel says: %s", reason ? reason :
+		add(attribute(RED), "cannot read the experts: %s", reason ? reason :
 		    strerror(-screen->error));
 		return;
 	}
-	/* what a narrow terminal shows ends where the next number does not fit */
+	/* on a narrow terminal, stop at the first number that does not fit */
 	whole = add_whole("%s open", count_text(count, totals->experts, "expert")) &&
 		add_whole(", %s committed", amount_text(committed, totals->committed, raw));
 	if (totals->pinned)
@@ -260,11 +293,11 @@ static void show_head(const struct screen *screen)
 		add_whole("; by %s", screen->sorting->word);
 }
 
-#define HEAD	3	/* lines above the experts */
-#define FOOT	1	/* and below */
-#define BAR	10
+#define HEAD	3	/* number of lines above the experts */
+#define FOOT	1	/* number of lines below the experts */
+#define BAR	10	/* width of the bar in the column USE */
 
-/* @width: of what a column usually has, so that the others stay where they are. */
+/* @width: width of the usual values, so that columns rarely move. */
 static const struct {
 	const char *title;
 	bool left;
@@ -283,7 +316,7 @@ static const struct {
 	[USE]		= { "USE", true, 17 },
 };
 
-/* Which to leave out on a narrow terminal: the last first. */
+/* The order in which columns get room; a narrow terminal shows only the first of them. */
 static const int rank[COLUMNS] = {
 	ID, NAME, RESIDENT, STATE, COMMITTED, LIMIT, PID, USER, RATE, USE, PEAK,
 };
@@ -338,7 +371,7 @@ static void show_line(const struct line *line, const bool *shown, const int *wid
 				  c == USE ? attribute(use_colour(&line->expert)) : 0));
 }
 
-/* Titles, and @count lines from @lines on. */
+/* Show the titles and @count lines from @lines on. */
 static void show_table(const struct screen *screen, const struct line *lines, size_t count)
 {
 	bool raw = screen->options->bytes, shown[COLUMNS];
@@ -374,7 +407,7 @@ static void show_foot(const struct screen *screen)
 	move(getmaxy(stdscr) - 1, 0);
 	if (screen->asking)
 		add(A_BOLD, screen->asking == 't' ?
-		    "Ask %s to stop? y/n" : "Take all memory of %s back? y/n",
+		    "Ask %s to stop? y/n" : "Reclaim all memory of %s? y/n",
 		    title_text(title, &screen->lines[screen->chosen].expert));
 	else if (*screen->message)
 		add(A_DIM, "%s", screen->message);
@@ -403,7 +436,7 @@ static void show(struct screen *screen)
 	show_table(screen, screen->lines + screen->first, room);
 	if (!screen->count && !screen->error) {
 		move(HEAD, 0);
-		add(0, geteuid() ? "None is yours; root sees all." : "No expert is open.");
+		add(0, geteuid() ? "You have no expert open; root sees the experts of all users." : "No expert is open.");
 	}
 	show_foot(screen);
 	refresh();
@@ -411,7 +444,7 @@ static void show(struct screen *screen)
 
 /* --- keys */
 
-/* The answer to what was asked. */
+/* Do what the user was asked to confirm, if @key is 'y'. */
 static void act(struct screen *screen, int key)
 {
 	const struct expert *expert = &screen->lines[screen->chosen].expert;
@@ -435,7 +468,7 @@ static void act(struct screen *screen, int key)
 	}
 	screen->asking = 0;
 	if (key == 'y')
-		look(screen);
+		read_experts(screen);
 }
 
 /* Return false to quit. */
@@ -468,7 +501,7 @@ static bool obey(struct screen *screen, int key)
 		screen->chosen += screen->chosen + 1 < screen->count;
 		break;
 	case ' ':
-		look(screen);
+		read_experts(screen);
 		break;
 	}
 	if (key != KEY_RESIZE)
@@ -478,15 +511,15 @@ static bool obey(struct screen *screen, int key)
 
 static void watch(struct screen *screen)
 {
-	double delay = screen->options->delay, left;
+	double delay = screen->delay, left;
 	int key;
 
-	look(screen);
+	read_experts(screen);
 	do {
-		left = screen->looked + delay - now();
-		/* who is asked about an expert must not see another one in its place */
+		left = screen->read + delay - now();
+		/* while the user is asked, the chosen line must stay the same expert */
 		if (left <= 0 && !screen->asking) {
-			look(screen);
+			read_experts(screen);
 			left = delay;
 		}
 		show(screen);
@@ -499,7 +532,7 @@ static bool begin_screen(void)
 {
 	const char *no_colour = getenv("NO_COLOR");
 
-	/* names may have any character; numbers are to be read as ever */
+	/* names may have any character; numbers keep the decimal point of the C locale */
 	setlocale(LC_CTYPE, "");
 	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO) || !newterm(NULL, stdout, stdin))
 		return false;
@@ -519,18 +552,19 @@ static bool begin_screen(void)
 int top_main(int argc, char **argv)
 {
 	struct options options = {
-		.command = "top", .help = help, .expected = "no arguments", .delay = 1,
-		.takes = TAKES_BYTES | TAKES_SORT | TAKES_DELAY | NO_JSON, .sort = "resident",
+		.command = "top", .help = &help, .expected = "no arguments", .sort = "resident",
 	};
-	struct screen screen = { .options = &options, .sorting = orders };
+	struct screen screen = { .options = &options, .delay = 1, .sorting = orders };
 	int status = read_options(&options, argc, argv);
 
 	if (status != GO_ON)
 		return status;
-	while (screen.sorting->key && strcmp(options.sort, screen.sorting->word))
+	if (options.delay && (parse_seconds(options.delay, &screen.delay) ||
+			      screen.delay < 0.1 || screen.delay > 3600))
+		return wrong_usage("top", "'%s' is not a time for --delay; write seconds, 0.1 to 3600",
+				   options.delay);
+	while (strcmp(options.sort, screen.sorting->word))
 		screen.sorting++;
-	if (!screen.sorting->key)
-		return wrong_usage("top", "there is no key '%s' to sort by", options.sort);
 	status = operate_open("top", &screen.link);
 	if (status)
 		return status;
@@ -538,8 +572,8 @@ int top_main(int argc, char **argv)
 		watch(&screen);
 		endwin();
 	} else {
-		fputs("expertmem top: there is no terminal that it can fill; 'expertmem list'\n"
-		      "needs none\n", stderr);
+		fputs("expertmem top: standard input or output is no terminal; use 'expertmem list'\n",
+		      stderr);
 		status = EXIT_FAILED;
 	}
 	free(screen.lines);

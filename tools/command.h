@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the subcommands of the expertmem command share. Each one has one function here, in a
- * file of its own or with others of its kind, and a line in the table of main.c.
+ * Each subcommand is a function in a file cmd_NAME.c, a declaration here and a row in the table of
+ * main.c. limit, terminate and reclaim share cmd_control.c.
  */
 #ifndef COMMAND_H
 #define COMMAND_H
@@ -13,25 +13,25 @@
 #define DEVICE "/dev/expertmem"
 
 /*
- * The exit status of every subcommand; documented in their --help. systemd.exec(5) gives a
- * meaning to 2 to 7 (LSB), 64 to 78 (BSD) and 200 to 245, and systemctl shows that meaning: 2 is
- * INVALIDARGUMENT, 4 is NOPERMISSION. No other status of these ranges is used.
+ * The exit statuses of the subcommands. systemctl prints a name for the statuses 2 to 7 (LSB), 64 to
+ * 78 (BSD) and 200 to 245, see systemd.exec(5). Of these the command uses only 2
+ * (INVALIDARGUMENT) and 4 (NOPERMISSION), whose names are right.
  */
 enum {
 	EXIT_OK		= 0,
-	EXIT_FAILED	= 1,	/* the command, or the expert that it ran */
+	EXIT_FAILED	= 1,	/* the command failed, or the expert that it ran */
 	EXIT_USAGE	= 2,
 	EXIT_PERMISSION	= 4,
 	EXIT_NO_MODULE	= 10,
 	EXIT_CRASHED	= 20,
 	EXIT_TIMEOUT	= 21,
-	EXIT_SIGNAL	= 128,	/* plus the number of the signal, as shells have it */
+	EXIT_SIGNAL	= 128,	/* plus the number of the signal, as in shells */
 };
 
 /* Exit statuses of "run -- PROGRAM" beside the program's own, as of env(1) and timeout(1). */
 enum {
 	EXIT_PROGRAM_TIMEOUT	= 124,
-	EXIT_PROGRAM_FAILED	= 125,	/* not the program, but the command */
+	EXIT_PROGRAM_FAILED	= 125,	/* the command itself failed */
 	EXIT_NOT_EXECUTABLE	= 126,
 	EXIT_NOT_FOUND		= 127,
 };

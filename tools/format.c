@@ -11,8 +11,8 @@
 #include "../libexpertmem/text.h"
 
 /*
- * Digits with an optional fraction, and nothing else that strtod() would take: no
- * sign, space, exponent, hexadecimal or "inf". Return what follows, or NULL.
+ * Parse digits with an optional fraction. strtod() also takes a sign, space, an exponent,
+ * hexadecimal digits and "inf"; these are refused. Return the text behind the number, or NULL.
  */
 static const char *parse_number(const char *text, double *value)
 {
@@ -20,7 +20,7 @@ static const char *parse_number(const char *text, double *value)
 	char *end;
 
 	*value = strtod(text, &end);
-	/* an exponent or "0x" makes strtod() read on, a second point makes it stop */
+	/* strtod() reads past @after for an exponent or "0x", and less for a second point */
 	return end == after && end != text ? after : NULL;
 }
 
@@ -35,7 +35,7 @@ int parse_seconds(const char *text, double *seconds)
 	double value;
 
 	rest = parse_number(text, &value);
-	/* a thousand years; also what a timespec holds with ease */
+	/* at most a thousand years, which fits into a timespec */
 	if (!rest || *rest || value > 3.2e10)
 		return -1;
 	*seconds = value;
@@ -52,7 +52,7 @@ const char *size_text(char text[static SIZE_TEXT], uint64_t bytes)
 		snprintf(text, SIZE_TEXT, "%u B", (unsigned int)bytes);
 		return text;
 	}
-	/* not 1024.0 KiB, which 1023.96 would be printed as */
+	/* 1023.96 KiB would be printed as 1024.0 KiB: use the next unit */
 	for (; value >= 1023.95; value /= 1024)
 		unit++;
 	snprintf(text, SIZE_TEXT, "%.1f %ciB", value, *unit);

@@ -1,35 +1,35 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Reading and writing what people and scripts type and read. */
+/* Parse and format sizes, times and text. */
 #ifndef FORMAT_H
 #define FORMAT_H
 
 #include <stdint.h>
 
-/* Long enough for any size in words. */
+/* Size of a text with a size and its unit. */
 #define SIZE_TEXT 32
 
-/* "4096", "64M", "1.5 GiB": binary units. Return 0, or -1 if that is no size. */
+/* Parse a size with a binary unit: "4096", "64M", "1.5 GiB". Return 0, or -1 if it is invalid. */
 int parse_size(const char *text, uint64_t *bytes);
 
-/* "2", "0.25". Return 0, or -1 if that is no time. */
+/* Parse a number of seconds: "2", "0.25". Return 0, or -1 if it is invalid. */
 int parse_seconds(const char *text, double *seconds);
 
-/* "512 B", "64.0 MiB". Return @text. */
+/* Write "512 B" or "64.0 MiB". Return @text. */
 const char *size_text(char text[static SIZE_TEXT], uint64_t bytes);
 
-/* "1 region", "4 regions". Return @text. */
+/* Write "1 region" or "4 regions". Return @text. */
 const char *count_text(char text[static SIZE_TEXT], uint64_t count, const char *noun);
 
-/* "42s", "3m07s", "2h05m", "1d03h". Return @text. */
+/* Write "42s", "3m07s", "2h05m" or "1d03h". Return @text. */
 const char *duration_text(char text[static SIZE_TEXT], double seconds);
 
 /*
- * Make @text safe for a terminal: a control character, of ASCII or of ISO 6429's eight-bit
- * set, and each byte that is not UTF-8, become '?'. Return @text.
+ * Replace each control character (of ASCII and of the C1 set of ISO 6429) and each byte that is not
+ * UTF-8 by '?', so that the text is safe for a terminal. Return @text.
  */
 char *plain_text(char *text);
 
-/* Characters, of which each takes a column as far as we know. */
+/* Return the number of characters; each is taken to be one column wide. */
 int text_columns(const char *text);
 
 #endif /* FORMAT_H */

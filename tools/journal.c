@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-#define SD_JOURNAL_SUPPRESS_LOCATION	/* no CODE_FILE= of this command */
+#define SD_JOURNAL_SUPPRESS_LOCATION	/* do not add CODE_FILE= and the like to each entry */
 #include "journal.h"
 
 #include <errno.h>
@@ -14,7 +14,7 @@
 
 #define JOURNAL "/run/systemd/journal/socket"
 
-static int error;	/* of the first entry that was not sent */
+static int error;	/* the errno of the first entry that was not sent, or 0 */
 
 static void add(struct journal_entry *entry, char *field, int length)
 {
@@ -41,7 +41,7 @@ void journal_number(struct journal_entry *entry, const char *key, uint64_t value
 	add(entry, field, length);
 }
 
-/* libsystemd takes a journal that is not there for success. */
+/* sd_journal_sendv() returns success if there is no journal. Return 0 or an errno. */
 static int look_for_journal(void)
 {
 	return access(JOURNAL, F_OK) ? errno : 0;
@@ -61,7 +61,7 @@ void journal_send(struct journal_entry *entry)
 int journal_status(const char *command)
 {
 	if (error == ENOENT)
-		fprintf(stderr, "expertmem %s: there is no journal at " JOURNAL ": start systemd-journald, or print the events with --json\n",
+		fprintf(stderr, "expertmem %s: there is no journal at " JOURNAL "; start systemd-journald, or print the events with --json\n",
 			command);
 	else if (error)
 		fprintf(stderr, "expertmem %s: cannot write to the journal at " JOURNAL ": %s\n",

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* expertmem: the command. What it can do is in the table below. */
+/* expertmem: call the subcommand that the first argument names. */
 #include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -13,17 +13,17 @@ static const struct command {
 	int (*main)(int argc, char **argv);
 	const char *help;
 } commands[] = {
-	{ "run",       run_main,       "Run an expert on a capture file and report what became of it" },
-	{ "list",      list_main,      "List the experts that are open" },
-	{ "show",      show_main,      "Show everything of one expert, and its regions" },
-	{ "top",       top_main,       "Watch the experts on the full screen, and act on them" },
-	{ "monitor",   monitor_main,   "Print what happens to experts, as it happens" },
-	{ "limit",     limit_main,     "Set the most memory that an expert may have" },
+	{ "run",       run_main,       "Run an expert on a capture file, or a program as an expert" },
+	{ "list",      list_main,      "List the open experts" },
+	{ "show",      show_main,      "Show one expert and its regions" },
+	{ "top",       top_main,       "Show the experts on the full screen, and control them" },
+	{ "monitor",   monitor_main,   "Print the events of experts" },
+	{ "limit",     limit_main,     "Set the limit of an expert" },
 	{ "terminate", terminate_main, "Ask an expert to stop" },
-	{ "reclaim",   reclaim_main,   "Take all memory of an expert back, now" },
-	{ "stats",     stats_main,     "Print what all experts have together" },
-	{ "metrics",   metrics_main,   "Print numbers for Prometheus' node_exporter" },
-	{ "doctor",    doctor_main,    "Find out what is wrong, and what to do about it" },
+	{ "reclaim",   reclaim_main,   "Reclaim all memory of an expert" },
+	{ "stats",     stats_main,     "Print the totals of all experts" },
+	{ "metrics",   metrics_main,   "Print metrics for the node_exporter of Prometheus" },
+	{ "doctor",    doctor_main,    "Check the machine, and print remedies" },
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -33,14 +33,15 @@ static void print_help(FILE *out)
 	fputs("Usage: expertmem COMMAND [ARGUMENT]...\n"
 	      "       expertmem --help | --version\n"
 	      "\n"
-	      "Run experts, plug-ins that analyse network captures; see what they do with\n"
-	      "their memory, limit it, and take it back.\n"
+	      "Run experts, which are plug-ins that analyse network captures. List them,\n"
+	      "limit their memory, and reclaim it.\n"
 	      "\n"
 	      "Commands:\n", out);
 	for (size_t i = 0; i < COMMANDS; i++)
 		fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].help);
 	fputs("\n"
-	      "Example: who talks most in a capture, and how much memory does it take to know?\n"
+	      "Examples: count the bytes of each host in a capture; list the experts, those that\n"
+	      "used most memory first\n"
 	      "  expertmem run topusers traffic.pcap\n"
 	      "  expertmem list --sort peak\n"
 	      "\n"
@@ -48,9 +49,9 @@ static void print_help(FILE *out)
 }
 
 /*
- * Standard streams that are closed get a descriptor that refuses to be read or written.
- * Else a file opened later would have that number, and receive what is meant for the stream.
- * A program that is started finds them closed, as they were.
+ * Open /dev/null for each standard stream that is closed, in the mode that refuses the stream's
+ * use. Otherwise a file that is opened later would get the number of the stream, and its output.
+ * O_CLOEXEC: a program that is started finds these streams closed again.
  */
 static void occupy_standard_streams(void)
 {
@@ -81,7 +82,7 @@ int main(int argc, char **argv)
 		if (!strcmp(name, commands[i].name))
 			return commands[i].main(argc - 1, argv + 1);
 
-	fprintf(stderr, "expertmem: there is no command '%s'; 'expertmem --help' lists them\n",
+	fprintf(stderr, "expertmem: there is no command '%s'; 'expertmem --help' lists the commands\n",
 		name);
 	return EXIT_USAGE;
 }

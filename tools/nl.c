@@ -15,38 +15,64 @@
 
 #include "nl_message.h"
 
-/* How often something is asked that the kernel's own changes get in the way of. */
+/* How often a dump is repeated that was interrupted by changes in the kernel. */
 #define TRIES 8
-/* Some ten thousand events. */
+/* Size of the receive buffer in bytes: about ten thousand events. */
 #define EVENT_BUFFER (4 << 20)
 
+/**
+ * struct link - a connection to the module
+ * @socket: for queries and their replies, or NULL
+ * @events: for events, and for the controller's messages that the module was loaded or
+ *	unloaded; NULL before link_subscribe()
+ * @family: number of the module's netlink family; 0: not resolved yet
+ * @done: the current or last query was answered to its end
+ * @interrupted: the dump was interrupted by a change in the kernel
+ * @error: result of the query, a negative error number or 0
+ * @reason: the kernel's message about @error, or ""
+ */
 struct link {
-	struct nl_sock *socket;	/* asks and is answered */
-	struct nl_sock *events;	/* hears events, and of the module's coming and going */
-	int family;		/* 0: to be found */
-	/* of the exchange that goes on, or was the last */
+	struct nl_sock *socket;
+	struct nl_sock *events;
+	int family;
 	bool done, interrupted;
 	int error;
 	char reason[128];
 };
 
-/* What a message brings is put at the end of an array of such things. */
+/**
+ * struct replies - a growing array of the items that a query returns
+ * @fields: how a message is read into an item
+ * @size: size of an item in bytes
+ * @items: the array, allocated
+ * @count: number of items
+ * @room: number of items that the array has room for
+ */
 struct replies {
 	const struct field *fields;
-	size_t size;		/* of one */
+	size_t size;
 	char *items;
 	size_t count, room;
 };
 
+/**
+ * struct query - a request
+ * @command: EXPERTMEM_CMD_*
+ * @flags: NLM_F_DUMP or 0
+ * @id_attribute: the attribute for @id; 0: send no id
+ * @id: number of an expert
+ * @limit: the limit to set, or NULL
+ * @replies: receives the items; NULL: only success is expected
+ */
 struct query {
 	int command, flags;
-	int id_attribute;	/* 0: there is no id */
+	int id_attribute;
 	uint64_t id;
 	const uint64_t *limit;
-	struct replies *replies;	/* NULL: nothing but success is awaited */
+	struct replies *replies;
 };
 
-/* --- answers: libnl's callbacks */
+/* --- libnl's callbacks for replies */
 
 static int on_valid(struct nl_msg *message, void *arg)
 {
@@ -73,7 +99,7 @@ static int on_done(struct nl_msg *message, void *arg)
 	const struct nlmsghdr *header = nlmsg_hdr(message);
 	struct link *link = arg;
 
-	/* a dump that could not go on says so at its end */
+	/* the last message of a dump has the error that ended it, or 0 */
 	if (header->nlmsg_type == NLMSG_DONE && nlmsg_datalen(header) >= (int)sizeof(int))
 		memcpy(&link->error, nlmsg_data(header), sizeof(int));
 	link->done = true;
@@ -87,7 +113,7 @@ static int on_interrupted(struct nl_msg *message, void *arg)
 	return NL_OK;
 }
 
-/* The kernel's words are in attributes behind the request, or its header, sent back. */
+/* The kernel's message is an attribute behind the copy of the request, or of its header. */
 static int on_error(struct sockaddr_nl *from, struct nlmsgerr *error, void *arg)
 {
 	const struct nlmsghdr *header = (struct nlmsghdr *)((char *)error - NLMSG_HDRLEN);
@@ -117,11 +143,11 @@ static int ignore_sequence(struct nl_msg *message, void *arg)
 	return NL_OK;
 }
 
-/* --- questions */
+/* --- queries */
 
 /*
- * To ask for a family that is not there has the kernel load its module. Who looks must not
- * undo somebody's rmmod.
+ * Resolving the family would make the kernel load the module. Check sysfs first, so that a command
+ * that only reads does not load a module that an administrator has unloaded.
  */
 static bool is_unloaded(void)
 {
@@ -194,7 +220,7 @@ static int exchange(struct link *link, const struct query *query)
 	nl_cb_put(callbacks);
 	if (link->done)
 		return link->error;
-	/* what may still arrive belongs to no later question */
+	/* close the socket, so that a late reply is not taken for that of a later query */
 	nl_socket_free(link->socket);
 	link->socket = NULL;
 	link->family = 0;
@@ -211,7 +237,7 @@ static int ask(struct link *link, const struct query *query)
 		error = family ? 0 : find_family(link);
 		if (!error)
 			error = exchange(link, query);
-		/* no such expert; or no such family any more, or it has another number */
+		/* -ENOENT: no such expert, or the family has gone or has another number now */
 		if (error == -ENOENT && family) {
 			error = find_family(link);
 			if (error || link->family == family)
@@ -224,7 +250,7 @@ static int ask(struct link *link, const struct query *query)
 	return error;
 }
 
-/* Of questions that are answered by one thing. */
+/* Send a query that returns one item, and copy it to @item. */
 static int ask_one(struct link *link, struct query *query, const struct field *fields,
 		   void *item, size_t size)
 {
@@ -243,7 +269,7 @@ static int ask_one(struct link *link, struct query *query, const struct field *f
 	return error;
 }
 
-/* Of those that are answered by any number. */
+/* Send a query that returns an array. The caller frees *@items. */
 static int ask_all(struct link *link, struct query *query, const struct field *fields,
 		   void **items, size_t size, size_t *count)
 {
@@ -251,7 +277,7 @@ static int ask_all(struct link *link, struct query *query, const struct field *f
 	int error;
 
 	query->flags = NLM_F_DUMP;
-	/* cppcheck-suppress autoVariables; the same */
+	/* cppcheck-suppress autoVariables; its only reader is ask() */
 	query->replies = &replies;
 	error = ask(link, query);
 	if (error) {
@@ -342,15 +368,15 @@ int link_reclaim(struct link *link, uint64_t id, struct expert *freed)
 		again = error == -EINTR || error == -EINPROGRESS;
 		repeated |= again;
 	} while (again);
-	/* The request that was not waited for has freed the memory, and the last one nothing. */
+	/* the interrupted request has reclaimed the memory, so the last one reported 0 bytes */
 	if (!error && repeated)
 		error = link_expert(link, id, freed);
 	return error;
 }
 
-/* --- next */
+/* --- events */
 
-/* Groups are resolved on the other socket, for here an answer would come among events. */
+/* Resolve the group on link->socket: on link->events the reply would mix with events. */
 static int join(struct link *link, const char *family, const char *name)
 {
 	int group = genl_ctrl_resolve_grp(link->socket, family, name);
@@ -376,12 +402,12 @@ static int subscribe(struct link *link)
 
 	if (genl_connect(link->events))
 		return -ENOMEM;
-	/* beyond what anybody may have; the lesser is what there is without the right to it */
+	/* SO_RCVBUFFORCE exceeds rmem_max, but needs CAP_NET_ADMIN; SO_RCVBUF is cut to rmem_max */
 	if (setsockopt(nl_socket_get_fd(link->events), SOL_SOCKET, SO_RCVBUFFORCE, &size,
 		       sizeof(size)))
 		setsockopt(nl_socket_get_fd(link->events), SOL_SOCKET, SO_RCVBUF, &size,
 			   sizeof(size));
-	/* first of the module's coming, so that it is not missed */
+	/* join the controller's group first, so that no loading of the module is missed */
 	error = join(link, "nlctrl", "notify");
 	return error ? error : join_events(link);
 }
@@ -399,7 +425,7 @@ int link_subscribe(struct link *link)
 	return error;
 }
 
-/* One message of the socket of next. */
+/* The result of receiving a message: link_next()'s return value and event. */
 struct message {
 	struct link *link;
 	int next;
@@ -449,7 +475,7 @@ static int receive(struct link *link, struct expert *event)
 		return errno == EINTR || errno == EAGAIN ? NEXT_NONE : -EIO;
 	if (error < 0)
 		got.next = NEXT_LOST;
-	/* what was lost may have been the module's coming; to join again does no harm */
+	/* the lost message may be that the module was loaded; joining twice is harmless */
 	if (got.next == NEXT_LOADED || got.next == NEXT_LOST) {
 		error = join_events(link);
 		if (error && error != -ENODEV)
@@ -472,7 +498,7 @@ int link_next(struct link *link, int timeout, struct expert *event)
 	return ready > 0 ? receive(link, event) : NEXT_NONE;
 }
 
-/* --- the link itself */
+/* --- opening and closing */
 
 int link_open(struct link **link)
 {

@@ -76,7 +76,7 @@ void read_message(void *item, const struct field *fields, struct nl_msg *message
 
 	_Static_assert((int)EXPERTMEM_A_REGION_MAX <= EXPERTMEM_A_EXPERT_MAX &&
 		       (int)EXPERTMEM_A_STATS_MAX <= EXPERTMEM_A_EXPERT_MAX,
-		       "there is room for those of each set");
+		       "@attrs has room for the attributes of each set");
 	genlmsg_parse(nlmsg_hdr(message), 0, attrs, EXPERTMEM_A_EXPERT_MAX, NULL);
 	for (; fields->size; fields++) {
 		const struct nlattr *attr = attrs[fields->attribute];

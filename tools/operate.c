@@ -20,19 +20,18 @@ int operate_failed(const char *command, const struct link *link, int error,
 	switch (error) {
 	case -ENODEV:
 		fputs(access("/sys/module/expertmem", F_OK) ?
-		      "the kernel module is not loaded: modprobe expertmem\n" :
-		      "the kernel module does not answer: it does so in the initial network\n"
-		      "namespace only\n", stderr);
-		fputs("('expertmem doctor' says more)\n", stderr);
+		      "the kernel module is not loaded: modprobe expertmem; see 'expertmem doctor'\n" :
+		      "the kernel module does not answer in this network namespace; run the command in the initial one\n",
+		      stderr);
 		return EXIT_NO_MODULE;
 	case -EPERM:
 		fprintf(stderr, "%s%snot permitted: %s\n", expert ? expert : "",
 			expert ? ": " : "",
-			expert ? "somebody else opened it; become root (sudo)" :
-				 "it needs CAP_NET_ADMIN; become root (sudo)");
+			expert ? "another user opened the expert; run the command with sudo" :
+				 "the command needs CAP_NET_ADMIN; run it with sudo");
 		return EXIT_PERMISSION;
 	case -ENOENT:
-		fprintf(stderr, "%s is gone\n", expert ? expert : "the expert");
+		fprintf(stderr, "%s is closed\n", expert ? expert : "the expert");
 		return EXIT_FAILED;
 	}
 	fprintf(stderr, "%s%s%s\n", expert ? expert : "", expert ? ": " : "",
@@ -47,7 +46,7 @@ int operate_open(const char *command, struct link **link)
 	return error ? operate_failed(command, NULL, error, NULL) : 0;
 }
 
-/* The one with that name; *@several: there are more, of which the ids have been said. */
+/* Find the expert with that name. If there are several, set *@several and print their ids. */
 static const struct expert *by_name(const char *command, const char *name,
 				    const struct expert *experts, size_t count, bool *several)
 {
@@ -59,7 +58,7 @@ static const struct expert *by_name(const char *command, const char *name,
 			continue;
 		if (found && !*several)
 			fprintf(stderr,
-				"expertmem %s: several experts have this name; give an id:\n"
+				"expertmem %s: several experts have this name; name one by its id:\n"
 				"  %" PRIu64 "  (%s, pid %u)\n", command, found->id,
 				user_text(user, found->uid), found->pid);
 		*several = *several || found;
@@ -71,7 +70,7 @@ static const struct expert *by_name(const char *command, const char *name,
 	return found;
 }
 
-/* A number is never a name, or a stranger's expert called 12 would be meant by it. */
+/* Digits are always an id: a stranger could name an expert 12, and be taken for expert 12. */
 static bool parse_id(const char *text, uint64_t *id)
 {
 	if (!*text || text[strspn(text, "0123456789")])
@@ -113,7 +112,7 @@ int operate_choose(const char *command, struct link *link, const char *text,
 	if (found)
 		return 0;
 	snprintf(title, sizeof(title), "%s", text);
-	fprintf(stderr, "expertmem %s: there is no expert '%s'; 'expertmem list' has those "
-		"there are\n", command, plain_text(title));
+	fprintf(stderr, "expertmem %s: there is no expert '%s'; 'expertmem list' lists the open "
+		"experts\n", command, plain_text(title));
 	return EXIT_FAILED;
 }

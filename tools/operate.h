@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What subcommands that deal with the kernel have in common. They return 0, or having
- * said why not, the exit status.
+ * Functions of the subcommands that call the kernel. Each returns 0, or after a message to standard
+ * error the exit status.
  */
 #ifndef OPERATE_H
 #define OPERATE_H
@@ -10,11 +10,11 @@
 
 int operate_open(const char *command, struct link **link);
 
-/* Say what became of a call that returned @error; @expert: what it was about, or NULL. */
+/* Print why a call of nl.h returned @error. @expert: title of the expert concerned, or NULL. */
 int operate_failed(const char *command, const struct link *link, int error,
 		   const char *expert);
 
-/* The expert that @text names: its id if it is a number, else its name. */
+/* Find the expert by @text: an id if it consists of digits, else a name. */
 int operate_choose(const char *command, struct link *link, const char *text,
 		   struct expert *expert);
 

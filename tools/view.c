@@ -19,7 +19,7 @@ const char *state_word(uint32_t state)
 		[EXPERTMEM_STATE_RECLAIMED]	= "reclaimed",
 	};
 
-	/* of a later module */
+	/* a later version of the module may have more states */
 	return state < sizeof(words) / sizeof(words[0]) ? words[state] : "unknown";
 }
 
@@ -45,7 +45,7 @@ const char *cause_text(char text[static NAME_TEXT], const struct expert *expert)
 	if (expert->cause != EXPERTMEM_CAUSE_DETACH)
 		return "reclaimed";
 	if (!expert->signal)
-		return "its process ended or let go of it";
+		return "its process ended or unmapped it";
 	if (signal)
 		snprintf(text, NAME_TEXT, "its process was killed by SIG%s", signal);
 	else
@@ -55,7 +55,7 @@ const char *cause_text(char text[static NAME_TEXT], const struct expert *expert)
 
 const char *user_text(char text[static NAME_TEXT], uint32_t uid)
 {
-	/* lists have the same few users again and again */
+	/* cache the last user: lists have few users */
 	static uint32_t last_uid;
 	static char last[NAME_TEXT];
 	struct passwd *user;
@@ -127,7 +127,7 @@ double age_of(const struct expert *expert)
 {
 	double age = clock_seconds(CLOCK_BOOTTIME) - expert->opened / 1e9;
 
-	/* in a time namespace our clock may be behind the kernel's */
+	/* in a time namespace, CLOCK_BOOTTIME may be behind the kernel's */
 	return age > 0 ? age : 0;
 }
 
@@ -215,11 +215,40 @@ const char *escape(enum colour colour)
 	return is_colourful() ? sequences[colour] : "";
 }
 
+const struct key_row expert_keys[] = {
+	{ .keys = "id", .help = "number of the expert; it is not used again while the module is loaded" },
+	{ .keys = "name", .help = "string, or null if the expert has no name yet" },
+	{ .keys = "state", .help = "idle, running, terminating or reclaimed" },
+	{ .keys = "user, uid", .help = "login name and uid of the user who opened the expert" },
+	{ .keys = "pid, opener_pid", .help = "the process that uses the expert, and the process that opened "
+				 "it; null if there is none, or if it is not in your pid namespace" },
+	{ .keys = "opened", .help = "time when the expert was opened, as 2026-01-31T12:34:56.789Z" },
+	{ .keys = "age_seconds", .help = "seconds since the expert was opened" },
+	{ .keys = "regions", .help = "number of regions" },
+	{ .keys = "committed", .help = "bytes in regions" },
+	{ .keys = "pinned", .help = "bytes in pages that were freed or reclaimed, but that a pipe, a "
+			"socket or a device still references" },
+	{ .keys = "resident", .help = "committed bytes that are in memory now" },
+	{ .keys = "peak", .help = "the most bytes that were committed and pinned at one time" },
+	{ .keys = "limit", .help = "the most bytes that may be committed and pinned; 0: no limit" },
+	{ .keys = "refused", .help = "number of calls that were refused for lack of memory" },
+	{ .keys = "unswappable", .help = "true if the kernel never swaps the expert's pages" },
+	{ .keys = "cause", .help = "why the expert was reclaimed: detach (its process ended or unmapped "
+		       "a window), host (its host asked for it) or operator; null if it was "
+		       "not reclaimed" },
+	{ .keys = "signal", .help = "number of the signal that killed the expert's process, or null" },
+	{ .keys = "reclaimed_bytes", .help = "bytes in regions when the expert was reclaimed, or null" },
+	{ .keys = "reclaimed_resident", .help = "those of reclaimed_bytes that were in memory, or null" },
+	{ .keys = "reclaimed_regions", .help = "number of regions when the expert was reclaimed, or null" },
+	{}
+};
+
 void json_expert(struct json *json, const struct expert *expert)
 {
 	bool reclaimed = expert->state == EXPERTMEM_STATE_RECLAIMED;
 	char user[NAME_TEXT], opened[SIZE_TEXT];
-	static double boot;	/* when, by one look at the clocks: the same for all experts */
+	/* time of boot, CLOCK_REALTIME in seconds; computed once, so that all experts have the same */
+	static double boot;
 
 	if (!boot)
 		boot = clock_seconds(CLOCK_REALTIME) - clock_seconds(CLOCK_BOOTTIME);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The host never touches the expert's memory. It watches the progress and the numbers
- * that the library shares with it, asks the expert to stop, and in the end kills it.
+ * Start the child process of a job and watch it to its end. The host shows the progress that the
+ * library shares with it, asks the child to stop, and kills it. It never reads the expert's memory.
  */
 #include "job.h"
 
@@ -20,13 +20,21 @@
 #include "../command.h"
 #include "../format.h"
 
-/* Why and how the host ends the expert. */
+/**
+ * struct stop - why and how the host stops the child
+ * @reason: "timed out" or "interrupted"; NULL: the child was not asked to stop
+ * @signal: the signal that interrupted the host, or 0
+ * @since: when the child was asked to stop, CLOCK_MONOTONIC in seconds
+ * @timed_out: the timeout is over; otherwise a signal interrupted the host
+ * @at_once: a second signal interrupted the host: kill the child now
+ * @killed: the child was sent SIGKILL
+ */
 struct stop {
-	const char *reason;	/* NULL: it was not asked to stop */
-	int signal;		/* that interrupted, or 0 */
+	const char *reason;
+	int signal;
 	double since;
-	bool timed_out;		/* else the user interrupted */
-	bool at_once;		/* the user would not wait */
+	bool timed_out;
+	bool at_once;
 	bool killed;
 };
 
@@ -38,7 +46,7 @@ static double now(void)
 	return time.tv_sec + time.tv_nsec / 1e9;
 }
 
-/* The child, or all of its group where that is not the host's too. */
+/* Send a signal to the child's process group, or only to the child if it is in the host's. */
 static void send_signal(const struct job *job, pid_t child, int signal)
 {
 	kill(job->same_group ? child : -child, signal);
@@ -53,7 +61,7 @@ static pid_t start(struct job *job, struct child_state *state, const sigset_t *m
 	if (child < 0)
 		return child;
 
-	/* Both processes see to it, for neither may go on before it is so. */
+	/* both processes call it, so that neither runs on before the group exists */
 	if (!job->same_group)
 		setpgid(child, child);
 	if (child)
@@ -73,7 +81,7 @@ static pid_t start(struct job *job, struct child_state *state, const sigset_t *m
 
 #define MEMORY_TEXT (4 * SIZE_TEXT)
 
-/* The kernel's numbers; without the module, what the library knows. */
+/* Write the kernel's numbers, or without the module those of the library. */
 static void memory_text(char text[static MEMORY_TEXT], const struct expertmem_heap_stats *stats)
 {
 	char resident[SIZE_TEXT], committed[SIZE_TEXT], limit[SIZE_TEXT];
@@ -92,9 +100,9 @@ static void memory_text(char text[static MEMORY_TEXT], const struct expertmem_he
 }
 
 /*
- * On a terminal one line, rewritten in place; the cursor stays at its start, where
- * the expert's own output may come. Elsewhere a line for every ten per cent. Who has
- * @ended has no memory to speak of.
+ * Show the progress: on a terminal in one line that is rewritten, with the cursor at its start, so
+ * that output of the expert overwrites it; otherwise in a new line for every ten per cent. The
+ * memory of an expert that has @ended is not shown.
  */
 static void show_progress(struct job *job, bool terminal, bool ended, LONG *shown)
 {
@@ -128,21 +136,21 @@ static void show_progress(struct job *job, bool terminal, bool ended, LONG *show
 
 static void ask_to_stop(struct job *job, pid_t child, struct stop *stop, const char *reason)
 {
-	/* A program without memory could not even do what it does at SIGTERM. */
+	/* a program gets only SIGTERM: its handler may need memory, which terminate would refuse */
 	if (job->ops == &program_ops)
 		send_signal(job, child, SIGTERM);
 	else
 		expertmem_terminate(job->key);
 	stop->reason = reason;
 	stop->since = now();
-	fprintf(stderr, "%s: %s; asked to stop, will be killed if it has not in %g s\n",
+	fprintf(stderr, "%s: %s; asked to stop, will be killed in %g s\n",
 		job->name, reason, job->grace);
 }
 
 /*
- * What a signal to the host means: an expert is to stop, and when the user insists, at
- * once. A program is what the user deals with. It is to hear of all signals itself, but
- * those that the terminal has sent to the whole group; only SIGTERM is for the host.
+ * Handle a signal to the host. The first one asks a plug-in to stop, the second one kills it. For a
+ * program, only SIGTERM does that. Other signals are forwarded to the program, unless the
+ * terminal has sent them to the whole process group already.
  */
 static void act_on(struct job *job, pid_t child, const siginfo_t *info, struct stop *stop)
 {
@@ -169,7 +177,7 @@ static int watch(struct job *job, pid_t child, const sigset_t *signals, double s
 	int status;
 
 	while (true) {
-		/* A signal ends the wait, SIGCHLD for one; the rest are ticks. */
+		/* returns for a signal, such as SIGCHLD, or after a tick */
 		int signal = sigtimedwait(signals, &info, &tick);
 		bool ended = waitpid(child, &status, WNOHANG) == child;
 
@@ -187,7 +195,7 @@ static int watch(struct job *job, pid_t child, const sigset_t *signals, double s
 		}
 		if (stop->reason && !stop->killed &&
 		    (stop->at_once || now() - stop->since >= job->grace)) {
-			/* not reaped, so the number is still its own */
+			/* the child is not reaped yet, so its pid is not used again */
 			send_signal(job, child, SIGKILL);
 			stop->killed = true;
 		}
@@ -196,7 +204,7 @@ static int watch(struct job *job, pid_t child, const sigset_t *signals, double s
 	return status;
 }
 
-/* What the host did comes first, where it did something. */
+/* Put what the host did in front of the outcome. */
 static void interpret_stop(struct outcome *outcome, const struct stop *stop, const struct job *job)
 {
 	const char *result = stop->timed_out ? "timeout" : "interrupted";
@@ -231,7 +239,7 @@ int job_run(struct job *job, struct outcome *outcome)
 	if (state == MAP_FAILED)
 		return -1;
 
-	/* Not ignored, as a careless parent may have left it: no child could be awaited. */
+	/* a parent may have left SIGCHLD ignored, and then waitpid() would fail */
 	signal(SIGCHLD, SIG_DFL);
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGCHLD);

@@ -25,7 +25,7 @@ const char *config_key_name(enum config_key key)
 	return names[key];
 }
 
-/* @line: 0: it is about the whole file */
+/* Print an error. @line: its line number; 0: the error concerns the whole file. Return -1. */
 static int __attribute__((format(printf, 3, 4)))
 wrong(const char *file, unsigned int line, const char *format, ...)
 {
@@ -42,7 +42,7 @@ wrong(const char *file, unsigned int line, const char *format, ...)
 	return -1;
 }
 
-/* Cut white space off both ends. */
+/* Remove white space from both ends. */
 static char *trim(char *text)
 {
 	size_t length;
@@ -54,7 +54,7 @@ static char *trim(char *text)
 	return text;
 }
 
-/* "KEY = VALUE"; also an empty line, and a comment. */
+/* Read a line, which is "KEY = VALUE", empty, or a comment. Return 0, or -1 after a message. */
 static int read_line(struct config *config, const char *file, unsigned int line, char *text)
 {
 	char *value = strchr(text, '='), *key = trim(text);
@@ -63,7 +63,7 @@ static int read_line(struct config *config, const char *file, unsigned int line,
 	if (!*key || *key == '#')
 		return 0;
 	if (!value)
-		return wrong(file, line, "this is no KEY=VALUE: '%s'", plain_text(key));
+		return wrong(file, line, "the line is not KEY=VALUE: '%s'", plain_text(key));
 	*value++ = '\0';
 	key = trim(key);
 	for (i = 0; i < CONFIG_KEYS && strcmp(key, names[i]); i++)
@@ -73,7 +73,7 @@ static int read_line(struct config *config, const char *file, unsigned int line,
 			     "there is no key '%s'; the keys are EXPERT, CAPTURE, PROGRAM, LIMIT and TIMEOUT",
 			     plain_text(key));
 	if (config->value[i])
-		return wrong(file, line, "%s is in line %u already; remove one of the two", key,
+		return wrong(file, line, "%s is also in line %u; remove one of the two lines", key,
 			     config->line[i]);
 	config->value[i] = strdup(trim(value));
 	if (!config->value[i])
@@ -82,7 +82,7 @@ static int read_line(struct config *config, const char *file, unsigned int line,
 	return *config->value[i] ? 0 : wrong(file, line, "%s has no value; remove the line", key);
 }
 
-/* Move the next word of *@text to *@to. Return false where a quotation mark has no end. */
+/* Move the next word of *@text to *@to. Return false if a quotation mark is not closed. */
 static bool next_word(char **text, char **to)
 {
 	char quote = '\0', c;
@@ -100,12 +100,12 @@ static bool next_word(char **text, char **to)
 	return !quote;
 }
 
-/* Words end at white space, unless it is between quotation marks. Nothing else is special. */
+/* Split PROGRAM into words at white space that is not between quotation marks. */
 static int split_program(struct config *config, const char *file)
 {
 	char *text = config->value[CONFIG_PROGRAM], *to = text;
 
-	/* a word and what separates it from the next take two bytes at least */
+	/* a word and the white space behind it take at least two bytes */
 	config->words = calloc(strlen(text) / 2 + 2, sizeof(*config->words));
 	if (!config->words)
 		return wrong(file, 0, "%s", strerror(errno));
@@ -113,7 +113,7 @@ static int split_program(struct config *config, const char *file)
 		config->words[config->nr_words++] = to;
 		if (!next_word(&text, &to))
 			return wrong(file, config->line[CONFIG_PROGRAM],
-				     "a quotation mark of PROGRAM has no end");
+				     "a quotation mark of PROGRAM is not closed");
 	}
 	return 0;
 }
@@ -123,15 +123,15 @@ static int check(struct config *config, const char *file)
 	const char *expert = config->value[CONFIG_EXPERT], *program = config->value[CONFIG_PROGRAM];
 
 	if (expert && program)
-		return wrong(file, 0, "it has EXPERT and PROGRAM; keep one of the two");
+		return wrong(file, 0, "the file has EXPERT and PROGRAM; remove one of the two");
 	if (!expert && !program)
 		return wrong(file, 0,
-			     "it has neither EXPERT nor PROGRAM; write EXPERT=NAME and CAPTURE=FILE, or PROGRAM=COMMAND");
+			     "the file has neither EXPERT nor PROGRAM; write EXPERT=NAME and CAPTURE=FILE, or PROGRAM=COMMAND");
 	if (expert && !config->value[CONFIG_CAPTURE])
-		return wrong(file, 0, "it has EXPERT, but no CAPTURE; write CAPTURE=FILE");
+		return wrong(file, 0, "the file has EXPERT, but no CAPTURE; write CAPTURE=FILE");
 	if (program && config->value[CONFIG_CAPTURE])
 		return wrong(file, config->line[CONFIG_CAPTURE],
-			     "CAPTURE is for an EXPERT; write the file into PROGRAM");
+			     "CAPTURE is not used with PROGRAM; write the file into PROGRAM");
 	return program ? split_program(config, file) : 0;
 }
 
@@ -146,16 +146,16 @@ int config_read(struct config *config, const char *file)
 
 	*config = (struct config){};
 	if (!in)
-		return wrong(file, 0, "cannot open it: %s", strerror(errno));
+		return wrong(file, 0, "cannot open the file: %s", strerror(errno));
 	while (!error && (length = getline(&text, &size, in)) >= 0) {
 		line++;
 		if (strlen(text) != (size_t)length)
-			error = wrong(file, line, "it has a byte 0, which no text has");
+			error = wrong(file, line, "the line has a byte 0; the file must be text");
 		else
 			error = read_line(config, file, line, text);
 	}
 	if (!error && ferror(in))
-		error = wrong(file, 0, "cannot read it: %s", strerror(errno));
+		error = wrong(file, 0, "cannot read the file: %s", strerror(errno));
 	free(text);
 	fclose(in);
 	return error ? error : check(config, file);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The file of "expertmem run --config": what is to be run, a line KEY=VALUE for each fact. */
+/* The file of "expertmem run --config", which has lines KEY=VALUE. */
 #ifndef CONFIG_H
 #define CONFIG_H
 
@@ -8,11 +8,11 @@
 enum config_key { CONFIG_EXPERT, CONFIG_CAPTURE, CONFIG_PROGRAM, CONFIG_LIMIT, CONFIG_TIMEOUT, CONFIG_KEYS };
 
 /**
- * struct config - the file as it was read; never freed
- * @value: of each key, without white space around it; NULL: the key is not there
- * @line: the line that each value is from, counted from 1
- * @words: of PROGRAM, up to a NULL
- * @nr_words: how many words there are
+ * struct config - the contents of the file; never freed
+ * @value: the value of each key, without white space around it; NULL: the file lacks the key
+ * @line: the line number of each value, counted from 1
+ * @words: the words of PROGRAM, and NULL
+ * @nr_words: number of words
  */
 struct config {
 	char *value[CONFIG_KEYS];
@@ -21,12 +21,12 @@ struct config {
 	int nr_words;
 };
 
-/* The name of a key, as it is in the file. */
+/* Return the name of a key in the file. */
 const char *config_key_name(enum config_key key);
 
 /*
- * Read the file. There is an expert with a capture, or a program, and never both. Return 0, or -1
- * having said what is wrong, in which line.
+ * Read the file, and check that it has either EXPERT and CAPTURE, or PROGRAM. Return 0, or -1 after a
+ * message that names the file and the line.
  */
 int config_read(struct config *config, const char *file);
 

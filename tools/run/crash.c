@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * How a process crashed. Its library has recorded addresses, and which file has the instruction;
- * the function is looked up here, in that file's tables of symbols.
+ * The library has recorded addresses, and the file that has the instruction. The function is looked
+ * up here, in the symbol tables of that file.
  *
- * The process may have spoilt the record: the file is only read if it is a regular one.
+ * The process may have overwritten the record, so the file is read only if it is a regular file.
  */
 #include "crash.h"
 
@@ -20,10 +20,10 @@
 
 #define NAME_SIZE 256
 
-/* Addresses below are of no object: a pointer is NULL, or near it. */
+/* An address below this is reported as a null pointer, perhaps with an offset. */
 #define NEAR_NULL 65536
 
-/* The function at @address of this table, or NULL. */
+/* Return the name of the function that contains @address, or NULL. */
 static const char *find_in_table(Elf *elf, Elf_Scn *section, uint64_t address)
 {
 	Elf_Data *data = elf_getdata(section, NULL);
@@ -40,7 +40,7 @@ static const char *find_in_table(Elf *elf, Elf_Scn *section, uint64_t address)
 	return NULL;
 }
 
-/* False: the file has no such function, or no names any more. */
+/* Return false if the file has no symbol for @address. */
 static bool find_function(const char *file, uint64_t address, char name[static NAME_SIZE])
 {
 	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -62,10 +62,10 @@ static bool find_function(const char *file, uint64_t address, char name[static N
 	return found;
 }
 
-/* Copies, of which each string ends; the record may be anything. */
+/* Copies of the record's strings, terminated: the record's may not be. */
 struct place {
 	char file[sizeof(((struct em_crash *)0)->file) + 1];
-	char function[NAME_SIZE];	/* empty: not known */
+	char function[NAME_SIZE];	/* "": not known */
 };
 
 static void find_place(const struct em_crash *crash, struct place *place)

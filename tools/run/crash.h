@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* How a process crashed, from what its library has recorded. */
+/* Print how a process crashed, from the record that its library made. */
 #ifndef CRASH_H
 #define CRASH_H
 
 #include "../../libexpertmem/report.h"
 #include "../json.h"
 
-/* Two lines for people: at which instruction, and what it touched. */
+/* Print to standard error where the instruction is, and which address it touched. */
 void crash_report(const struct em_crash *crash);
 
 /* Add the keys crash_* to the object. */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Can a program have this heap? The dynamic loader puts it into the program, if there is a loader
- * and it is this system's, and if the program has the rights of who runs it. All that can be read
- * from the program's file, before it starts.
+ * The dynamic loader preloads the heap into a program. That works only if the program has a loader,
+ * if it is the loader of this C library, and if the program gains no rights when it is executed.
+ * All this can be read from the program's file.
  */
 #include "executable.h"
 
@@ -20,17 +20,25 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-/* A script's interpreter may be a script; the kernel follows as many. */
+/* A script's interpreter may be a script; the kernel follows this many. */
 #define SCRIPTS_MAX 5
 
-/* What a file says of itself. */
+/**
+ * struct image - properties of an executable file
+ * @is_elf: the file is an ELF file, and the other members are set
+ * @class: ELFCLASS32 or ELFCLASS64
+ * @machine: e_machine, the processor
+ * @loader: the path in PT_INTERP, or ""
+ * @sanitizer: name of the sanitizer that the program is built with, or NULL
+ * @has_malloc: the program defines malloc()
+ */
 struct image {
 	bool is_elf;
 	int class;
 	int machine;
-	char loader[256];	/* the path in PT_INTERP; empty: none */
-	const char *sanitizer;	/* that it is built with and that has a malloc() of its own, or NULL */
-	bool has_malloc;	/* the program itself */
+	char loader[256];
+	const char *sanitizer;
+	bool has_malloc;
 };
 
 static bool is_program(const char *path)
@@ -40,7 +48,7 @@ static bool is_program(const char *path)
 	return !access(path, X_OK) && !stat(path, &stat_buf) && S_ISREG(stat_buf.st_mode);
 }
 
-/* As execvp() looks. Return false where it would find nothing. */
+/* Search for the program as execvp() does. Return false if it is not found. */
 static bool find_program(const char *name, char path[static PATH_MAX])
 {
 	const char *dir = getenv("PATH"), *end;
@@ -57,7 +65,7 @@ static bool find_program(const char *name, char path[static PATH_MAX])
 	}
 }
 
-/* The interpreter in a script's first line, else the shell, to which execvp() turns. */
+/* Read the interpreter from a script's first line; without one, execvp() uses the shell. */
 static void find_interpreter(const char *text, char path[static PATH_MAX])
 {
 	const char *word;
@@ -70,7 +78,7 @@ static void find_interpreter(const char *text, char path[static PATH_MAX])
 	snprintf(path, PATH_MAX, "%.*s", (int)strcspn(word, " \t\n"), word);
 }
 
-/* The file that has the code, in place of the script in @path. Return a descriptor, or -1. */
+/* Open the ELF file @path, or if it is a script, its interpreter. Return a descriptor, or -1. */
 static int open_code(char path[static PATH_MAX])
 {
 	char text[256];
@@ -168,7 +176,7 @@ static const char *file_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-/* The loader itself is a program that runs others, and has no loader. */
+/* Return whether @file is the loader, which has no loader itself, but runs programs with one. */
 static bool is_loader(const char *loader, const struct stat *file)
 {
 	struct stat stat_buf;
@@ -178,8 +186,8 @@ static bool is_loader(const char *loader, const struct stat *file)
 }
 
 /*
- * Does the program gain rights when it is executed, and what then? Its loader ignores LD_PRELOAD.
- * NULL: it gains none. See cap_bprm_creds_from_file() in the kernel.
+ * Return why the program gains rights when it is executed, or NULL if it gains none. The loader of
+ * such a program ignores LD_PRELOAD. See cap_bprm_creds_from_file() in the kernel.
  */
 static const char *gained_right(int fd, const struct stat *file)
 {
@@ -189,28 +197,28 @@ static const char *gained_right(int fd, const struct stat *file)
 	    (!fstatvfs(fd, &fs) && (fs.f_flag & ST_NOSUID)))
 		return NULL;
 	if ((file->st_mode & S_ISUID) && file->st_uid != getuid())
-		return "it is set-user-ID, so its loader takes no other malloc(); run this command as its owner";
+		return "it is set-user-ID, so its loader preloads no library; run this command as the owner of the program";
 	if ((file->st_mode & S_ISGID) && (file->st_mode & S_IXGRP) && file->st_gid != getgid())
-		return "it is set-group-ID, so its loader takes no other malloc(); run this command with its group";
+		return "it is set-group-ID, so its loader preloads no library; run this command with the group of the program";
 	if (getuid() && fgetxattr(fd, "security.capability", NULL, 0) > 0)
-		return "it has file capabilities, so its loader takes no other malloc(); run this command as root";
+		return "it has file capabilities, so its loader preloads no library; run this command as root";
 	return NULL;
 }
 
-/* Does a program that may run use the heap? */
+/* Judge whether a program that may be started uses the heap. */
 static enum executable judge_heap(const struct image *image, bool is_loader,
 				  char why[static EXECUTABLE_WHY])
 {
 	if (!*image->loader && !is_loader)
-		snprintf(why, EXECUTABLE_WHY, "is static: its own memory");
+		snprintf(why, EXECUTABLE_WHY, "is static: its memory");
 	else if (image->has_malloc)
-		snprintf(why, EXECUTABLE_WHY, "has its own malloc(): what that returns");
+		snprintf(why, EXECUTABLE_WHY, "has its own malloc(): its memory");
 	else
 		return EXECUTABLE_RUNS;
 	return EXECUTABLE_UNLIMITED;
 }
 
-/* @own: this command's, of the C library that the heap is for; not an ELF file: not known */
+/* @own: the image of this command, whose C library is the heap's; not is_elf: not known */
 static enum executable classify(int fd, const struct image *image, const struct image *own,
 			     char why[static EXECUTABLE_WHY])
 {
@@ -221,10 +229,10 @@ static enum executable classify(int fd, const struct image *image, const struct 
 		return EXECUTABLE_RUNS;
 	right = gained_right(fd, &file);
 	if (own->is_elf && image->class != own->class)
-		snprintf(why, EXECUTABLE_WHY, "it has addresses of %d bits, and the heap of %d",
+		snprintf(why, EXECUTABLE_WHY, "it has addresses of %d bits, and the heap has %d",
 			 image->class == ELFCLASS32 ? 32 : 64, own->class == ELFCLASS32 ? 32 : 64);
 	else if (own->is_elf && image->machine != own->machine)
-		snprintf(why, EXECUTABLE_WHY, "it is for processors of another kind");
+		snprintf(why, EXECUTABLE_WHY, "it is for another kind of processor");
 	else if (*image->loader && *own->loader &&
 		 strcmp(file_name(image->loader), file_name(own->loader)))
 		snprintf(why, EXECUTABLE_WHY, "it is for another C library (its loader is %s)",

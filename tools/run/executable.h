@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Can a program have this heap? */
+/* Check from a program's file whether libexpertmem-malloc.so can be its heap. */
 #ifndef EXECUTABLE_H
 #define EXECUTABLE_H
 
 #define EXECUTABLE_WHY 512
 
 enum executable {
-	EXECUTABLE_RUNS,	/* with the heap, as far as its file tells */
-	EXECUTABLE_UNLIMITED,	/* it runs, and @why says what is not the expert's */
-	EXECUTABLE_REFUSED,	/* it would run without the heap, or not at all; @why: the reason */
+	EXECUTABLE_RUNS,	/* it uses the heap, or the file does not tell */
+	EXECUTABLE_UNLIMITED,	/* it runs without the heap; @why says which memory has no limit */
+	EXECUTABLE_REFUSED,	/* it must not be started; @why is the reason */
 };
 
-/* @program: as for execvp() */
+/* @program: a name or path, as for execvp(); @why: receives a text unless it RUNS */
 enum executable executable_judge(const char *program, char why[static EXECUTABLE_WHY]);
 
 #endif /* EXECUTABLE_H */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* One run of one expert, which is a library or a whole program, in a child process. */
+/*
+ * A job is one run of "expertmem run": of a plug-in or of a program, in a child process. cmd_run.c
+ * sets it up, child.c runs and watches the process, report.c prints the outcome.
+ */
 #ifndef JOB_H
 #define JOB_H
 
@@ -12,28 +15,52 @@
 
 #include "../../libexpertmem/report.h"
 
-/* What is to be done. */
+/**
+ * struct job - what to run, and how
+ * @ops: library_ops or program_ops
+ * @key: the expert
+ * @shared: descriptor of the file that the host shares with the child
+ * @report: the start of that file, mapped; NULL: there is no file
+ * @name: name of the expert
+ * @library: path of the plug-in, with a slash; NULL for a program
+ * @startup: the capture, for the plug-in
+ * @program: name and arguments of the program, and NULL; NULL for a plug-in
+ * @preload: path of libexpertmem-malloc.so
+ * @limit: limit in bytes, 0 for none, or EXPERTMEM_LIMIT_DEFAULT; programs that the program
+ *	starts get it as well
+ * @has_limit: the limit is from the command line
+ * @grace: seconds from asking the child to stop until killing it
+ * @timeout: seconds until the child is asked to stop; 0: never
+ * @stdout_to_stderr: standard output of the child is standard error
+ * @device_only: EXPERTMEM_BACKEND=device: run nothing on private memory
+ * @same_group: the child stays in the host's process group, so that it can read the terminal
+ *	and gets the signals of its keys
+ */
 struct job {
 	const struct job_ops *ops;
 	HEXPERTKEY key;
-	int shared;		/* descriptor of the file that is shared with the child */
-	struct em_report *report; /* the start of that file; NULL: there is none */
+	int shared;
+	struct em_report *report;
 	const char *name;
-	const char *library;	/* a path with a slash */
+	const char *library;
 	EXPERTSTARTUPINFO startup;
-	char **program;		/* its arguments, from its name on, and NULL */
-	const char *preload;	/* the path of what makes a program an expert */
-	/* bytes; 0: none; EXPERTMEM_LIMIT_DEFAULT; also for the programs that a program starts */
+	char **program;
+	const char *preload;
 	uint64_t limit;
-	bool has_limit;		/* the limit is from the command line */
-	double grace;		/* seconds from asking to stop until killing */
-	double timeout;		/* seconds, 0: none */
+	bool has_limit;
+	double grace;
+	double timeout;
 	bool stdout_to_stderr;
-	bool device_only;	/* EXPERTMEM_BACKEND=device: nothing runs without the module */
-	bool same_group;	/* as the host's: the terminal's keys are for the child */
+	bool device_only;
+	bool same_group;
 };
 
-/* How far the child came: in memory shared with it, which it alone writes. */
+/**
+ * struct child_state - how far the child came, in shared memory that only the child writes
+ * @stage: the last step of the child
+ * @error: errno, if a program is UNLOADABLE, or OUTPUT_LOST
+ * @text: why a plug-in is UNLOADABLE, or why a program is REFUSED
+ */
 struct child_state {
 	enum stage {
 		LOADING,
@@ -45,62 +72,79 @@ struct child_state {
 		OUTPUT_LOST,
 		RETURNED_TRUE,
 	} stage;
-	int error;		/* errno: why a program is UNLOADABLE, or why OUTPUT_LOST */
-	char text[1024];	/* why an expert is */
+	int error;
+	char text[1024];
 };
 
-/* What became of it. */
+/**
+ * struct outcome - how a job ended
+ * @result: one word, for scripts
+ * @status: exit status of the command
+ * @signal: the signal that ended the child, or 0
+ * @seconds: run time
+ * @process: pid of the child
+ * @ran: the program was started; always false for a plug-in
+ * @message: a sentence, for people
+ */
 struct outcome {
-	const char *result;	/* one word, for scripts */
-	int status;		/* EXIT_* */
-	int signal;		/* that ended the expert, or 0 */
+	const char *result;
+	int status;
+	int signal;
 	double seconds;
 	pid_t process;
-	bool ran;		/* the program did, so that the expert was its to use */
-	char message[1536];	/* for people */
+	bool ran;
+	char message[1536];
 };
 
-/* What can be run. */
+/**
+ * struct job_ops - how a plug-in or a program is run
+ * @run: runs it in the child; does not return
+ * @interpret_exit: fills in the outcome from the wait status @status
+ * @timed_out: exit status of the command after a timeout
+ */
 struct job_ops {
-	/* in the child; does not return */
 	void (*run)(struct job *job, struct child_state *state);
-	/* what did it do? @status: as wait() says */
 	void (*interpret_exit)(struct outcome *outcome, const struct job *job,
 		      const struct child_state *state, int status);
-	/* the command's exit status after a timeout */
 	int timed_out;
 };
 
 extern const struct job_ops library_ops, program_ops;
 
 /*
- * Open the expert of the job, with a file to share where there can be one; without, less is
- * known of a program. Return enum expertmem_error.
+ * Open the expert of the job, and create the file that is shared with the child. Without the file,
+ * the report of a program has fewer numbers. Return enum expertmem_error.
  */
 int share_open(struct job *job);
 
-/* Put the number of a copy of @fd, which exec() leaves open, into the environment. -1: errno. */
+/*
+ * Duplicate @fd without close-on-exec, and put the number of the copy into the environment. Return
+ * 0, or -1 with errno set.
+ */
 int pass_descriptor(const char *variable, int fd);
 
 /*
- * Run the job to the expert's end. The signals that the host acts on stay blocked, so that
- * what the user sends late does not cut the report. Return 0, or -1 with errno set where
- * there could be no child.
+ * Run the job until the child has ended. The signals that the host handles stay blocked afterwards,
+ * so that a late one does not interrupt the report. Return 0, or -1 with errno set if no child
+ * could be started.
  */
 int job_run(struct job *job, struct outcome *outcome);
 
-/* For job_ops: the outcome, in words. */
+/* Set result, exit status and message of the outcome. */
 void __attribute__((format(printf, 4, 5)))
 set_outcome(struct outcome *outcome, const char *result, int status, const char *format, ...);
 
-/* The same where a signal has ended it, at a @place such as " in Register". */
+/* Set the outcome of a child that a signal has ended. @place: such as " in Register", or "". */
 void interpret_signal(struct outcome *outcome, const char *result, int status, int signal,
 		  const char *place);
 
-/* Find what makes a program an expert. Return 0, or -1 having said what is wrong. */
+/* Find libexpertmem-malloc.so and write its path to @path. Return 0, or -1 after a message. */
 int program_prepare(struct job *job, char path[static PATH_MAX]);
 
-/* What became of it, to standard error; or as JSON. Return 0, or -1 having said why not. */
+/*
+ * Print the outcome: report() as text to standard error, report_json() as JSON. report_json() returns
+ * 0, or -1 after a message if the output cannot be written.
+ */
 void report(const struct job *job, const struct outcome *outcome,
 	    const struct expertmem_heap_stats *stats);
 int report_json(const struct job *job, const struct outcome *outcome,

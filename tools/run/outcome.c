@@ -28,7 +28,7 @@ void interpret_signal(struct outcome *outcome, const char *result, int status, i
 	const char *name = sigabbrev_np(signal), *words = sigdescr_np(signal);
 
 	outcome->signal = signal;
-	if (name)	/* "Segmentation fault", but also "CPU time limit exceeded" */
+	if (name)	/* lower-case "Segmentation fault", but not "CPU time limit exceeded" */
 		set_outcome(outcome, result, status, "killed by SIG%s (%c%s)%s", name,
 			     islower((unsigned char)words[1]) ? tolower(words[0]) : words[0],
 			     words + 1, place);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* An expert's library: load, register, run. */
+/* Run a plug-in: load the shared library, call Register, call Run. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -28,14 +28,14 @@ static void *find_symbol(void *handle, const char *symbol, struct child_state *s
 }
 
 /*
- * Write what the expert's stdio still holds. A result that is lost is no success, whatever
- * the expert says; many do not look.
+ * Flush standard output. If that fails, the job fails, even though Run returned TRUE: many experts
+ * do not check whether their output was written.
  */
 static void flush_output(struct child_state *state)
 {
 	if (fflush(stdout))
 		state->error = errno;
-	else if (ferror(stdout))	/* an earlier write, whose reason is not known */
+	else if (ferror(stdout))	/* an earlier write failed, whose errno is lost */
 		state->error = EIO;
 	else
 		return;
@@ -43,7 +43,7 @@ static void flush_output(struct child_state *state)
 	exit(EXIT_FAILED);
 }
 
-/* What ps and top show. The kernel takes 15 bytes; a character is taken whole or not at all. */
+/* Set the name that ps and top show: at most 15 bytes, and no part of a character. */
 static void set_process_name(const char *name)
 {
 	size_t length = strlen(name);
@@ -56,7 +56,7 @@ static void set_process_name(const char *name)
 	prctl(PR_SET_NAME, comm);
 }
 
-/* Ends by exit(), so that the expert's stdio is flushed. */
+/* Load and run the plug-in. End by exit(), which flushes the expert's stdio. */
 static void library_run(struct job *job, struct child_state *state)
 {
 	int null = isatty(STDIN_FILENO) ? open("/dev/null", O_RDONLY | O_CLOEXEC) : -1;
@@ -65,16 +65,16 @@ static void library_run(struct job *job, struct child_state *state)
 	EXPERTENUMINFO info = {};
 	void *handle;
 
-	/* Out of the terminal's group, it would be stopped when it reads the terminal. */
+	/* the child is in a background process group: reading the terminal would stop it */
 	if (null >= 0)
 		dup2(null, STDIN_FILENO);
 	set_process_name(job->name);
-	/* The first block makes this process the expert, whose crash the library records. */
+	/* the first block attaches this process to the expert, so that the library records its crash */
 	ExpertFreeMemory(job->key, ExpertAllocMemory(job->key, 0, NULL));
 	handle = dlopen(job->library, RTLD_NOW | RTLD_LOCAL);
 	if (!handle) {
 		state->stage = UNLOADABLE;
-		snprintf(state->text, sizeof(state->text), "could not be loaded: %s",
+		snprintf(state->text, sizeof(state->text), "cannot be loaded: %s",
 			 dlerror());
 		_exit(EXIT_FAILED);
 	}
@@ -109,13 +109,13 @@ static void library_interpret_exit(struct outcome *outcome, const struct job *jo
 		[OUTPUT_LOST]	 = " after Run returned",
 		[RETURNED_TRUE]	 = " after Run returned",
 	};
-	/* A wild write of the expert may have hit the state. */
+	/* a wild write of the expert may have changed the state */
 	enum stage stage = state->stage > RETURNED_TRUE ? RUNNING : state->stage;
 
 	(void)job;
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGPIPE) {
 		interpret_signal(outcome, "crashed", EXIT_CRASHED, SIGPIPE,
-			     ": what read its output has ended");
+			     ": the reader of its output has ended");
 		return;
 	}
 	if (WIFSIGNALED(status)) {
@@ -135,7 +135,7 @@ static void library_interpret_exit(struct outcome *outcome, const struct job *jo
 		break;
 	case OUTPUT_LOST:
 		set_outcome(outcome, "output-lost", EXIT_FAILED,
-			     "its output cannot be written: %s", strerror(state->error));
+			     "cannot write its output: %s", strerror(state->error));
 		break;
 	case RETURNED_TRUE:
 		set_outcome(outcome, "finished", EXIT_OK, "finished");

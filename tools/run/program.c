@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Any program as an expert: the dynamic loader is told to load libexpertmem-malloc.so
- * first, and that is told the descriptor of the expert.
+ * Run a program as an expert: LD_PRELOAD makes its dynamic loader load libexpertmem-malloc.so, and
+ * EXPERTMEM_FD has the descriptor of the expert.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -20,7 +20,7 @@
 
 #define PRELOAD "libexpertmem-malloc.so.1"
 
-/* Where the library is that this command runs with. */
+/* Find libexpertmem-malloc.so in the directory of the libexpertmem that this command uses. */
 static void find_beside(char path[static PATH_MAX])
 {
 	void *symbol = dlsym(RTLD_DEFAULT, "expertmem_open");
@@ -35,7 +35,10 @@ static void find_beside(char path[static PATH_MAX])
 	snprintf(slash, PATH_MAX - (slash - path), "%s", PRELOAD);
 }
 
-/* Only who is in its foreground group may read the terminal, and hears of its keys. */
+/*
+ * Return whether this process has a controlling terminal. Then the program must stay in the
+ * foreground process group: only that group may read the terminal, and gets the signals of its keys.
+ */
 static bool has_terminal(void)
 {
 	int fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
@@ -46,8 +49,9 @@ static bool has_terminal(void)
 }
 
 /*
- * Would the loader load the library? It maps the code, which a file system that is mounted noexec
- * refuses, and runs the program without a library that it cannot load. Return 0, or -1 with errno.
+ * Check that the loader can load the library, by mapping it executable: a file system mounted noexec
+ * refuses that. The loader would only print a warning, and run the program without the library.
+ * Return 0, or -1 with errno set.
  */
 static int try_library(const char *path)
 {
@@ -74,14 +78,14 @@ int program_prepare(struct job *job, char path[static PATH_MAX])
 	else
 		find_beside(path);
 	if (try_library(path)) {
-		fprintf(stderr, "expertmem run: cannot load %s: %s%s;\n"
-			"say in EXPERTMEM_PRELOAD where " PRELOAD " is\n", path, strerror(errno),
+		fprintf(stderr, "expertmem run: cannot load %s: %s%s; "
+			"set EXPERTMEM_PRELOAD to the path of " PRELOAD "\n", path, strerror(errno),
 			errno == EPERM ? " (is its file system mounted noexec?)" : "");
 		return -1;
 	}
 	if (strpbrk(path, " :")) {
-		fprintf(stderr, "expertmem run: LD_PRELOAD takes no path with a space or colon, as\n"
-			"%s; have a link elsewhere, and say in EXPERTMEM_PRELOAD where\n", path);
+		fprintf(stderr, "expertmem run: cannot preload %s: LD_PRELOAD takes no path with a space or colon; "
+			"set EXPERTMEM_PRELOAD to a symbolic link without them\n", path);
 		return -1;
 	}
 	job->preload = path;
@@ -89,14 +93,17 @@ int program_prepare(struct job *job, char path[static PATH_MAX])
 	return 0;
 }
 
-/* For the program alone, whose library closes one and has exec() close the other. */
+/*
+ * Pass the descriptors of the shared file and of the expert to the program. Its library closes the
+ * first, and sets close-on-exec for the second.
+ */
 static int pass_descriptors(const struct job *job)
 {
 	int fd = expertmem_fd(job->key);
 
 	if (job->report && pass_descriptor("EXPERTMEM_REPORT", job->shared))
 		return -1;
-	/* anon has none */
+	/* the anon backend has no descriptor */
 	return fd < 0 ? unsetenv("EXPERTMEM_FD") : pass_descriptor("EXPERTMEM_FD", fd);
 }
 
@@ -119,7 +126,7 @@ static int set_environment(const struct job *job)
 	return pass_descriptors(job);
 }
 
-/* Return false where it could not have the heap. */
+/* Return false if the program must not be started. Print a warning if it runs without a limit. */
 static bool can_have_heap(const struct job *job, struct child_state *state)
 {
 	char why[EXECUTABLE_WHY];
@@ -132,11 +139,11 @@ static bool can_have_heap(const struct job *job, struct child_state *state)
 	case EXECUTABLE_UNLIMITED:
 		if (job->device_only) {
 			snprintf(state->text, sizeof(state->text),
-				 "it %s is not the expert's, which --backend device does not allow", why);
+				 "it %s would not be the expert's, which --backend device does not allow", why);
 			state->stage = REFUSED;
 			return false;
 		}
-		fprintf(stderr, "expertmem run: '%s' %s is not the expert's, and has no limit\n",
+		fprintf(stderr, "expertmem run: '%s' %s is not the expert's and has no limit\n",
 			job->program[0], why);
 		return true;
 	default:
@@ -155,7 +162,7 @@ static void program_run(struct job *job, struct child_state *state)
 	_exit(EXIT_PROGRAM_FAILED);
 }
 
-/* The process tells by the shared file; where there is none, the kernel's count must do. */
+/* Return whether the program used the heap: from the shared file, or else from the kernel's peak. */
 static bool has_used_expert(const struct job *job)
 {
 	struct expertmem_heap_stats stats = {};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What became of a job, for people and for scripts. */
+/* Print the outcome of a job, as text and as JSON. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,13 +9,13 @@
 #include "crash.h"
 #include "job.h"
 
-/* Are the numbers of blocks those of what was run? Else the kernel's are all that there is. */
+/* Return whether the library counted blocks; otherwise only the kernel's numbers are known. */
 static bool has_blocks(const struct job *job)
 {
 	return !job->program || (job->report && job->report->begun);
 }
 
-/* Has the process recorded the signal that has ended it? */
+/* Return whether the process recorded the signal that ended it. */
 static bool has_crash(const struct job *job, const struct outcome *outcome)
 {
 	return job->report && outcome->signal && job->report->crash.signal == outcome->signal;
@@ -26,15 +26,14 @@ static bool used_expert(const struct job *job, bool device, const struct expertm
 	return has_blocks(job) || (device && stats->peak);
 }
 
-/* Why a program's are not known. */
+/* Print why the numbers of a program are not known. */
 static void report_unknown(const struct job *job, bool device, const struct expertmem_heap_stats *stats)
 {
 	if (!device && !job->report)
-		fputs("What it used is not known: there is no file to share with it (ulimit -f, -n).\n",
+		fputs("The memory that it used is not known: no file could be shared with it (ulimit -f, -n).\n",
 		      stderr);
 	else if (!used_expert(job, device, stats))
-		fputs("It did not use the expert: it is static, has its own malloc(), or was short of\n"
-		      "addresses (ulimit -v).\n", stderr);
+		fputs("It did not use the expert: it is static, has its own malloc(), or had too few addresses (ulimit -v).\n", stderr);
 }
 
 static void report_memory(const struct job *job, const struct outcome *outcome, bool device,
@@ -56,7 +55,7 @@ static void report_memory(const struct job *job, const struct outcome *outcome, 
 			count_text(size, stats->live_blocks, "block"),
 			count_text(with_heap, stats->live_bytes, "byte"));
 	if (job->program && has_blocks(job))
-		fprintf(stderr, "  process    %d; what it has started is not counted\n",
+		fprintf(stderr, "  process    %d, without the processes that it started\n",
 			(int)outcome->process);
 	if (device)
 		fprintf(stderr,
@@ -64,7 +63,7 @@ static void report_memory(const struct job *job, const struct outcome *outcome, 
 			"  backend    the kernel module, expert %llu\n",
 			size_text(size, stats->reclaimed_bytes), (unsigned long long)stats->id);
 	else
-		fputs("  reclaimed  0 B by the kernel: its promise needs the module\n"
+		fputs("  reclaimed  0 B by the kernel, because the module is not used\n"
 		      "  backend    private memory of the process (anon)\n", stderr);
 }
 
@@ -81,13 +80,13 @@ void report(const struct job *job, const struct outcome *outcome,
 	fprintf(stderr, "  time       %.2f s\n", outcome->seconds);
 	report_memory(job, outcome, device, stats);
 	if (job->report && job->report->heap_lost)
-		fputs("The program has closed the descriptor of its heap, which could not grow any more.\n",
+		fputs("The program closed the descriptor of its heap, which then could not grow.\n",
 		      stderr);
 	if (job->program)
 		report_unknown(job, device, stats);
 }
 
-/* On whose stream, and what of the numbers is known, depends on what was run. */
+/* The object of a plug-in goes to standard output, that of a program to standard error. */
 int report_json(const struct job *job, const struct outcome *outcome,
 		const struct expertmem_heap_stats *stats)
 {

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The file that the command shares with what it runs. Its library puts there what host and
- * expert share, so that expertmem_heap_stats() knows what a program has, too; the start of the file is
- * a struct em_report.
+ * The file that the command shares with the child. The child's library keeps its counters there, so
+ * that expertmem_heap_stats() in the host knows them. The file starts with a struct em_report.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,12 +12,12 @@
 
 #include "job.h"
 
-/* Linux 6.3; where vm.memfd_noexec is 2, there is no file without it. */
+/* Since Linux 6.3; if vm.memfd_noexec is 2, memfd_create() fails without this flag. */
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 8U
 #endif
 
-/* Programs choose lower descriptors for purposes of their own. */
+/* The least number for a passed descriptor: programs use fixed lower numbers themselves. */
 #define HIGH_FD 512
 
 int pass_descriptor(const char *variable, int fd)
@@ -45,7 +44,7 @@ int share_open(struct job *job)
 	int error;
 
 	job->shared = make_file();
-	/* The library takes the first expert's from here, and closes its descriptor. */
+	/* for the library of this process, which uses it for the first expert and closes it */
 	if (job->shared >= 0)
 		pass_descriptor("EXPERTMEM_REPORT", job->shared);
 	error = expertmem_open(&(struct expertmem_options){
