@@ -29,7 +29,7 @@ static const struct key_row json_keys[] = {
 		"for lack of memory; at most one event a second for each expert), terminate "
 		"(the expert was asked to stop), reclaimed, released (no process has the "
 		"expert open); lost (events were lost because they came faster than the "
-		"command read them), suppressed (the module did not send events of a user "
+		"command read them, or because the kernel had no memory for them), suppressed (the module did not send events of a user "
 		"whose experts caused too many), unloaded or loaded (the module)" },
 	{ .keys = "suppressed_events", .help =
 		"only if event is suppressed: number of events that were not sent since the "
@@ -424,7 +424,7 @@ static int watch(struct link *link, const struct options *options,
 			break;
 		case NEXT_LOST:
 			tell_notice(options, "lost",
-				    "events were lost: they came faster than they were read",
+				    "events were lost: they came faster than they were read, or the kernel had no memory for them",
 				    LOG_WARNING);
 			read_suppressed(suppressed, link);
 			tell_suppressed(options, suppressed);

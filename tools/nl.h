@@ -134,7 +134,7 @@ int link_subscribe(struct link *link);
 enum link_next {
 	NEXT_NONE,		/* the timeout is over, or a signal came */
 	NEXT_EVENT,		/* @event is set */
-	NEXT_LOST,		/* events were lost because the socket's buffer was full */
+	NEXT_LOST,		/* events were lost: no room in the socket's buffer, or no memory */
 	NEXT_UNLOADED,		/* the module was unloaded */
 	NEXT_LOADED,		/* the module was loaded */
 };
