@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * topusers: which hosts send and receive most?
+ * topusers: count the bytes that each host of a capture sends and receives.
  *
- * Network Monitor's classic sample, re-imagined, and the example of how to write an
- * expert. An expert is a shared library with two functions, Register() and Run().
- * What makes it a good one:
+ * This expert is an example of how to write one; Network Monitor had a sample of this name. An
+ * expert is a shared library with two functions, Register() and Run(). topusers follows these
+ * rules:
  *
- *   - All its memory comes from ExpertAllocMemory() and its sisters, so that the host
- *     can limit it, and has it back whatever happens to the expert.
- *   - Any of these calls may fail: the reason is passed up, and one place frees
- *     everything, at a good end or a bad one.
- *   - It tells its progress, and so learns that the user wants it to stop:
- *     NMERR_EXPERT_TERMINATE means clean up and return at once.
- *   - A capture is written by strangers: no length in it is believed unchecked.
- *   - What it cannot analyse it names, and it returns TRUE only when its result is written.
+ *   - It allocates all memory by ExpertAllocMemory() and ExpertReallocMemory(), so that the host can
+ *     limit the memory, and the kernel reclaims it after a crash.
+ *   - Each of these calls may fail. Functions return the error code, and one function frees
+ *     everything, after success and after failure.
+ *   - It reports its progress. If that call returns NMERR_EXPERT_TERMINATE, the user wants the expert
+ *     to stop: free everything and return.
+ *   - It checks each length in the capture, which may come from an attacker.
+ *   - It prints which frames it cannot analyse, and returns TRUE only if its result was written.
  *
  * It reads captures with Wireshark's file library (common/capture.c), and finds the
  * outermost IP packet behind the headers of link layers (common/link.c).
@@ -36,17 +36,17 @@
 
 #include "common/capture.h"
 
-#define FRAMES_PER_STATUS 1024	/* often for a human, rarely for a loop */
+#define FRAMES_PER_STATUS 1024	/* report the progress after this number of frames */
 
 struct host {
 	struct in6_addr address;	/* an IPv4 host as ::ffff:a.b.c.d */
 	unsigned long long sent, received; /* bytes */
-	unsigned long long bytes, frames; /* that it took part in; to itself counts once */
+	unsigned long long bytes, frames; /* sent or received; a frame to itself counts once */
 };
 
 /*
- * The hosts seen, in the order they came in, and a hash table to find them: slots hold
- * the host's number plus one, 0 is free. At least half of the slots are free.
+ * The hosts in the order in which they were found, and a hash table of them. A slot has the
+ * index of a host plus one, or 0 if it is free. At least half of the slots are free.
  */
 struct survey {
 	HEXPERTKEY key;
@@ -61,7 +61,7 @@ struct survey {
 	const char *unknown_type;	/* name of the first of them */
 };
 
-/* Seeded, so that nobody can make a capture whose hosts all fall into one slot. */
+/* The seed is random, so that no capture can be made whose hosts all hash to one slot. */
 static uint32_t first_slot(const struct survey *survey, const struct in6_addr *address)
 {
 	uint64_t half[2], hash;
@@ -72,7 +72,7 @@ static uint32_t first_slot(const struct survey *survey, const struct in6_addr *a
 	return (hash ^ hash >> 32) & (survey->slot_count - 1);
 }
 
-/* The slot of this host, or the free one where it belongs. */
+/* Return the slot of this host, or the free slot for it. */
 static uint32_t *find_slot(const struct survey *survey, const struct in6_addr *address)
 {
 	uint32_t i = first_slot(survey, address);
@@ -85,8 +85,8 @@ static uint32_t *find_slot(const struct survey *survey, const struct in6_addr *a
 }
 
 /*
- * Make room for twice the hosts. ExpertReallocMemory() makes a first block from NULL;
- * where it fails the old block is still ours, and survey_free() will see to it.
+ * Double the room for hosts. ExpertReallocMemory() of NULL allocates a block. If it fails, the old
+ * block is unchanged, and survey_free() frees it.
  */
 static DWORD survey_grow(struct survey *survey)
 {
@@ -117,7 +117,7 @@ static DWORD survey_grow(struct survey *survey)
 	return NMERR_SUCCESS;
 }
 
-/* The number of this host, new ones included. */
+/* Find the index of a host; add the host if it is new. */
 static DWORD survey_host(struct survey *survey, const struct in6_addr *address, uint32_t *number)
 {
 	uint32_t *slot = survey->slots ? find_slot(survey, address) : NULL;
@@ -140,12 +140,12 @@ static DWORD survey_host(struct survey *survey, const struct in6_addr *address, 
 
 static void survey_free(struct survey *survey)
 {
-	/* NULL is fine to free; asked to terminate or not, the blocks are freed. */
+	/* freeing NULL does nothing; freeing works also after NMERR_EXPERT_TERMINATE */
 	ExpertFreeMemory(survey->key, survey->slots);
 	ExpertFreeMemory(survey->key, survey->hosts);
 }
 
-/* Where the header of an IP packet has its addresses. */
+/* Read the addresses from the header of an IP packet. */
 static bool read_addresses(const struct rest *packet, bool ipv4, struct in6_addr *source,
 			   struct in6_addr *destination)
 {
@@ -166,7 +166,7 @@ static bool read_addresses(const struct rest *packet, bool ipv4, struct in6_addr
 	return true;
 }
 
-/* Find both addresses of a frame, or count why there are none. */
+/* Read both addresses of a frame, or count the reason why it has none. */
 static bool frame_addresses(struct survey *survey, const struct frame *frame,
 			    struct in6_addr *source, struct in6_addr *destination)
 {
@@ -188,7 +188,7 @@ static bool frame_addresses(struct survey *survey, const struct frame *frame,
 	return false;
 }
 
-/* Count a frame. Fails only for want of memory, or when told to terminate. */
+/* Count a frame. Return an error if there is no memory, or if the expert is to stop. */
 static DWORD survey_frame(struct survey *survey, const struct frame *frame)
 {
 	struct in6_addr source, destination;
@@ -216,7 +216,7 @@ static DWORD survey_frame(struct survey *survey, const struct frame *frame)
 	return NMERR_SUCCESS;
 }
 
-/* Most bytes first; hosts with the same in the order of their addresses. */
+/* Sort by bytes, the most first; hosts with equal bytes by address. */
 static int compare_hosts(const void *left, const void *right)
 {
 	const struct host *a = left, *b = right;
@@ -231,7 +231,7 @@ static void survey_print(struct survey *survey)
 	const char *wish = getenv("TOPUSERS_COUNT");
 	uint32_t rows = wish ? strtoul(wish, NULL, 10) : 10;
 
-	/* The slots are of no use any more once the order changes. */
+	/* sorting changes the indices, so the slots become invalid */
 	if (survey->count)
 		qsort(survey->hosts, survey->count, sizeof(*survey->hosts), compare_hosts);
 
@@ -252,7 +252,7 @@ static void survey_print(struct survey *survey)
 	       survey->not_ip, survey->cut, survey->malformed);
 }
 
-/* Print what was found, and name what is missing in it. Return whether nothing failed. */
+/* Print the table and the frames that are missing in it. Return whether it was written. */
 static bool survey_report(struct survey *survey, const struct capture *capture)
 {
 	if (survey->unknown)
@@ -264,7 +264,7 @@ static bool survey_report(struct survey *survey, const struct capture *capture)
 	if (*capture->error)
 		fprintf(stderr, "topusers: the capture cannot be read beyond %llu frames: %s\n",
 			survey->frames, capture->error);
-	/* a table of nothing would look like an answer */
+	/* an empty table would look like a result */
 	if (survey->unknown == survey->frames && (survey->unknown || *capture->error))
 		return false;
 
@@ -276,7 +276,7 @@ static bool survey_report(struct survey *survey, const struct capture *capture)
 	return !*capture->error;
 }
 
-/* Called before Run(), and whenever a host looks which experts there are. */
+/* The host calls it before Run(), and to list experts. */
 BOOL WINAPI Register(PEXPERTENUMINFO info)
 {
 	strcpy(info->szName, "Top Users");

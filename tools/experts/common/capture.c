@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The one file that knows Wireshark's library, and how its versions differ. */
+/* Read captures with Wireshark's library. Only this file depends on its version. */
 #include "capture.h"
 
 #include <stdio.h>
@@ -7,7 +7,7 @@
 #include <ws_version.h>
 #include <wsutil/wslog.h>
 
-/* Since 4.6 a record brings the buffer for its bytes. */
+/* Since 4.6, a record contains the buffer for its bytes. */
 #if WIRESHARK_VERSION_MAJOR > 4 || (WIRESHARK_VERSION_MAJOR == 4 && WIRESHARK_VERSION_MINOR >= 6)
 
 static void record_init(struct capture *capture)
@@ -49,7 +49,7 @@ static const unsigned char *record_bytes(struct capture *capture)
 
 #endif
 
-/* The header that a frame of Wireshark's link type @type begins with. */
+/* Return the first header of a frame of Wireshark's link type @type. */
 static enum layer first_layer(int type)
 {
 	switch (type) {
@@ -79,7 +79,7 @@ static enum layer first_layer(int type)
 	}
 }
 
-/* Say why in the user's words, and what to do where something can be done. */
+/* Set the error message: the cause, and the remedy if there is one. */
 static void explain(struct capture *capture, int error, char *detail)
 {
 	const char *reason = wtap_strerror(error), *remedy = "";
@@ -112,7 +112,7 @@ bool capture_open(struct capture *capture, const char *path)
 	int error;
 
 	memset(capture, 0, sizeof(*capture));
-	ws_log_set_level(LOG_LEVEL_CRITICAL);	/* else it tells each of its steps */
+	ws_log_set_level(LOG_LEVEL_CRITICAL);	/* print no debug messages */
 	wtap_init(false);			/* without plug-ins */
 	capture->file = wtap_open_offline(path, WTAP_TYPE_AUTO, &error, &detail, false);
 	if (!capture->file) {
@@ -125,8 +125,8 @@ bool capture_open(struct capture *capture, const char *path)
 }
 
 /*
- * A file that holds nothing, or whose compressed data end before the first block does, passes
- * for the one format that has no file header.
+ * Wireshark takes an empty file, or one whose compressed data end within the first block, for the
+ * only format without a file header.
  */
 static bool has_nothing(struct capture *capture)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Each function below steps over the header of one layer and returns the layer behind it.
- * Every header has at least one byte, so a walk ends, however often headers are nested.
+ * Each function below steps over the header of one layer and returns the next layer. Every header
+ * has at least one byte, so the search ends, however deep headers are nested.
  */
 #include "link.h"
 
@@ -10,7 +10,7 @@
 #include <stddef.h>
 
 #define ETHERTYPE_QINQ		0x88a8
-#define ETHERTYPE_OLD_QINQ	0x9100	/* what switches used before 802.1ad */
+#define ETHERTYPE_OLD_QINQ	0x9100	/* used by switches before 802.1ad */
 #define ETHERTYPE_BRIDGED	0x6558	/* a whole Ethernet frame */
 #define ETHERTYPE_MAC_IN_MAC	0x88e7
 #define ETHERTYPE_MPLS		0x8847
@@ -25,7 +25,7 @@
 #define PPP_MPLS	0x0281
 #define PPP_MPLS_MULTI	0x0283
 
-/* The next @length bytes, which then are no longer in the rest; NULL: the frame is cut. */
+/* Take @length bytes off the rest and return them; NULL: the frame is cut short. */
 static const unsigned char *take(struct rest *rest, unsigned int length)
 {
 	const unsigned char *header = rest->bytes;
@@ -214,8 +214,8 @@ static enum layer raw_ip(struct rest *rest)
 }
 
 /*
- * Nothing in MPLS says what the labels carry. Routers guess from the first four bits: 4 and 6
- * are IP. Else it may be an Ethernet frame, which four bytes that begin with 0 may precede.
+ * MPLS has no type of its payload. Routers guess it from the first four bits: 4 and 6 are IP.
+ * Otherwise the payload may be an Ethernet frame, perhaps behind four bytes that begin with 0.
  */
 static enum layer mpls(struct rest *rest)
 {
