@@ -105,7 +105,7 @@ static void print_json(const struct expert *expert, const struct region *regions
 	putchar('\n');
 }
 
-/* Of use against limit, behind @used columns, where standard output is a terminal. */
+/* Print a bar of the used part of the limit on a terminal, in a line with @used columns of text. */
 static void print_bar(const struct expert *expert, int used)
 {
 	unsigned int percent = percent_of(charged_of(expert), expert->limit);
