@@ -314,14 +314,20 @@ struct expertmem_totals {
 	atomic64_t suppressed_events;
 };
 
-/* main.c */
+/* params.c */
 #define EXPERTMEM_AUTO	U64_MAX		/* uid_limit, uid_max_experts: half of the total */
 extern u64 expertmem_default_limit;
 extern u64 expertmem_total_limit;
 extern unsigned int expertmem_max_experts;
 extern u64 expertmem_uid_limit;
 extern u64 expertmem_uid_max_experts;
+
+/* main.c */
 extern struct workqueue_struct *expertmem_workqueue;
+
+/* mount.c */
+int expertmem_mounts_init(void);
+void expertmem_mounts_destroy(void);
 struct vfsmount *expertmem_mount(const struct expertmem_window *window);
 bool expertmem_has_huge(void);
 
