@@ -470,9 +470,11 @@ void expertmem_reclaim_soon(struct expertmem_window *window);
 void expertmem_death_watch(struct expertmem_window *window);
 void expertmem_death_unwatch(struct expertmem_window *window);
 
+/* events.c */
+void expertmem_event(struct expertmem_expert *expert, enum expertmem_event event);
+
 /* netlink.c */
 int expertmem_netlink_register(void);
 void expertmem_netlink_unregister(void);
-void expertmem_event(struct expertmem_expert *expert, enum expertmem_event event);
 
 #endif /* EXPERTMEM_KMOD_H */

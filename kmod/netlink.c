@@ -18,8 +18,6 @@
 #include "expertmem.h"
 #include "netlink.h"
 
-#define GROUP_EVENTS	0
-
 static struct genl_family family;
 
 static struct expertmem_reader this_reader(void)
@@ -368,70 +366,6 @@ static int region_get_dump(struct sk_buff *skb, struct netlink_callback *cb)
 	return skb->len ?: err;
 }
 
-/* --------------------------------------------------------------------- events */
-
-static struct sk_buff *new_event(const struct expertmem_expert *expert,
-				 enum expertmem_event event, gfp_t gfp)
-{
-	const struct expertmem_reader names = { .users = &init_user_ns, .pids = &init_pid_ns };
-	struct sk_buff *skb;
-	void *header;
-
-	skb = genlmsg_new(expertmem_msg_size(), gfp);
-	if (!skb)
-		return NULL;
-	header = genlmsg_put(skb, 0, 0, &family, 0, EXPERTMEM_CMD_EVENT);
-	if (nla_put_u32(skb, EXPERTMEM_A_EXPERT_EVENT, event) ||
-	    nla_put_u64_64bit(skb, EXPERTMEM_A_EXPERT_SUPPRESSED,
-			      atomic64_read(&expertmem_totals.suppressed_events),
-			      EXPERTMEM_A_EXPERT_PAD) ||
-	    expertmem_msg_put_expert(skb, expert, &names)) {
-		nlmsg_free(skb);
-		return NULL;
-	}
-	genlmsg_end(skb, header);
-	return skb;
-}
-
-/* Joining the group asks for the same, but not where its number was joined before. */
-static int listener_not_permitted(struct sock *listener, struct sk_buff *skb, void *unused)
-{
-	return !file_ns_capable(listener->sk_socket->file, &init_user_ns, CAP_NET_ADMIN);
-}
-
-/**
- * expertmem_event() - tell whoever listens
- * @expert: the expert
- * @event: what has just happened to it
- *
- * What cannot be told is lost, and listeners are told that something was: who caused the
- * event neither waits nor fails. What passes the budget of the expert's user is only counted.
- *
- * Context: expert->lock held, so that events come in the order in which they happen;
- *	mmap_lock may be held. Does not sleep.
- */
-void expertmem_event(struct expertmem_expert *expert, enum expertmem_event event)
-{
-	const gfp_t gfp = GFP_NOWAIT | __GFP_NOWARN;
-	struct sk_buff *skb;
-
-	lockdep_assert_held(&expert->lock);
-	if (!genl_has_listeners(&family, &init_net, GROUP_EVENTS))
-		return;
-	if (!expertmem_user_may_tell(expert)) {
-		atomic64_inc(&expertmem_totals.suppressed_events);
-		return;
-	}
-	skb = new_event(expert, event, gfp);
-	if (!skb) {
-		genl_set_err(&family, &init_net, 0, GROUP_EVENTS, -ENOBUFS);
-		atomic64_inc(&expertmem_totals.lost_events);
-	} else if (compat_genlmsg_multicast(&family, &init_net, skb, GROUP_EVENTS, gfp,
-					    listener_not_permitted) == -ENOBUFS) {
-		atomic64_inc(&expertmem_totals.lost_events);
-	}
-}
-
 /* --------------------------------------------------------------------- family */
 
 static const struct nla_policy id_policy[] = {
@@ -483,7 +417,7 @@ static const struct genl_ops ops[] = {
 };
 
 static const struct genl_multicast_group groups[] = {
-	[GROUP_EVENTS] = {
+	[EXPERTMEM_GROUP_EVENTS] = {
 		.name	= EXPERTMEM_MCGRP_EVENTS,
 		.flags	= GENL_MCAST_CAP_NET_ADMIN,
 	},
@@ -507,6 +441,7 @@ static struct genl_family family = {
  */
 int expertmem_netlink_register(void)
 {
+	expertmem_events_init(&family);
 	return compat_genl_register_family(&family);
 }
 

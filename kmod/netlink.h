@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What is put into netlink messages, shared by the files that make and that fill them.
+ * Netlink messages: shared by the files that fill them (message.c), that send events (events.c)
+ * and that answer requests (netlink.c).
  */
 #ifndef EXPERTMEM_NETLINK_H
 #define EXPERTMEM_NETLINK_H
@@ -11,9 +12,13 @@ struct expertmem_expert;
 struct expertmem_reclaim;
 struct expertmem_region;
 struct expertmem_window;
+struct genl_family;
 struct pid_namespace;
 struct sk_buff;
 struct user_namespace;
+
+/* the index of EXPERTMEM_MCGRP_EVENTS in the family's groups */
+#define EXPERTMEM_GROUP_EVENTS	0
 
 /**
  * struct expertmem_reader - to whom a message is told
@@ -25,6 +30,7 @@ struct expertmem_reader {
 	struct pid_namespace *pids;
 };
 
+/* message.c */
 size_t expertmem_msg_size(void);
 int expertmem_msg_put_expert(struct sk_buff *skb, const struct expertmem_expert *expert,
 			     const struct expertmem_reader *reader);
@@ -33,5 +39,8 @@ int expertmem_msg_put_freed(struct sk_buff *skb, u64 id,
 int expertmem_msg_put_region(struct sk_buff *skb, struct expertmem_window *window,
 			     const struct expertmem_region *region);
 int expertmem_msg_put_stats(struct sk_buff *skb);
+
+/* events.c */
+void expertmem_events_init(const struct genl_family *events_family);
 
 #endif /* EXPERTMEM_NETLINK_H */
