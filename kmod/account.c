@@ -310,6 +310,19 @@ unsigned int expertmem_user_usage(const struct expertmem_expert *expert, unsigne
 /* -------------------------------------------------------------------- charges */
 
 /**
+ * expertmem_committed() - what the expert has in regions
+ * @expert: the expert
+ *
+ * Context: expert->lock held.
+ * Return: pages in the regions of both windows.
+ */
+unsigned long expertmem_committed(const struct expertmem_expert *expert)
+{
+	lockdep_assert_held(&expert->lock);
+	return expert->small.committed + expert->huge.committed;
+}
+
+/**
  * expertmem_charged() - what counts against the expert's limit
  * @expert: the expert
  *

@@ -398,34 +398,3 @@ int expertmem_copy_regions(struct expertmem_expert *to, struct expertmem_expert 
 	kvfree(copy.extents);
 	return err;
 }
-
-/**
- * expertmem_copy() - the COPY ioctl
- * @expert: the destination
- * @uarg: its argument
- *
- * Context: as expertmem_copy_regions().
- * Return: 0 or a negative errno, as the uAPI header says.
- */
-int expertmem_copy(struct expertmem_expert *expert, struct expertmem_copy __user *uarg)
-{
-	struct expertmem_copy arg;
-	struct file *file;
-	int err = 0;
-
-	if (copy_from_user(&arg, uarg, sizeof(arg)))
-		return -EFAULT;
-	if (arg.flags || memchr_inv(arg.reserved, 0, sizeof(arg.reserved)))
-		return -EINVAL;
-	file = fget(arg.fd);
-	if (!file)
-		return -EBADF;
-	if (file->f_op != &expertmem_fops || file->private_data == expert)
-		err = -EINVAL;
-	else if (!(file->f_mode & FMODE_WRITE))
-		err = -EBADF;
-	if (!err)
-		err = expertmem_copy_regions(expert, file->private_data, false);
-	fput(file);
-	return err;
-}

@@ -322,9 +322,6 @@ extern unsigned int expertmem_max_experts;
 extern u64 expertmem_uid_limit;
 extern u64 expertmem_uid_max_experts;
 
-/* main.c */
-extern struct workqueue_struct *expertmem_workqueue;
-
 /* mount.c */
 int expertmem_mounts_init(void);
 void expertmem_mounts_destroy(void);
@@ -332,17 +329,20 @@ struct vfsmount *expertmem_mount(const struct expertmem_window *window);
 bool expertmem_has_huge(void);
 
 /* expert.c */
-extern const struct file_operations expertmem_fops;
 extern struct expertmem_totals expertmem_totals;
+extern struct workqueue_struct *expertmem_workqueue;
 unsigned int expertmem_generation(void);
 struct expertmem_expert *expertmem_find(unsigned long id);
 struct expertmem_expert *expertmem_next(unsigned long *id);
+u64 expertmem_new_id(void);
+int expertmem_enter(struct expertmem_expert *expert);
+void expertmem_leave(struct expertmem_expert *expert);
 void expertmem_put(struct expertmem_expert *expert);
 void expertmem_snapshot(const struct expertmem_expert *expert, struct expertmem_stat *stat);
-int expertmem_terminate(struct expertmem_expert *expert);
-int expertmem_set_limit(struct expertmem_expert *expert, u64 limit, bool may_raise);
 void expertmem_set_status(struct expertmem_expert *expert, u32 flags);
-unsigned long expertmem_committed(const struct expertmem_expert *expert);
+unsigned long expertmem_window_resident(const struct expertmem_window *window);
+void expertmem_disinherit(struct expertmem_expert *expert);
+void expertmem_reclaim_soon(struct expertmem_window *window);
 
 /* account.c */
 struct expertmem_user *expertmem_user_get(void);
@@ -356,6 +356,7 @@ void expertmem_uncharge_expert(void);
 void expertmem_uncharge_expert_user(struct expertmem_expert *expert);
 unsigned int expertmem_nr_experts(void);
 unsigned int expertmem_user_usage(const struct expertmem_expert *expert, unsigned long *pages);
+unsigned long expertmem_committed(const struct expertmem_expert *expert);
 unsigned long expertmem_charged(const struct expertmem_expert *expert);
 int expertmem_charge(struct expertmem_window *window, unsigned long pages);
 void expertmem_uncharge(struct expertmem_window *window, unsigned long pages);
@@ -425,7 +426,6 @@ unsigned long expertmem_window_truncate(struct expertmem_window *window, pgoff_t
 					unsigned long pages);
 long expertmem_punch_hole(struct expertmem_window *window, struct file *file, loff_t offset,
 			  loff_t len);
-unsigned long expertmem_window_resident(const struct expertmem_window *window);
 unsigned long expertmem_window_resident_in(struct expertmem_window *window,
 					   pgoff_t first, unsigned long pages);
 
@@ -443,11 +443,9 @@ void expertmem_drain_lru_all(void);
 
 /* copy.c */
 int expertmem_copy_regions(struct expertmem_expert *to, struct expertmem_expert *from, bool lend);
-int expertmem_copy(struct expertmem_expert *expert, struct expertmem_copy __user *uarg);
 
 /* fork.c */
 int expertmem_fork(struct expertmem_expert *expert, struct expertmem_fork __user *uarg);
-void expertmem_disinherit(struct expertmem_expert *expert);
 void expertmem_orphan_init(struct vm_area_struct *vma);
 
 /* loan.c */
@@ -466,12 +464,19 @@ int expertmem_reclaim(struct expertmem_expert *expert, struct expertmem_window *
 int expertmem_reclaim_for_request(struct expertmem_expert *expert, enum expertmem_cause cause,
 				  struct expertmem_reclaim *result);
 void expertmem_reclaim_init(struct expertmem_window *window);
-void expertmem_reclaim_soon(struct expertmem_window *window);
 void expertmem_death_watch(struct expertmem_window *window);
 void expertmem_death_unwatch(struct expertmem_window *window);
 
 /* events.c */
 void expertmem_event(struct expertmem_expert *expert, enum expertmem_event event);
+
+/* control.c */
+int expertmem_configure(struct expertmem_expert *expert, struct expertmem_config __user *uarg);
+int expertmem_terminate(struct expertmem_expert *expert);
+int expertmem_set_limit(struct expertmem_expert *expert, u64 limit, bool may_raise);
+
+/* device.c */
+extern const struct file_operations expertmem_fops;
 
 /* netlink.c */
 int expertmem_netlink_register(void);

@@ -265,22 +265,6 @@ static struct file *make_heir(struct expertmem_expert *expert, bool lend)
 	return ERR_PTR(err);
 }
 
-/**
- * expertmem_disinherit() - no further child gets the heir
- * @expert: the expert
- *
- * Context: expert->lock held.
- */
-void expertmem_disinherit(struct expertmem_expert *expert)
-{
-	lockdep_assert_held(&expert->lock);
-	if (!expert->heir)
-		return;
-	fput(expert->heir);
-	put_pid(expert->testator);
-	expert->heir = NULL;
-}
-
 /* An expert that was reclaimed meanwhile has no heirs. */
 static int set_heir(struct expertmem_expert *expert, struct file *heir)
 {

@@ -14,9 +14,6 @@
 
 #include "expertmem.h"
 
-/* Reclaims for which nobody waits uninterruptibly, or whose process has died. */
-struct workqueue_struct *expertmem_workqueue;
-
 static struct miscdevice device = {
 	.minor	= MISC_DYNAMIC_MINOR,
 	.name	= "expertmem",

@@ -660,19 +660,6 @@ long expertmem_punch_hole(struct expertmem_window *window, struct file *file, lo
 }
 
 /**
- * expertmem_window_resident() - what a window has in memory
- * @window: the window
- *
- * Context: expert->lock held.
- * Return: pages.
- */
-unsigned long expertmem_window_resident(const struct expertmem_window *window)
-{
-	lockdep_assert_held(&window->expert->lock);
-	return window->file ? READ_ONCE(window->file->f_mapping->nrpages) : 0;
-}
-
-/**
  * expertmem_window_resident_in() - what a part of a window has in memory
  * @window: the window
  * @first: device page offset

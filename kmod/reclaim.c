@@ -305,19 +305,6 @@ static void reclaim_window(struct work_struct *work)
 }
 
 /**
- * expertmem_reclaim_soon() - reclaim a window, without waiting for it
- * @window: the window
- *
- * Context: a reference to the expert held; any locks.
- */
-void expertmem_reclaim_soon(struct expertmem_window *window)
-{
-	kref_get(&window->expert->ref);
-	if (!queue_work(expertmem_workqueue, &window->work))
-		expertmem_put(window->expert);
-}
-
-/**
  * expertmem_reclaim_init() - prepare a window of a new expert
  * @window: the window
  */

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Control: what an owner or an operator sets of an expert: its name, flags and limit, and that
+ * it is to stop.
+ */
+#include <linux/capability.h>
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/nls.h>
+#include <linux/sched/signal.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+#include <linux/user_namespace.h>
+
+#include "expertmem.h"
+#include "trace.h"
+
+/*
+ * A name is printed by tools and logs: one line of UTF-8, padded with NUL. Some terminals
+ * obey U+0080 to U+009F as they do escape sequences.
+ */
+static bool name_is_valid(const char *name, size_t size)
+{
+	size_t len = strnlen(name, size);
+	unicode_t c;
+	size_t i;
+	int n;
+
+	for (i = 0; i < len; i += n) {
+		n = utf8_to_utf32((const u8 *)name + i, len - i, &c);
+		if (n < 0 || c < ' ' || (c >= 0x7f && c < 0xa0))
+			return false;
+	}
+	return len < size && !memchr_inv(name + len, 0, size - len);
+}
+
+/* Is @limit more than the expert has? 0 means none. */
+static bool is_raised(const struct expertmem_expert *expert, u64 limit)
+{
+	lockdep_assert_held(&expert->lock);
+	return expert->limit && (!limit || limit > expert->limit);
+}
+
+#define CONFIG_FLAGS	(EXPERTMEM_CONFIG_UNSWAPPABLE | EXPERTMEM_CONFIG_DEFAULT_LIMIT)
+
+/**
+ * expertmem_configure() - the CONFIGURE ioctl
+ * @expert: the expert
+ * @uarg: its argument
+ *
+ * Context: process context, may sleep; takes expert->lock.
+ * Return: 0 or a negative errno, as the uAPI header says.
+ */
+int expertmem_configure(struct expertmem_expert *expert, struct expertmem_config __user *uarg)
+{
+	struct expertmem_config config;
+	bool keep_limit, may_raise;
+	int err = 0;
+
+	if (copy_from_user(&config, uarg, sizeof(config)))
+		return -EFAULT;
+	keep_limit = config.flags & EXPERTMEM_CONFIG_DEFAULT_LIMIT;
+	if (config.flags & ~CONFIG_FLAGS || config.reserved || (keep_limit && config.limit) ||
+	    !name_is_valid(config.name, sizeof(config.name)))
+		return -EINVAL;
+	may_raise = keep_limit || ns_capable_noaudit(&init_user_ns, CAP_NET_ADMIN);
+	/* Not counted as locked memory, so only for those who may lock any amount. */
+	if (config.flags & EXPERTMEM_CONFIG_UNSWAPPABLE &&
+	    rlimit(RLIMIT_MEMLOCK) != RLIM_INFINITY && !capable(CAP_IPC_LOCK))
+		return -EPERM;
+
+	mutex_lock(&expert->lock);
+	if (expert->state == EXPERTMEM_STATE_RECLAIMED) {
+		err = -ESHUTDOWN;
+	} else if (expert->configured || expert->small.state != WINDOW_UNMAPPED ||
+		   expert->huge.state != WINDOW_UNMAPPED) {
+		err = -EBUSY;
+	} else if (!may_raise && is_raised(expert, config.limit)) {
+		err = -EPERM;
+	} else {
+		expert->configured = true;
+		expert->flags = config.flags & EXPERTMEM_CONFIG_UNSWAPPABLE;
+		if (!keep_limit)
+			expert->limit = config.limit;
+		memcpy(expert->name, config.name, sizeof(expert->name));
+	}
+	mutex_unlock(&expert->lock);
+	trace_expertmem_configure(expert->id, &config, err);
+	return err;
+}
+
+/**
+ * expertmem_terminate() - ask an expert to stop
+ * @expert: the expert
+ *
+ * Context: takes expert->lock.
+ * Return: 0; -EINTR where the caller is being killed; -ENOENT where the expert is released:
+ *	only for who has no file of it.
+ */
+int expertmem_terminate(struct expertmem_expert *expert)
+{
+	int err = 0;
+
+	if (mutex_lock_killable(&expert->lock))
+		return -EINTR;
+	if (expert->released) {
+		err = -ENOENT;
+	} else if (expert->state < EXPERTMEM_STATE_TERMINATING) {
+		expert->state = EXPERTMEM_STATE_TERMINATING;
+		expertmem_set_status(expert, EXPERTMEM_STATUS_TERMINATE);
+		expertmem_event(expert, EXPERTMEM_EVENT_TERMINATE);
+	}
+	mutex_unlock(&expert->lock);
+	if (!err)
+		trace_expertmem_terminate(expert->id);
+	return err;
+}
+
+/**
+ * expertmem_set_limit() - limit an expert anew
+ * @expert: the expert
+ * @limit: bytes, 0: none; it may have more already, and then gets no more
+ * @may_raise: the limit may become greater than it is
+ *
+ * Context: takes expert->lock.
+ * Return: as expertmem_terminate(); -EPERM where the limit may not be raised.
+ */
+int expertmem_set_limit(struct expertmem_expert *expert, u64 limit, bool may_raise)
+{
+	int err = 0;
+
+	if (mutex_lock_killable(&expert->lock))
+		return -EINTR;
+	if (expert->released)
+		err = -ENOENT;
+	else if (!may_raise && is_raised(expert, limit))
+		err = -EPERM;
+	else
+		expert->limit = limit;
+	mutex_unlock(&expert->lock);
+	return err;
+}
