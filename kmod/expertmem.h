@@ -377,6 +377,7 @@ struct expertmem_region *expertmem_region_find(const struct expertmem_window *wi
 					       pgoff_t first);
 int expertmem_region_insert(struct expertmem_window *window,
 			    struct expertmem_region *region);
+void expertmem_window_wait_for_faults(struct expertmem_window *window);
 void expertmem_region_publish(struct expertmem_expert *expert, struct expertmem_region *region);
 void expertmem_region_destroy(struct expertmem_window *window,
 			      struct expertmem_region *region, unsigned long pinned);
@@ -403,15 +404,22 @@ void expertmem_window_init(struct expertmem_window *window,
 			   unsigned long granule);
 int expertmem_window_mmap(struct expertmem_window *window,
 			  struct vm_area_struct *vma);
-void expertmem_window_wait_for_faults(struct expertmem_window *window);
 struct file *expertmem_window_file(struct expertmem_window *window, unsigned long pages);
 void expertmem_window_set_file(struct expertmem_window *window, struct file *file,
 			       unsigned long pages);
 int expertmem_window_may_split(struct vm_area_struct *vma, unsigned long addr);
 int expertmem_window_mremap(struct vm_area_struct *vma);
 
-/* pages.c */
+/* page.c */
 struct page *expertmem_page_get(struct address_space *mapping, pgoff_t index, gfp_t gfp);
+void expertmem_page_put_dirty(struct page *page);
+unsigned long expertmem_pages_from(struct page *page);
+bool expertmem_pages_are_zero(struct page *page, unsigned long pages);
+int expertmem_pages_copy(struct page *to, struct page *from, unsigned long pages);
+unsigned long expertmem_window_resident_in(struct expertmem_window *window,
+					   pgoff_t first, unsigned long pages);
+
+/* pages.c */
 int expertmem_window_populate(struct expertmem_window *window, pgoff_t first,
 			      unsigned long pages);
 void expertmem_window_map(struct expertmem_window *window, pgoff_t first,
@@ -419,15 +427,10 @@ void expertmem_window_map(struct expertmem_window *window, pgoff_t first,
 int expertmem_window_copy(struct expertmem_window *to, struct expertmem_window *from,
 			  pgoff_t first, unsigned long pages, bool zeros,
 			  unsigned long *copied);
-int expertmem_window_copy_owed(struct expertmem_window *to, struct expertmem_window *from,
-			       pgoff_t index, bool zeros, gfp_t gfp,
-			       unsigned long *pages);
 unsigned long expertmem_window_truncate(struct expertmem_window *window, pgoff_t first,
 					unsigned long pages);
 long expertmem_punch_hole(struct expertmem_window *window, struct file *file, loff_t offset,
 			  loff_t len);
-unsigned long expertmem_window_resident_in(struct expertmem_window *window,
-					   pgoff_t first, unsigned long pages);
 
 /* pinned.c */
 struct folio *expertmem_next_held(struct address_space *mapping, pgoff_t *index,

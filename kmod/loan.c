@@ -29,6 +29,7 @@
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 #include <linux/sched/mm.h>
+#include <linux/shmem_fs.h>
 #include <linux/xarray.h>
 
 #include "compat.h"
@@ -36,6 +37,105 @@
 
 /* In a call, running out of memory is an error, and the reserves are for others. */
 #define CALL_GFP	(__GFP_RETRY_MAYFAIL | __GFP_NOWARN | __GFP_NOMEMALLOC)
+
+/* Give back pages that were just made, and are nobody's yet. */
+static void drop_page(struct address_space *mapping, struct page *page, pgoff_t index,
+		      unsigned long pages)
+{
+	unlock_page(page);
+	put_page(page);
+	shmem_truncate_range(mapping->host, (loff_t)index << PAGE_SHIFT,
+			     ((loff_t)(index + pages) << PAGE_SHIFT) - 1);
+}
+
+/* The page of a lender at @index, with a reference; NULL: it has none, which is zeros. */
+static struct page *lender_page(struct address_space *mapping, pgoff_t index, gfp_t gfp)
+{
+	struct page *page;
+
+	if (!xa_load(&mapping->i_pages, index))
+		return NULL;
+	page = shmem_read_mapping_page_gfp(mapping, index, gfp);
+	return IS_ERR(page) && page != ERR_PTR(-ENOMEM) ? ERR_PTR(-EIO) : page;
+}
+
+/*
+ * Does the lender's folio at @index hold nothing but zeros before @end? Sets @pages to its pages
+ * there. Return: 1 or 0; -ENOMEM or -EIO where it cannot be read.
+ */
+static int lender_has_zeros(struct address_space *mapping, pgoff_t index, pgoff_t end, gfp_t gfp,
+			    unsigned long *pages)
+{
+	struct page *page = lender_page(mapping, index, gfp);
+	bool zero;
+
+	if (IS_ERR(page))
+		return PTR_ERR(page);
+	*pages = page ? min(expertmem_pages_from(page), end - index) : 1;
+	zero = !page || expertmem_pages_are_zero(page, *pages);
+	if (page)
+		put_page(page);
+	return zero;
+}
+
+/* Fill @pages pages from @to on, which hold zeros, with what the lender has from @index on. */
+static int copy_from_lender(struct address_space *lender, pgoff_t index, struct page *to,
+			    unsigned long pages, gfp_t gfp)
+{
+	struct folio *folio = page_folio(to);
+	unsigned long i = folio_page_idx(folio, to), n;
+	struct page *from;
+	int err = 0;
+
+	for (; !err && pages; pages -= n, index += n, i += n) {
+		n = 1;
+		from = lender_page(lender, index, gfp);
+		if (!from)
+			continue;
+		if (IS_ERR(from))
+			return PTR_ERR(from);
+		n = min(expertmem_pages_from(from), pages);
+		err = expertmem_pages_copy(folio_page(folio, i), from, n);
+		put_page(from);
+	}
+	return err;
+}
+
+/*
+ * Copy a page that @to owes at @index from its lender @from, unless there is a copy; with zeros
+ * where the lender has no page. @zeros: copy pages of zeros, too: the lender's page is about to be
+ * written to, not to be freed. Sets @pages to how many are done, none beyond the granule. The
+ * borrower's invalidate_lock is held. Return: 0; -ENOMEM; -EIO where the page cannot be read.
+ */
+static int copy_owed(struct expertmem_window *to, struct expertmem_window *from, pgoff_t index,
+		     bool zeros, gfp_t gfp, unsigned long *pages)
+{
+	struct address_space *mapping = to->file->f_mapping, *lender = from->file->f_mapping;
+	pgoff_t end = round_down(index, to->granule) + to->granule;
+	struct page *page;
+	int err;
+
+	*pages = 1;
+	/* also where it is in swap */
+	if (xa_load(&mapping->i_pages, index))
+		return 0;
+	gfp |= mapping_gfp_mask(mapping);
+	if (!zeros) {
+		err = lender_has_zeros(lender, index, end, gfp, pages);
+		if (err)
+			return min(err, 0);
+	}
+	page = expertmem_page_get(mapping, index, gfp);
+	if (IS_ERR(page))
+		return -ENOMEM;
+	*pages = min(expertmem_pages_from(page), end - index);
+	err = copy_from_lender(lender, index, page, *pages, gfp);
+	if (err)
+		drop_page(mapping, page, index, *pages);
+	else
+		expertmem_page_put_dirty(page);
+	return err;
+}
 
 /*
  * Copy the owed pages of the granule that has @index; @zeros: also those that hold zeros. The
@@ -51,7 +151,7 @@ static int copy_granule(struct expertmem_window *borrower, pgoff_t index, bool z
 
 	lockdep_assert_held(&borrower->loan_lock);
 	while (!err && lender && next < end) {
-		err = expertmem_window_copy_owed(borrower, lender, next, zeros, gfp, &pages);
+		err = copy_owed(borrower, lender, next, zeros, gfp, &pages);
 		next += pages;
 	}
 	return err;

@@ -19,32 +19,6 @@
 #include "compat.h"
 #include "expertmem.h"
 
-/**
- * expertmem_page_get() - have a page of a window's file
- * @mapping: of the file
- * @index: the page's index in it
- * @gfp: how to allocate the page where there is none
- *
- * Context: invalidate_lock held; may sleep.
- * Return: the page, locked, with a reference; -ENOMEM; -EIO where it cannot be read.
- */
-struct page *expertmem_page_get(struct address_space *mapping, pgoff_t index, gfp_t gfp)
-{
-	struct page *page;
-
-	for (;;) {
-		page = shmem_read_mapping_page_gfp(mapping, index, gfp);
-		if (IS_ERR(page))
-			return page;
-		lock_page(page);
-		if (page_folio(page)->mapping == mapping)
-			return page;
-		/* swapped out before it could be locked */
-		unlock_page(page);
-		put_page(page);
-	}
-}
-
 /* Running out of memory in a call is an error, not a reason to kill anyone. */
 #define CALL_GFP	(__GFP_RETRY_MAYFAIL | __GFP_NOWARN)
 
@@ -71,22 +45,6 @@ static struct page *make_page(struct expertmem_window *window, pgoff_t index)
 	if (err)
 		return ERR_PTR(err == -ESHUTDOWN ? err : -ENOMEM);
 	return page;
-}
-
-/* A clean page of a shmem file may be dropped, for it reads as zero. */
-static void put_dirty_page(struct page *page)
-{
-	folio_mark_dirty(page_folio(page));
-	unlock_page(page);
-	put_page(page);
-}
-
-/* How many pages its folio, to which there is a reference, has from that page on. */
-static unsigned long pages_from(struct page *page)
-{
-	struct folio *folio = page_folio(page);
-
-	return folio_nr_pages(folio) - folio_page_idx(folio, page);
 }
 
 /*
@@ -129,8 +87,8 @@ static int make_pages(struct expertmem_window *window, pgoff_t first, unsigned l
 		page = make_page(window, index);
 		if (IS_ERR(page))
 			return PTR_ERR(page);
-		index += pages_from(page);
-		put_dirty_page(page);
+		index += expertmem_pages_from(page);
+		expertmem_page_put_dirty(page);
 		cond_resched();
 	}
 	return 0;
@@ -253,43 +211,6 @@ static struct page *next_page(struct expertmem_window *window, unsigned long *in
 	return page;
 }
 
-/* Do these hold nothing but zeros, as pages do that are not there? */
-static bool are_zero(struct page *page, unsigned long pages)
-{
-	struct folio *folio = page_folio(page);
-	unsigned long i = folio_page_idx(folio, page);
-	bool zero = true;
-	void *bytes;
-
-	for (; zero && pages; pages--) {
-		page = folio_page(folio, i++);
-		if (PageHWPoison(page))
-			return false;
-		bytes = kmap_local_page(page);
-		zero = !memchr_inv(bytes, 0, PAGE_SIZE);
-		kunmap_local(bytes);
-	}
-	return zero;
-}
-
-/* A page that is known to be bad is not read: that is fatal to more than the caller. */
-static int copy_pages(struct page *to, struct page *from, unsigned long pages)
-{
-	struct folio *dst = page_folio(to), *src = page_folio(from);
-	unsigned long d = folio_page_idx(dst, to), s = folio_page_idx(src, from);
-
-	for (; pages; pages--) {
-		to = folio_page(dst, d++);
-		from = folio_page(src, s++);
-		if (PageHWPoison(from))
-			return -EIO;
-		flush_dcache_page(from);
-		copy_highpage(to, from);
-		flush_dcache_page(to);
-	}
-	return 0;
-}
-
 /*
  * Put copies of @n pages from @source on at @index; sets @n to how many there was place for. What
  * a lender copies there meanwhile comes before.
@@ -314,9 +235,9 @@ static int put_copies(struct expertmem_window *to, pgoff_t index, struct page *s
 		err = IS_ERR(page) ? -ENOMEM : 0;
 	}
 	if (!err) {
-		*n = min(*n, pages_from(page));
-		err = copy_pages(page, source, *n);
-		put_dirty_page(page);
+		*n = min(*n, expertmem_pages_from(page));
+		err = expertmem_pages_copy(page, source, *n);
+		expertmem_page_put_dirty(page);
 	}
 	mutex_unlock(&to->loan_lock);
 	filemap_invalidate_unlock_shared(mapping);
@@ -350,8 +271,8 @@ int expertmem_window_copy(struct expertmem_window *to, struct expertmem_window *
 		source = next_page(from, &index, last);
 		if (IS_ERR_OR_NULL(source))
 			return PTR_ERR_OR_ZERO(source);
-		n = min(pages_from(source), last - index + 1);
-		if (!zeros && are_zero(source, n)) {
+		n = min(expertmem_pages_from(source), last - index + 1);
+		if (!zeros && expertmem_pages_are_zero(source, n)) {
 			put_page(source);
 			index += n;
 			cond_resched();
@@ -366,113 +287,6 @@ int expertmem_window_copy(struct expertmem_window *to, struct expertmem_window *
 		cond_resched();
 	}
 	return 0;
-}
-
-/* Give back pages that were just made, and are nobody's yet. */
-static void drop_page(struct address_space *mapping, struct page *page, pgoff_t index,
-		      unsigned long pages)
-{
-	unlock_page(page);
-	put_page(page);
-	shmem_truncate_range(mapping->host, (loff_t)index << PAGE_SHIFT,
-			     ((loff_t)(index + pages) << PAGE_SHIFT) - 1);
-}
-
-/* The page of a lender at @index, with a reference; NULL: it has none, which is zeros. */
-static struct page *lender_page(struct address_space *mapping, pgoff_t index, gfp_t gfp)
-{
-	struct page *page;
-
-	if (!xa_load(&mapping->i_pages, index))
-		return NULL;
-	page = shmem_read_mapping_page_gfp(mapping, index, gfp);
-	return IS_ERR(page) && page != ERR_PTR(-ENOMEM) ? ERR_PTR(-EIO) : page;
-}
-
-/*
- * Does the lender's folio at @index hold nothing but zeros before @end? Sets @pages to its pages
- * there. Return: 1 or 0; -ENOMEM or -EIO where it cannot be read.
- */
-static int lender_has_zeros(struct address_space *mapping, pgoff_t index, pgoff_t end, gfp_t gfp,
-			    unsigned long *pages)
-{
-	struct page *page = lender_page(mapping, index, gfp);
-	bool zero;
-
-	if (IS_ERR(page))
-		return PTR_ERR(page);
-	*pages = page ? min(pages_from(page), end - index) : 1;
-	zero = !page || are_zero(page, *pages);
-	if (page)
-		put_page(page);
-	return zero;
-}
-
-/* Fill @pages pages from @to on, which hold zeros, with what the lender has from @index on. */
-static int copy_from_lender(struct address_space *lender, pgoff_t index, struct page *to,
-			    unsigned long pages, gfp_t gfp)
-{
-	struct folio *folio = page_folio(to);
-	unsigned long i = folio_page_idx(folio, to), n;
-	struct page *from;
-	int err = 0;
-
-	for (; !err && pages; pages -= n, index += n, i += n) {
-		n = 1;
-		from = lender_page(lender, index, gfp);
-		if (!from)
-			continue;
-		if (IS_ERR(from))
-			return PTR_ERR(from);
-		n = min(pages_from(from), pages);
-		err = copy_pages(folio_page(folio, i), from, n);
-		put_page(from);
-	}
-	return err;
-}
-
-/**
- * expertmem_window_copy_owed() - copy a page from a lender, unless there is a copy
- * @to: the borrower's window
- * @from: the lender's
- * @index: the page, as a device page offset; owed by a region of @to
- * @zeros: copy pages of zeros, too: the lender's page is about to be written to, not to be freed
- * @gfp: how to allocate, besides what the file says
- * @pages: receives how many are done, from @index on, none beyond the granule
- *
- * Where the lender has no page, the copy holds zeros.
- *
- * Context: @to->loan_lock held, and the invalidate_lock of its file; may sleep.
- * Return: 0; -ENOMEM; -EIO where the page cannot be read.
- */
-int expertmem_window_copy_owed(struct expertmem_window *to, struct expertmem_window *from,
-			       pgoff_t index, bool zeros, gfp_t gfp, unsigned long *pages)
-{
-	struct address_space *mapping = to->file->f_mapping, *lender = from->file->f_mapping;
-	pgoff_t end = round_down(index, to->granule) + to->granule;
-	struct page *page;
-	int err;
-
-	*pages = 1;
-	/* also where it is in swap */
-	if (xa_load(&mapping->i_pages, index))
-		return 0;
-	gfp |= mapping_gfp_mask(mapping);
-	if (!zeros) {
-		err = lender_has_zeros(lender, index, end, gfp, pages);
-		if (err)
-			return min(err, 0);
-	}
-	page = expertmem_page_get(mapping, index, gfp);
-	if (IS_ERR(page))
-		return -ENOMEM;
-	*pages = min(pages_from(page), end - index);
-	err = copy_from_lender(lender, index, page, *pages, gfp);
-	if (err)
-		drop_page(mapping, page, index, *pages);
-	else
-		put_dirty_page(page);
-	return err;
 }
 
 /* Truncations are done in parts: nobody waits for one who has little of a CPU. */
@@ -657,46 +471,4 @@ long expertmem_punch_hole(struct expertmem_window *window, struct file *file, lo
 		offset = part;
 	}
 	return 0;
-}
-
-/**
- * expertmem_window_resident_in() - what a part of a window has in memory
- * @window: the window
- * @first: device page offset
- * @pages: how many to look at
- *
- * Context: a reference to the expert held; takes expert->lock; may sleep.
- * Return: resident pages; a racy estimate.
- */
-unsigned long expertmem_window_resident_in(struct expertmem_window *window,
-					   pgoff_t first, unsigned long pages)
-{
-	XA_STATE(xas, NULL, first);
-	unsigned long resident = 0;
-	struct file *file;
-	void *entry;
-
-	if (mutex_lock_killable(&window->expert->lock))
-		return 0;
-	file = window->file ? get_file(window->file) : NULL;
-	mutex_unlock(&window->expert->lock);
-	if (!file)
-		return 0;
-
-	xas.xa = &file->f_mapping->i_pages;
-	rcu_read_lock();
-	xas_for_each(&xas, entry, first + pages - 1) {
-		/* neither a node that has just gone nor a page in swap */
-		if (!xas_retry(&xas, entry) && !xa_is_value(entry))
-			resident += 1UL << xa_get_order(xas.xa, xas.xa_index);
-		if (need_resched()) {
-			xas_pause(&xas);
-			rcu_read_unlock();
-			cond_resched();
-			rcu_read_lock();
-		}
-	}
-	rcu_read_unlock();
-	fput(file);
-	return min(resident, pages);
 }

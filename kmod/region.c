@@ -202,6 +202,21 @@ void expertmem_region_close(struct expertmem_region *region, unsigned long pages
 }
 
 /**
+ * expertmem_window_wait_for_faults() - wait for faults that have passed the gate
+ * @window: the window, which has a file; part of the gate, or all, has been closed
+ *
+ * Afterwards no fault adds a page there. One that has its page already, locked, may still
+ * map it: truncation, which locks it as well, waits for that.
+ *
+ * Context: no lock of the expert's held but reclaim_lock; may sleep.
+ */
+void expertmem_window_wait_for_faults(struct expertmem_window *window)
+{
+	filemap_invalidate_lock(window->file->f_mapping);
+	filemap_invalidate_unlock(window->file->f_mapping);
+}
+
+/**
  * expertmem_region_publish() - done with a busy region
  * @expert: the expert
  * @region: the region; all that it is charged for may be touched from now on

@@ -327,21 +327,6 @@ int expertmem_window_mmap(struct expertmem_window *window, struct vm_area_struct
 }
 
 /**
- * expertmem_window_wait_for_faults() - wait for faults that have passed the gate
- * @window: the window, which has a file; part of the gate, or all, has been closed
- *
- * Afterwards no fault adds a page there. One that has its page already, locked, may still
- * map it: truncation, which locks it as well, waits for that.
- *
- * Context: no lock of the expert's held but reclaim_lock; may sleep.
- */
-void expertmem_window_wait_for_faults(struct expertmem_window *window)
-{
-	filemap_invalidate_lock(window->file->f_mapping);
-	filemap_invalidate_unlock(window->file->f_mapping);
-}
-
-/**
  * expertmem_window_init() - prepare a window of a new expert
  * @window: the window, zeroed
  * @expert: its expert
