@@ -2,6 +2,30 @@
 /*
  * What the files of the module share.
  *
+ * Layers: a file calls only files of the layers below its own. selftests/layers_check verifies
+ * that.
+ *
+ *   main.c			load and unload the module
+ *   netlink.c			requests of operators and owners
+ *   device.c			file operations and ioctls of the device
+ *   control.c			CONFIGURE, the limit, TERMINATE
+ *   fork.c			FORK: heirs
+ *   copy.c			COPY: the regions of one expert, made again in another
+ *   alloc.c			ALLOC, REALLOC, FREE
+ *   window.c			mmap and page faults of windows
+ *   orphan.c			the copies of a window's mapping in child processes
+ *   reclaim.c			reclaim of windows, and the death of their process
+ *   pages.c			ranges of pages: populate, map, copy, truncate, punch holes
+ *   loan.c			owed pages of heirs
+ *   pinned.c			pages that others still reference after a truncation
+ *   region.c			the tree of regions, and the gate
+ *   events.c			events to netlink listeners
+ *   message.c			contents of netlink messages
+ *   page.c			single pages of a window's file
+ *   expert.c			experts: table, references, snapshot
+ *   account.c			limits and charges
+ *   mount.c, params.c, trace.c	tmpfs mounts, module parameters, tracepoints
+ *
  * Lifetimes: an expert can be found by its id from open to release of the device
  * file. A mapping of a window holds a reference to that file, so release sees no
  * mapping. Whoever works on an expert without the file (netlink, the worker that reclaims
@@ -328,22 +352,6 @@ void expertmem_mounts_destroy(void);
 struct vfsmount *expertmem_mount(const struct expertmem_window *window);
 bool expertmem_has_huge(void);
 
-/* expert.c */
-extern struct expertmem_totals expertmem_totals;
-extern struct workqueue_struct *expertmem_workqueue;
-unsigned int expertmem_generation(void);
-struct expertmem_expert *expertmem_find(unsigned long id);
-struct expertmem_expert *expertmem_next(unsigned long *id);
-u64 expertmem_new_id(void);
-int expertmem_enter(struct expertmem_expert *expert);
-void expertmem_leave(struct expertmem_expert *expert);
-void expertmem_put(struct expertmem_expert *expert);
-void expertmem_snapshot(const struct expertmem_expert *expert, struct expertmem_stat *stat);
-void expertmem_set_status(struct expertmem_expert *expert, u32 flags);
-unsigned long expertmem_window_resident(const struct expertmem_window *window);
-void expertmem_disinherit(struct expertmem_expert *expert);
-void expertmem_reclaim_soon(struct expertmem_window *window);
-
 /* account.c */
 struct expertmem_user *expertmem_user_get(void);
 void expertmem_user_put(struct expertmem_user *user);
@@ -364,12 +372,33 @@ void expertmem_charge_pinned(struct expertmem_window *window, unsigned long page
 void expertmem_uncharge_pinned(struct expertmem_expert *expert, unsigned long pages);
 unsigned long expertmem_total_pinned(void);
 
-/* alloc.c */
-int expertmem_alloc(struct expertmem_expert *expert, struct expertmem_alloc __user *uarg);
-int expertmem_realloc(struct expertmem_expert *expert, struct expertmem_realloc __user *uarg);
-int expertmem_free(struct expertmem_expert *expert, struct expertmem_free __user *uarg);
-bool expertmem_try_again(struct expertmem_expert *expert, int err);
-int expertmem_count_refused(struct expertmem_expert *expert, int err);
+/* expert.c */
+extern struct expertmem_totals expertmem_totals;
+extern struct workqueue_struct *expertmem_workqueue;
+unsigned int expertmem_generation(void);
+struct expertmem_expert *expertmem_find(unsigned long id);
+struct expertmem_expert *expertmem_next(unsigned long *id);
+u64 expertmem_new_id(void);
+int expertmem_enter(struct expertmem_expert *expert);
+void expertmem_leave(struct expertmem_expert *expert);
+void expertmem_put(struct expertmem_expert *expert);
+void expertmem_snapshot(const struct expertmem_expert *expert, struct expertmem_stat *stat);
+void expertmem_set_status(struct expertmem_expert *expert, u32 flags);
+unsigned long expertmem_window_resident(const struct expertmem_window *window);
+void expertmem_disinherit(struct expertmem_expert *expert);
+void expertmem_reclaim_soon(struct expertmem_window *window);
+
+/* page.c */
+struct page *expertmem_page_get(struct address_space *mapping, pgoff_t index, gfp_t gfp);
+void expertmem_page_put_dirty(struct page *page);
+unsigned long expertmem_pages_from(struct page *page);
+bool expertmem_pages_are_zero(struct page *page, unsigned long pages);
+int expertmem_pages_copy(struct page *to, struct page *from, unsigned long pages);
+unsigned long expertmem_window_resident_in(struct expertmem_window *window,
+					   pgoff_t first, unsigned long pages);
+
+/* events.c */
+void expertmem_event(struct expertmem_expert *expert, enum expertmem_event event);
 
 /* region.c */
 int expertmem_window_usable(const struct expertmem_window *window);
@@ -398,26 +427,27 @@ struct expertmem_region *expertmem_regions_walk(const struct expertmem_window *w
 						const struct expertmem_region *region);
 void expertmem_regions_destroy(struct rb_root regions);
 
-/* window.c */
-void expertmem_window_init(struct expertmem_window *window,
-			   struct expertmem_expert *expert, u64 offset,
-			   unsigned long granule);
-int expertmem_window_mmap(struct expertmem_window *window,
-			  struct vm_area_struct *vma);
-struct file *expertmem_window_file(struct expertmem_window *window, unsigned long pages);
-void expertmem_window_set_file(struct expertmem_window *window, struct file *file,
-			       unsigned long pages);
-int expertmem_window_may_split(struct vm_area_struct *vma, unsigned long addr);
-int expertmem_window_mremap(struct vm_area_struct *vma);
+/* pinned.c */
+struct folio *expertmem_next_held(struct address_space *mapping, pgoff_t *index,
+				  pgoff_t last);
+unsigned long expertmem_pins_collect(struct expertmem_window *window, pgoff_t first,
+				     pgoff_t last, struct list_head *pins);
+void expertmem_pins_settle(struct expertmem_expert *expert, struct list_head *pins);
+void expertmem_pins_init(void);
+void expertmem_pins_check(struct expertmem_expert *expert);
+void expertmem_pins_destroy(void);
+void expertmem_drain_lru(void);
+void expertmem_drain_lru_all(void);
 
-/* page.c */
-struct page *expertmem_page_get(struct address_space *mapping, pgoff_t index, gfp_t gfp);
-void expertmem_page_put_dirty(struct page *page);
-unsigned long expertmem_pages_from(struct page *page);
-bool expertmem_pages_are_zero(struct page *page, unsigned long pages);
-int expertmem_pages_copy(struct page *to, struct page *from, unsigned long pages);
-unsigned long expertmem_window_resident_in(struct expertmem_window *window,
-					   pgoff_t first, unsigned long pages);
+/* loan.c */
+void expertmem_loan_init(struct expertmem_window *window);
+int expertmem_loan_begin(struct expertmem_window *window, struct expertmem_window *from,
+			 void (*owe)(void *arg, bool all), void *arg);
+int expertmem_loan_touch(struct expertmem_window *window, pgoff_t index, gfp_t gfp);
+void expertmem_loan_take(struct expertmem_window *window, pgoff_t first, pgoff_t last);
+int expertmem_loan_pay_off(struct expertmem_window *window, pgoff_t first, pgoff_t last);
+void expertmem_loan_stop(struct expertmem_window *window);
+void expertmem_loan_end(struct expertmem_window *window);
 
 /* pages.c */
 int expertmem_window_populate(struct expertmem_window *window, pgoff_t first,
@@ -432,35 +462,6 @@ unsigned long expertmem_window_truncate(struct expertmem_window *window, pgoff_t
 long expertmem_punch_hole(struct expertmem_window *window, struct file *file, loff_t offset,
 			  loff_t len);
 
-/* pinned.c */
-struct folio *expertmem_next_held(struct address_space *mapping, pgoff_t *index,
-				  pgoff_t last);
-unsigned long expertmem_pins_collect(struct expertmem_window *window, pgoff_t first,
-				     pgoff_t last, struct list_head *pins);
-void expertmem_pins_settle(struct expertmem_expert *expert, struct list_head *pins);
-void expertmem_pins_init(void);
-void expertmem_pins_check(struct expertmem_expert *expert);
-void expertmem_pins_destroy(void);
-void expertmem_drain_lru(void);
-void expertmem_drain_lru_all(void);
-
-/* copy.c */
-int expertmem_copy_regions(struct expertmem_expert *to, struct expertmem_expert *from, bool lend);
-
-/* fork.c */
-int expertmem_fork(struct expertmem_expert *expert, struct expertmem_fork __user *uarg);
-void expertmem_orphan_init(struct vm_area_struct *vma);
-
-/* loan.c */
-void expertmem_loan_init(struct expertmem_window *window);
-int expertmem_loan_begin(struct expertmem_window *window, struct expertmem_window *from,
-			 void (*owe)(void *arg, bool all), void *arg);
-int expertmem_loan_touch(struct expertmem_window *window, pgoff_t index, gfp_t gfp);
-void expertmem_loan_take(struct expertmem_window *window, pgoff_t first, pgoff_t last);
-int expertmem_loan_pay_off(struct expertmem_window *window, pgoff_t first, pgoff_t last);
-void expertmem_loan_stop(struct expertmem_window *window);
-void expertmem_loan_end(struct expertmem_window *window);
-
 /* reclaim.c */
 int expertmem_reclaim(struct expertmem_expert *expert, struct expertmem_window *only,
 		      enum expertmem_cause cause, struct expertmem_reclaim *result);
@@ -470,8 +471,34 @@ void expertmem_reclaim_init(struct expertmem_window *window);
 void expertmem_death_watch(struct expertmem_window *window);
 void expertmem_death_unwatch(struct expertmem_window *window);
 
-/* events.c */
-void expertmem_event(struct expertmem_expert *expert, enum expertmem_event event);
+/* orphan.c */
+int expertmem_window_may_split(struct vm_area_struct *vma, unsigned long addr);
+int expertmem_window_mremap(struct vm_area_struct *vma);
+void expertmem_orphan_init(struct vm_area_struct *vma);
+void expertmem_orphans_take_over(struct expertmem_expert *expert);
+
+/* window.c */
+void expertmem_window_init(struct expertmem_window *window,
+			   struct expertmem_expert *expert, u64 offset,
+			   unsigned long granule);
+int expertmem_window_mmap(struct expertmem_window *window,
+			  struct vm_area_struct *vma);
+struct file *expertmem_window_file(struct expertmem_window *window, unsigned long pages);
+void expertmem_window_set_file(struct expertmem_window *window, struct file *file,
+			       unsigned long pages);
+
+/* alloc.c */
+int expertmem_alloc(struct expertmem_expert *expert, struct expertmem_alloc __user *uarg);
+int expertmem_realloc(struct expertmem_expert *expert, struct expertmem_realloc __user *uarg);
+int expertmem_free(struct expertmem_expert *expert, struct expertmem_free __user *uarg);
+bool expertmem_try_again(struct expertmem_expert *expert, int err);
+int expertmem_count_refused(struct expertmem_expert *expert, int err);
+
+/* copy.c */
+int expertmem_copy_regions(struct expertmem_expert *to, struct expertmem_expert *from, bool lend);
+
+/* fork.c */
+int expertmem_fork(struct expertmem_expert *expert, struct expertmem_fork __user *uarg);
 
 /* control.c */
 int expertmem_configure(struct expertmem_expert *expert, struct expertmem_config __user *uarg);

@@ -3,7 +3,6 @@
  * The pages of a window's file: making, mapping, copying, counting and giving them back.
  */
 #include <linux/fs.h>
-#include <linux/highmem.h>
 #include <linux/list.h>
 #include <linux/memcontrol.h>
 #include <linux/mm.h>

@@ -117,17 +117,6 @@ static vm_fault_t window_map_pages(struct vm_fault *vmf, pgoff_t start, pgoff_t 
 	return ret;
 }
 
-/* Windows stay whole, and stay where they are. */
-int expertmem_window_may_split(struct vm_area_struct *vma, unsigned long addr)
-{
-	return -EINVAL;
-}
-
-int expertmem_window_mremap(struct vm_area_struct *vma)
-{
-	return -EINVAL;
-}
-
 static void window_open(struct vm_area_struct *vma)
 {
 	struct expertmem_window *window = vma->vm_private_data;

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Orphans: the copies of a window's mapping that fork() leaves in a child.
+ *
+ * The first touch of an orphan in the child that has an heir (fork.c) maps the heir's window in
+ * its place. The orphans of all other children, and of children of children, refer to nothing, and
+ * fault.
+ */
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
+#include <linux/pid.h>
+#include <linux/sched.h>
+
+#include "compat.h"
+#include "expertmem.h"
+
+/*
+ * Map the prepared window at the orphan's place, which closes the orphan. Its pages are in
+ * use from the first moment: those who look for resident memory see them.
+ *
+ * The mm is not locked from the look at the orphan until this. A thread of the child that maps
+ * something else there, while another one touches it first, may lose that.
+ */
+static void take_over(struct expertmem_window *window, unsigned long address,
+		      unsigned long protection)
+{
+	struct expertmem_expert *expert = window->expert;
+	struct expertmem_reclaim result;
+	struct expertmem_region region;
+	pgoff_t from = window->first;
+
+	address = vm_mmap(expert->file, address, window->pages << PAGE_SHIFT, protection,
+			  MAP_SHARED | MAP_FIXED, window->first << PAGE_SHIFT);
+	if (IS_ERR_VALUE(address)) {
+		/* nobody else will: the next touch faults */
+		if (READ_ONCE(window->state) == WINDOW_MOVING)
+			expertmem_reclaim(expert, window, EXPERTMEM_CAUSE_DETACH, &result);
+		return;
+	}
+	while (expertmem_region_next(expert, from, &region) == window) {
+		expertmem_window_map(window, region.first, region.pages);
+		from = region.first + 1;
+	}
+}
+
+static enum expertmem_window_state begin_move(struct expertmem_window *window)
+{
+	enum expertmem_window_state state;
+
+	mutex_lock(&window->expert->lock);
+	state = window->state;
+	if (state == WINDOW_PREPARED)
+		window->state = WINDOW_MOVING;
+	mutex_unlock(&window->expert->lock);
+	return state;
+}
+
+/*
+ * The lock of the fault is dropped for the mapping. The mm then looks the address up again,
+ * and finds the window, or an orphan whose window is gone.
+ */
+static vm_fault_t orphan_fault(struct vm_fault *vmf)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	struct expertmem_window *window = vma->vm_private_data;
+	unsigned long protection = vma->vm_flags & (VM_READ | VM_WRITE);
+	unsigned long address = vma->vm_start;
+	enum expertmem_window_state state;
+	struct file *file;
+
+	/* Another process cannot map anything here. */
+	if (!window || current->mm != vma->vm_mm || !(vmf->flags & FAULT_FLAG_ALLOW_RETRY) ||
+	    vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
+		return VM_FAULT_SIGSEGV;
+	state = begin_move(window);
+	if (state != WINDOW_PREPARED && state != WINDOW_MOVING)
+		return VM_FAULT_SIGSEGV;
+
+	file = get_file(window->expert->file);
+	release_fault_lock(vmf);
+	if (state == WINDOW_PREPARED)
+		take_over(window, address, protection);
+	else
+		schedule_timeout_uninterruptible(1);	/* another thread does it */
+	fput(file);
+	return VM_FAULT_RETRY;
+}
+
+/* A copy, be it a child's, or the mm's while it tries to move the mapping. */
+static void orphan_open(struct vm_area_struct *vma)
+{
+	vma->vm_private_data = NULL;
+}
+
+static void orphan_close(struct vm_area_struct *vma)
+{
+	struct expertmem_window *window = vma->vm_private_data;
+	struct expertmem_reclaim result;
+
+	if (!window)
+		return;
+	if (READ_ONCE(window->state) == WINDOW_PREPARED)
+		expertmem_reclaim(window->expert, window, EXPERTMEM_CAUSE_DETACH, &result);
+	fput(window->expert->file);
+}
+
+/* Windows stay whole, and stay where they are. */
+int expertmem_window_may_split(struct vm_area_struct *vma, unsigned long addr)
+{
+	return -EINVAL;
+}
+
+int expertmem_window_mremap(struct vm_area_struct *vma)
+{
+	return -EINVAL;
+}
+
+/* Nothing can be done to an orphan but to unmap it whole. */
+static const struct vm_operations_struct orphan_ops = {
+	.open		= orphan_open,
+	.close		= orphan_close,
+	.may_split	= expertmem_window_may_split,
+	.mremap		= expertmem_window_mremap,
+	.fault		= orphan_fault,
+};
+
+/* The window that the current thread's child is to have where @vma is, or NULL. */
+static struct expertmem_window *take_inheritance(const struct vm_area_struct *vma)
+{
+	struct expertmem_window *window = vma->vm_private_data;
+	struct expertmem_expert *expert = window->expert, *heir;
+	struct expertmem_window *its = NULL;
+
+	mutex_lock(&expert->lock);
+	if (expert->heir && expert->testator == task_pid(current)) {
+		heir = expert->heir->private_data;
+		its = window == &expert->small ? &heir->small : &heir->huge;
+		if (its->inherited || READ_ONCE(its->state) != WINDOW_PREPARED) {
+			its = NULL;
+		} else {
+			its->inherited = true;
+			its->mm = vma->vm_mm;
+			its->address = vma->vm_start;
+			get_file(expert->heir);
+		}
+	}
+	mutex_unlock(&expert->lock);
+	return its;
+}
+
+/**
+ * expertmem_orphan_init() - a window's mapping has been copied for another process
+ * @vma: the copy
+ *
+ * Context: in fork(), mmap_lock of both processes held; takes expert->lock.
+ */
+void expertmem_orphan_init(struct vm_area_struct *vma)
+{
+	vma->vm_ops = &orphan_ops;
+	vma->vm_private_data = take_inheritance(vma);
+	if (!vma->vm_private_data)
+		vm_flags_clear(vma, VM_WRITE | VM_MAYWRITE);
+}
+
+/**
+ * expertmem_orphans_take_over() - map what the current process has inherited and not touched yet
+ * @expert: the expert
+ *
+ * Context: process context, may sleep; mmap_lock not held; takes expert->lock.
+ */
+void expertmem_orphans_take_over(struct expertmem_expert *expert)
+{
+	struct expertmem_window *windows[] = { &expert->small, &expert->huge };
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(windows); i++)
+		if (READ_ONCE(windows[i]->mm) == current->mm &&
+		    begin_move(windows[i]) == WINDOW_PREPARED)
+			take_over(windows[i], windows[i]->address, PROT_READ | PROT_WRITE);
+}
