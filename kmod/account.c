@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Accounting: what experts and their users may have, and what they have.
+ * Accounting: the limits of experts and users, and the charges that count against them.
  *
  * A page is charged to its expert, to the user who opened the expert, and to the total of
  * all experts. Charges are checked when regions are made or grow, never in a fault. Pinned
- * pages are charged without a check: they exist already.
+ * pages are charged without a check, because they exist already.
  */
 #include <linux/capability.h>
 #include <linux/cred.h>
@@ -17,28 +17,28 @@
 
 #include "expertmem.h"
 
-/* The part of total_limit and max_experts that only privileged experts get: 1/16. */
+/* One sixteenth of total_limit and of max_experts is reserved for privileged experts. */
 #define RESERVE_SHIFT	4
 
-/* The budget of events of a user: 64 a second, and 256 at once. */
+/* The budget of events of a user: 64 events a second, and bursts of 256. */
 #define EVENT_INTERVAL	(NSEC_PER_SEC / 64)
 #define EVENT_BURST	256
 
-/* How many users to look at, whether they can be forgotten, when one is added. */
+/* Number of users to check for removal whenever a user is added. */
 #define SWEEP_USERS	16
 
 /**
- * struct expertmem_user - what the experts of one user have together
- * @uid: the user; the key in the table of users
- * @refs: experts that refer to it; under the table's xa_lock
- * @pages: charged: in regions, and pinned
- * @experts: open, the reclaimed ones included
+ * struct expertmem_user - charges and event budget of all experts of one user
+ * @uid: the user; the key in the table of users; constant
+ * @refs: number of experts that refer to this user; protected by the table's xa_lock
+ * @pages: number of pages charged to the user, in regions or pinned
+ * @experts: number of open experts, reclaimed ones included
  * @lock: protects @next_event
  * @next_event: earliest time (ns, CLOCK_MONOTONIC) of the next event if the budget had no
- *	burst; the time that it lies ahead of now is what has been used of the burst
+ *	burst; the used part of the burst is the time from now to @next_event
  *
- * A user without experts is kept until its budget of events is full again, or a new budget
- * could be had by closing all experts and opening one.
+ * A user without experts is kept until its budget of events is full again. Otherwise a user
+ * could get a new budget by closing all experts and opening another one.
  */
 struct expertmem_user {
 	kuid_t uid;
@@ -50,18 +50,19 @@ struct expertmem_user {
 };
 
 static DEFINE_XARRAY_FLAGS(users, XA_FLAGS_ACCOUNT);
-static unsigned long sweep_from;	/* uid of the next user to look at; under xa_lock */
+static unsigned long sweep_from;	/* uid of the next user to check; under xa_lock */
 
-static atomic_long_t total_pages;	/* charged to all experts */
-static atomic_long_t total_pinned;	/* of these, pinned */
-static atomic_long_t nr_experts;	/* open and not reclaimed */
+static atomic_long_t total_pages;	/* pages charged to all experts */
+static atomic_long_t total_pinned;	/* pages in total_pages that are pinned */
+static atomic_long_t nr_experts;	/* experts that are open and not reclaimed */
 
 /* ---------------------------------------------------------------------- users */
 
 /*
- * Who pays. A user may map many uids into a user namespace that it creates, and open experts
- * as each of them. These are its own. Namespaces that the root of the namespace around them
- * has set up (containers) hold users of their own.
+ * The uid that an expert of the current process is charged to. A user may map many uids into a
+ * user namespace that it creates, and open experts as each of them. All these experts are charged
+ * to the creator of the namespace. In a namespace that root of its parent namespace has created
+ * (a container), experts are charged to the uid that opened them.
  */
 static kuid_t paying_uid(void)
 {
@@ -74,7 +75,7 @@ static kuid_t paying_uid(void)
 	return uid;
 }
 
-/* Forget a few users that have no expert and a full budget. */
+/* Free some of the users that have no expert and a full budget of events. */
 static void sweep_users(void)
 {
 	struct expertmem_user *user;
@@ -109,10 +110,10 @@ static struct expertmem_user *user_of(kuid_t uid)
 }
 
 /**
- * expertmem_user_get() - the account that the current process's experts are charged to
+ * expertmem_user_get() - get the user that experts of the current process are charged to
  *
  * Context: process context; may sleep.
- * Return: the user, with a reference; NULL when there is no memory.
+ * Return: the user, with a reference; NULL when memory cannot be allocated.
  */
 struct expertmem_user *expertmem_user_get(void)
 {
@@ -135,7 +136,7 @@ struct expertmem_user *expertmem_user_get(void)
 		err = xa_insert(&users, __kuid_val(uid), new, GFP_KERNEL);
 		if (!err)
 			return new;
-		/* another process of this user was first; its entry may go again */
+		/* another process inserted this user; a sweep may remove it again */
 		user = err == -EBUSY ? user_of(uid) : NULL;
 	} while (err == -EBUSY && !user);
 	kfree(new);
@@ -143,8 +144,10 @@ struct expertmem_user *expertmem_user_get(void)
 }
 
 /**
- * expertmem_user_put() - drop a reference
+ * expertmem_user_put() - drop a reference to a user
  * @user: the user
+ *
+ * Context: takes the xa_lock of the users.
  */
 void expertmem_user_put(struct expertmem_user *user)
 {
@@ -173,7 +176,7 @@ void expertmem_users_destroy(void)
  * @expert: the expert
  *
  * Context: any that may take a spinlock.
- * Return: whether the budget had one. Privileged experts have no budget.
+ * Return: true if the event may be sent. Privileged experts have no budget, and may always send.
  */
 bool expertmem_user_may_tell(struct expertmem_expert *expert)
 {
@@ -192,12 +195,12 @@ bool expertmem_user_may_tell(struct expertmem_expert *expert)
 	return may;
 }
 
-/* --------------------------------------------------------------------- bounds */
+/* --------------------------------------------------------------------- limits */
 
 /**
- * expertmem_effective_uid_limit() - the bound of a user's bytes
+ * expertmem_effective_uid_limit() - limit of the bytes of one user's experts
  *
- * Return: bytes, 0: none.
+ * Return: bytes, 0: no limit.
  */
 u64 expertmem_effective_uid_limit(void)
 {
@@ -208,9 +211,9 @@ u64 expertmem_effective_uid_limit(void)
 }
 
 /**
- * expertmem_effective_uid_max_experts() - the bound of a user's experts
+ * expertmem_effective_uid_max_experts() - limit of the number of one user's experts
  *
- * Return: how many may be open, 0: any number.
+ * Return: number of experts that may be open, 0: any number.
  */
 unsigned int expertmem_effective_uid_max_experts(void)
 {
@@ -221,7 +224,10 @@ unsigned int expertmem_effective_uid_max_experts(void)
 	return min_t(u64, max, UINT_MAX);
 }
 
-/* What a limit, where 0 means none, allows: @privileged experts all, others not the reserve. */
+/*
+ * The part of @limit that may be used, LONG_MAX where @limit is 0. @privileged experts may use all
+ * of it, others all but the reserve.
+ */
 static unsigned long allowed(u64 limit, bool privileged)
 {
 	if (!limit)
@@ -230,8 +236,8 @@ static unsigned long allowed(u64 limit, bool privileged)
 }
 
 /*
- * Add to a counter unless it would pass @max. The counter never shows more than what was
- * granted, so that requests which are refused do not make others fail.
+ * Add to a counter unless it would pass @max. A refused request never changes the counter, not
+ * even for a moment, and so cannot make another request fail.
  */
 static bool add_within(atomic_long_t *counter, unsigned long amount, unsigned long max)
 {
@@ -246,9 +252,9 @@ static bool add_within(atomic_long_t *counter, unsigned long amount, unsigned lo
 
 /**
  * expertmem_charge_expert() - count an expert that is being opened
- * @expert: the expert; its user and whether it is privileged are set
+ * @expert: the expert, with @user and @privileged set
  *
- * Return: 0, -EDQUOT where its user has too many, -ENFILE where all have.
+ * Return: 0; -EDQUOT if the limit of its user is reached; -ENFILE if max_experts is reached.
  */
 int expertmem_charge_expert(struct expertmem_expert *expert)
 {
@@ -266,9 +272,10 @@ int expertmem_charge_expert(struct expertmem_expert *expert)
 }
 
 /**
- * expertmem_uncharge_expert() - a counted expert was reclaimed, or released before that
+ * expertmem_uncharge_expert() - stop counting an expert in max_experts
  *
- * From now on it keeps nobody from opening another, but its user.
+ * Called once for each expert, when it is reclaimed, or released without a reclaim. The limit of
+ * its user counts it until expertmem_uncharge_expert_user().
  */
 void expertmem_uncharge_expert(void)
 {
@@ -276,8 +283,8 @@ void expertmem_uncharge_expert(void)
 }
 
 /**
- * expertmem_uncharge_expert_user() - a counted expert was released
- * @expert: the expert
+ * expertmem_uncharge_expert_user() - stop counting an expert for its user
+ * @expert: the expert, which is being released
  */
 void expertmem_uncharge_expert_user(struct expertmem_expert *expert)
 {
@@ -287,7 +294,7 @@ void expertmem_uncharge_expert_user(struct expertmem_expert *expert)
 /**
  * expertmem_nr_experts() - count experts
  *
- * Return: how many are open and not reclaimed.
+ * Return: number of experts that are open and not reclaimed.
  */
 unsigned int expertmem_nr_experts(void)
 {
@@ -295,11 +302,11 @@ unsigned int expertmem_nr_experts(void)
 }
 
 /**
- * expertmem_user_usage() - what a user has
+ * expertmem_user_usage() - count pages and experts of a user
  * @expert: an expert of this user
- * @pages: receives the charged pages
+ * @pages: receives the number of pages charged to the user
  *
- * Return: how many experts of the user are open, the reclaimed ones included.
+ * Return: number of open experts of the user, reclaimed ones included.
  */
 unsigned int expertmem_user_usage(const struct expertmem_expert *expert, unsigned long *pages)
 {
@@ -310,11 +317,11 @@ unsigned int expertmem_user_usage(const struct expertmem_expert *expert, unsigne
 /* -------------------------------------------------------------------- charges */
 
 /**
- * expertmem_committed() - what the expert has in regions
+ * expertmem_committed() - count the pages in regions of an expert
  * @expert: the expert
  *
  * Context: expert->lock held.
- * Return: pages in the regions of both windows.
+ * Return: pages charged for the regions of both windows.
  */
 unsigned long expertmem_committed(const struct expertmem_expert *expert)
 {
@@ -323,11 +330,11 @@ unsigned long expertmem_committed(const struct expertmem_expert *expert)
 }
 
 /**
- * expertmem_charged() - what counts against the expert's limit
+ * expertmem_charged() - count the pages that count against the expert's limit
  * @expert: the expert
  *
  * Context: expert->lock held.
- * Return: pages in the regions of both windows, and pinned.
+ * Return: pages in the regions of both windows, and pinned pages.
  */
 unsigned long expertmem_charged(const struct expertmem_expert *expert)
 {
@@ -337,11 +344,11 @@ unsigned long expertmem_charged(const struct expertmem_expert *expert)
 /**
  * expertmem_charge() - charge pages of a region that is made or grows
  * @window: the region's window
- * @pages: how many
+ * @pages: number of pages
  *
  * Context: expert->lock held.
- * Return: 0, -EDQUOT where the expert's or its user's limit would be passed, -ENOMEM where
- *	that of all experts would.
+ * Return: 0; -EDQUOT if the limit of the expert or of its user would be passed; -ENOMEM if
+ *	total_limit would be passed.
  */
 int expertmem_charge(struct expertmem_window *window, unsigned long pages)
 {
@@ -371,9 +378,9 @@ static void sub_charge(struct expertmem_expert *expert, unsigned long pages)
 }
 
 /**
- * expertmem_uncharge() - pages of a region have been given back
+ * expertmem_uncharge() - uncharge pages of a region that were freed
  * @window: the region's window
- * @pages: how many
+ * @pages: number of pages
  *
  * Context: expert->lock held.
  */
@@ -386,11 +393,12 @@ void expertmem_uncharge(struct expertmem_window *window, unsigned long pages)
 
 /**
  * expertmem_charge_pinned() - charge pages that have become pinned
- * @window: the window that they were in
- * @pages: how many
+ * @window: the window that the pages were in
+ * @pages: number of pages
  *
- * Until the window has been emptied they are charged for their region. That charge becomes
- * that of pinned pages: whoever works on the region is to take them off region->charged.
+ * Until the window has been emptied, the pages are charged for their region. Here that charge
+ * becomes the charge for pinned pages. The caller that works on the region must not uncharge
+ * them again: it passes their number to expertmem_region_destroy() or expertmem_region_trim().
  *
  * Context: takes expert->lock.
  */
@@ -411,9 +419,9 @@ void expertmem_charge_pinned(struct expertmem_window *window, unsigned long page
 }
 
 /**
- * expertmem_uncharge_pinned() - pinned pages have been let go
+ * expertmem_uncharge_pinned() - uncharge pages that are not pinned any more
  * @expert: the expert
- * @pages: how many
+ * @pages: number of pages
  *
  * Context: any.
  */
@@ -427,7 +435,7 @@ void expertmem_uncharge_pinned(struct expertmem_expert *expert, unsigned long pa
 /**
  * expertmem_total_pinned() - count the pinned pages of all experts
  *
- * Return: pages, those of released experts included.
+ * Return: number of pages, those of released experts included.
  */
 unsigned long expertmem_total_pinned(void)
 {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * ALLOC, REALLOC and FREE: making, resizing and freeing a region are each
+ * ALLOC, REALLOC and FREE: make, resize and free a region. Each call
  *
- *	lock, look up, mark busy, charge, close the gate (if less will be usable)
- *	unlock, populate; or wait for faults, and truncate
- *	lock, open the gate or give back tree and charge, unmark, unlock
- *	map what was populated
+ *	takes expert->lock; finds the region or enters a new one, marks it busy, charges its
+ *	pages, or closes the gate of the pages that are to go;
+ *	without the lock, populates the new pages, or waits for faults and truncates the old ones;
+ *	takes expert->lock; publishes the region, or removes it and uncharges its pages;
+ *	without the lock, maps the pages that were populated.
  */
 #include <linux/ktime.h>
 #include <linux/mm.h>
@@ -34,7 +35,7 @@ static struct expertmem_window *window_at(struct expertmem_expert *expert, u64 o
 	return NULL;
 }
 
-/* The region that starts at @offset, marked busy. */
+/* Find the region that starts at @offset, and mark it busy. */
 static struct expertmem_region *region_take(struct expertmem_window *window, u64 offset)
 {
 	struct expertmem_region *region;
@@ -49,7 +50,7 @@ static struct expertmem_region *region_take(struct expertmem_window *window, u64
 	return region;
 }
 
-/* The region is published last, when its offset has reached the caller. */
+/* The region is published last, after its offset was written to user space. */
 static int do_alloc(struct expertmem_expert *expert, struct expertmem_alloc *arg,
 		    struct expertmem_alloc __user *uarg)
 {
@@ -209,9 +210,9 @@ static int do_free(struct expertmem_expert *expert, const struct expertmem_free 
 }
 
 /**
- * expertmem_count_refused() - count what had to be refused for want of memory
+ * expertmem_count_refused() - count a call that failed for want of memory, and send LIMIT_HIT
  * @expert: the expert
- * @err: what a call that charges is to return
+ * @err: the result of the call; only -EDQUOT and -ENOMEM are counted
  *
  * Context: takes expert->lock.
  * Return: @err.
@@ -235,12 +236,12 @@ int expertmem_count_refused(struct expertmem_expert *expert, int err)
 }
 
 /**
- * expertmem_try_again() - was memory refused that pinned pages, let go meanwhile, had taken?
+ * expertmem_try_again() - uncharge pages that are not pinned any more after a refused call
  * @expert: the expert
- * @err: what the call is to return
+ * @err: the result of the call; only -EDQUOT and -ENOMEM lead to another try
  *
  * Context: no lock held; may sleep.
- * Return: whether there are fewer pinned pages now, so that it may succeed.
+ * Return: true if fewer pages are pinned now, so that the call may succeed.
  */
 bool expertmem_try_again(struct expertmem_expert *expert, int err)
 {

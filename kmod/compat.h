@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The only place that knows kernel versions. The rest is written for the newest
- * kernel; what older ones lack or name otherwise is here.
+ * The only file that depends on kernel versions. All other files are written for the newest
+ * kernel. This one adds what older kernels lack or name otherwise.
  */
 #ifndef EXPERTMEM_COMPAT_H
 #define EXPERTMEM_COMPAT_H
@@ -14,7 +14,7 @@
 #include <linux/version.h>
 #include <net/genetlink.h>
 
-/* Batches of folios got a header of their own in 7.1. */
+/* Since 7.1 struct folio_batch has a header of its own. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 1, 0)
 #include <linux/folio_batch.h>
 #else
@@ -33,7 +33,7 @@ static inline void vm_flags_clear(struct vm_area_struct *vma, unsigned long flag
 }
 #endif
 
-/* Before 6.6 a fault in a file's mapping always held mmap_lock. */
+/* Before 6.6 a fault in a file mapping always held mmap_lock, never the lock of the VMA. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
 static inline void release_fault_lock(struct vm_fault *vmf)
 {
@@ -41,7 +41,7 @@ static inline void release_fault_lock(struct vm_fault *vmf)
 }
 #endif
 
-/* The length argument went in 6.18. */
+/* vfs_parse_fs_string() lost its length argument in 6.18. */
 static inline int compat_parse_fs_string(struct fs_context *fc, const char *key,
 					 const char *value)
 {
@@ -64,12 +64,12 @@ static inline struct file *compat_shmem_file_setup(struct vfsmount *mnt,
 #endif
 }
 
-/* Before 6.7 a group had the flags of requests. 6.1.y has got the newer ones. */
+/* Before 6.7 groups had the flags of requests. 6.1.y has the newer flag since a backport. */
 #ifndef GENL_MCAST_CAP_NET_ADMIN
 #define GENL_MCAST_CAP_NET_ADMIN GENL_UNS_ADMIN_PERM
 #endif
 
-/* A dump has had a genl_info since 6.6. */
+/* Since 6.6 a dump has a genl_info. */
 static inline struct nlattr **compat_dump_attrs(struct netlink_callback *cb)
 {
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
@@ -80,11 +80,12 @@ static inline struct nlattr **compat_dump_attrs(struct netlink_callback *cb)
 }
 
 /*
- * A group's number can be joined before it is anybody's, and then nobody is asked for
- * the right. Since 6.8 listeners can be looked at when something is sent; before, those
- * can only be put out who are there already, which unregistering does. Who comes back
- * each time keeps the module from being loaded. Numbers above that of bits in a long are
- * left alone: there it would look behind the bits of sockets that are older than they are.
+ * A socket can join the number of a group before a family registers it, and then no right is
+ * checked. Since 6.8 the module checks the right of each listener when it sends an event. Before
+ * 6.8 it can only remove sockets that have joined already: unregistering the family does that. A
+ * socket that joins again after each of 8 tries makes loading fail with EBUSY. Group numbers above
+ * BITS_PER_LONG are not checked: unregistering would read behind the end of the group bitmaps of
+ * sockets that were created before.
  */
 static inline int compat_genl_register_family(struct genl_family *family)
 {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Control: what an owner or an operator sets of an expert: its name, flags and limit, and that
- * it is to stop.
+ * Control: CONFIGURE, changes of the limit, and TERMINATE, by ioctl and by netlink.
  */
 #include <linux/capability.h>
 #include <linux/fs.h>
@@ -16,8 +15,8 @@
 #include "trace.h"
 
 /*
- * A name is printed by tools and logs: one line of UTF-8, padded with NUL. Some terminals
- * obey U+0080 to U+009F as they do escape sequences.
+ * Tools and logs print names, so a name is one line of UTF-8 without control characters, padded
+ * with NUL. Some terminals execute U+0080 to U+009F like escape sequences.
  */
 static bool name_is_valid(const char *name, size_t size)
 {
@@ -34,7 +33,7 @@ static bool name_is_valid(const char *name, size_t size)
 	return len < size && !memchr_inv(name + len, 0, size - len);
 }
 
-/* Is @limit more than the expert has? 0 means none. */
+/* Is @limit greater than the expert's limit? 0 means no limit. */
 static bool is_raised(const struct expertmem_expert *expert, u64 limit)
 {
 	lockdep_assert_held(&expert->lock);
@@ -64,7 +63,7 @@ int expertmem_configure(struct expertmem_expert *expert, struct expertmem_config
 	    !name_is_valid(config.name, sizeof(config.name)))
 		return -EINVAL;
 	may_raise = keep_limit || ns_capable_noaudit(&init_user_ns, CAP_NET_ADMIN);
-	/* Not counted as locked memory, so only for those who may lock any amount. */
+	/* The pages are not counted as locked: the caller must be allowed to lock any amount. */
 	if (config.flags & EXPERTMEM_CONFIG_UNSWAPPABLE &&
 	    rlimit(RLIMIT_MEMLOCK) != RLIM_INFINITY && !capable(CAP_IPC_LOCK))
 		return -EPERM;
@@ -94,8 +93,8 @@ int expertmem_configure(struct expertmem_expert *expert, struct expertmem_config
  * @expert: the expert
  *
  * Context: takes expert->lock.
- * Return: 0; -EINTR where the caller is being killed; -ENOENT where the expert is released:
- *	only for who has no file of it.
+ * Return: 0; -EINTR if the caller is being killed; -ENOENT if the expert was released, which a
+ *	caller that holds the device file cannot get.
  */
 int expertmem_terminate(struct expertmem_expert *expert)
 {
@@ -117,13 +116,14 @@ int expertmem_terminate(struct expertmem_expert *expert)
 }
 
 /**
- * expertmem_set_limit() - limit an expert anew
+ * expertmem_set_limit() - change the limit of an expert
  * @expert: the expert
- * @limit: bytes, 0: none; it may have more already, and then gets no more
- * @may_raise: the limit may become greater than it is
+ * @limit: new limit in bytes, 0: no limit; if the expert has more, it keeps that and gets no more
+ * @may_raise: the caller may set a limit greater than the present one
  *
  * Context: takes expert->lock.
- * Return: as expertmem_terminate(); -EPERM where the limit may not be raised.
+ * Return: 0; -EINTR if the caller is being killed; -ENOENT if the expert was released; -EPERM if
+ *	@limit is greater than the present one and @may_raise is false.
  */
 int expertmem_set_limit(struct expertmem_expert *expert, u64 limit, bool may_raise)
 {

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Copy: the regions of one expert, made again in another at the same offsets. It is for
- * fork(), which windows do not survive.
+ * Copy: make the regions of one expert, the source, again in another, the destination, at the same
+ * offsets. COPY and FORK use it.
  *
- *	list the regions of the source, under its lock
- *	enter regions like these in the destination, under its lock; they are busy, and
- *	their gates are closed
- *	copy the pages, with neither lock held
- *	open all gates at once, and map the pages; or truncate and destroy
+ *	List the regions of the source, under its expert->lock.
+ *	Enter the same regions in the destination, under its expert->lock. They are busy, and
+ *	their gates are closed.
+ *	Copy the pages, with neither lock held.
+ *	Publish all regions under one hold of the lock, and map the pages. After an error, truncate
+ *	and destroy the regions instead.
  *
- * FORK opens the gates first, for nobody can touch the destination yet. Then the source lends
- * its pages (loan.c), or, if it borrows itself, those that it has are copied.
+ * FORK publishes the regions before pages are copied, because nobody can touch the destination
+ * yet. Then the source lends its pages (loan.c). If the source itself borrows, its lender lends
+ * to the destination too, and the pages that the source has are copied.
  */
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -23,16 +25,16 @@
 #include "expertmem.h"
 #include "trace.h"
 
-/* Regions to enter before others may have the destination's lock. */
+/* Number of regions to enter before the destination's expert->lock is dropped for others. */
 #define BATCH	256
 
 /**
- * struct extent - a region of the source as it was found
- * @first: device page offset
- * @pages: how many of them could be touched
- * @room: how many it reserved when it was made
- * @owed: how many of them it may owe to its lender
- * @copy: the region like it in the destination
+ * struct extent - a region of the source, as it was when it was listed
+ * @first: device page offset of its first page
+ * @pages: number of pages that could be touched
+ * @room: number of pages from ALLOC's room
+ * @owed: number of pages that its lender may hold
+ * @copy: the region of the destination that is its copy
  */
 struct extent {
 	pgoff_t first;
@@ -43,16 +45,16 @@ struct extent {
 };
 
 /**
- * struct copy - a call of COPY
+ * struct copy - the state of one COPY or FORK
  * @from: the source
  * @to: the destination
- * @extents: by offset
- * @nr: how many
- * @made: the first of these have a region in their @copy
- * @entered: the first of these, whose region is in the destination
- * @pages: copied
- * @lend: the source lends its pages
- * @lent: in which window of the destination it is about to
+ * @extents: array of the listed regions, sorted by offset
+ * @nr: number of @extents
+ * @made: number of @extents, from the first on, whose @copy has been allocated
+ * @entered: number of @extents, from the first on, whose @copy is in the destination's tree
+ * @pages: number of pages copied so far
+ * @lend: the source is to lend its pages (FORK)
+ * @lent: the window of the destination that is about to borrow
  */
 struct copy {
 	struct expertmem_expert *from;
@@ -79,8 +81,8 @@ static unsigned long nr_regions(const struct expertmem_expert *expert)
 }
 
 /*
- * What can be touched of a region is what its owner knows to be there: nothing of one
- * that is being made or freed, the lesser size of one that is being resized.
+ * List the touchable pages of each region. A region that is being made or freed has none, and
+ * one that is being resized has those of the smaller size.
  */
 static void list_window(struct copy *copy, struct expertmem_window *window)
 {
@@ -101,7 +103,7 @@ static void list_window(struct copy *copy, struct expertmem_window *window)
 	}
 }
 
-/* Memory for the list is had without the lock: until then there may be more of them. */
+/* Memory for the list is allocated without the lock. Meanwhile regions may be added; then retry. */
 static int list_regions(struct copy *copy)
 {
 	struct expertmem_expert *from = copy->from;
@@ -132,7 +134,7 @@ static int list_regions(struct copy *copy)
 	}
 }
 
-/* Without a window that it had, the destination has no use for the copy. */
+/* The destination was reclaimed, or has lost a window: give up. */
 static bool is_over(const struct expertmem_expert *to)
 {
 	lockdep_assert_held(&to->lock);
@@ -149,7 +151,7 @@ static int check_destination(const struct expertmem_expert *to)
 	return nr_regions(to) ? -EBUSY : 0;
 }
 
-/* Memory for the regions is had before the lock is taken. */
+/* Allocate the regions of the destination before its lock is taken. */
 static int make_regions(struct copy *copy)
 {
 	struct expertmem_region *region;
@@ -201,7 +203,7 @@ static int enter_regions(struct copy *copy)
 	return err;
 }
 
-/* @only: a window of the destination; NULL: both */
+/* Copy the pages of all regions, or of those in @only, a window of the destination. */
 static int copy_pages(struct copy *copy, const struct expertmem_window *only)
 {
 	const struct extent *extent;
@@ -239,7 +241,7 @@ static int publish_regions(struct copy *copy)
 	return err;
 }
 
-/* Have the regions of the window owe @all pages, or those that the regions of the source owe. */
+/* Set owed of the regions in copy->lent: @all pages, or as many as the source's region owes. */
 static void owe(void *arg, bool all)
 {
 	struct copy *copy = arg;
@@ -257,8 +259,9 @@ static void owe(void *arg, bool all)
 }
 
 /*
- * Does the source still owe what the destination owes? It has copied a page, and given it up
- * again, only after it owed no more.
+ * Does the source still owe all that the destination was set to owe? A source that was paid off
+ * in the meantime may have freed a page, which the destination would get from the lender again.
+ * A source clears region->owed before it frees such a page, so the check sees it: -EAGAIN.
  */
 static int check_debts(struct copy *copy)
 {
@@ -302,7 +305,7 @@ static int lend_pages(struct copy *copy)
 	       lend_window(copy, &copy->to->huge, &copy->from->huge);
 }
 
-/* The copies are in use from the first moment: those who look for resident memory see them. */
+/* Map the copies, so that they count as resident memory of the destination's process. */
 static void map_pages(struct copy *copy)
 {
 	const struct extent *extent;
@@ -315,7 +318,7 @@ static void map_pages(struct copy *copy)
 	}
 }
 
-/* Their gates were never open. A window that is gone has freed its regions. */
+/* Undo after an error; the gates were never open. A window that is gone has freed its regions. */
 static void destroy_regions(struct copy *copy)
 {
 	struct expertmem_window *window;
@@ -336,7 +339,7 @@ static void destroy_regions(struct copy *copy)
 	}
 }
 
-/* Only pages that the source has are copied: have it copy those that it owes. */
+/* COPY copies only the pages in the source's file: copy the pages that the source owes there. */
 static int pay_off(struct expertmem_expert *expert)
 {
 	struct expertmem_window *windows[] = { &expert->small, &expert->huge };
@@ -373,15 +376,15 @@ static int do_copy(struct copy *copy)
 }
 
 /**
- * expertmem_copy_regions() - have what another expert has, at the same offsets
+ * expertmem_copy_regions() - copy the regions of an expert to another, at the same offsets
  * @to: the destination
  * @from: the source
- * @lend: the destination is an heir, and may borrow pages; after an error it is to be closed
+ * @lend: the destination is an heir, and borrows the pages; the caller closes it after an error
  *
  * Context: process context, may sleep; takes expert->lock of either expert, and with @lend the
- *	caller's mmap_lock. The caller has the files of both.
- * Return: 0 or a negative errno, as the uAPI header says of COPY; -EAGAIN where the source has
- *	given up what the destination was to borrow.
+ *	caller's mmap_lock. The caller holds the device files of both.
+ * Return: 0 or a negative errno, as the uAPI header says of COPY; -EAGAIN if the source was paid
+ *	off while the destination began to borrow the same pages.
  */
 int expertmem_copy_regions(struct expertmem_expert *to, struct expertmem_expert *from, bool lend)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The device: its file operations. One open of the device is one expert.
+ * The device: its file operations and ioctls. One open of the device is one expert.
  */
 #include <linux/anon_inodes.h>
 #include <linux/capability.h>
@@ -21,7 +21,7 @@
 #include "expertmem.h"
 #include "trace.h"
 
-/* From here on others find it. */
+/* Add a new expert to the table, so that it can be found, and send the event OPENED. */
 static int expert_enter(struct expertmem_expert *expert)
 {
 	int err;
@@ -35,8 +35,9 @@ static int expert_enter(struct expertmem_expert *expert)
 }
 
 /*
- * Who has found it already waits for its locks, and then leaves it alone. An expert that stays
- * for its pinned pages has no files any more: these would keep the module.
+ * Remove an expert from the table, and mark it released. A netlink request that has found it
+ * already waits for its locks, and then finds @released set. The files of the windows are dropped
+ * here: each holds a reference to the module, and pinned pages may keep the expert for long.
  */
 static void expert_leave(struct expertmem_expert *expert)
 {
@@ -66,7 +67,7 @@ static int expert_open(struct inode *inode, struct file *file)
 	struct expertmem_expert *expert;
 	int err = -ENOMEM;
 
-	/* O_RDONLY is for looking. Nothing can be done with less. */
+	/* the modes are O_RDWR and O_RDONLY (GET_INFO, STAT and the status page only) */
 	if (!(file->f_mode & FMODE_READ))
 		return -EINVAL;
 	expert = kzalloc(sizeof(*expert), GFP_KERNEL_ACCOUNT);
@@ -129,7 +130,7 @@ static int expert_release(struct inode *inode, struct file *file)
 	struct expertmem_expert *expert = file->private_data;
 	struct expertmem_reclaim result;
 
-	/* What was mapped held the file, and is gone. What FORK has made may never have been. */
+	/* A mapped window would hold the device file. FORK may have made windows never mapped. */
 	if (has_memory(&expert->small) || has_memory(&expert->huge))
 		expertmem_reclaim(expert, NULL, EXPERTMEM_CAUSE_DETACH, &result);
 	trace_expertmem_release(expert->id, (u64)expert->peak << PAGE_SHIFT);
@@ -143,8 +144,8 @@ static const struct file_operations status_fops = {
 };
 
 /*
- * The mapping gets a file of its own: as one of the device it would keep the expert, which
- * nobody can use any more, open.
+ * Map the status page. The mapping gets a file of its own, because a reference to the device file
+ * would keep the expert open.
  */
 static int status_mmap(struct expertmem_expert *expert, struct vm_area_struct *vma)
 {
@@ -169,7 +170,7 @@ static int status_mmap(struct expertmem_expert *expert, struct vm_area_struct *v
 static int expert_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct expertmem_expert *expert = file->private_data;
-	/* who may only look */
+	/* O_RDONLY descriptors map only the status page */
 	int err = file->f_mode & FMODE_WRITE ? 0 : -EACCES;
 
 	switch ((u64)vma->vm_pgoff << PAGE_SHIFT) {
@@ -234,7 +235,7 @@ static int expert_stat(struct expertmem_expert *expert, struct expertmem_stat __
 	return copy_to_user(uarg, &stat, sizeof(stat)) ? -EFAULT : 0;
 }
 
-/* The descriptor of the source is resolved here, for it must be one of this device. */
+/* The COPY ioctl. The descriptor of the source must be one of this device. */
 static int expert_copy(struct expertmem_expert *expert, struct expertmem_copy __user *uarg)
 {
 	struct expertmem_copy arg;
@@ -262,7 +263,7 @@ static long expert_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct expertmem_expert *expert = file->private_data;
 	void __user *uarg = (void __user *)arg;
-	/* who may only look */
+	/* O_RDONLY descriptors allow only GET_INFO and STAT */
 	int err = file->f_mode & FMODE_WRITE ? 0 : -EBADF;
 
 	switch (cmd) {

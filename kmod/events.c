@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Events: messages to the multicast group of operators, sent when something happens to an
- * expert.
+ * Events: netlink messages about experts to the multicast group "events".
  */
 #include <linux/capability.h>
 #include <linux/fs.h>
@@ -14,11 +13,11 @@
 #include "expertmem.h"
 #include "netlink.h"
 
-/* The family of netlink.c, whose group the events go to; set before an expert can be opened. */
+/* The family of netlink.c, to whose group events are sent; set before an expert can be opened. */
 static const struct genl_family *family;
 
 /**
- * expertmem_events_init() - say which family events are sent by
+ * expertmem_events_init() - set the family whose group events are sent to
  * @events_family: the generic netlink family of the module
  *
  * Context: the module is being loaded; no expert is open.
@@ -51,19 +50,22 @@ static struct sk_buff *new_event(const struct expertmem_expert *expert,
 	return skb;
 }
 
-/* Joining the group asks for the same, but not where its number was joined before. */
+/*
+ * Does a listener lack the right to hear events? Joining the group checks the right too, but not if
+ * the number of the group was joined before the family was registered.
+ */
 static int listener_not_permitted(struct sock *listener, struct sk_buff *skb, void *unused)
 {
 	return !file_ns_capable(listener->sk_socket->file, &init_user_ns, CAP_NET_ADMIN);
 }
 
 /**
- * expertmem_event() - tell whoever listens
+ * expertmem_event() - send an event about an expert
  * @expert: the expert
- * @event: what has just happened to it
+ * @event: what has just happened to the expert
  *
- * What cannot be told is lost, and listeners are told that something was: who caused the
- * event neither waits nor fails. What passes the budget of the expert's user is only counted.
+ * The caller neither waits nor fails. An event that cannot be sent is lost, and listeners get
+ * ENOBUFS. An event beyond the budget of the expert's user is only counted.
  *
  * Context: expert->lock held, so that events come in the order in which they happen;
  *	mmap_lock may be held. Does not sleep.

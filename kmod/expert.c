@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Experts: the table of those that are open, their references, and what there is to say of one.
+ * Experts: the table of open experts, their reference counts, and snapshots of their state.
  */
 #include <linux/atomic.h>
 #include <linux/file.h>
@@ -17,19 +17,19 @@
 
 struct expertmem_totals expertmem_totals;
 
-/* Reclaims for which nobody waits uninterruptibly, or whose process has died. */
+/* Runs reclaims: for netlink requests, after a death, and of borrowers that have lost pages. */
 struct workqueue_struct *expertmem_workqueue;
 
-/* those that are open, by id */
+/* the open experts, by id */
 static DEFINE_XARRAY_FLAGS(experts, XA_FLAGS_ACCOUNT);
 static atomic64_t last_id;
-/* of what is in experts; changes with it, under its lock; never 0 */
+/* odd, so never 0; changes when the table changes; written under the xa_lock of the experts */
 static unsigned int generation = 1;
 
 /**
- * expertmem_generation() - has an expert been opened or released?
+ * expertmem_generation() - detect that experts were opened or released
  *
- * Return: a number, not 0, that is another one where that was so.
+ * Return: a nonzero counter that changes when an expert is opened or released.
  */
 unsigned int expertmem_generation(void)
 {
@@ -41,7 +41,7 @@ unsigned int expertmem_generation(void)
  * @id: its id
  *
  * Context: takes the xa_lock of the experts.
- * Return: the expert, with a reference; NULL where there is none that is open.
+ * Return: the expert, with a reference; NULL if no open expert has this id.
  */
 struct expertmem_expert *expertmem_find(unsigned long id)
 {
@@ -56,11 +56,11 @@ struct expertmem_expert *expertmem_find(unsigned long id)
 }
 
 /**
- * expertmem_next() - go through the experts
- * @id: where to begin; receives the id of what is found
+ * expertmem_next() - find the expert with the lowest id from @id on
+ * @id: the lowest id to look for; receives the id of the expert that was found
  *
  * Context: takes the xa_lock of the experts.
- * Return: as expertmem_find().
+ * Return: the expert, with a reference; NULL if there is none.
  */
 struct expertmem_expert *expertmem_next(unsigned long *id)
 {
@@ -75,9 +75,9 @@ struct expertmem_expert *expertmem_next(unsigned long *id)
 }
 
 /**
- * expertmem_new_id() - number an expert that is being opened
+ * expertmem_new_id() - get an id for an expert that is being opened
  *
- * Return: an id that no other expert has had since the module was loaded.
+ * Return: an id that no expert has had since the module was loaded.
  */
 u64 expertmem_new_id(void)
 {
@@ -85,7 +85,7 @@ u64 expertmem_new_id(void)
 }
 
 /**
- * expertmem_enter() - let others find an expert
+ * expertmem_enter() - add an expert to the table of open experts
  * @expert: the expert, whose id is set
  *
  * Context: process context; takes the xa_lock of the experts.
@@ -104,7 +104,7 @@ int expertmem_enter(struct expertmem_expert *expert)
 }
 
 /**
- * expertmem_leave() - let others find an expert no more
+ * expertmem_leave() - remove an expert from the table of open experts
  * @expert: the expert
  *
  * Context: takes the xa_lock of the experts.
@@ -135,10 +135,11 @@ static void expert_destroy(struct kref *ref)
 }
 
 /**
- * expertmem_put() - drop a reference
+ * expertmem_put() - drop a reference to an expert
  * @expert: the expert
  *
- * Context: the last one in process context, with none of the expert's locks held.
+ * Context: process context, with none of the expert's locks held, unless the caller knows that
+ *	another reference remains.
  */
 void expertmem_put(struct expertmem_expert *expert)
 {
@@ -146,9 +147,9 @@ void expertmem_put(struct expertmem_expert *expert)
 }
 
 /**
- * expertmem_set_status() - say something on the status page
+ * expertmem_set_status() - set flags on the status page
  * @expert: the expert
- * @flags: EXPERTMEM_STATUS_*, in addition to what it says already
+ * @flags: EXPERTMEM_STATUS_*, added to the flags that are set already
  *
  * Context: expert->lock held.
  */
@@ -161,11 +162,11 @@ void expertmem_set_status(struct expertmem_expert *expert, u32 flags)
 }
 
 /**
- * expertmem_window_resident() - what a window has in memory
+ * expertmem_window_resident() - count the resident pages of a window
  * @window: the window
  *
  * Context: expert->lock held.
- * Return: pages.
+ * Return: number of pages in the page cache of the window's file; pages in swap do not count.
  */
 unsigned long expertmem_window_resident(const struct expertmem_window *window)
 {
@@ -174,9 +175,9 @@ unsigned long expertmem_window_resident(const struct expertmem_window *window)
 }
 
 /**
- * expertmem_snapshot() - what an expert has
+ * expertmem_snapshot() - read the state of an expert at one moment
  * @expert: the expert
- * @stat: receives it
+ * @stat: receives the state
  *
  * Context: expert->lock held.
  */
@@ -203,7 +204,7 @@ void expertmem_snapshot(const struct expertmem_expert *expert, struct expertmem_
 }
 
 /**
- * expertmem_disinherit() - no further child gets the heir
+ * expertmem_disinherit() - drop the heir, so that no further child gets it
  * @expert: the expert
  *
  * Context: expert->lock held.
@@ -219,10 +220,10 @@ void expertmem_disinherit(struct expertmem_expert *expert)
 }
 
 /**
- * expertmem_reclaim_soon() - reclaim a window, without waiting for it
+ * expertmem_reclaim_soon() - have a worker reclaim a window
  * @window: the window
  *
- * Context: a reference to the expert held; any locks.
+ * Context: any; the caller has a reference to the expert.
  */
 void expertmem_reclaim_soon(struct expertmem_window *window)
 {

@@ -26,56 +26,63 @@
  *   account.c			limits and charges
  *   mount.c, params.c, trace.c	tmpfs mounts, module parameters, tracepoints
  *
- * Lifetimes: an expert can be found by its id from open to release of the device
- * file. A mapping of a window holds a reference to that file, so release sees no
- * mapping. Whoever works on an expert without the file (netlink, the worker that reclaims
- * after the death of a process, the list of pinned pages) holds a reference to the expert:
- * it may be released meanwhile, and is then left alone. The expert refers to the shmem file
- * of a window from the window's mmap to the release; that file has a reference to the expert.
- * A window that borrows (loan.c) holds a reference to the device file of its lender, which is
- * therefore not released before the loan has ended; reclaiming either of them ends it.
+ * Lifetimes:
  *
- * Locks, in the order in which they are taken:
+ * An expert can be found by its id from open to release of the device file. A mapping of a window
+ * holds a reference to the device file. No window is therefore mapped when release runs.
  *
- *   mm->mmap_lock		held by the mm around mmap, fault, open and close
- *   expert->reclaim_lock	shared: reclaims, which may run side by side, and
- *				MADV_REMOVE while it looks for loans; exclusive: release, which
- *				drops the windows' files
- *   expert->pins_lock		expert->pins; held from looking for pinned pages of a
- *				part of a range, 64 MiB at most, until it is truncated
- *   expert->lock		state, charges, the region trees' writers, a region's
- *				fields but for @pages; never held while memory is
- *				allocated, a lock of the mm is waited for, or pages are
- *				read, truncated or copied to or from user space. So
- *				nobody waits long for it, whatever the expert is doing.
- *   mapping->invalidate_lock	the gate; expert->lock may be taken inside of it, and not
- *				the other way round. Shared:
- *				around a look at the gate and the page that it lets in.
- *				Exclusive: to wait, after the gate was closed, for those
- *				who had passed it. From then on nothing adds or maps a
- *				page there, and truncation needs no lock. Also held
- *				exclusively while MADV_REMOVE truncates a part of a
- *				range whose gate is open.
- *   window->borrowers_lock	of a lender: who borrows from it; taken inside of the lender's
- *				invalidate_lock, or with none held
- *   mapping->invalidate_lock	of a borrower, shared, inside of its lender's: lenders never
- *				borrow
- *   window->loan_lock		of a borrower, inside of its invalidate_lock: its lender, and
- *				which pages have been copied while they are owed;
- *				expert->lock of the borrower may be taken inside of it
- *   folio lock, i_mmap lock	inside the mm
- *   xa_lock of the experts	which there are; from finding one to having a reference
- *   xa_lock of the users	which there are, and how many experts refer to each
- *   holders_lock		which experts have pinned pages
- *   pid->wait_pidfd.lock	held by the kernel when it tells that a process died
+ * Code that works on an expert without the device file holds a reference to the expert: netlink
+ * requests, queued work, the list of experts with pinned pages, and the files of windows. The
+ * expert may be released meanwhile. Such code then finds expert->released set and changes nothing.
  *
- * COPY works on two experts, and holds a lock of only one at a time.
+ * window->file is the shmem file of a window. It exists from mmap or FORK until the expert is
+ * released.
  *
- * Work that takes long (populating, truncating) is done with no lock of ours held,
- * on a region that is marked busy, so that no one else changes it meanwhile. Only
- * reclaim does not wait for it: it closes the whole window and frees the regions,
- * and whoever worked on one finds the window gone. Whoever calls for a reclaim that another
- * has begun helps: nobody waits for a process that may have little of a CPU.
+ * A window that borrows (loan.c) holds a reference to the device file of its lender. The lender
+ * is therefore not released before the loan has ended. A reclaim of either window ends the loan.
+ *
+ * Locks, from the outermost to the innermost:
+ *
+ *   mm->mmap_lock		The mm holds it around mmap, open and close of a mapping, and
+ *				around a fault. Since 6.6 a fault may hold the lock of the VMA
+ *				instead.
+ *   expert->reclaim_lock	Shared: reclaims, which may run side by side, and MADV_REMOVE
+ *				while it settles loans. Exclusive: release, which drops the
+ *				files of the windows.
+ *   expert->pins_lock		Protects expert->pins. Held from the search for pinned pages in
+ *				a part of a range (64 MiB at most) until that part is truncated.
+ *   mapping->invalidate_lock	The lock of a window file's page cache. Shared: from the check
+ *				of the gate until the page is in the file and locked, or
+ *				mapped. Exclusive: to wait for the faults that passed the gate
+ *				before it was closed. Afterwards no fault adds a page there. A
+ *				fault that has locked its page may still map it; truncation
+ *				waits for that page's lock. MADV_REMOVE holds invalidate_lock
+ *				exclusively while it truncates pages whose gate is open.
+ *   window->borrowers_lock	Of a lender. Protects its list of borrowers. Taken inside the
+ *				lender's invalidate_lock, or without it.
+ *   mapping->invalidate_lock	Of a borrower, shared, inside the lender's. A lender never
+ *				borrows, so there is no third one.
+ *   window->loan_lock		Of a borrower. Protects its lender, and the copying of pages
+ *				that it owes.
+ *   expert->lock		Protects the state, the charges, and the fields of regions.
+ *				Writers of the trees of regions hold it. It is never held while
+ *				the memory of experts is allocated, read, truncated or copied,
+ *				or while a lock of the mm is awaited. Nobody therefore waits
+ *				long for it, whatever the expert is doing.
+ *   folio lock, i_mmap lock	Inside the mm; inside all of the above but expert->lock.
+ *   xa_lock of the experts	Protects the table of experts; held from the lookup of an expert
+ *				until there is a reference to it.
+ *   xa_lock of the users	Protects the table of users and their reference counts.
+ *   holders_lock		Protects the list of experts with pinned pages.
+ *   pid->wait_pidfd.lock	The kernel holds it when it reports that a process died.
+ *
+ * COPY works on two experts, and holds expert->lock of only one at a time.
+ *
+ * Work that takes long (populate, copy, truncate) is done without expert->lock. The region is
+ * marked busy meanwhile, and other calls leave it alone. Reclaim does not wait for the call that
+ * marked the region: it closes the gate of the whole window and frees the regions, and that call
+ * finds the window gone. A second caller of reclaim does not wait for the first but truncates the
+ * same windows: the first may be a process that gets little CPU time.
  */
 #ifndef EXPERTMEM_KMOD_H
 #define EXPERTMEM_KMOD_H
@@ -104,12 +111,12 @@ struct vfsmount;
 struct vm_area_struct;
 
 /**
- * enum expertmem_window_state - a window has one life
- * @WINDOW_UNMAPPED: not mapped yet
- * @WINDOW_PREPARED: made by FORK, with regions; a child may map it
- * @WINDOW_MOVING: the same, and a child is mapping it
- * @WINDOW_MAPPED: mapped; has regions
- * @WINDOW_GONE: unmapped or reclaimed; the gate is closed for good
+ * enum expertmem_window_state - the states of a window, in the order in which they follow
+ * @WINDOW_UNMAPPED: not mapped yet; has no file and no regions
+ * @WINDOW_PREPARED: FORK has given it a file and regions; a child may map it
+ * @WINDOW_MOVING: prepared by FORK, and a child is mapping it
+ * @WINDOW_MAPPED: mapped; may have regions
+ * @WINDOW_GONE: unmapped or reclaimed; no page passes the gate any more
  */
 enum expertmem_window_state {
 	WINDOW_UNMAPPED,
@@ -121,35 +128,39 @@ enum expertmem_window_state {
 
 /**
  * struct expertmem_window - one of the two mappings of an expert
- * @expert: whose it is
- * @state: enum expertmem_window_state; written under expert->lock, read by the gate
- *	without it
- * @granule: pages; regions start and end at multiples of it
- * @first: the device page offset at which the window starts
- * @pages: how long the window is
- * @committed: pages in regions; under expert->lock
- * @nr_regions: under expert->lock
- * @emptied: the window is gone, its pages are back, and nothing is charged for regions any
- *	more; under expert->lock
+ * @expert: the expert that the window is a part of; constant
+ * @state: enum expertmem_window_state; written under expert->lock, also read without it
+ * @granule: pages; regions start and end at multiples of it; constant
+ * @first: the device page offset at which the window starts; constant
+ * @pages: length of the window in pages; written with @file
+ * @committed: pages charged for regions; protected by expert->lock
+ * @nr_regions: number of regions in the tree; protected by expert->lock
+ * @emptied: the window is gone, its pages are free, and no regions are charged any more;
+ *	protected by expert->lock
  * @regions: tree of the regions by device page offset; writers hold expert->lock
- * @seq: of @regions, for the gate
- * @file: the shmem file that holds the pages; set at mmap or by FORK, dropped at release,
- *	under expert->lock; whoever has the device file, or a mapping, needs no lock
- * @mm: who mapped it, or has an orphan for it; only compared
- * @address: where that is; it cannot move
- * @inherited: a child has an orphan for it; under expert->lock of the parent's expert
- * @vmas: how many vmas of @mm show it (two during mremap); under its mmap_lock
- * @mapper: the process that mapped it; set once, at mmap
- * @death: entry in @mapper's wait queue, from mmap to the end of the mapping
- * @work: reclaims the window after the death of @mapper, or when it is @lost
- * @signal: that killed @mapper, 0: none; written before @work is queued
- * @lender: whose pages the regions owe, with a reference to its device file, or NULL; set by
- *	FORK; written under @loan_lock and @lender's @borrowers_lock
- * @lost: a page that it owes could not be copied before the lender gave it up
+ * @seq: sequence counter of @regions, for readers without expert->lock
+ * @file: the shmem file that holds the pages; set by mmap or FORK, dropped by release, both
+ *	under expert->lock; stable for callers that hold the device file or a mapping
+ * @mm: the mm that maps the window, or that has an orphan for it, without a reference;
+ *	dereferenced only while the window is mapped, otherwise compared
+ * @address: address of the mapping or the orphan in @mm; constant once @mm is set
+ * @inherited: a child has an orphan for this window; protected by expert->lock of the
+ *	parent's expert
+ * @vmas: number of VMAs of @mm that map the window (two during mremap); protected by the
+ *	mmap_lock of @mm
+ * @mapper: the process that mapped the window, with a reference; set once, at mmap
+ * @death: entry in the pidfd wait queue of @mapper, from mmap to the end of the mapping
+ * @work: reclaims the window after the death of @mapper, or after @lost was set
+ * @signal: signal that killed @mapper, or 0; written before @work is queued
+ * @lender: the window whose pages the regions owe, with a reference to its device file, or
+ *	NULL; set by FORK; written under @loan_lock and @lender's @borrowers_lock
+ * @lost: a page that this window owes could not be copied before the lender changed or freed
+ *	it; the window is being reclaimed; set under the lender's @borrowers_lock, never cleared
  * @loan: entry in @lender's @borrowers
- * @loan_memcg: the memory cgroup of who called FORK; pages that @lender copies are charged to it
+ * @loan_memcg: the memory cgroup of the caller of FORK, with a reference during the loan; the
+ *	copies that @lender makes are charged to it
  * @loan_lock: see the top of this file
- * @borrowers: the windows whose @lender this one is; under @borrowers_lock
+ * @borrowers: list of the windows whose @lender is this one; protected by @borrowers_lock
  * @borrowers_lock: see the top of this file
  */
 struct expertmem_window {
@@ -181,7 +192,7 @@ struct expertmem_window {
 	struct rw_semaphore borrowers_lock;	/* see the top of this file */
 };
 
-/* Can the window have regions? */
+/* Is the window prepared, moving or mapped, so that it can have regions? */
 static inline bool expertmem_window_lives(const struct expertmem_window *window)
 {
 	enum expertmem_window_state state = READ_ONCE(window->state);
@@ -189,18 +200,18 @@ static inline bool expertmem_window_lives(const struct expertmem_window *window)
 	return state > WINDOW_UNMAPPED && state < WINDOW_GONE;
 }
 
-/* Does the window lend to another one, or borrow, or has it lost what it borrowed? */
+/* Does the window lend or borrow, or is it a borrower that has lost pages? */
 static inline bool expertmem_window_has_loan(const struct expertmem_window *window)
 {
-	/* the loan of a window that is lost ends later */
+	/* @lost is set first; the worker ends the loan later */
 	return smp_load_acquire(&window->lender) || READ_ONCE(window->lost) ||
 	       !list_empty(&window->borrowers);
 }
 
 /**
  * enum expertmem_region_state - who may change a region
- * @REGION_LIVE: whoever holds expert->lock
- * @REGION_BUSY: the call that marked it
+ * @REGION_LIVE: any call that holds expert->lock
+ * @REGION_BUSY: only the call that marked it busy, and reclaim
  */
 enum expertmem_region_state {
 	REGION_LIVE,
@@ -209,18 +220,21 @@ enum expertmem_region_state {
 
 /**
  * struct expertmem_region - a range of a window that holds memory
- * @node: in the window's tree
- * @first: device page offset; constant
- * @pages: how many of them may be touched; read without a lock
- * @charged: pages counted against the limits; at least @pages
- * @room: pages to keep reserved, as asked for in ALLOC; constant
- * @span: pages reserved in the tree; at least @charged
- * @owed: the first so many pages have the bytes of the lender's, where there is no copy yet;
- *	at most @pages; read without a lock
+ * @node: entry in the window's tree
+ * @first: device page offset of the first page; constant once the region is in the tree
+ * @pages: number of pages, from @first on, that may be touched; also read without a lock
+ * @charged: number of pages counted against the limits; at least @pages
+ * @room: number of pages to keep reserved, from ALLOC; constant
+ * @span: number of pages reserved in the tree; at least @charged
+ * @owed: number of pages, from @first on, that the lender holds where the window's file has no
+ *	copy; at most @pages; also read without a lock
  * @state: enum expertmem_region_state
- * @gap: pages between what the region before reserves, or the start of the window, and @first
+ * @gap: number of free pages before @first, back to the end of the previous region's @span, or
+ *	to the start of the window
  * @max_gap: the largest @gap in the subtree of @node
- * @rcu: readers of the gate may still look at @node and @pages
+ * @rcu: frees the region after a grace period, because readers of the tree may still look at it
+ *
+ * Writers of all fields hold expert->lock.
  */
 struct expertmem_region {
 	struct rb_node node;
@@ -244,42 +258,49 @@ struct expertmem_region {
  * struct expertmem_expert - one open of the device
  * @reclaim_lock: see the top of this file
  * @lock: see the top of this file
- * @ref: held by the device file, by requests, by work that is queued, and by the list of
- *	experts with pins
- * @id: never reused while the module is loaded
- * @file: the device file; the expert does not hold a reference to it
- * @told: the event that it was reclaimed has been sent; under @lock
- * @request: a reclaim in a worker that others may join, or NULL; under @lock
- * @released: the device file is gone, and nothing is to change any more; under @lock
- * @privileged: opened with CAP_SYS_RESOURCE: no bounds of its user, and the reserve
- * @uid: who opened it
- * @user: the account that it is charged to
- * @opener: the process that did
- * @mapper: the process that mapped a window first, a copy of that window's @mapper; set
- *	once, under @lock
- * @opened: when, in ns of CLOCK_BOOTTIME
- * @state: enum expertmem_state; under @lock
- * @cause: why it was reclaimed; under @lock
- * @configured: CONFIGURE has been called
- * @flags: EXPERTMEM_CONFIG_*
- * @name: from CONFIGURE
- * @limit: bytes, 0: none; under @lock
- * @pinned: pages of @pins
+ * @ref: reference count; references are held by the device file, the files of windows, netlink
+ *	requests, queued work, and the list of experts with pinned pages
+ * @id: number of the expert, never reused while the module is loaded; constant
+ * @file: the device file, without a reference; constant
+ * @told: the event RECLAIMED has been sent; protected by @lock
+ * @request: the reclaim that a worker runs and that further requests join, or NULL; protected
+ *	by @lock
+ * @released: the device file is gone, and nothing changes the expert's state any more;
+ *	protected by @lock
+ * @privileged: opened with CAP_SYS_RESOURCE: the bounds of a user do not apply, and the
+ *	reserve may be used; constant
+ * @uid: the owner: real uid of the process that opened the expert; constant
+ * @user: the user that the expert is charged to, with a reference; constant
+ * @opener: the process that opened the expert, with a reference; constant
+ * @mapper: the process that mapped a window first, or NULL; the reference is that of the
+ *	window's @mapper; set once, under @lock
+ * @opened: time of the open, in ns of CLOCK_BOOTTIME; constant
+ * @state: enum expertmem_state; protected by @lock
+ * @cause: cause of the reclaim; protected by @lock
+ * @configured: CONFIGURE has been called, or FORK has made the expert; protected by @lock
+ * @flags: EXPERTMEM_CONFIG_UNSWAPPABLE or 0; protected by @lock
+ * @name: name from CONFIGURE, padded with NUL; protected by @lock
+ * @limit: limit in bytes, 0: no limit; protected by @lock
+ * @pinned: number of pages of folios in @pins, and of folios that a truncation is checking;
+ *	updated atomically
  * @pins_lock: see the top of this file
- * @pins: the folios that are pinned
- * @holder: entry in the list of experts with pins
- * @peak: the most pages charged; under @lock
- * @refused: ALLOC, REALLOC and COPY that failed for want of memory; under @lock
- * @next_hit: when refusals are an event again, in ns; under @lock
- * @signal: that killed its process, once reclaimed; under @lock
- * @freed: what was there when windows were taken back; under @lock
- * @heir: the file of the expert that the next child of @testator gets, with a reference, or
- *	NULL; under @lock
- * @testator: the thread that has called FORK, with a reference while there is a @heir; under
- *	@lock
- * @status: the status page, mapped read-only by whoever asks
- * @small: small pages
- * @huge: huge pages
+ * @pins: list of the folios that are pinned; protected by @pins_lock
+ * @holder: entry in the list of experts with pinned pages; protected by holders_lock
+ * @peak: the most pages that were charged at one time; protected by @lock
+ * @refused: number of ALLOC, REALLOC and COPY calls that failed with EDQUOT or ENOMEM;
+ *	protected by @lock
+ * @next_hit: earliest time of the next event LIMIT_HIT, in ns of CLOCK_MONOTONIC; protected
+ *	by @lock
+ * @signal: signal that killed the process that mapped the windows, or 0; set by reclaim,
+ *	protected by @lock
+ * @freed: sum of what reclaims took back, as RECLAIM returns it; protected by @lock
+ * @heir: the device file of the expert that the next child of @testator gets, with a reference,
+ *	or NULL; protected by @lock
+ * @testator: the thread that called FORK, with a reference, valid while @heir is set; protected
+ *	by @lock
+ * @status: the status page; callers of mmap() map it read-only
+ * @small: the window of 4 KiB granules
+ * @huge: the window of 2 MiB granules
  */
 struct expertmem_expert {
 	struct rw_semaphore reclaim_lock;	/* see the top of this file */
@@ -319,14 +340,14 @@ struct expertmem_expert {
 };
 
 /**
- * struct expertmem_totals - what happened since the module was loaded
- * @opened: experts
- * @refused: calls that failed for want of memory
- * @reclaimed: experts, by cause
- * @killed: of those reclaimed because their process ended, by a signal
- * @reclaimed_bytes: that were in regions when reclaimed
- * @lost_events: that could not be sent
- * @suppressed_events: that passed the budget of their user
+ * struct expertmem_totals - counters since the module was loaded
+ * @opened: number of experts that were opened
+ * @refused: number of calls that failed with EDQUOT or ENOMEM
+ * @reclaimed: number of experts that were reclaimed, by cause
+ * @killed: number of experts that were reclaimed because a signal killed their process
+ * @reclaimed_bytes: bytes that were in regions when these were reclaimed
+ * @lost_events: number of events that could not be sent for want of memory
+ * @suppressed_events: number of events beyond the budget of their user, which were not sent
  */
 struct expertmem_totals {
 	atomic64_t opened;

@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Fork: how a child gets the memory that its parent has.
+ * FORK: make an heir, the expert of the next child of a thread.
  *
- *	FORK, in the parent, makes an expert, the heir, whose windows are prepared: they
- *	have files and copies of the parent's regions, but no mapping; the pages are copied
- *	when either of the two touches them (loan.c)
- *	fork(), in the same thread, has the mm copy the mappings of the parent's windows;
- *	the copies, here called orphans, refer to the heir's windows
- *	the first touch of an orphan in the child maps the heir's window in its place
- *
- * The orphans of all other children, and of children of children, refer to nothing, and
- * fault.
+ *	FORK, in the parent, makes the heir. Its windows are prepared: they have files and
+ *	copies of the parent's regions, but no mapping. The pages are copied when the parent
+ *	or the child touches them (loan.c).
+ *	fork(), in the same thread, has the mm copy the mappings of the parent's windows. The
+ *	copies are orphans, which refer to the heir's windows (orphan.c).
+ *	The first touch of an orphan in the child maps the heir's window in its place.
  */
 #include <linux/cred.h>
 #include <linux/fcntl.h>
@@ -25,8 +22,8 @@
 #include "expertmem.h"
 
 /*
- * Have the windows of @expert been mapped by this process? What it has inherited and has not
- * touched yet is.
+ * Has the current process mapped the windows of @expert? Windows that it has inherited and not
+ * touched yet are mapped first.
  */
 static int check_caller(struct expertmem_expert *expert)
 {
@@ -79,7 +76,7 @@ static int prepare(struct expertmem_window *window, const struct expertmem_windo
 	if (window->state == WINDOW_UNMAPPED) {
 		expertmem_window_set_file(window, file, from->pages);
 		window->state = WINDOW_PREPARED;
-	} else {	/* an operator has reclaimed it already */
+	} else {	/* an operator has reclaimed the heir already */
 		err = -ESHUTDOWN;
 	}
 	mutex_unlock(&window->expert->lock);
@@ -113,13 +110,13 @@ static struct file *make_heir(struct expertmem_expert *expert, bool lend)
 	err = inherit(heir->private_data, expert, lend);
 	if (!err)
 		return heir;
-	/* the file goes when the call returns; what it is charged for must not wait for that */
+	/* the heir is released when the call returns; uncharge its regions before that */
 	expertmem_reclaim(heir->private_data, NULL, EXPERTMEM_CAUSE_DETACH, &result);
 	fput(heir);
 	return ERR_PTR(err);
 }
 
-/* An expert that was reclaimed meanwhile has no heirs. */
+/* Make @heir the heir of @expert, unless the expert was reclaimed meanwhile. */
 static int set_heir(struct expertmem_expert *expert, struct file *heir)
 {
 	int err = -ESHUTDOWN;
@@ -168,7 +165,7 @@ int expertmem_fork(struct expertmem_expert *expert, struct expertmem_fork __user
 	if (arg.fd < 0)
 		return arg.fd;
 	heir = make_heir(expert, arg.flags != EXPERTMEM_FORK_POPULATE);
-	/* another thread gives up what it owes: then it owes nothing any more */
+	/* another thread has paid off what the parent itself borrowed: copy all pages instead */
 	if (heir == ERR_PTR(-EAGAIN))
 		heir = make_heir(expert, false);
 	err = PTR_ERR_OR_ZERO(heir);

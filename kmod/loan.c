@@ -4,24 +4,24 @@
  *
  * FORK makes the heir's window a borrower of its parent's window, the lender. The borrower has
  * copies of all regions, and its regions owe their pages. The lender's page holds the bytes of an
- * owed page until one of the two windows is touched there:
+ * owed page until the page is copied:
  *
  *	A fault of the borrower copies the page before it maps the copy.
  *	A fault of the lender copies the page for each borrower before it maps the page. A loan
  *	begins by unmapping all of the lender's pages, so that every touch is such a fault.
- *	FREE, REALLOC, MADV_REMOVE and a reclaim of the lender copy a page before they take it.
- *	MADV_REMOVE in the borrower first copies all that the region owes. The region owes
- *	nothing any more then, or it would get the lender's page again.
+ *	FREE, REALLOC, MADV_REMOVE and a reclaim of the lender copy a page before they free it.
+ *	MADV_REMOVE in the borrower first copies all pages that the region owes. Afterwards the
+ *	region owes nothing; otherwise a later touch would copy the lender's page again.
  *
- * A page that is in the borrower's file is not owed. Where the lender has no page, a fault of the
- * lender therefore makes a page of zeros for the borrower. A page of zeros that the lender gives
- * back is not copied: the borrower finds that the lender has none, which reads as zeros.
+ * A page that is in the borrower's file is not owed any more. If the lender has no page, a fault of
+ * the lender therefore makes a page of zeros for the borrower. A page of zeros that the lender
+ * frees is not copied: afterwards the lender has no page there, and the borrower reads zeros.
  *
- * When the borrower forks, its heir borrows from the same lender, and the pages that the borrower
- * has are copied at once. So a borrower never lends, and a lender never borrows.
+ * When the borrower forks, its heir borrows from the same lender, and FORK copies the pages that
+ * the borrower has. So a borrower never lends, and a lender never borrows.
  *
- * A device may write to the lender's pages after the fork, without a fault. The borrower sees that
- * where it has no copy yet.
+ * A device may write to the lender's pages after the fork, without a fault. The borrower sees these
+ * bytes in pages of which it has no copy yet.
  */
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -35,10 +35,13 @@
 #include "compat.h"
 #include "expertmem.h"
 
-/* In a call, running out of memory is an error, and the reserves are for others. */
+/*
+ * When memory runs out, these copies fail. They do not invoke the OOM killer, and do not use the
+ * memory reserves of a task that is being killed.
+ */
 #define CALL_GFP	(__GFP_RETRY_MAYFAIL | __GFP_NOWARN | __GFP_NOMEMALLOC)
 
-/* Give back pages that were just made, and are nobody's yet. */
+/* Free pages that were just added to the borrower's file, and that nobody has mapped yet. */
 static void drop_page(struct address_space *mapping, struct page *page, pgoff_t index,
 		      unsigned long pages)
 {
@@ -48,7 +51,7 @@ static void drop_page(struct address_space *mapping, struct page *page, pgoff_t 
 			     ((loff_t)(index + pages) << PAGE_SHIFT) - 1);
 }
 
-/* The page of a lender at @index, with a reference; NULL: it has none, which is zeros. */
+/* Get the page of a lender at @index, with a reference; NULL if it has none, and so reads zeros. */
 static struct page *lender_page(struct address_space *mapping, pgoff_t index, gfp_t gfp)
 {
 	struct page *page;
@@ -60,8 +63,8 @@ static struct page *lender_page(struct address_space *mapping, pgoff_t index, gf
 }
 
 /*
- * Does the lender's folio at @index hold nothing but zeros before @end? Sets @pages to its pages
- * there. Return: 1 or 0; -ENOMEM or -EIO where it cannot be read.
+ * Do the lender's pages from @index to the end of their folio, or to @end, hold only zeros? Sets
+ * @pages to their number. Return: 1 or 0; -ENOMEM or -EIO if they cannot be read.
  */
 static int lender_has_zeros(struct address_space *mapping, pgoff_t index, pgoff_t end, gfp_t gfp,
 			    unsigned long *pages)
@@ -78,7 +81,7 @@ static int lender_has_zeros(struct address_space *mapping, pgoff_t index, pgoff_
 	return zero;
 }
 
-/* Fill @pages pages from @to on, which hold zeros, with what the lender has from @index on. */
+/* Copy the lender's pages from @index on into @pages pages from @to on, which hold zeros. */
 static int copy_from_lender(struct address_space *lender, pgoff_t index, struct page *to,
 			    unsigned long pages, gfp_t gfp)
 {
@@ -102,10 +105,11 @@ static int copy_from_lender(struct address_space *lender, pgoff_t index, struct 
 }
 
 /*
- * Copy a page that @to owes at @index from its lender @from, unless there is a copy; with zeros
- * where the lender has no page. @zeros: copy pages of zeros, too: the lender's page is about to be
- * written to, not to be freed. Sets @pages to how many are done, none beyond the granule. The
- * borrower's invalidate_lock is held. Return: 0; -ENOMEM; -EIO where the page cannot be read.
+ * Copy a page that @to owes at @index from its lender @from, unless @to has the page. If the lender
+ * has no page, the copy holds zeros. With @zeros, pages of zeros are copied as well: the lender's
+ * page is about to be written to, not freed. Sets @pages to the number of pages that are done, from
+ * @index on, none beyond the granule. The borrower's invalidate_lock is held.
+ * Return: 0; -ENOMEM; -EIO if the page cannot be read.
  */
 static int copy_owed(struct expertmem_window *to, struct expertmem_window *from, pgoff_t index,
 		     bool zeros, gfp_t gfp, unsigned long *pages)
@@ -116,7 +120,7 @@ static int copy_owed(struct expertmem_window *to, struct expertmem_window *from,
 	int err;
 
 	*pages = 1;
-	/* also where it is in swap */
+	/* an entry: the page is in memory or in swap */
 	if (xa_load(&mapping->i_pages, index))
 		return 0;
 	gfp |= mapping_gfp_mask(mapping);
@@ -138,9 +142,9 @@ static int copy_owed(struct expertmem_window *to, struct expertmem_window *from,
 }
 
 /*
- * Copy the owed pages of the granule that has @index; @zeros: also those that hold zeros. The
- * caller has found that the page is owed, and holds the borrower's invalidate_lock, so that no
- * region goes meanwhile.
+ * Copy the owed pages of the granule that contains @index; with @zeros, also pages that hold only
+ * zeros. The caller has checked that the page is owed, and holds the borrower's invalidate_lock, so
+ * that the region is not freed meanwhile.
  */
 static int copy_granule(struct expertmem_window *borrower, pgoff_t index, bool zeros, gfp_t gfp)
 {
@@ -158,20 +162,21 @@ static int copy_granule(struct expertmem_window *borrower, pgoff_t index, bool z
 }
 
 /*
- * A page cannot be copied, and the lender is about to change or free it: reclaim the borrower's
- * window. A fault that is copying the page just now finds @lost set before it maps the copy.
+ * Reclaim the borrower's window, because a page cannot be copied, and the lender is about to change
+ * or free it. A fault that is copying the page at this moment finds @lost set before it maps the
+ * copy.
  */
 static void give_up(struct expertmem_window *borrower)
 {
 	WRITE_ONCE(borrower->lost, true);
-	smp_wmb();	/* before the lender's page changes, or goes; see expertmem_loan_touch() */
+	smp_wmb();	/* before the lender's page changes; pairs with expertmem_loan_touch() */
 	expertmem_reclaim_soon(borrower);
 }
 
 /*
- * Copy for a borrower what is about to change, or to go; its lender's invalidate_lock may be held.
- * This waits while a fault of the borrower copies a granule, or reads it from swap. @zeros: see
- * copy_granule().
+ * Copy a granule for a borrower before the lender changes or frees it. The lender's invalidate_lock
+ * may be held. This waits while a fault of the borrower copies a granule, or reads it from swap.
+ * @zeros: see copy_granule().
  */
 static int lend_granule(struct expertmem_window *borrower, pgoff_t index, bool zeros, gfp_t gfp)
 {
@@ -190,10 +195,15 @@ static int lend_granule(struct expertmem_window *borrower, pgoff_t index, bool z
 }
 
 /*
- * Copy a page for all borrowers. A copy that cannot be charged to the lender's own memory cgroup,
- * @own, makes the fault fail, and the OOM killer ends a process of that cgroup. One that is
- * charged to another cgroup is given up: there may be nobody to kill there. So is each one that
- * fails where the lender takes the page (@take), and cannot fail.
+ * Copy a granule for all borrowers of @lender.
+ *
+ * In a fault of the lender (@take is false), a copy that is charged to the lender's own memory
+ * cgroup @own may invoke the OOM killer, and an error makes the fault fail. If a copy is charged to
+ * another cgroup, its borrower is given up instead: that cgroup may have no process to kill. An
+ * unreadable page (-EIO) makes the borrower be given up, too.
+ *
+ * When the lender frees the page (@take is true), the caller cannot fail: after every error the
+ * borrower is given up.
  */
 static int lend_to_all(struct expertmem_window *lender, pgoff_t index, gfp_t gfp,
 		       struct mem_cgroup *own, bool take)
@@ -223,48 +233,50 @@ static int lend_to_all(struct expertmem_window *lender, pgoff_t index, gfp_t gfp
 }
 
 /**
- * expertmem_loan_touch() - a page that may be owed is about to be touched, or made
- * @window: its window, a borrower, a lender or neither
+ * expertmem_loan_touch() - copy a page before a window's file gets or maps it
+ * @window: the page's window: a borrower, a lender or neither
  * @index: the page, as a device page offset
- * @gfp: how to allocate, besides what the file says
+ * @gfp: allocation flags in addition to those of the file
+ *
+ * A borrower copies the page if it owes it. A lender copies the page for its borrowers.
  *
  * Context: invalidate_lock held; the page has passed the gate, or is one of a busy region; may
  *	sleep.
- * Return: 0; -ENOMEM; -EIO where the lender's page cannot be read; -ESHUTDOWN where the window
- *	is gone, or has lost what it borrowed.
+ * Return: 0; -ENOMEM; -EIO if the lender's page cannot be read; -ESHUTDOWN if the window is gone,
+ *	or has lost a page that it owed.
  */
 int expertmem_loan_touch(struct expertmem_window *window, pgoff_t index, gfp_t gfp)
 {
 	struct mem_cgroup *own;
 	int err = 0;
 
-	/* the loan ends after the window was lost */
+	/* pairs with end_loan(): if @lender is NULL, @lost is seen below */
 	if (smp_load_acquire(&window->lender) && expertmem_region_owes(window, index)) {
 		mutex_lock(&window->loan_lock);
 		if (!window->lost)
 			err = copy_granule(window, index, true, gfp);
 		mutex_unlock(&window->loan_lock);
 	} else if (!list_empty(&window->borrowers)) {
-		/* until the invalidate_lock is dropped, a window that is not gone has its mm */
+		/* a reclaim waits for the invalidate_lock: if not gone, window->mm is valid */
 		if (READ_ONCE(window->state) == WINDOW_GONE)
 			return -ESHUTDOWN;
 		own = get_mem_cgroup_from_mm(window->mm);
 		err = lend_to_all(window, index, gfp, own, false);
 		mem_cgroup_put(own);
 	}
-	smp_rmb();	/* after the lender's page was read; see give_up() */
+	smp_rmb();	/* after the lender's page was read; pairs with give_up() */
 	if (!err && (READ_ONCE(window->lost) || READ_ONCE(window->state) == WINDOW_GONE))
 		err = -ESHUTDOWN;
 	return err;
 }
 
 /**
- * expertmem_loan_take() - pages are about to be taken from a lender
- * @window: the window, which may lend to nobody
- * @first: device page offset
- * @last: likewise, of the last one
+ * expertmem_loan_take() - copy pages for all borrowers before a lender frees them
+ * @window: the window, which may have no borrowers
+ * @first: device page offset of the first page
+ * @last: device page offset of the last page
  *
- * Where a copy cannot be made, the borrower loses its window.
+ * If a copy cannot be made, the borrower's window is reclaimed.
  *
  * Context: expert->reclaim_lock and mmap_lock may be held; may sleep.
  */
@@ -280,7 +292,7 @@ void expertmem_loan_take(struct expertmem_window *window, pgoff_t first, pgoff_t
 	}
 }
 
-/* Copy what a range of a borrower owes. */
+/* Copy the owed pages of a range of a borrower, as far as the lender has them. */
 static int copy_range(struct expertmem_window *borrower, pgoff_t first, pgoff_t last)
 {
 	struct address_space *mapping;
@@ -305,14 +317,14 @@ static int copy_range(struct expertmem_window *borrower, pgoff_t first, pgoff_t 
 }
 
 /**
- * expertmem_loan_pay_off() - regions are to owe nothing any more
+ * expertmem_loan_pay_off() - copy all owed pages of regions, which owe nothing afterwards
  * @window: the window, which may owe nothing
  * @first: device page offset
- * @last: likewise; regions that begin before or reach further are paid off whole
+ * @last: device page offset; all regions that overlap @first to @last are paid off as a whole
  *
- * Context: no lock held; may sleep.
- * Return: 0; -ENOMEM; -EIO where the lender's page cannot be read; -EINTR where the caller is
- *	being killed.
+ * Context: no lock held but expert->reclaim_lock; may sleep.
+ * Return: 0; -ENOMEM; -EIO if the lender's page cannot be read; -EINTR if the caller is being
+ *	killed.
  */
 int expertmem_loan_pay_off(struct expertmem_window *window, pgoff_t first, pgoff_t last)
 {
@@ -329,7 +341,7 @@ int expertmem_loan_pay_off(struct expertmem_window *window, pgoff_t first, pgoff
 	return err;
 }
 
-/* The lender of @window, with a reference to its device file; NULL: it has none. */
+/* Get the lender of @window, with a reference to its device file; NULL if there is none. */
 static struct expertmem_window *get_lender(struct expertmem_window *window)
 {
 	struct expertmem_window *lender;
@@ -346,7 +358,7 @@ static void end_loan(struct expertmem_window *lender, struct expertmem_window *b
 {
 	lockdep_assert_held_write(&lender->borrowers_lock);
 	mutex_lock(&borrower->loan_lock);
-	smp_store_release(&borrower->lender, NULL);	/* see expertmem_loan_touch() */
+	smp_store_release(&borrower->lender, NULL);	/* pairs with expertmem_loan_touch() */
 	mutex_unlock(&borrower->loan_lock);
 	list_del_init(&borrower->loan);
 	mem_cgroup_put(borrower->loan_memcg);
@@ -354,8 +366,11 @@ static void end_loan(struct expertmem_window *lender, struct expertmem_window *b
 }
 
 /**
- * expertmem_loan_stop() - a window that is gone lends to nobody else
- * @window: the window, whose state says so; a loan that has seen another one has begun afterwards
+ * expertmem_loan_stop() - wait until no further loan of a window that is gone can begin
+ * @window: the window, in state WINDOW_GONE
+ *
+ * A loan that begins checks the state under borrowers_lock. Afterwards every loan that saw another
+ * state is in the list of borrowers.
  *
  * Context: expert->reclaim_lock and mmap_lock may be held; may sleep.
  */
@@ -366,8 +381,8 @@ void expertmem_loan_stop(struct expertmem_window *window)
 }
 
 /**
- * expertmem_loan_end() - a window that is gone neither lends nor borrows
- * @window: the window, truncated, which has given its borrowers copies of what they owe
+ * expertmem_loan_end() - end all loans of a window that is gone, as lender and as borrower
+ * @window: the window, truncated; its borrowers have copies of the pages that they owed
  *
  * Context: expert->reclaim_lock and mmap_lock may be held; may sleep.
  */
@@ -388,7 +403,7 @@ void expertmem_loan_end(struct expertmem_window *window)
 	up_write(&window->borrowers_lock);
 }
 
-/* -EAGAIN: the lender is gone; -ESHUTDOWN: an operator has reclaimed the borrower. */
+/* Return: 0; -EAGAIN if the lender is gone; -ESHUTDOWN if the borrower was reclaimed. */
 static int begin_loan(struct expertmem_window *lender, struct expertmem_window *borrower)
 {
 	int err = 0;
@@ -398,7 +413,7 @@ static int begin_loan(struct expertmem_window *lender, struct expertmem_window *
 	if (READ_ONCE(lender->state) != WINDOW_MAPPED || READ_ONCE(lender->lost)) {
 		err = -EAGAIN;
 	} else if (!expertmem_window_lives(borrower)) {
-		/* else its reclaim finds the loan when it has this lock */
+		/* a later reclaim of the borrower takes loan_lock, and then finds the loan */
 		err = -ESHUTDOWN;
 	} else {
 		get_file(lender->expert->file);
@@ -413,7 +428,7 @@ static int begin_loan(struct expertmem_window *lender, struct expertmem_window *
 
 /*
  * Unmap the lender's pages, so that each touch faults. A fault that found no borrower may be about
- * to map its page: the locks of the mm and of the vma wait for that.
+ * to map its page: the exclusive locks of the mm and of the VMA wait for such faults.
  */
 static int unmap_lender(struct expertmem_window *lender)
 {
@@ -430,17 +445,19 @@ static int unmap_lender(struct expertmem_window *lender)
 }
 
 /**
- * expertmem_loan_begin() - have a window borrow what another one has
- * @window: the window, made by FORK, with regions that owe nothing yet; nobody can touch it
- * @from: the other one, mapped by the current process, with the same regions
- * @owe: makes the regions owe; @all: all pages, else only those that the region in @from owes
- * @arg: for @owe
+ * expertmem_loan_begin() - make an heir's window borrow the pages of its parent's window
+ * @window: the heir's window, prepared by FORK, with regions that owe nothing yet; nobody can
+ *	touch it
+ * @from: the parent's window, mapped by the current process, with the same regions
+ * @owe: sets how many pages the regions of @window owe: all if @all is true, otherwise as many as
+ *	the regions of @from owe
+ * @arg: argument for @owe
  *
- * Where @from itself borrows, its lender lends, and the caller is to copy the pages that @from
- * has, and to see that it still owes what @owe has set.
+ * If @from itself borrows, its lender lends to @window. The caller then copies the pages that @from
+ * has, and checks that @from still owes the pages that @owe has set.
  *
- * Context: no lock held, the device file of @from held; may sleep.
- * Return: whether @from itself lends (1) or borrows (0); -EINTR; -ESHUTDOWN.
+ * Context: no lock held; the caller holds the device file of @from; may sleep.
+ * Return: 1 if @from lends; 0 if @from borrows, and its lender lends; -EINTR; -ESHUTDOWN.
  */
 int expertmem_loan_begin(struct expertmem_window *window, struct expertmem_window *from,
 			 void (*owe)(void *arg, bool all), void *arg)
@@ -457,7 +474,7 @@ int expertmem_loan_begin(struct expertmem_window *window, struct expertmem_windo
 		fput(lender->expert->file);
 		if (err != -EAGAIN)
 			return err;
-		/* it is being reclaimed, and will soon not lend to @from any more */
+		/* the lender is being reclaimed: wait until its loan to @from has ended */
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		schedule_timeout_uninterruptible(1);
@@ -468,7 +485,7 @@ int expertmem_loan_begin(struct expertmem_window *window, struct expertmem_windo
 }
 
 /**
- * expertmem_loan_init() - prepare a window of a new expert
+ * expertmem_loan_init() - initialize the fields of a new window that loans use
  * @window: the window, zeroed
  */
 void expertmem_loan_init(struct expertmem_window *window)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The expertmem module: what loading and unloading it do.
+ * The expertmem module: loading and unloading.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -27,14 +27,14 @@ static int __init expertmem_init(void)
 
 	BUILD_BUG_ON(BITS_PER_LONG < 64);
 
-	/* The library and the documentation count on granules of 4 KiB and 2 MiB. */
+	/* The library and the documentation expect granules of 4 KiB and 2 MiB. */
 	if (PAGE_SIZE != SZ_4K) {
-		pr_err("needs a kernel with pages of 4 KiB; those of this one have %lu KiB\n",
+		pr_err("the page size of this kernel is %lu KiB, and the module needs 4 KiB\n",
 		       PAGE_SIZE / SZ_1K);
 		return -EOPNOTSUPP;
 	}
 
-	/* as tmpfs does */
+	/* the default of total_limit is half of the memory, as the size of a tmpfs */
 	if (expertmem_total_limit == U64_MAX)
 		expertmem_total_limit = (u64)totalram_pages() / 2 << PAGE_SHIFT;
 
@@ -67,7 +67,7 @@ static void __exit expertmem_exit(void)
 {
 	misc_deregister(&device);
 	expertmem_netlink_unregister();
-	/* Reclaims that go on without those who asked for them hold experts. */
+	/* Reclaims whose requests gave up waiting still run, and hold references to experts. */
 	flush_workqueue(expertmem_workqueue);
 	expertmem_pins_destroy();
 	destroy_workqueue(expertmem_workqueue);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What netlink messages say: of an expert, of a region, of the module.
+ * Netlink messages: the attributes of an expert, of a region, and of the module's totals.
  */
 #include <linux/mm.h>
 #include <linux/pid.h>
@@ -29,9 +29,9 @@ static int put_counter(struct sk_buff *skb, int attr, const atomic64_t *counter)
 }
 
 /**
- * expertmem_msg_size() - room for the attributes of a message
+ * expertmem_msg_size() - size to allocate for the attributes of a message
  *
- * Return: bytes; no message about an expert, or about the module, has more.
+ * Return: bytes; an upper bound for messages about an expert and about the module's totals.
  */
 size_t expertmem_msg_size(void)
 {
@@ -40,7 +40,7 @@ size_t expertmem_msg_size(void)
 	       nla_total_size(sizeof_field(struct expertmem_expert, name));
 }
 
-/* Whose it is, and since when. */
+/* Put owner, opener, time of open, name and mapping process. */
 static int put_origin(struct sk_buff *skb, const struct expertmem_expert *expert,
 		      const struct expertmem_reader *reader)
 {
@@ -67,10 +67,10 @@ static int put_freed(struct sk_buff *skb, const struct expertmem_reclaim *freed)
 }
 
 /**
- * expertmem_msg_put_expert() - all that there is to say about an expert, of one moment
+ * expertmem_msg_put_expert() - put the attributes of an expert, all of one moment
  * @skb: the message
  * @expert: the expert
- * @reader: for whom
+ * @reader: the namespaces for uids and pids
  *
  * Context: expert->lock held; does not sleep.
  * Return: 0, or -EMSGSIZE.
@@ -101,10 +101,10 @@ int expertmem_msg_put_expert(struct sk_buff *skb, const struct expertmem_expert 
 }
 
 /**
- * expertmem_msg_put_freed() - what a reclaim gave back
+ * expertmem_msg_put_freed() - put the result of a reclaim
  * @skb: the message
- * @id: whose it was
- * @freed: what
+ * @id: id of the expert that was reclaimed
+ * @freed: the result
  *
  * Return: 0, or -EMSGSIZE.
  */
@@ -115,10 +115,10 @@ int expertmem_msg_put_freed(struct sk_buff *skb, u64 id,
 }
 
 /**
- * expertmem_msg_put_region() - all that there is to say about a region
+ * expertmem_msg_put_region() - put the attributes of a region
  * @skb: the message
- * @window: its window
- * @region: what it is like, as expertmem_region_next() said
+ * @window: the region's window
+ * @region: a copy of the region from expertmem_region_next()
  *
  * Context: a reference to the expert held; may sleep.
  * Return: 0, or -EMSGSIZE.
@@ -135,7 +135,7 @@ int expertmem_msg_put_region(struct sk_buff *skb, struct expertmem_window *windo
 						      region->pages));
 }
 
-/* What all experts have that are open. */
+/* Add up regions, committed and resident bytes of all open experts. */
 static int sum_up(struct expertmem_stat *sum)
 {
 	struct expertmem_expert *expert;
@@ -162,11 +162,11 @@ static int sum_up(struct expertmem_stat *sum)
 }
 
 /**
- * expertmem_msg_put_stats() - all that there is to say about the module
+ * expertmem_msg_put_stats() - put the module's totals
  * @skb: the message
  *
- * Context: takes each expert->lock in turn; may sleep.
- * Return: 0; -EMSGSIZE; -EINTR where the caller is being killed.
+ * Context: takes expert->lock of one expert after the other; may sleep.
+ * Return: 0; -EMSGSIZE; -EINTR if the caller is being killed.
  */
 int expertmem_msg_put_stats(struct sk_buff *skb)
 {

@@ -16,9 +16,9 @@ static struct vfsmount *small_mount;
 static struct vfsmount *huge_mount;
 
 /*
- * A mount of our own, so that huge pages are decided here and by no default of the
- * system's: one that reached past a small region would open the gate for what is
- * behind it. Mounts made by the kernel have no size limit.
+ * Mount a tmpfs of our own, so that "huge=" does not depend on the system's default: a huge page
+ * that reached past the end of a small region would let the expert touch memory behind the region.
+ * Mounts made by the kernel have no size limit.
  */
 static struct vfsmount *mount_tmpfs(const char *huge)
 {
@@ -40,10 +40,10 @@ static struct vfsmount *mount_tmpfs(const char *huge)
 }
 
 /**
- * expertmem_mount() - where the file of a window is to live
+ * expertmem_mount() - get the mount for the file of a window
  * @window: the window
  *
- * Return: a mount that stays until the module goes.
+ * Return: a mount that exists until the module is unloaded.
  */
 struct vfsmount *expertmem_mount(const struct expertmem_window *window)
 {
@@ -53,7 +53,7 @@ struct vfsmount *expertmem_mount(const struct expertmem_window *window)
 /**
  * expertmem_has_huge() - is the huge window backed by huge pages?
  *
- * Return: whether the kernel has huge pages in tmpfs.
+ * Return: true if the kernel has huge pages in tmpfs.
  */
 bool expertmem_has_huge(void)
 {
@@ -61,8 +61,9 @@ bool expertmem_has_huge(void)
 }
 
 /**
- * expertmem_mounts_init() - make the mounts; the module is being loaded
+ * expertmem_mounts_init() - make both mounts
  *
+ * Context: the module is being loaded.
  * Return: 0 or a negative errno.
  */
 int __init expertmem_mounts_init(void)
@@ -75,7 +76,7 @@ int __init expertmem_mounts_init(void)
 		return err;
 	huge_mount = mount_tmpfs("always");
 	if (huge_mount == ERR_PTR(-EINVAL)) {
-		pr_info("no huge pages in tmpfs, all windows use small ones\n");
+		pr_info("no huge pages in tmpfs: the huge window uses pages of 4 KiB\n");
 		huge_mount = NULL;
 	}
 	err = PTR_ERR_OR_ZERO(huge_mount);
@@ -85,9 +86,9 @@ int __init expertmem_mounts_init(void)
 }
 
 /**
- * expertmem_mounts_destroy() - unmount them
+ * expertmem_mounts_destroy() - unmount both mounts
  *
- * Context: no window has a file.
+ * Context: the module is being unloaded; no window has a file.
  */
 void expertmem_mounts_destroy(void)
 {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Generic netlink: what operators ask, do and hear.
+ * Generic netlink: requests of operators and owners, and dumps.
  *
- * A request holds a reference to its expert, not to its file: the expert may be released
- * meanwhile, and is then as good as not there. Requests run side by side. A dump holds
- * nothing from one message to the next but the number at which it goes on.
+ * A request holds a reference to its expert, not to the device file. The expert may be released
+ * meanwhile; the request then fails with ENOENT. Requests run in parallel. Between two messages, a
+ * dump keeps only the id or the offset at which it goes on, and whether its sender is an operator.
  */
 #include <linux/capability.h>
 #include <linux/cred.h>
@@ -31,10 +31,15 @@ static struct expertmem_reader this_reader(void)
 /* --------------------------------------------------------------------- rights */
 
 /*
- * All who take part in a request must have the right: whoever opened the socket, or it could be
- * handed to a program that has the right and writes to it what it is told to; whoever sends;
- * and, in a dump, which goes on when somebody reads, the reader. An owner is asked for no
- * capability, or the audit log would tell of each request.
+ * All processes that take part in a request must have the right:
+ *
+ *	The opener of the socket. Otherwise a user could hand a socket to a privileged program that
+ *	writes to it what the user wants.
+ *	The sender of the request.
+ *	The reader of a dump, because the dump goes on when somebody reads.
+ *
+ * The capability is checked only if the process is not the owner: file_ns_capable() writes every
+ * failure to the audit log.
  */
 static bool opener_is_operator(const struct sk_buff *request)
 {
@@ -65,7 +70,7 @@ static bool is_operator(const struct sk_buff *request)
 
 /* ------------------------------------------------------------------- requests */
 
-/* The expert that a request is about, with a reference; or why not. */
+/* Find the expert that a request is about, with a reference; an ERR_PTR() if it may not be had. */
 static struct expertmem_expert *expert_of(struct sk_buff *request, struct nlattr *id,
 					  struct netlink_ext_ack *extack)
 {
@@ -91,7 +96,7 @@ static struct expertmem_expert *get_requested_expert(struct sk_buff *request,
 	return expert_of(request, info->attrs[EXPERTMEM_A_EXPERT_ID], info->extack);
 }
 
-/* The reply to a request, if there was no @err in making it. */
+/* Send the reply to a request, or free it and return @err if making it has failed. */
 static int reply(struct sk_buff *skb, void *header, struct genl_info *info, int err)
 {
 	if (err) {
@@ -182,7 +187,7 @@ static int reclaim(struct sk_buff *request, struct genl_info *info)
 	expert = get_requested_expert(request, info);
 	if (IS_ERR(expert))
 		return PTR_ERR(expert);
-	/* not to fail for want of memory with the deed done */
+	/* allocate the reply first: a reclaim that was done must not end in ENOMEM */
 	skb = new_reply(info, &header);
 	if (!skb) {
 		expertmem_put(expert);
@@ -191,7 +196,7 @@ static int reclaim(struct sk_buff *request, struct genl_info *info)
 	err = expertmem_reclaim_for_request(expert, EXPERTMEM_CAUSE_OPERATOR, &freed) ?:
 	      expertmem_msg_put_freed(skb, expert->id, &freed);
 	expertmem_put(expert);
-	/* netlink_rcv_skb() does not answer after -EINTR: there it means that one has answered. */
+	/* netlink_rcv_skb() sends no ack after -EINTR: it takes that for "already acknowledged" */
 	if (err == -EINTR)
 		netlink_ack(request, nlmsg_hdr(request), err, info->extack);
 	return reply(skb, header, info, err);
@@ -210,7 +215,7 @@ static int stats_get(struct sk_buff *request, struct genl_info *info)
 
 /* ---------------------------------------------------------------------- dumps */
 
-/* A message of a dump's, whose contents put() fills in; -EMSGSIZE: for the next skb. */
+/* Begin a message of a dump; NULL if it does not fit into @skb and belongs into the next one. */
 static void *dump_begin(struct sk_buff *skb, struct netlink_callback *cb, u8 cmd)
 {
 	void *header = genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq,
@@ -231,8 +236,8 @@ static int dump_end(struct sk_buff *skb, void *header, int err)
 }
 
 /*
- * What a dump keeps from one message to the next, in cb->args: where it goes on, and whether
- * its sender is an operator.
+ * The elements of cb->args, which a dump keeps from one message to the next: the id or offset at
+ * which it goes on, and whether its sender is an operator.
  */
 enum { ARG_NEXT, ARG_OPERATOR };
 
@@ -241,7 +246,7 @@ static void start_dump(struct netlink_callback *cb)
 	cb->args[ARG_OPERATOR] = current_is_operator();
 }
 
-/* May a message of a dump be about that expert? */
+/* May a dump show @expert? Sender, reader and the opener of the socket must have the right. */
 static bool may_dump(const struct netlink_callback *cb, const struct expertmem_expert *expert,
 		     bool reader_is_operator)
 {
@@ -259,7 +264,7 @@ static int expert_get_start(struct netlink_callback *cb)
 		start_dump(cb);
 		return 0;
 	}
-	NL_SET_ERR_MSG_ATTR(cb->extack, id, "a dump is of all experts");
+	NL_SET_ERR_MSG_ATTR(cb->extack, id, "a dump of experts takes no ID");
 	return -EINVAL;
 }
 
@@ -312,7 +317,7 @@ static int region_get_start(struct netlink_callback *cb)
 	struct expertmem_expert *expert;
 
 	if (!id) {
-		NL_SET_ERR_MSG(cb->extack, "which expert's regions?");
+		NL_SET_ERR_MSG(cb->extack, "a dump of regions needs the ID of an expert");
 		return -EINVAL;
 	}
 	expert = expert_of(cb->skb, id, cb->extack);
@@ -345,7 +350,7 @@ static int region_get_dump(struct sk_buff *skb, struct netlink_callback *cb)
 	pgoff_t from = cb->args[ARG_NEXT];
 	int err = 0;
 
-	/* It may vanish in the middle of the dump. */
+	/* The expert was released during the dump, which then ends. */
 	if (!expert)
 		return 0;
 	if (!may_dump(cb, expert, current_is_operator())) {
@@ -435,7 +440,7 @@ static struct genl_family family = {
 };
 
 /**
- * expertmem_netlink_register() - answer requests from now on
+ * expertmem_netlink_register() - register the family, and answer requests from now on
  *
  * Return: 0 or a negative errno.
  */
@@ -446,7 +451,7 @@ int expertmem_netlink_register(void)
 }
 
 /**
- * expertmem_netlink_unregister() - wait for running requests, and answer no more
+ * expertmem_netlink_unregister() - unregister the family, and wait for running requests
  */
 void expertmem_netlink_unregister(void)
 {

@@ -21,9 +21,9 @@ struct user_namespace;
 #define EXPERTMEM_GROUP_EVENTS	0
 
 /**
- * struct expertmem_reader - to whom a message is told
- * @users: in which uids have their names
- * @pids: in which pids have their numbers
+ * struct expertmem_reader - namespaces of the process that gets a message
+ * @users: the user namespace for uids in the message
+ * @pids: the pid namespace for pids in the message
  */
 struct expertmem_reader {
 	struct user_namespace *users;

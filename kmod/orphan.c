@@ -2,9 +2,9 @@
 /*
  * Orphans: the copies of a window's mapping that fork() leaves in a child.
  *
- * The first touch of an orphan in the child that has an heir (fork.c) maps the heir's window in
- * its place. The orphans of all other children, and of children of children, refer to nothing, and
- * fault.
+ * An orphan refers to a window of the heir (fork.c), if the thread that forked has one. The first
+ * touch of such an orphan in the child maps the heir's window in its place. All other orphans refer
+ * to no window, and every touch faults. So do the orphans of children of children.
  */
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -17,11 +17,11 @@
 #include "expertmem.h"
 
 /*
- * Map the prepared window at the orphan's place, which closes the orphan. Its pages are in
- * use from the first moment: those who look for resident memory see them.
+ * Map the prepared window in place of the orphan, which closes the orphan. Its pages are mapped at
+ * once, so that they count as resident memory of the child.
  *
- * The mm is not locked from the look at the orphan until this. A thread of the child that maps
- * something else there, while another one touches it first, may lose that.
+ * The mm was not locked from the lookup of the orphan until here. If another thread of the child
+ * unmaps the orphan in between and maps something else there, this mapping replaces it.
  */
 static void take_over(struct expertmem_window *window, unsigned long address,
 		      unsigned long protection)
@@ -34,7 +34,7 @@ static void take_over(struct expertmem_window *window, unsigned long address,
 	address = vm_mmap(expert->file, address, window->pages << PAGE_SHIFT, protection,
 			  MAP_SHARED | MAP_FIXED, window->first << PAGE_SHIFT);
 	if (IS_ERR_VALUE(address)) {
-		/* nobody else will: the next touch faults */
+		/* nobody else maps the window: reclaim it, and the next touch faults */
 		if (READ_ONCE(window->state) == WINDOW_MOVING)
 			expertmem_reclaim(expert, window, EXPERTMEM_CAUSE_DETACH, &result);
 		return;
@@ -45,6 +45,7 @@ static void take_over(struct expertmem_window *window, unsigned long address,
 	}
 }
 
+/* If the window is prepared, make it moving. Return the state that it had before. */
 static enum expertmem_window_state begin_move(struct expertmem_window *window)
 {
 	enum expertmem_window_state state;
@@ -58,8 +59,8 @@ static enum expertmem_window_state begin_move(struct expertmem_window *window)
 }
 
 /*
- * The lock of the fault is dropped for the mapping. The mm then looks the address up again,
- * and finds the window, or an orphan whose window is gone.
+ * Drop the lock of the fault, map the window, and have the mm retry the fault. It then finds the
+ * window at the address, or an orphan whose window is gone.
  */
 static vm_fault_t orphan_fault(struct vm_fault *vmf)
 {
@@ -70,7 +71,7 @@ static vm_fault_t orphan_fault(struct vm_fault *vmf)
 	enum expertmem_window_state state;
 	struct file *file;
 
-	/* Another process cannot map anything here. */
+	/* A fault by another process, or one that cannot be retried, cannot map the window. */
 	if (!window || current->mm != vma->vm_mm || !(vmf->flags & FAULT_FLAG_ALLOW_RETRY) ||
 	    vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
 		return VM_FAULT_SIGSEGV;
@@ -83,12 +84,12 @@ static vm_fault_t orphan_fault(struct vm_fault *vmf)
 	if (state == WINDOW_PREPARED)
 		take_over(window, address, protection);
 	else
-		schedule_timeout_uninterruptible(1);	/* another thread does it */
+		schedule_timeout_uninterruptible(1);	/* another thread maps the window */
 	fput(file);
 	return VM_FAULT_RETRY;
 }
 
-/* A copy, be it a child's, or the mm's while it tries to move the mapping. */
+/* The mm has copied the orphan, for a child or for mremap(): the copy refers to no window. */
 static void orphan_open(struct vm_area_struct *vma)
 {
 	vma->vm_private_data = NULL;
@@ -106,7 +107,7 @@ static void orphan_close(struct vm_area_struct *vma)
 	fput(window->expert->file);
 }
 
-/* Windows stay whole, and stay where they are. */
+/* Windows and orphans cannot be split or moved. */
 int expertmem_window_may_split(struct vm_area_struct *vma, unsigned long addr)
 {
 	return -EINVAL;
@@ -117,7 +118,7 @@ int expertmem_window_mremap(struct vm_area_struct *vma)
 	return -EINVAL;
 }
 
-/* Nothing can be done to an orphan but to unmap it whole. */
+/* An orphan can only be unmapped as a whole. */
 static const struct vm_operations_struct orphan_ops = {
 	.open		= orphan_open,
 	.close		= orphan_close,
@@ -126,7 +127,7 @@ static const struct vm_operations_struct orphan_ops = {
 	.fault		= orphan_fault,
 };
 
-/* The window that the current thread's child is to have where @vma is, or NULL. */
+/* Give the child the heir's window for its orphan @vma. Return the window, or NULL: none. */
 static struct expertmem_window *take_inheritance(const struct vm_area_struct *vma)
 {
 	struct expertmem_window *window = vma->vm_private_data;
@@ -151,8 +152,8 @@ static struct expertmem_window *take_inheritance(const struct vm_area_struct *vm
 }
 
 /**
- * expertmem_orphan_init() - a window's mapping has been copied for another process
- * @vma: the copy
+ * expertmem_orphan_init() - make an orphan of the copy of a window's mapping
+ * @vma: the copy, in the mm of the child
  *
  * Context: in fork(), mmap_lock of both processes held; takes expert->lock.
  */
@@ -165,8 +166,8 @@ void expertmem_orphan_init(struct vm_area_struct *vma)
 }
 
 /**
- * expertmem_orphans_take_over() - map what the current process has inherited and not touched yet
- * @expert: the expert
+ * expertmem_orphans_take_over() - map inherited windows that have not been touched yet
+ * @expert: the expert; only those of its windows that the current process inherited are mapped
  *
  * Context: process context, may sleep; mmap_lock not held; takes expert->lock.
  */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Single pages of a window's file: getting, putting, reading, copying and counting them.
+ * Pages of a window's file: get, put, compare, copy and count them.
  */
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -15,13 +15,13 @@
 #include "expertmem.h"
 
 /**
- * expertmem_page_get() - have a page of a window's file
- * @mapping: of the file
- * @index: the page's index in it
- * @gfp: how to allocate the page where there is none
+ * expertmem_page_get() - get a page of a window's file, and make it if there is none
+ * @mapping: the mapping of the file
+ * @index: the page's index in the file
+ * @gfp: allocation flags for a page that is made
  *
  * Context: invalidate_lock held; may sleep.
- * Return: the page, locked, with a reference; -ENOMEM; -EIO where it cannot be read.
+ * Return: the page, locked, with a reference; -ENOMEM; -EIO if the page cannot be read.
  */
 struct page *expertmem_page_get(struct address_space *mapping, pgoff_t index, gfp_t gfp)
 {
@@ -34,17 +34,17 @@ struct page *expertmem_page_get(struct address_space *mapping, pgoff_t index, gf
 		lock_page(page);
 		if (page_folio(page)->mapping == mapping)
 			return page;
-		/* swapped out before it could be locked */
+		/* the page was swapped out before it could be locked: try again */
 		unlock_page(page);
 		put_page(page);
 	}
 }
 
 /**
- * expertmem_page_put_dirty() - unlock a page that was made or written to, and drop the reference
+ * expertmem_page_put_dirty() - mark a page dirty, unlock it, and drop the reference
  * @page: the page
  *
- * A clean page of a shmem file may be dropped, for it reads as zero.
+ * The mm may drop a clean page of a shmem file, as if it held zeros.
  */
 void expertmem_page_put_dirty(struct page *page)
 {
@@ -54,10 +54,10 @@ void expertmem_page_put_dirty(struct page *page)
 }
 
 /**
- * expertmem_pages_from() - how many pages a folio has from one of them on
+ * expertmem_pages_from() - count the pages of a folio from one of them on
  * @page: a page of the folio, with a reference
  *
- * Return: pages, @page included.
+ * Return: number of pages, @page included.
  */
 unsigned long expertmem_pages_from(struct page *page)
 {
@@ -67,11 +67,11 @@ unsigned long expertmem_pages_from(struct page *page)
 }
 
 /**
- * expertmem_pages_are_zero() - do pages hold nothing but zeros, as pages do that are not there?
- * @page: the first, with a reference
- * @pages: how many, all of its folio
+ * expertmem_pages_are_zero() - do pages hold only zeros?
+ * @page: the first page, with a reference
+ * @pages: number of pages, all of one folio
  *
- * Return: whether they do; false also where one of them is known to be bad.
+ * Return: true if all bytes are zero; false if not, or if a page is poisoned (bad memory).
  */
 bool expertmem_pages_are_zero(struct page *page, unsigned long pages)
 {
@@ -92,14 +92,14 @@ bool expertmem_pages_are_zero(struct page *page, unsigned long pages)
 }
 
 /**
- * expertmem_pages_copy() - copy pages
- * @to: the first of the destination, locked
- * @from: the first of the source, with a reference
- * @pages: how many, all of one folio on either side
+ * expertmem_pages_copy() - copy the bytes of pages
+ * @to: the first page of the destination, locked
+ * @from: the first page of the source, with a reference
+ * @pages: number of pages, all of one folio on either side
  *
- * A page that is known to be bad is not read: that is fatal to more than the caller.
+ * A poisoned page is not read, because reading it may crash the machine.
  *
- * Return: 0, or -EIO where a page is known to be bad.
+ * Return: 0, or -EIO if a page of the source is poisoned.
  */
 int expertmem_pages_copy(struct page *to, struct page *from, unsigned long pages)
 {
@@ -119,10 +119,10 @@ int expertmem_pages_copy(struct page *to, struct page *from, unsigned long pages
 }
 
 /**
- * expertmem_window_resident_in() - what a part of a window has in memory
+ * expertmem_window_resident_in() - count the resident pages in a part of a window
  * @window: the window
- * @first: device page offset
- * @pages: how many to look at
+ * @first: device page offset of the first page
+ * @pages: number of pages to look at
  *
  * Context: a reference to the expert held; takes expert->lock; may sleep.
  * Return: resident pages; a racy estimate.
@@ -145,7 +145,7 @@ unsigned long expertmem_window_resident_in(struct expertmem_window *window,
 	xas.xa = &file->f_mapping->i_pages;
 	rcu_read_lock();
 	xas_for_each(&xas, entry, first + pages - 1) {
-		/* neither a node that has just gone nor a page in swap */
+		/* skip a node that was just removed, and pages in swap */
 		if (!xas_retry(&xas, entry) && !xa_is_value(entry))
 			resident += 1UL << xa_get_order(xas.xa, xas.xa_index);
 		if (need_resched()) {

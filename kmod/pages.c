@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The pages of a window's file: making, mapping, copying, counting and giving them back.
+ * Ranges of pages of a window: populate, map, copy and truncate them, and punch holes.
  */
 #include <linux/fs.h>
 #include <linux/list.h>
@@ -18,10 +18,10 @@
 #include "compat.h"
 #include "expertmem.h"
 
-/* Running out of memory in a call is an error, not a reason to kill anyone. */
+/* When memory runs out, the call fails; it does not invoke the OOM killer. */
 #define CALL_GFP	(__GFP_RETRY_MAYFAIL | __GFP_NOWARN)
 
-/* Have the page at @index, in a busy region: locked, or the error for the caller. */
+/* Make the page at @index of a busy region. Return it locked, or an ERR_PTR() for the caller. */
 static struct page *make_page(struct expertmem_window *window, pgoff_t index)
 {
 	struct address_space *mapping = window->file->f_mapping;
@@ -47,8 +47,8 @@ static struct page *make_page(struct expertmem_window *window, pgoff_t index)
 }
 
 /*
- * The mm that shows a window, with a reference; NULL where its process has ended. Another
- * process that has the descriptor may work on the regions, too.
+ * Get the mm that maps a window, with a reference; NULL if its process has ended. The caller may be
+ * another process that has the descriptor.
  */
 static struct mm_struct *owner_mm(const struct expertmem_window *window)
 {
@@ -63,7 +63,7 @@ static struct mm_struct *owner_mm(const struct expertmem_window *window)
 	leader = pid_task(window->mapper, PIDTYPE_TGID);
 	if (leader)
 		for_each_thread(leader, thread) {
-			/* the first thread may have ended, and have none */
+			/* a thread that has ended has no mm */
 			mm = get_task_mm(thread);
 			if (mm)
 				break;
@@ -76,7 +76,7 @@ static struct mm_struct *owner_mm(const struct expertmem_window *window)
 	return mm;
 }
 
-/* Make pages; what is allocated is charged to the memory cgroup that is active. */
+/* Make pages, and charge them to the active memory cgroup. */
 static int make_pages(struct expertmem_window *window, pgoff_t first, unsigned long pages)
 {
 	pgoff_t index = first;
@@ -94,14 +94,16 @@ static int make_pages(struct expertmem_window *window, pgoff_t first, unsigned l
 }
 
 /**
- * expertmem_window_populate() - make pages exist
+ * expertmem_window_populate() - make the pages of a range
  * @window: the window
- * @first: device page offset
- * @pages: how many, all of one busy region
+ * @first: device page offset of the first page
+ * @pages: number of pages, all of one busy region
+ *
+ * The pages are charged to the memory cgroup of the process that mapped the window.
  *
  * Context: no lock held; may sleep.
- * Return: 0, -ENOMEM, -EINTR where the caller is being killed, -ESHUTDOWN where the
- *	window went meanwhile. What was paged in before an error stays.
+ * Return: 0; -ENOMEM; -EINTR if the caller is being killed; -ESHUTDOWN if the window is gone.
+ *	After an error, the pages that were made before it stay.
  */
 int expertmem_window_populate(struct expertmem_window *window, pgoff_t first,
 			      unsigned long pages)
@@ -110,7 +112,7 @@ int expertmem_window_populate(struct expertmem_window *window, pgoff_t first,
 	struct mm_struct *mm;
 	int err;
 
-	/* Nobody has mapped yet what FORK has made. */
+	/* a window that FORK has prepared is not mapped yet: charge the caller */
 	if (likely(current->mm == window->mm) || !window->mapper)
 		return make_pages(window, first, pages);
 	mm = owner_mm(window);
@@ -125,7 +127,7 @@ int expertmem_window_populate(struct expertmem_window *window, pgoff_t first,
 	return err;
 }
 
-/* The page at @index, and those that one fault of the mm maps along with it. */
+/* The number of pages, from @index on, that one fault maps: its folio, or 64 KiB around it. */
 static unsigned long step_at(struct address_space *mapping, pgoff_t index)
 {
 	unsigned long around = SZ_64K >> PAGE_SHIFT;
@@ -135,13 +137,13 @@ static unsigned long step_at(struct address_space *mapping, pgoff_t index)
 }
 
 /**
- * expertmem_window_map() - map pages that are there, in the process that shows the window
+ * expertmem_window_map() - map the resident pages of a range
  * @window: the window
- * @first: device page offset
- * @pages: how many, all of one region whose gate is open
+ * @first: device page offset of the first page
+ * @pages: number of pages, all of one region whose gate is open
  *
- * They are resident for the mm and its OOM killer from then on. What cannot be mapped is left
- * to a later touch.
+ * The pages are mapped in the process that mapped the window, and count as its resident memory,
+ * also for the OOM killer. Pages that cannot be mapped are left to a later touch.
  *
  * Context: no lock held; may sleep.
  */
@@ -169,8 +171,8 @@ void expertmem_window_map(struct expertmem_window *window, pgoff_t first, unsign
 		if (mmap_read_lock_killable(mm))
 			break;
 		/*
-		 * While the window is mapped, nothing else can be at this address. A read fault
-		 * maps what is around it, writable in a shared mapping.
+		 * While the window is mapped, no other mapping can be at this address. A read fault
+		 * also maps the pages around it, and in a shared mapping maps them writable.
 		 */
 		err = READ_ONCE(window->state) == WINDOW_MAPPED ?
 		      fixup_user_fault(mm, address, flags, NULL) : -ESHUTDOWN;
@@ -182,9 +184,9 @@ void expertmem_window_map(struct expertmem_window *window, pgoff_t first, unsign
 }
 
 /*
- * The next page that is there, in memory or in swap, from @index to @last; sets @index.
- * NULL: none is left, or the region there has gone. A page that madvise() removes
- * between the two looks comes back, filled with zeros: as if it were touched.
+ * Get the next page of the file, in memory or in swap, from @index to @last; sets @index.
+ * NULL: there is none, or the region there was freed. If madvise() removes a page between the two
+ * lookups, the second one makes it again, filled with zeros, as a touch would.
  */
 static struct page *next_page(struct expertmem_window *window, unsigned long *index,
 			      pgoff_t last)
@@ -194,7 +196,7 @@ static struct page *next_page(struct expertmem_window *window, unsigned long *in
 	pgoff_t first, end;
 
 	filemap_invalidate_lock_shared(mapping);
-	/* what a borrower has when this is held is copied whole */
+	/* under this lock, all pages in a borrower's file are complete copies */
 	mutex_lock(&window->loan_lock);
 	if (READ_ONCE(window->state) == WINDOW_GONE || window->lost) {
 		page = ERR_PTR(-ESHUTDOWN);
@@ -211,8 +213,8 @@ static struct page *next_page(struct expertmem_window *window, unsigned long *in
 }
 
 /*
- * Put copies of @n pages from @source on at @index; sets @n to how many there was place for. What
- * a lender copies there meanwhile comes before.
+ * Copy @n pages from @source on to @index; sets @n to the number of pages copied. If @to borrows, a
+ * page that the lender copies there at the same time is overwritten by this copy.
  */
 static int put_copies(struct expertmem_window *to, pgoff_t index, struct page *source,
 		      unsigned long *n)
@@ -244,17 +246,17 @@ static int put_copies(struct expertmem_window *to, pgoff_t index, struct page *s
 }
 
 /**
- * expertmem_window_copy() - copy what is there of a region of another window
- * @to: the window
- * @from: the other window; its region may be freed meanwhile
- * @first: device page offset, in both
- * @pages: how many, all of one region in @to that nobody else changes
- * @zeros: copy pages of zeros, too: a borrower that has none would have the lender's
- * @copied: increased by how many pages were copied
+ * expertmem_window_copy() - copy the pages in a window's file to another window
+ * @to: the destination
+ * @from: the source; its region may be freed meanwhile
+ * @first: device page offset of the first page, in both windows
+ * @pages: number of pages, all of one region in @to that no other call changes
+ * @zeros: copy pages of zeros, too: otherwise a borrower would take the lender's page instead
+ * @copied: increased by the number of pages that were copied
  *
  * Context: no lock held; may sleep.
- * Return: 0; as expertmem_window_populate(), of either window; -EIO where a page cannot
- *	be read. What was copied before an error stays.
+ * Return: 0; -ENOMEM; -EINTR if the caller is being killed; -ESHUTDOWN if either window is gone;
+ *	-EIO if a page cannot be read. After an error, the pages that were copied before it stay.
  */
 int expertmem_window_copy(struct expertmem_window *to, struct expertmem_window *from,
 			  pgoff_t first, unsigned long pages, bool zeros,
@@ -288,13 +290,16 @@ int expertmem_window_copy(struct expertmem_window *to, struct expertmem_window *
 	return 0;
 }
 
-/* Truncations are done in parts: nobody waits for one who has little of a CPU. */
+/*
+ * Truncations are done in parts of this size. A process that truncates the same range then does not
+ * wait long for pins_lock when its holder gets little CPU time.
+ */
 #define TRUNCATE_PAGES	(SZ_64M >> PAGE_SHIFT)
 
-/* A part that is copied for borrowers before is smaller: the copies take its place. */
+/* Parts that are copied for borrowers first are smaller, because the copies take memory. */
 #define LENT_PAGES	(SZ_2M >> PAGE_SHIFT)
 
-/* Give the pages from @first to @last back. Return how many of them were pinned. */
+/* Truncate the pages from @first to @last. Return how many of them were pinned. */
 static unsigned long truncate_part(struct expertmem_window *window, pgoff_t first, pgoff_t last)
 {
 	struct address_space *mapping = window->file->f_mapping;
@@ -304,7 +309,7 @@ static unsigned long truncate_part(struct expertmem_window *window, pgoff_t firs
 	struct folio *held;
 	LIST_HEAD(pins);
 
-	/* A shared mapping has no copies on write, but marks of bad memory go with them. */
+	/* even_cows: a shared mapping has no private copies, but it unmaps hwpoison entries, too */
 	unmap_mapping_pages(mapping, first, last - first + 1, true);
 	held = expertmem_next_held(mapping, &index, last);
 	if (held) {
@@ -322,15 +327,15 @@ static unsigned long truncate_part(struct expertmem_window *window, pgoff_t firs
 }
 
 /**
- * expertmem_window_truncate() - give pages back and unmap them
+ * expertmem_window_truncate() - unmap and free the pages of a range
  * @window: the window
- * @first: device page offset
- * @pages: how many; no fault can make any: their gate was never open, or it was closed and
- *	expertmem_window_wait_for_faults() has returned since
+ * @first: device page offset of the first page
+ * @pages: number of pages; no fault can make any of them: their gate was never open, or it was
+ *	closed, and expertmem_window_wait_for_faults() has returned since
  *
  * Context: mmap_lock and expert->reclaim_lock may be held; takes expert->pins_lock and
  *	expert->lock; may sleep.
- * Return: pages that somebody else holds, or held a moment ago. They are not charged for a
+ * Return: number of pages that were held when they were truncated. They are not charged for a
  *	region any more; see expertmem_charge_pinned().
  */
 unsigned long expertmem_window_truncate(struct expertmem_window *window, pgoff_t first,
@@ -343,7 +348,7 @@ unsigned long expertmem_window_truncate(struct expertmem_window *window, pgoff_t
 	unsigned long index = first;
 	pgoff_t part;
 
-	/* Freeing what was never touched is common, and cheap. */
+	/* regions are often freed without having been touched: skip ranges without pages */
 	while (first <= last && xa_find(&mapping->i_pages, &index, last, XA_PRESENT)) {
 		first = max(first, round_down(index, window->granule));
 		part = min(last, first | (most - 1));
@@ -356,9 +361,9 @@ unsigned long expertmem_window_truncate(struct expertmem_window *window, pgoff_t
 }
 
 /*
- * Does somebody hold a page from @first to @last? The gate is open, but no fault begins: the
- * invalidate_lock is held exclusively. One that has its page already is waited for. Others
- * that hold a page for a moment get a few.
+ * Does somebody hold a page from @first to @last? The gate is open, but the invalidate_lock is held
+ * exclusively, so that no fault can pass. Faults that have locked their page already are awaited.
+ * Other references may be gone after a moment, so the check is repeated a few times.
  */
 static bool is_range_held(struct address_space *mapping, pgoff_t first, pgoff_t last)
 {
@@ -368,7 +373,7 @@ static bool is_range_held(struct address_space *mapping, pgoff_t first, pgoff_t 
 
 	while (looks-- && tries) {
 		unmap_mapping_pages(mapping, first, last - first + 1, true);
-		/* unmapping has filled batches, which hold pages */
+		/* unmapping has put pages into batches, which hold references */
 		expertmem_drain_lru();
 		index = first;
 		held = expertmem_next_held(mapping, &index, last);
@@ -384,11 +389,11 @@ static bool is_range_held(struct address_space *mapping, pgoff_t first, pgoff_t 
 	return true;
 }
 
-/* Give the pages of a part back, whose gate is open; -EBUSY: somebody holds one. */
+/* Free the pages of a part whose gate is open; -EBUSY if somebody holds one of them. */
 static int punch_part(struct address_space *mapping, unsigned long granule, loff_t offset,
 		      loff_t end)
 {
-	/* a huge page that is covered in part would be filled with zeros there */
+	/* check whole granules: a huge page that is covered in part is zeroed there, not freed */
 	pgoff_t first = round_down(offset >> PAGE_SHIFT, granule);
 	pgoff_t last = round_up(DIV_ROUND_UP_ULL(end, PAGE_SIZE), granule) - 1;
 	int err = 0;
@@ -403,8 +408,8 @@ static int punch_part(struct address_space *mapping, unsigned long granule, loff
 }
 
 /*
- * Called before a range is given back: a borrower copies what it owes there, a lender hands its
- * pages to its borrowers.
+ * Called before pages of a range are freed: a borrower copies the pages that it owes there, and a
+ * lender copies its pages for its borrowers.
  */
 static int settle_loans(struct expertmem_window *window, pgoff_t first, pgoff_t last)
 {
@@ -421,20 +426,20 @@ static int settle_loans(struct expertmem_window *window, pgoff_t first, pgoff_t 
 }
 
 /**
- * expertmem_punch_hole() - give pages of a window back, and leave the regions as they are
+ * expertmem_punch_hole() - free pages of a window, and keep the regions (MADV_REMOVE)
  * @window: the window; its expert may have been released
  * @file: the window's file, with a reference
- * @offset: where to begin, bytes
- * @len: how much, bytes
+ * @offset: start of the range in the file, bytes
+ * @len: length of the range, bytes
  *
- * Pages of a region are charged whether they are there or not. Those that somebody else holds
- * would then be charged to nobody: they stay where they are. A page that only a part of the
- * range covers, of a huge one, is filled with zeros there.
+ * A region is charged for its size, whether its pages exist or not. Held pages that were removed
+ * from the file would be charged to nobody, so they are not removed. A huge page that the range
+ * covers in part is zeroed there.
  *
  * Context: may sleep.
- * Return: 0; -EBUSY where somebody holds a page: what lies before it may have been given
- *	back; -EINTR where the caller is being killed; -ENOMEM or -EIO where what a region owes
- *	cannot be copied.
+ * Return: 0; -EBUSY if somebody holds a page: earlier parts of the range (64 MiB each) may have
+ *	been freed; -EINTR if the caller is being killed; -ENOMEM or -EIO if a page that a
+ *	region owes cannot be copied.
  */
 long expertmem_punch_hole(struct expertmem_window *window, struct file *file, loff_t offset,
 			  loff_t len)
@@ -448,7 +453,7 @@ long expertmem_punch_hole(struct expertmem_window *window, struct file *file, lo
 
 	while (offset < end) {
 		index = offset >> PAGE_SHIFT;
-		/* a borrower may have nothing there, and owe it */
+		/* a borrower may owe pages where its file has none */
 		if (!expertmem_window_has_loan(window) &&
 		    !xa_find(&mapping->i_pages, &index, (end - 1) >> PAGE_SHIFT, XA_PRESENT))
 			return 0;
@@ -459,7 +464,7 @@ long expertmem_punch_hole(struct expertmem_window *window, struct file *file, lo
 			return err;
 		err = punch_part(mapping, granule, offset, part);
 		if (err == -EBUSY) {
-			/* perhaps by batches of other CPUs */
+			/* batches of other CPUs may hold pages */
 			expertmem_drain_lru_all();
 			err = punch_part(mapping, granule, offset, part);
 		}

@@ -12,12 +12,12 @@
 #include "expertmem.h"
 
 u64 expertmem_default_limit;
-u64 expertmem_total_limit = U64_MAX;	/* until loading is done: not given */
+u64 expertmem_total_limit = U64_MAX;	/* U64_MAX while loading: the parameter was not given */
 unsigned int expertmem_max_experts = 16384;
 u64 expertmem_uid_limit = EXPERTMEM_AUTO;
 u64 expertmem_uid_max_experts = EXPERTMEM_AUTO;
 
-/* How long the number at the start of @val is, which is decimal, or hexadecimal after 0x. */
+/* The length of the number at the start of @val: decimal, or hexadecimal after 0x. */
 static size_t number_length(const char *val)
 {
 	if (val[0] == '0' && tolower(val[1]) == 'x')
@@ -25,7 +25,7 @@ static size_t number_length(const char *val)
 	return strspn(val, "0123456789");
 }
 
-/* a parameter in bytes, a number with an optional K, M, G, T, P or E */
+/* A parameter in bytes: a number with an optional K, M, G, T, P or E. */
 static int size_set(const char *val, const struct kernel_param *kp)
 {
 	static const char units[] = "KMGTPE";
@@ -52,7 +52,7 @@ static int size_set(const char *val, const struct kernel_param *kp)
 	if (*val && strcmp(val, "\n"))
 		return -EINVAL;
 	if (size == U64_MAX)
-		return -ERANGE;		/* stands for "not given" and "auto" */
+		return -ERANGE;		/* U64_MAX stands for "not given" and "auto" */
 	WRITE_ONCE(*(u64 *)kp->arg, size);
 	return 0;
 }
@@ -69,7 +69,7 @@ static const struct kernel_param_ops param_ops_size = {
 
 #define param_check_size(name, p) __param_check(name, p, u64)
 
-/* a size, or the word "auto" */
+/* A parameter in bytes, or the word "auto". */
 static int auto_size_set(const char *val, const struct kernel_param *kp)
 {
 	if (!sysfs_streq(val, "auto"))

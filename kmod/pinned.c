@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Pinned pages: pages of freed regions that a pipe, a socket or a device still holds.
+ * Pinned pages: pages of freed regions that a pipe, a socket or a device still references.
  *
- * Before a range is truncated its gate is closed and it is unmapped, so that nobody can take
- * a new reference to its pages but the mm itself, for moments. A folio with more references
- * than its place in the file and on the LRU lists explain is therefore held by somebody. It
- * gets a struct pin, with a reference of our own, and is truncated like all others; while
- * somebody else still refers to it afterwards, it stays charged. A fault that had its page
- * before the gate was closed may map it later, and others may then take references through
- * that mapping; but the fault itself has one as well, so this folio has a struct pin already.
+ * Before a range is truncated, its gate is closed and the range is unmapped. From then on nobody
+ * takes a new reference to its pages but the mm itself, for moments. Somebody else therefore holds
+ * a folio that has more references than the page cache and the LRU lists account for. Such a folio
+ * gets a struct pin, with a reference of our own, and is truncated like all others. It stays
+ * charged as long as it has foreign references.
  *
- * Truncations of one range can run side by side (FREE and reclaim). Collecting, truncating
- * and settling is one critical section of expert->pins_lock, or each would take the
- * reference of the other for a foreign one. One that has found nothing held truncates without
- * that lock: its reference may be taken for a pin until the next look.
+ * A fault that locked its page before the gate was closed may map it later, and others may then
+ * take references through that mapping. The fault itself has a reference, too, so this folio has a
+ * struct pin already.
+ *
+ * Truncations of one range can run in parallel (FREE and reclaim). Collecting, truncating and
+ * settling therefore is one critical section of expert->pins_lock. Otherwise each truncation would
+ * count the other's references as foreign ones. A truncation that finds no held folio does not take
+ * pins_lock: another one may count its references as a pin until the next check.
  */
 #include <linux/atomic.h>
 #include <linux/cpu.h>
@@ -36,8 +38,8 @@
 #include "expertmem.h"
 
 /**
- * struct pin - a folio that may be, or is, pinned
- * @link: in the list of a truncation, then in expert->pins
+ * struct pin - a folio that may be pinned
+ * @link: entry in the list of a truncation, then in expert->pins
  * @folio: the folio, with a reference
  */
 struct pin {
@@ -45,18 +47,18 @@ struct pin {
 	struct folio *folio;
 };
 
-/* Experts with a non-empty list of pins; each has a reference while it is in here. */
+/* Experts whose list of pins is not empty; the list holds a reference to each. */
 static LIST_HEAD(holders);
 static DEFINE_SPINLOCK(holders_lock);
 
 #define DRAIN_INTERVAL	(HZ / 10)
 
 static DEFINE_MUTEX(drain_lock);	/* one drain of all CPUs at a time */
-static unsigned long next_drain = INITIAL_JIFFIES;	/* under drain_lock: not before */
-static unsigned int drains;		/* that have begun; written under drain_lock */
-static bool drain_all;	/* since the last drain, pages were found to be held */
+static unsigned long next_drain = INITIAL_JIFFIES;	/* earliest time; under drain_lock */
+static unsigned int drains;		/* number of drains begun; written under drain_lock */
+static bool drain_all;	/* held pages were found since the last drain */
 static DEFINE_PER_CPU(struct work_struct, drain_work);
-static atomic_t nr_draining;		/* works that have been queued and have not run */
+static atomic_t nr_draining;		/* number of queued works that have not run yet */
 static DECLARE_WAIT_QUEUE_HEAD(drained);
 
 static void look_again(struct work_struct *work);
@@ -65,7 +67,8 @@ static DECLARE_DELAYED_WORK(look_again_work, look_again);
 /**
  * expertmem_drain_lru() - empty this CPU's batches of folios that change their LRU list
  *
- * A batch has a reference to each of its folios. Releasing any batch empties all of the CPU.
+ * A batch holds a reference to each of its folios. Releasing any folio_batch drains all LRU batches
+ * of the current CPU.
  *
  * Context: may sleep.
  */
@@ -88,7 +91,7 @@ static void drain_this_cpu(struct work_struct *work)
 		wake_up(&drained);
 }
 
-/* A CPU on which a real-time thread runs for ever does not answer: do not wait long for it. */
+/* A CPU that a real-time thread occupies never runs the work: wait a second at most. */
 static void drain_lru_of_all(void)
 {
 	int cpu;
@@ -106,11 +109,11 @@ static void drain_lru_of_all(void)
 /**
  * expertmem_drain_lru_all() - empty the batches of all CPUs
  *
- * A drain wakes isolated CPUs as well, so there are at most ten a second, and only when pages
- * were found to be held since the last one. Callers wait for a drain that begins after they
- * asked, the next but one at the latest; whoever is being killed does not wait.
+ * A drain also wakes isolated CPUs. There are therefore at most ten drains a second, and only if
+ * held pages were found since the last one. A caller waits for a drain that begins after the call.
+ * A caller that is being killed does not wait.
  *
- * Context: may sleep; takes cpu_hotplug_lock, so no lock of the mm's is held.
+ * Context: may sleep; takes cpu_hotplug_lock, so no lock of the mm may be held.
  */
 void expertmem_drain_lru_all(void)
 {
@@ -134,7 +137,7 @@ unlock:
 	mutex_unlock(&drain_lock);
 }
 
-/* The kernel keeps a reference to bad memory for good. */
+/* The kernel never drops its reference to a poisoned page: do not count it as a pin. */
 static bool is_bad(struct folio *folio)
 {
 	return folio_test_hwpoison(folio) ||
@@ -142,8 +145,8 @@ static bool is_bad(struct folio *folio)
 }
 
 /*
- * References that the mm itself has for a while: of whoever moves a folio that is not on an LRU
- * list, and of the swap cache.
+ * References that the mm itself may hold for a while: one while it has taken the folio off the LRU
+ * lists, and one for each page in the swap cache.
  */
 static int own_refs(struct folio *folio)
 {
@@ -152,29 +155,29 @@ static int own_refs(struct folio *folio)
 }
 
 /*
- * Has the folio more references than @expected and those of the mm? The mm's count only if it
- * has them before and after the count is read: a foreign one is never taken for one that has
- * just come or gone.
+ * Does the folio have more references than @expected and those of the mm? The mm's references are
+ * subtracted only if it has them before and after the reference count is read. So a reference that
+ * the mm has just taken or dropped never hides a foreign one.
  */
 static bool is_held(struct folio *folio, int expected)
 {
 	int before, refs;
 
 	before = own_refs(folio);
-	smp_rmb();	/* pairs with the atomic operations on flags and count in the mm */
+	smp_rmb();	/* pairs with the mm's atomic operations on folio flags and refcount */
 	refs = folio_ref_count(folio);
-	smp_rmb();	/* as above */
+	smp_rmb();	/* pairs with the mm's atomic operations on folio flags and refcount */
 	return refs > expected + min(before, own_refs(folio)) && !is_bad(folio);
 }
 
 /**
  * expertmem_next_held() - find a folio in a window's file that somebody holds
- * @mapping: of the file
- * @index: where to begin; receives the index behind what is found
- * @last: last index; a folio that reaches past it is left out
+ * @mapping: the mapping of the file
+ * @index: first index to look at; receives the index behind the folio that was found
+ * @last: last index to look at; folios that reach past it are left out
  *
  * Context: gate closed, or invalidate_lock held exclusively; range unmapped; may sleep.
- * Return: the folio, with a reference; NULL: no more.
+ * Return: the folio, with a reference; NULL if there is none.
  */
 struct folio *expertmem_next_held(struct address_space *mapping, pgoff_t *index, pgoff_t last)
 {
@@ -184,8 +187,8 @@ struct folio *expertmem_next_held(struct address_space *mapping, pgoff_t *index,
 	rcu_read_lock();
 	xas_for_each(&xas, folio, last) {
 		if (xas_retry(&xas, folio) || xa_is_value(folio))
-			continue;	/* a moment of reclaim, or in swap */
-		/* the most common case first: FREE is to cost no more for this loop */
+			continue;	/* the tree is changing here, or the page is in swap */
+		/* the most common case first, to keep FREE fast */
 		if (likely(folio_ref_count(folio) == 1) || !is_held(folio, folio_nr_pages(folio))) {
 			if (unlikely(need_resched())) {
 				xas_pause(&xas);
@@ -196,7 +199,7 @@ struct folio *expertmem_next_held(struct address_space *mapping, pgoff_t *index,
 			continue;
 		}
 		if (!folio_try_get(folio))
-			continue;	/* freed, or frozen: nobody holds it then */
+			continue;	/* freed, or its count is frozen: nobody else holds it */
 		if (folio == xas_reload(&xas) && folio->index >= *index &&
 		    folio->index + folio_nr_pages(folio) - 1 <= last) {
 			rcu_read_unlock();
@@ -210,7 +213,7 @@ struct folio *expertmem_next_held(struct address_space *mapping, pgoff_t *index,
 	return NULL;
 }
 
-/* List the folios of a range that may be pinned. Return how many pages they have. */
+/* List the folios of a range that may be pinned. Return the number of their pages. */
 static unsigned long list_held(struct address_space *mapping, pgoff_t first, pgoff_t last,
 			       struct list_head *pins)
 {
@@ -222,7 +225,7 @@ static unsigned long list_held(struct address_space *mapping, pgoff_t first, pgo
 		folio = expertmem_next_held(mapping, &first, last);
 		if (!folio)
 			break;
-		/* FREE and the end of a process cannot fail for want of a few bytes. */
+		/* FREE and the exit of a process cannot fail */
 		pin = kmalloc(sizeof(*pin), GFP_KERNEL_ACCOUNT | __GFP_NOFAIL);
 		pin->folio = folio;
 		list_add_tail(&pin->link, pins);
@@ -239,11 +242,11 @@ static unsigned long list_held(struct address_space *mapping, pgoff_t first, pgo
  * @last: last page of the range
  * @pins: receives the list
  *
- * They are charged before they leave the file: a reclaim that finds the file empty uncharges
- * all that is charged for regions.
+ * The pages are charged as pinned before they leave the file, because a reclaim that finds the file
+ * empty uncharges all that is charged for regions.
  *
- * Context: expert->pins_lock held; as expertmem_next_held(); takes expert->lock.
- * Return: pages, charged as of expertmem_charge_pinned().
+ * Context: expert->pins_lock held; gate closed; range unmapped; takes expert->lock; may sleep.
+ * Return: number of pages, charged by expertmem_charge_pinned().
  */
 unsigned long expertmem_pins_collect(struct expertmem_window *window, pgoff_t first,
 				     pgoff_t last, struct list_head *pins)
@@ -251,7 +254,7 @@ unsigned long expertmem_pins_collect(struct expertmem_window *window, pgoff_t fi
 	unsigned long pages;
 
 	lockdep_assert_held(&window->expert->pins_lock);
-	/* unmapping has filled the batches of this CPU */
+	/* unmapping has put pages into the batches of this CPU, which hold references */
 	expertmem_drain_lru();
 	pages = list_held(window->file->f_mapping, first, last, pins);
 	if (pages)
@@ -259,7 +262,7 @@ unsigned long expertmem_pins_collect(struct expertmem_window *window, pgoff_t fi
 	return pages;
 }
 
-/* Free the pins whose folio nobody else holds any more. Returns the number of their pages. */
+/* Free the pins of folios without foreign references. Return the number of their pages. */
 static unsigned long drop_pins(struct list_head *pins)
 {
 	unsigned long pages = 0;
@@ -278,9 +281,9 @@ static unsigned long drop_pins(struct list_head *pins)
 }
 
 /**
- * expertmem_pins_settle() - keep those of a list that are pinned, and uncharge the others
+ * expertmem_pins_settle() - keep the pins that are still held, and uncharge the others
  * @expert: the expert
- * @pins: from expertmem_pins_collect(); truncated since; empty afterwards
+ * @pins: list from expertmem_pins_collect(), whose folios were truncated; empty afterwards
  *
  * Context: expert->pins_lock held; may sleep.
  */
@@ -313,18 +316,18 @@ static void check_pins(struct expertmem_expert *expert)
 		spin_lock(&holders_lock);
 		list_del_init(&expert->holder);
 		spin_unlock(&holders_lock);
-		/* not the last reference: the caller has one */
+		/* the caller has another reference */
 		expertmem_put(expert);
 	}
 }
 
 /**
- * expertmem_pins_check() - uncharge the pinned pages that have been let go
+ * expertmem_pins_check() - uncharge the pages that are not pinned any more
  * @expert: the expert, to which the caller has a reference
  *
- * While a truncation of this expert is under way nothing is done, and nobody waits.
+ * Does nothing, and does not wait, while a truncation of this expert holds pins_lock.
  *
- * Context: process context; no lock of the expert's held.
+ * Context: process context; none of the expert's locks held.
  */
 void expertmem_pins_check(struct expertmem_expert *expert)
 {
@@ -334,6 +337,7 @@ void expertmem_pins_check(struct expertmem_expert *expert)
 	mutex_unlock(&expert->pins_lock);
 }
 
+/* Get the first expert of @todo, with a reference, and move it to the end of the holders. */
 static struct expertmem_expert *next_holder(struct list_head *todo)
 {
 	struct expertmem_expert *expert;
@@ -349,9 +353,10 @@ static struct expertmem_expert *next_holder(struct list_head *todo)
 }
 
 /*
- * Whoever lets go of a page does not tell us. Looking takes at most a thirtieth of the time
- * of one CPU, however many pages are pinned. Not on our own queue: what the drain waits for
- * need not have a rescuer.
+ * Check all pins periodically, because the kernel does not report that a page's last reference is
+ * dropped. The checks take at most 1/30 of one CPU's time, however many pages are pinned. They do
+ * not run on expertmem_workqueue, which has WQ_MEM_RECLAIM: the drain waits for works on a
+ * workqueue that has no rescuer.
  */
 static void look_again(struct work_struct *work)
 {
@@ -373,7 +378,7 @@ static void look_again(struct work_struct *work)
 	spin_lock(&holders_lock);
 	more = !list_empty(&holders);
 	spin_unlock(&holders_lock);
-	/* This may come later than what was queued meanwhile. */
+	/* mod_delayed_work(): replaces the earlier time that a truncation may have queued */
 	if (more)
 		mod_delayed_work(system_unbound_wq, &look_again_work,
 				 max_t(unsigned long, HZ,
@@ -381,7 +386,9 @@ static void look_again(struct work_struct *work)
 }
 
 /**
- * expertmem_pins_init() - the module is being loaded
+ * expertmem_pins_init() - initialize the works that drain the CPUs
+ *
+ * Context: the module is being loaded.
  */
 void expertmem_pins_init(void)
 {
@@ -392,9 +399,9 @@ void expertmem_pins_init(void)
 }
 
 /**
- * expertmem_pins_destroy() - forget all pins
+ * expertmem_pins_destroy() - free all pins
  *
- * The pages are whoever's who still holds them.
+ * The pages are freed when the last foreign reference is dropped.
  *
  * Context: the module is being unloaded; no expert is open.
  */
@@ -418,7 +425,7 @@ void expertmem_pins_destroy(void)
 		spin_lock(&holders_lock);
 		list_del_init(&expert->holder);
 		spin_unlock(&holders_lock);
-		expertmem_put(expert);	/* of the list */
+		expertmem_put(expert);	/* the reference of the list */
 		expertmem_put(expert);
 	}
 }

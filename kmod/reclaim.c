@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Reclaim: taking everything back, whatever the expert is doing.
+ * Reclaim: free all pages of an expert, whatever it is doing.
  *
- *	close the gates of the windows, under expert->lock
- *	wait for the faults that had passed them; no fault and no populate adds a page now
- *	truncate the files, copying before for children what they still owe
- *	uncharge, under expert->lock; free the regions, which nobody finds any more
+ *	Close the gates of the windows, under expert->lock.
+ *	Wait for the faults that passed the gates before. Then no fault and no populate adds a page.
+ *	Truncate the files. Before that, copy the pages that borrowers still owe.
+ *	Uncharge the regions, under expert->lock, and free them. No other call finds them any more.
  *
- * It is begun by the owner (ioctl), by an operator (netlink), by the end of a mapping, and by
- * the death of the process that mapped a window. An mm may outlive its process: another one
- * shares it, or is reading from it.
+ * Reclaim is started by the ioctl, by netlink, by the end of a mapping, by the death of the process
+ * that mapped a window, and by the loss of pages that a borrower owed (loan.c). The death needs a
+ * case of its own, because an mm may outlive its process: another process shares the mm, or is
+ * reading from it.
  */
 #include <linux/completion.h>
 #include <linux/mm.h>
@@ -23,7 +24,7 @@
 #include "expertmem.h"
 #include "trace.h"
 
-/* Close the gate of a whole window for good. True: the caller is to empty it. */
+/* Close the gate of a whole window for good. Return true if the window was not gone before. */
 static bool close_window(struct expertmem_window *window, struct expertmem_reclaim *result)
 {
 	bool lives = expertmem_window_lives(window);
@@ -38,7 +39,7 @@ static bool close_window(struct expertmem_window *window, struct expertmem_recla
 	return lives;
 }
 
-/* Give back the pages of a closed window. Whoever is done first, uncharges and frees the rest. */
+/* Free the pages of a gone window. The first caller to finish uncharges and frees the regions. */
 static void empty_window(struct expertmem_window *window)
 {
 	struct rb_root regions = RB_ROOT;
@@ -63,7 +64,7 @@ static bool is_empty(const struct expertmem_window *window)
 	return !window->file || window->emptied;
 }
 
-/* The memory is back: tell it, once. */
+/* Send the event RECLAIMED, once, when all memory is free. */
 static void tell(struct expertmem_expert *expert)
 {
 	mutex_lock(&expert->lock);
@@ -75,7 +76,7 @@ static void tell(struct expertmem_expert *expert)
 	mutex_unlock(&expert->lock);
 }
 
-/* A signal that killed the process, 0: it called exit(). */
+/* The signal that killed a process, or 0 if it called exit(). */
 static u32 exit_signal(const struct task_struct *leader)
 {
 	const struct signal_struct *signal = leader->signal;
@@ -85,8 +86,9 @@ static u32 exit_signal(const struct task_struct *leader)
 }
 
 /*
- * The signal that killed the process that mapped @window; 0 where it lives, or has ended by
- * itself. It may still be on its way out: another process has ended the mm that they shared.
+ * Signal that killed the process that mapped @window, or 0 if the process lives or called exit().
+ * The process may not be dead yet: it is exiting and unmaps the window, or another process that
+ * shared its mm has unmapped the window.
  */
 static u32 fatal_signal(const struct expertmem_window *window)
 {
@@ -101,7 +103,7 @@ static u32 fatal_signal(const struct expertmem_window *window)
 	return signal;
 }
 
-/* Without its windows, an expert has ended. */
+/* If no window is left, set the expert's state to reclaimed. */
 static void check_end(struct expertmem_expert *expert, struct expertmem_window *only,
 		      enum expertmem_cause cause)
 {
@@ -131,17 +133,18 @@ static void add_freed(struct expertmem_expert *expert, const struct expertmem_re
 }
 
 /**
- * expertmem_reclaim() - take windows back; without its windows, an expert ends
+ * expertmem_reclaim() - free the pages of windows; an expert without windows is reclaimed
  * @expert: the expert
- * @only: one window, whose mapping has ended; NULL: both, wherever they are mapped
- * @cause: why
- * @result: receives what was given back by this call; flags and reserved are zero
+ * @only: the one window to reclaim, whose mapping has ended; NULL: both windows
+ * @cause: the cause, if this call reclaims the last window
+ * @result: receives what this call freed; flags and reserved are zero
  *
- * When it returns the pages are free, also where another caller was first.
+ * On return the pages are free, even if another call began to reclaim them.
  *
  * Context: process context; may sleep; mmap_lock may be held; takes
  *	expert->reclaim_lock, expert->pins_lock and expert->lock.
- * Return: 0, or -ENOENT where the expert is released: only for who has no file of it.
+ * Return: 0; -ENOENT if the expert was released, which a caller that holds the device file cannot
+ *	get.
  */
 int expertmem_reclaim(struct expertmem_expert *expert, struct expertmem_window *only,
 		      enum expertmem_cause cause, struct expertmem_reclaim *result)
@@ -180,18 +183,18 @@ int expertmem_reclaim(struct expertmem_expert *expert, struct expertmem_window *
 
 /* ------------------------------------------------------------ in a worker */
 
-/* How long a request waits. */
+/* How long a netlink request waits for a reclaim. */
 #define PATIENCE	(2 * HZ)
 
 /**
- * struct expertmem_request - a reclaim of an expert that a worker does
- * @work: the work
- * @refs: of the worker, and of each who waits
- * @done: it has ended
+ * struct expertmem_request - a reclaim that a worker runs for netlink requests
+ * @work: the work, queued once
+ * @refs: reference count: one of the worker, and one of each request that waits
+ * @done: completed when the reclaim has ended
  * @expert: the expert, with a reference
- * @cause: why
- * @result: what was given back
- * @err: what expertmem_reclaim() returned
+ * @cause: the cause for expertmem_reclaim()
+ * @result: the result of expertmem_reclaim(), written before @done
+ * @err: the return value of expertmem_reclaim(), written before @done
  */
 struct expertmem_request {
 	struct work_struct work;
@@ -224,7 +227,7 @@ static void do_request(struct work_struct *work)
 	put_request(request);
 }
 
-/* The request that is under way, or @new, which is queued; with a reference for the caller. */
+/* Return the running request of an expert, or @new, which is queued; with a reference. */
 static struct expertmem_request *join_request(struct expertmem_expert *expert,
 					      struct expertmem_request *new)
 {
@@ -244,19 +247,19 @@ static struct expertmem_request *join_request(struct expertmem_expert *expert,
 }
 
 /**
- * expertmem_reclaim_for_request() - reclaim, and wait for it a while
+ * expertmem_reclaim_for_request() - reclaim in a worker, and wait for it for a limited time
  * @expert: the expert, to which the caller has a reference
- * @cause: why
- * @result: as of expertmem_reclaim(); who joins another's request gets the same
+ * @cause: the cause
+ * @result: receives the result; a call that joins a running request gets the result of that one
  *
- * A fault of the expert may take long: it reads from swap, or waits for memory. Whoever waits
- * here can be interrupted, and waits for a limited time, because generic netlink holds a lock
- * that all its families share; the reclaim goes on. However often it is called, there is one
- * request for an expert.
+ * Reclaim waits for faults of the expert, which may take long: they read from swap, or wait for
+ * memory. The wait here is interruptible and has a timeout, because generic netlink holds a lock
+ * that all its families share. The reclaim goes on after that. An expert has at most one request:
+ * further calls join it.
  *
  * Context: process context; may sleep.
- * Return: 0; -ENOENT as of expertmem_reclaim(); -EINTR; -EINPROGRESS where it takes longer;
- *	-ENOMEM where nothing was begun.
+ * Return: 0; -ENOENT if the expert was released; -EINTR if a signal came; -EINPROGRESS after the
+ *	timeout; -ENOMEM if nothing was begun.
  */
 int expertmem_reclaim_for_request(struct expertmem_expert *expert, enum expertmem_cause cause,
 				  struct expertmem_reclaim *result)
@@ -305,7 +308,7 @@ static void reclaim_window(struct work_struct *work)
 }
 
 /**
- * expertmem_reclaim_init() - prepare a window of a new expert
+ * expertmem_reclaim_init() - initialize the work of a new window
  * @window: the window
  */
 void expertmem_reclaim_init(struct expertmem_window *window)
@@ -314,8 +317,8 @@ void expertmem_reclaim_init(struct expertmem_window *window)
 }
 
 /*
- * Somebody who waits for this process's end, by a pidfd, would be woken now: a thread of it
- * has ended, perhaps the last. Called with the lock of the wait queue held, interrupts off.
+ * Wait queue callback, called when pollers of a pidfd are woken: a thread of the process has ended,
+ * perhaps the last one. The lock of the wait queue is held, and interrupts are off.
  */
 static int process_ended(struct wait_queue_entry *entry, unsigned int mode, int sync, void *key)
 {
@@ -332,13 +335,13 @@ static int process_ended(struct wait_queue_entry *entry, unsigned int mode, int 
 	if (!dead)
 		return 0;
 
-	/* The expert lives while the entry is in the queue, and longer if work is queued. */
+	/* the mapping holds the expert while the entry is queued; the work gets a reference */
 	expertmem_reclaim_soon(window);
 	return 0;
 }
 
 /**
- * expertmem_death_watch() - reclaim a window when the process that has mapped it dies
+ * expertmem_death_watch() - have a window reclaimed when the process that mapped it dies
  * @window: the window, just mapped by the current process
  *
  * Context: mmap_lock held; none of the expert's locks held.
@@ -350,8 +353,8 @@ void expertmem_death_watch(struct expertmem_window *window)
 }
 
 /**
- * expertmem_death_unwatch() - the mapping of a window has ended
- * @window: the window
+ * expertmem_death_unwatch() - stop watching the process that mapped a window
+ * @window: the window, whose mapping has ended
  *
  * Context: mmap_lock held; none of the expert's locks held.
  */

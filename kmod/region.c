@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Regions: which parts of a window hold memory.
+ * Regions: the ranges of a window that hold memory, and the gate that faults check.
  *
  * The regions of a window are nodes of a red-black tree, sorted by their first page. Each
  * reserves @span pages; the gate lets the expert touch the first @pages of these. Every node
- * knows the gap before it and the largest gap in its subtree, so that a place is found in
- * O(log n). The tree needs no memory but the regions, which are charged to the memory cgroup
- * of whoever makes them, and taking a region out cannot fail.
+ * stores the gap before it and the largest gap in its subtree, so that a place is found in
+ * O(log n). The tree needs no memory besides the regions, which are charged to the memory cgroup
+ * of the caller. Removing a region cannot fail.
  *
- * Writers hold expert->lock. The gate reads the tree without it: rotations never make a
- * loop, and a lookup that a writer disturbed is repeated (window->seq).
+ * Writers hold expert->lock. The gate reads the tree under RCU, without that lock. Rotations never
+ * make a loop, and window->seq shows whether a writer changed the tree during a lookup. Such a
+ * lookup is repeated under expert->lock.
  */
 #include <linux/mm.h>
 #include <linux/pagemap.h>
@@ -21,7 +22,7 @@
 
 #include "expertmem.h"
 
-/* In the small window, regions from this size on are given room to grow. */
+/* In the small window, regions of at least this size are placed so that they can grow. */
 #define ROOMY_PAGES	(SZ_256K >> PAGE_SHIFT)
 
 #define to_region(rb)	rb_entry_safe(rb, struct expertmem_region, node)
@@ -51,7 +52,7 @@ static struct expertmem_region *region_after(const struct expertmem_region *regi
 	return to_region(rb_next(&region->node));
 }
 
-/* The page behind what a region reserves. */
+/* The page behind the span of a region. */
 static pgoff_t region_end(const struct expertmem_region *region)
 {
 	return region->first + region->span;
@@ -62,7 +63,7 @@ static pgoff_t window_end(const struct expertmem_window *window)
 	return window->first + window->pages;
 }
 
-/* The page behind all regions. */
+/* The page behind the last region. */
 static pgoff_t regions_end(const struct expertmem_window *window)
 {
 	struct expertmem_region *last = last_region(window);
@@ -88,14 +89,14 @@ static struct expertmem_region *region_at(const struct expertmem_window *window,
 	return found;
 }
 
-/* The gap before @region has become @gap pages long. */
+/* Set the gap before @region, in pages. */
 static void set_gap(struct expertmem_region *region, unsigned long gap)
 {
 	region->gap = gap;
 	gap_callbacks.propagate(&region->node, NULL);
 }
 
-/* @region has come to reserve @span pages. */
+/* Set the number of pages that @region reserves. */
 static void set_span(struct expertmem_region *region, unsigned long span)
 {
 	struct expertmem_region *next = region_after(region);
@@ -123,7 +124,7 @@ static void link_region(struct expertmem_window *window, struct expertmem_region
 	region->max_gap = region->gap;
 
 	write_seqcount_begin(&window->seq);
-	/* write_seqcount_begin() is a barrier: what the gate reads of it is there before */
+	/* the barrier in write_seqcount_begin() publishes the fields that the gate reads */
 	rb_link_node(&region->node, parent, link);
 	gap_callbacks.propagate(parent, NULL);
 	rb_insert_augmented(&region->node, &window->regions, &gap_callbacks);
@@ -186,12 +187,12 @@ struct expertmem_region *expertmem_region_find(const struct expertmem_window *wi
 }
 
 /**
- * expertmem_region_close() - close the gate of the end of a busy region
+ * expertmem_region_close() - close the gate of pages at the end of a busy region
  * @region: the region
- * @pages: faults behind the first so many are refused from now on
+ * @pages: number of pages, from the start of the region, that still pass the gate
  *
- * Faults that have passed the gate before may still be under way: without expert->lock, call
- * expertmem_window_wait_for_faults() next.
+ * Faults that passed the gate before may still be running. Call
+ * expertmem_window_wait_for_faults() next, without expert->lock.
  *
  * Context: expert->lock held.
  */
@@ -202,13 +203,13 @@ void expertmem_region_close(struct expertmem_region *region, unsigned long pages
 }
 
 /**
- * expertmem_window_wait_for_faults() - wait for faults that have passed the gate
- * @window: the window, which has a file; part of the gate, or all, has been closed
+ * expertmem_window_wait_for_faults() - wait for faults that passed the gate before it was closed
+ * @window: the window, which has a file; the gate of a part of it, or of all, was closed
  *
- * Afterwards no fault adds a page there. One that has its page already, locked, may still
- * map it: truncation, which locks it as well, waits for that.
+ * Afterwards no fault adds a page to that part. A fault that has locked its page already may still
+ * map it. Truncation locks the page, too, and so waits for such a fault.
  *
- * Context: no lock of the expert's held but reclaim_lock; may sleep.
+ * Context: none of the expert's locks held but reclaim_lock; may sleep.
  */
 void expertmem_window_wait_for_faults(struct expertmem_window *window)
 {
@@ -217,9 +218,9 @@ void expertmem_window_wait_for_faults(struct expertmem_window *window)
 }
 
 /**
- * expertmem_region_publish() - done with a busy region
+ * expertmem_region_publish() - open the gate of a busy region, and make the region live
  * @expert: the expert
- * @region: the region; all that it is charged for may be touched from now on
+ * @region: the region; all its charged pages may be touched from now on
  *
  * Context: expert->lock held.
  */
@@ -232,10 +233,10 @@ void expertmem_region_publish(struct expertmem_expert *expert, struct expertmem_
 }
 
 /**
- * expertmem_region_destroy() - take a busy region out of the tree, and free it
- * @window: its window, which is not gone
- * @region: the region, its pages truncated
- * @pinned: how many of these are charged as pinned now
+ * expertmem_region_destroy() - remove a busy region from the tree, uncharge it, and free it
+ * @window: the region's window, which is not gone
+ * @region: the region, whose pages were truncated
+ * @pinned: number of its pages that are charged as pinned now
  *
  * Context: expert->lock held.
  */
@@ -248,11 +249,11 @@ void expertmem_region_destroy(struct expertmem_window *window,
 }
 
 /**
- * expertmem_region_trim() - give back the end of a busy region, but for its room
- * @window: its window, which is not gone
- * @region: the region, its pages behind @pages truncated
- * @pages: what stays
- * @pinned: how many of the others are charged as pinned now
+ * expertmem_region_trim() - uncharge the end of a busy region, and keep its room reserved
+ * @window: the region's window, which is not gone
+ * @region: the region, whose pages behind the first @pages were truncated
+ * @pages: number of pages that stay
+ * @pinned: number of truncated pages that are charged as pinned now
  *
  * Context: expert->lock held.
  */
@@ -265,13 +266,13 @@ void expertmem_region_trim(struct expertmem_window *window, struct expertmem_reg
 }
 
 /**
- * expertmem_region_extend() - charge a busy region for more, and reserve its addresses
- * @window: its window, which is not gone
- * @region: the region; may be touched no further until it is published
- * @pages: how long it is to be, more than it is charged for
+ * expertmem_region_extend() - charge more pages to a busy region, and reserve their addresses
+ * @window: the region's window, which is not gone
+ * @region: the region; the new pages do not pass the gate until it is published
+ * @pages: new size in pages, greater than @region->charged
  *
  * Context: expert->lock held.
- * Return: 0, or what the uAPI header says of REALLOC.
+ * Return: 0 or a negative errno, as the uAPI header says of REALLOC.
  */
 int expertmem_region_extend(struct expertmem_window *window,
 			    struct expertmem_region *region, unsigned long pages)
@@ -291,7 +292,7 @@ int expertmem_region_extend(struct expertmem_window *window,
 	return 0;
 }
 
-/* The first page of the lowest gap of at least @pages. */
+/* Find the lowest gap of at least @pages pages; sets @first to its first page. */
 static int find_gap(const struct expertmem_window *window, unsigned long pages, pgoff_t *first)
 {
 	struct expertmem_region *region = to_region(window->regions.rb_node), *left;
@@ -322,10 +323,10 @@ static unsigned long largest_gap(const struct expertmem_window *window)
 }
 
 /*
- * Find a place for @region, with a granule unmapped on either side. Large regions go to the
- * middle of a gap that is at least half as large as the largest, so that with n of them each
- * has about 1/n of the window to grow into. Small ones take the lowest place that fits: the
- * fewer addresses were ever touched, the fewer page tables there are.
+ * Find a place for @region, with an unmapped granule on either side. Large regions go to the middle
+ * of a gap that is at least half as large as the largest. With n of them, each then has about 1/n
+ * of the window to grow into. Small regions take the lowest place that fits, which keeps the
+ * number of page tables low.
  */
 static int find_place(const struct expertmem_window *window,
 		      const struct expertmem_region *region, pgoff_t *first)
@@ -352,7 +353,7 @@ static int find_place(const struct expertmem_window *window,
 	return err;
 }
 
-/* Is the place that @region is to have free, and a granule on either side of it? */
+/* Is the place at @region->first free, with a granule on either side? */
 static int check_place(const struct expertmem_window *window,
 		       const struct expertmem_region *region)
 {
@@ -365,12 +366,13 @@ static int check_place(const struct expertmem_window *window,
 }
 
 /**
- * expertmem_region_insert() - enter a new, busy region with its gate closed
+ * expertmem_region_insert() - charge a new, busy region, and add it to the tree
  * @window: the window
- * @region: the region; its first page is where it has to be, or 0 and set here
+ * @region: the region, whose gate is closed; its @first is the place where it must be, or 0: find
+ *	a place, and set @first
  *
  * Context: expert->lock held.
- * Return: 0, or what the uAPI header says of ALLOC; -EBUSY where another region is in
+ * Return: 0 or a negative errno, as the uAPI header says of ALLOC; -EBUSY if another region is in
  *	the way.
  */
 int expertmem_region_insert(struct expertmem_window *window,
@@ -383,7 +385,7 @@ int expertmem_region_insert(struct expertmem_window *window,
 		return err;
 	if (window->state == WINDOW_UNMAPPED)
 		return -ENXIO;
-	/* The tree is freed in one go. */
+	/* reclaim frees all regions of a tree in one loop, so their number is limited */
 	if (window->nr_regions >= EXPERTMEM_REGIONS_MAX)
 		return -ENOSPC;
 	err = region->first ? check_place(window, region) :
@@ -397,7 +399,7 @@ int expertmem_region_insert(struct expertmem_window *window,
 	return 0;
 }
 
-/* The region at @pgoff, or NULL; false: the tree is being changed. */
+/* Find the region at @pgoff, or NULL. Return false if the tree was changed during the lookup. */
 static bool look_up(struct expertmem_window *window, pgoff_t pgoff,
 		    struct expertmem_region **region)
 {
@@ -408,10 +410,10 @@ static bool look_up(struct expertmem_window *window, pgoff_t pgoff,
 }
 
 /**
- * struct bounds - what readers of the tree want to know of a region
- * @first: device page offset
- * @pages: how many of them may be touched; 0: there is no region
- * @owed: how many of them may have to be copied from the lender first
+ * struct bounds - a copy of the fields of a region that lockless readers need
+ * @first: device page offset of the first page
+ * @pages: number of pages that may be touched; 0: there is no region
+ * @owed: number of pages that may have to be copied from the lender first
  */
 struct bounds {
 	pgoff_t first;
@@ -429,8 +431,9 @@ static void read_bounds(const struct expertmem_region *region, struct bounds *bo
 }
 
 /*
- * The bounds of the region at @pgoff. The invalidate_lock is held, and until it is dropped a window
- * that was seen to live keeps its tree. @wait: see expertmem_region_gate().
+ * Get the bounds of the region at @pgoff. The caller holds the invalidate_lock. Reclaim takes that
+ * lock before it frees the tree, so the tree of a window that is not gone stays valid.
+ * @wait: see expertmem_region_gate().
  */
 static struct bounds bounds_at(struct expertmem_window *window, pgoff_t pgoff, bool wait)
 {
@@ -453,16 +456,16 @@ static struct bounds bounds_at(struct expertmem_window *window, pgoff_t pgoff, b
 }
 
 /**
- * expertmem_region_gate() - may this page be touched?
- * @window: the window
+ * expertmem_region_gate() - the gate: may a page be touched?
+ * @window: the window; no page of a window that is not mapped passes
  * @pgoff: the page, as a device page offset
  * @first: receives the first page of its region
  * @last: receives the last page of its region that may be touched
- * @wait: where a region is just being made or freed, wait for that; otherwise the answer is no
+ * @wait: if the tree is being changed, wait for that; otherwise the page does not pass
  *
- * Context: the invalidate_lock of the window's file held, so that the answer stays true. With
- *	@wait, takes expert->lock.
- * Return: whether it may.
+ * Context: the invalidate_lock of the window's file held, so that the answer stays true until the
+ *	lock is dropped. With @wait, takes expert->lock.
+ * Return: true if the page passes the gate.
  */
 bool expertmem_region_gate(struct expertmem_window *window, pgoff_t pgoff,
 			   pgoff_t *first, pgoff_t *last, bool wait)
@@ -478,13 +481,13 @@ bool expertmem_region_gate(struct expertmem_window *window, pgoff_t pgoff,
 }
 
 /**
- * expertmem_region_owes() - may this page have to be copied from the lender first?
+ * expertmem_region_owes() - may a page have to be copied from the lender first?
  * @window: the window, a borrower
  * @pgoff: the page, as a device page offset
  *
- * Context: the invalidate_lock of the window's file held, so that the answer stays true, but
- *	for a region that is being paid off; takes expert->lock.
- * Return: whether it may.
+ * Context: the invalidate_lock of the window's file held, so that the region is not freed; takes
+ *	expert->lock. The answer may change from true to false when the region is paid off.
+ * Return: true if the region owes the page.
  */
 bool expertmem_region_owes(struct expertmem_window *window, pgoff_t pgoff)
 {
@@ -497,15 +500,15 @@ bool expertmem_region_owes(struct expertmem_window *window, pgoff_t pgoff)
 }
 
 /**
- * expertmem_region_owing() - find a region that owes pages
+ * expertmem_region_owing() - find the first region that owes pages in a range
  * @window: the window, a borrower
- * @from: it reaches to this device page offset, or beyond
- * @last: it begins there, or before
- * @first: receives its first page
- * @end: receives the last that it owes
+ * @from: first page of the range, as a device page offset
+ * @last: last page of the range, as a device page offset
+ * @first: receives the first page of the region
+ * @end: receives the last page that the region owes, at least @from
  *
  * Context: takes expert->lock.
- * Return: whether there is one.
+ * Return: true if there is one.
  */
 bool expertmem_region_owing(struct expertmem_window *window, pgoff_t from, pgoff_t last,
 			    pgoff_t *first, pgoff_t *end)
@@ -529,9 +532,9 @@ bool expertmem_region_owing(struct expertmem_window *window, pgoff_t from, pgoff
 }
 
 /**
- * expertmem_region_clear_owed() - a region owes nothing any more
- * @window: its window
- * @first: its first page, as a device page offset
+ * expertmem_region_clear_owed() - record that a region owes nothing any more
+ * @window: the region's window
+ * @first: first page of the region, as a device page offset
  *
  * Context: takes expert->lock.
  */
@@ -547,13 +550,13 @@ void expertmem_region_clear_owed(struct expertmem_window *window, pgoff_t first)
 }
 
 /**
- * expertmem_region_next() - look at a region
+ * expertmem_region_next() - copy the first region that starts at an offset or behind it
  * @expert: the expert
- * @from: the lowest device page offset at which it may start
- * @region: receives what it is like; nothing that is not there yet, or not any more
+ * @from: the lowest device page offset at which the region may start
+ * @region: receives a copy of the region; regions without touchable pages are skipped
  *
  * Context: takes expert->lock; may sleep.
- * Return: its window; NULL: there are no more, or the caller is being killed.
+ * Return: the region's window; NULL if there is no such region, or the caller is being killed.
  */
 struct expertmem_window *expertmem_region_next(struct expertmem_expert *expert, pgoff_t from,
 					       struct expertmem_region *region)
@@ -585,12 +588,12 @@ unlock:
 }
 
 /**
- * expertmem_regions_walk() - go through the regions of a window
+ * expertmem_regions_walk() - iterate over the regions of a window, sorted by offset
  * @window: the window, mapped
- * @region: the region before, NULL: begin
+ * @region: the previous region, or NULL to begin
  *
  * Context: expert->lock held.
- * Return: the next region by offset, busy ones included; NULL: no more.
+ * Return: the next region, busy ones included; NULL at the end.
  */
 struct expertmem_region *expertmem_regions_walk(const struct expertmem_window *window,
 						const struct expertmem_region *region)
@@ -601,7 +604,7 @@ struct expertmem_region *expertmem_regions_walk(const struct expertmem_window *w
 
 /**
  * expertmem_regions_destroy() - free all regions of a window that is gone
- * @regions: what was its tree; no fault that has passed the gate is under way
+ * @regions: the tree, which was taken from the window; no fault that passed the gate still runs
  *
  * Context: may sleep.
  */

@@ -8,7 +8,7 @@
 #include <linux/tracepoint.h>
 #include <uapi/linux/expertmem.h>
 
-/* so that tools in user space can print the causes by name */
+/* export the values, so that tools in user space can print the causes by name */
 TRACE_DEFINE_ENUM(EXPERTMEM_CAUSE_NONE);
 TRACE_DEFINE_ENUM(EXPERTMEM_CAUSE_DETACH);
 TRACE_DEFINE_ENUM(EXPERTMEM_CAUSE_HOST);

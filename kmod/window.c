@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Windows: how an expert sees its regions. A window is a shared mapping of a private
- * shmem file; what this file adds is the gate in front of every fault, and what
- * happens when the mapping is copied or goes away. All else is the mm's.
+ * Windows: shared mappings of private shmem files. This file checks the gate at every fault, makes
+ * orphans of copied mappings, and reclaims a window when its mapping ends. shmem and the mm do the
+ * rest.
  */
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -27,7 +27,7 @@ static bool is_swapped_out(struct address_space *mapping, pgoff_t index)
 	       xa_is_value(xa_load(&mapping->i_pages, index));
 }
 
-/* Is the page at @index known to be bad? */
+/* Is the page at @index poisoned (bad memory)? */
 static bool is_poisoned(struct address_space *mapping, pgoff_t index)
 {
 	struct folio *folio;
@@ -40,7 +40,7 @@ static bool is_poisoned(struct address_space *mapping, pgoff_t index)
 	return poisoned;
 }
 
-/* The page of a fault that has passed the gate, locked, in vmf->page. */
+/* Set vmf->page to the page of a fault that has passed the gate, locked. */
 static vm_fault_t fault_page(struct vm_fault *vmf, struct address_space *mapping)
 {
 	vm_fault_t ret = VM_FAULT_LOCKED;
@@ -64,7 +64,7 @@ static vm_fault_t fault_page(struct vm_fault *vmf, struct address_space *mapping
 	return vmf_error(PTR_ERR(page));
 }
 
-/* The same for a fault that another process causes (ptrace, process_vm_writev()). */
+/* As fault_page(), for a fault that another process causes: charge the owner of the window. */
 static vm_fault_t foreign_fault_page(struct vm_fault *vmf, struct address_space *mapping)
 {
 	struct mem_cgroup *memcg = get_mem_cgroup_from_mm(vmf->vma->vm_mm);
@@ -77,11 +77,11 @@ static vm_fault_t foreign_fault_page(struct vm_fault *vmf, struct address_space 
 }
 
 /*
- * With the invalidate_lock held the gate does not close between the look at it and
- * the arrival of the page, and truncation, which comes after closing, will find the
- * page. From then on the folio lock, held until the page is mapped, does the same.
+ * Whoever closes the gate waits for the invalidate_lock before truncation. The page of a fault that
+ * passed the gate under this lock is therefore in the file when truncation begins, and truncation
+ * finds it. The fault holds the folio lock until the page is mapped, and truncation waits for it.
  *
- * The page is charged to the memory cgroup of whoever owns the window.
+ * The page is charged to the memory cgroup of the process that mapped the window.
  */
 static vm_fault_t window_fault(struct vm_fault *vmf)
 {
@@ -98,8 +98,9 @@ static vm_fault_t window_fault(struct vm_fault *vmf)
 }
 
 /*
- * Map the pages around a fault that are there already, within the region. This must not
- * sleep. Where somebody is closing a gate or changing the regions, window_fault() waits instead.
+ * Map resident pages around a fault, as far as its region reaches. This must not sleep. If the
+ * invalidate_lock is taken or the tree is being changed, nothing is mapped here, and window_fault()
+ * waits instead.
  */
 static vm_fault_t window_map_pages(struct vm_fault *vmf, pgoff_t start, pgoff_t end)
 {
@@ -108,7 +109,7 @@ static vm_fault_t window_map_pages(struct vm_fault *vmf, pgoff_t start, pgoff_t 
 	vm_fault_t ret = 0;
 	pgoff_t first, last;
 
-	/* Of a lender, each page is copied before it is mapped. A borrower's may be half a copy. */
+	/* a lender must copy pages before they are mapped; a borrower's copy may be incomplete */
 	if (expertmem_window_has_loan(window) || !filemap_invalidate_trylock_shared(mapping))
 		return 0;
 	if (expertmem_region_gate(window, vmf->pgoff, &first, &last, false))
@@ -153,7 +154,7 @@ static const struct vm_operations_struct window_ops = {
 
 static long window_fallocate(struct file *file, int mode, loff_t offset, loff_t len)
 {
-	/* An orphan in a child shows the file of its parent's window. */
+	/* an orphan in a child maps the file of the parent's window: refuse its MADV_REMOVE */
 	if (current->mm != file_inode(file)->i_private)
 		return -EACCES;
 	if (mode != (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE))
@@ -170,8 +171,8 @@ static int window_release(struct inode *inode, struct file *file)
 }
 
 /*
- * What the mm may ask of a window's file: madvise(MADV_REMOVE) and msync(). There is no
- * mmap, or remap_file_pages() would map the pages with no gate in front of them.
+ * The file operations that the mm calls: fallocate for madvise(MADV_REMOVE), and fsync for msync().
+ * There is no mmap: remap_file_pages() would call it, and map the pages without the gate.
  */
 static const struct file_operations window_fops = {
 	.owner		= THIS_MODULE,
@@ -183,10 +184,10 @@ static const struct file_operations window_fops = {
 /**
  * expertmem_window_file() - make the file that holds a window's pages
  * @window: the window
- * @pages: its length
+ * @pages: length of the window in pages
  *
- * The pages are at the same offsets as the device has them. The file holds a reference to the
- * expert: an orphan may show it after the expert was released.
+ * Page offsets in the file are device page offsets. The file holds a reference to the expert,
+ * because an orphan may map the file after the expert was released.
  *
  * Context: may sleep.
  * Return: the file, or an ERR_PTR().
@@ -197,7 +198,7 @@ struct file *expertmem_window_file(struct expertmem_window *window, unsigned lon
 	struct file *file;
 
 	file = compat_shmem_file_setup(expertmem_mount(window), "expertmem", size);
-	/* That there is no memory for the inode is ENOSPC there. */
+	/* shmem returns ENOSPC when it cannot allocate the inode */
 	if (IS_ERR(file))
 		return file == ERR_PTR(-ENOSPC) ? ERR_PTR(-ENOMEM) : file;
 	__module_get(THIS_MODULE);
@@ -205,8 +206,8 @@ struct file *expertmem_window_file(struct expertmem_window *window, unsigned lon
 	kref_get(&window->expert->ref);
 	file->private_data = window;
 	/*
-	 * The file that is open here is the only way to the pages. /proc/PID/map_files leads
-	 * root to the inode: every operation of a bad inode, from open to truncate, fails.
+	 * Only this open file gives access to the pages. Root could reach the inode by
+	 * /proc/PID/map_files, but every operation on a bad inode, from open to truncate, fails.
 	 */
 	make_bad_inode(file_inode(file));
 	file_inode(file)->i_flags |= S_PRIVATE | S_NOCMTIME;
@@ -214,10 +215,10 @@ struct file *expertmem_window_file(struct expertmem_window *window, unsigned lon
 }
 
 /**
- * expertmem_window_set_file() - give a window its file
+ * expertmem_window_set_file() - set the file of a window
  * @window: the window
- * @file: from expertmem_window_file(); its reference is the window's from now on
- * @pages: its length
+ * @file: the file from expertmem_window_file(); the window takes over the reference
+ * @pages: length of the window in pages
  *
  * Context: expert->lock held.
  */
@@ -231,7 +232,7 @@ void expertmem_window_set_file(struct expertmem_window *window, struct file *fil
 	window->pages = pages;
 }
 
-/* Whether a window can be mapped now. One that FORK has made is as long as its parent's. */
+/* Can a window be mapped now? A prepared window must have the length of the parent's window. */
 static int check_mmap(const struct expertmem_window *window, unsigned long pages)
 {
 	lockdep_assert_held(&window->expert->lock);
@@ -304,11 +305,11 @@ int expertmem_window_mmap(struct expertmem_window *window, struct vm_area_struct
 	vma->vm_private_data = window;
 	vma->vm_ops = &window_ops;
 	/*
-	 * No VM_DONTCOPY: a child gets an orphan. VM_DONTDUMP: a core dump would look at every
-	 * page of terabytes. VM_DONTEXPAND: besides growing by mremap(), it makes the mm
-	 * refuse what would go round the gate or the file's accounts: MADV_COLLAPSE and
-	 * khugepaged (a huge page that reaches past a region), MADV_DODUMP, mlock(), KSM,
-	 * guard regions, and merging with a neighbour.
+	 * VM_DONTCOPY is not set, so that a child gets an orphan. VM_DONTDUMP: a core dump
+	 * would look at every page of terabytes. VM_DONTEXPAND prevents growth by mremap().
+	 * It also makes the mm refuse operations that would bypass the gate or the charges:
+	 * MADV_COLLAPSE and khugepaged (a huge page that reaches past a region), MADV_DODUMP,
+	 * mlock(), KSM, guard regions, and merging with a neighbouring mapping.
 	 */
 	vm_flags_set(vma, VM_DONTEXPAND | VM_DONTDUMP);
 	vm_flags_clear(vma, VM_MAYEXEC);
@@ -316,11 +317,11 @@ int expertmem_window_mmap(struct expertmem_window *window, struct vm_area_struct
 }
 
 /**
- * expertmem_window_init() - prepare a window of a new expert
+ * expertmem_window_init() - initialize a window of a new expert
  * @window: the window, zeroed
- * @expert: its expert
- * @offset: its device offset, bytes
- * @granule: pages
+ * @expert: the expert
+ * @offset: device offset of the window, bytes
+ * @granule: granule of the window in pages
  */
 void expertmem_window_init(struct expertmem_window *window, struct expertmem_expert *expert,
 			   u64 offset, unsigned long granule)
