@@ -10,57 +10,59 @@
  *   running		a window has been mapped.
  *   terminating	TERMINATE was called: ALLOC and REALLOC fail with
  *			ECANCELED, memory stays usable, FREE works.
- *   reclaimed		every page is back and stays back: RECLAIM was called,
- *			the last window was unmapped (munmap, exec), or the
- *			process that mapped the windows died. Final.
+ *   reclaimed		all pages are free, and the expert gets no more: RECLAIM
+ *			was called, the last window was unmapped (munmap, exec),
+ *			or the process that mapped the windows died. Final.
  *
  * An expert reaches its memory through two *windows*, large sparse shared
- * mappings of the device. Each can be mapped once in the expert's life, whole,
- * at its own device offset, at any length up to the maximum; the length of the
- * mapping is the size of the window. A window belongs to the process that
- * mapped it: it cannot be split, moved, grown or made executable, and is left
- * out of core dumps. When that process dies, its windows are reclaimed, also
- * where another process shares or holds its mm. A child of fork() inherits the
- * addresses, where every touch faults, unless FORK has made something for them.
+ * mappings of the device. Each window can be mapped once in the expert's life,
+ * as a whole, at its own device offset. The length of the mapping, up to a
+ * maximum, is the size of the window. A window belongs to the process that
+ * mapped it. It cannot be split, moved, grown or made executable, and is left
+ * out of core dumps. When that process dies, its windows are reclaimed, even if
+ * another process shares or holds its mm. A child of fork() inherits the
+ * addresses. Every touch there faults, unless FORK has made an heir for the
+ * child.
  *
- * Memory exists only in *regions*, made by ALLOC inside a window. Addresses
- * outside a region fault (SIGSEGV). A region is named by the device offset of
- * its first byte; its address is
+ * Memory exists only in *regions*, which ALLOC makes inside a window. A touch
+ * outside of all regions faults (SIGSEGV). The device offset of its first byte
+ * names a region. The address of a region is
  *
  *	window's address + (region's offset - window's offset)
  *
- * Pages appear at the first touch, filled with zeros, are charged to the memory
- * cgroup of the process that mapped the window, and may be swapped unless the
- * expert is unswappable. madvise(MADV_REMOVE) gives pages inside a region back
- * and keeps the region; it fails with EBUSY while a page of that range is held
- * by somebody else. Between two regions at least one granule stays unmapped.
+ * The first touch of a page allocates it, filled with zeros. It is charged to
+ * the memory cgroup of the process that mapped the window. It may be swapped,
+ * unless the expert is unswappable. madvise(MADV_REMOVE) frees pages inside a
+ * region, and keeps the region. It fails with EBUSY while somebody else holds a
+ * page of the range. Between two regions at least one granule stays unmapped.
  *
  * A page that a pipe, a socket or a device still holds when its region is freed
- * or shrunk, or its expert reclaimed, is *pinned*: it stays charged to the
- * expert, its user and all experts until it is let go, also when the expert has
- * been released.
+ * or shrunk, or its expert is reclaimed, is *pinned*. It stays charged to the
+ * expert, its user and all experts until the last reference is dropped, even
+ * after the expert was released.
  *
- * Limits: each expert has one, in bytes of regions and pinned pages. Whoever
- * opened the expert may lower it; only CAP_NET_ADMIN raises it. 0 means no limit
- * wherever a limit is given or shown. All experts of one user together, and all
- * experts of the system, are bounded by the module's parameters; of the latter,
- * one sixteenth is reserved for experts opened with CAP_SYS_RESOURCE, to which
- * the bounds of a user do not apply. The user is the real uid of whoever opened
- * the expert; in a user namespace whose creator is not root, it is the creator.
+ * Limits: each expert has a limit in bytes of regions and pinned pages. The owner
+ * may lower the limit. Only a caller with CAP_NET_ADMIN may raise it. A limit of
+ * 0 means no limit. The module's parameters limit all experts of one user
+ * together, and all experts of the system together. One sixteenth of the limits
+ * of the system is reserved for experts that were opened with CAP_SYS_RESOURCE.
+ * The limits of a user do not apply to these experts. The user is the real uid of
+ * the process that opened the expert. In a user namespace whose creator is not
+ * root, the user is the creator of the namespace.
  *
- * Access: the device opens O_RDWR. Opened O_RDONLY, a descriptor is good for
- * looking only, by GET_INFO, STAT and the status page: mmap() of a window fails
- * with EACCES, other ioctls with EBADF.
+ * Access: programs open the device with O_RDWR. A descriptor opened with O_RDONLY
+ * allows only GET_INFO, STAT and the status page: mmap() of a window fails with
+ * EACCES, other ioctls with EBADF.
  * open() fails with
- *	EINVAL		any other access mode, such as O_WRONLY
+ *	EINVAL		the access mode is neither O_RDWR nor O_RDONLY
  *	ENFILE		max_experts are open and not reclaimed
  *	EDQUOT		the user has uid_max_experts open, the reclaimed ones included
  *	ENOMEM		out of memory
  *
- * Every structure must have its flags and reserved fields zero where no flag is
- * documented, or the call fails with EINVAL. Calls may sleep, may be made from
- * any thread and any process that holds the descriptor, and change nothing when
- * they fail. Errors common to all of them:
+ * Reserved fields and undocumented flags must be zero, or the call fails with
+ * EINVAL. Calls may sleep. Any thread and any process that holds the descriptor
+ * may make them. A call that fails changes nothing, unless it is documented
+ * below. Errors common to all calls:
  *
  *	EFAULT		the argument is not readable, or not writable where the
  *			call writes it
@@ -74,13 +76,13 @@
 #include <linux/types.h>
 
 /*
- * 2: pinned pages, bounds per user, CONFIG_DEFAULT_LIMIT; limit 0 in CONFIGURE is none;
- *    raising a limit needs CAP_NET_ADMIN
+ * Version 2 added pinned pages, limits per user, and CONFIG_DEFAULT_LIMIT. Limit 0 in CONFIGURE
+ * means no limit since then, and raising a limit needs CAP_NET_ADMIN.
  */
 #define EXPERTMEM_ABI_VERSION	2
 
 /*
- * Device offsets to pass to mmap(). All three maps must be MAP_SHARED.
+ * Device offsets to pass to mmap(). All three mappings must be MAP_SHARED.
  *
  *   status	one page, struct expertmem_status; PROT_READ only; any number of
  *		mappings, in any process, at any time
@@ -89,9 +91,9 @@
  *		mapped length a multiple of the huge granule
  *
  * mmap() fails with
- *	EINVAL		other offset, length zero, too long or not a multiple,
- *			MAP_PRIVATE, PROT_EXEC, PROT_WRITE on the status page
- *	EACCES		a window, and the descriptor was opened O_RDONLY
+ *	EINVAL		another offset; a length that is zero, too long or not a
+ *			multiple; MAP_PRIVATE; PROT_EXEC; PROT_WRITE on the status page
+ *	EACCES		a window, and the descriptor was opened with O_RDONLY
  *	EBUSY		the window is or was mapped already
  *	ECANCELED	a window of an expert that is terminating
  *	ESHUTDOWN	a window of an expert that was reclaimed
@@ -101,24 +103,25 @@
 #define EXPERTMEM_STATUS_OFFSET	((__u64)0)
 #define EXPERTMEM_SMALL_OFFSET	((__u64)1 << 42)
 #define EXPERTMEM_HUGE_OFFSET	((__u64)1 << 43)
-/* longest window, bytes (4 TiB) */
+/* greatest length of a window, bytes (4 TiB) */
 #define EXPERTMEM_WINDOW_MAX	((__u64)1 << 42)
-/* most regions in a window */
+/* greatest number of regions in a window */
 #define EXPERTMEM_REGIONS_MAX	(1U << 20)
 
-/* The status page: what asks the expert to stop, for the price of one load. */
+/* The status page: tells an expert without a call that it was asked to stop. */
 struct expertmem_status {
 	__u32 flags;			/* EXPERTMEM_STATUS_* */
 	__u32 reserved[15];
 };
 
 #define EXPERTMEM_STATUS_TERMINATE	(1U << 0)	/* TERMINATE was called */
-#define EXPERTMEM_STATUS_RECLAIMED	(1U << 1)	/* the memory is gone */
+#define EXPERTMEM_STATUS_RECLAIMED	(1U << 1)	/* the expert was reclaimed */
 
 /*
- * GET_INFO - what this module is and what its limits are.
+ * GET_INFO - get the version, the features and the limits of the module.
  *
- * In any state. Compare @abi first: a greater one only adds.
+ * Works in any state. Check that @abi is at least the version that the program was written for:
+ * later versions only add to earlier ones.
  */
 struct expertmem_info {
 	__u32 abi;			/* EXPERTMEM_ABI_VERSION */
@@ -128,32 +131,35 @@ struct expertmem_info {
 	__aligned_u64 window_max;	/* bytes, EXPERTMEM_WINDOW_MAX */
 	__aligned_u64 default_limit;	/* bytes per expert, 0: none */
 	__aligned_u64 total_limit;	/* bytes of all experts, 0: none */
-	__u32 max_experts;		/* open at once, 0: any number */
-	__u32 experts;			/* open now, without reclaimed ones */
+	__u32 max_experts;		/* limit of experts open at once, 0: none */
+	__u32 experts;			/* experts open now, without reclaimed ones */
 	__aligned_u64 uid_limit;	/* bytes of one user's experts, 0: none */
-	__aligned_u64 uid_charged;	/* bytes in regions and pinned, this user's */
-	__u32 uid_max_experts;		/* of one user, 0: any number */
-	__u32 uid_experts;		/* open now, this user's */
+	__aligned_u64 uid_charged;	/* bytes in regions and pinned of this user */
+	__u32 uid_max_experts;		/* limit of one user's open experts, 0: none */
+	__u32 uid_experts;		/* open experts of this user, with reclaimed ones */
 	__aligned_u64 reserved[5];
 };
 
-/* The huge window is backed by huge pages (otherwise by small ones). */
+/* Huge pages back the huge window; without this feature, pages of 4 KiB do. */
 #define EXPERTMEM_FEATURE_HUGE		(1U << 0)
 #define EXPERTMEM_FEATURE_UNSWAPPABLE	(1U << 1)
 
 /*
- * CONFIGURE - name and limit an expert. Once, and before any window is mapped, so
- * that an expert that adopted the descriptor cannot lift what its host has set.
- * An expert that is not configured has the module's default_limit of the moment
- * it was opened; to keep that limit, set CONFIG_DEFAULT_LIMIT and @limit 0.
+ * CONFIGURE - set the name, the flags and the limit of an expert.
+ *
+ * The call works once, before a window is mapped. So a process that adopted the
+ * descriptor cannot change what the host has set. When an expert is opened, its
+ * limit is the module's default_limit. To keep the limit that the expert has, set
+ * CONFIG_DEFAULT_LIMIT, and @limit to 0.
  *
  *	EINVAL		@name is not terminated, is not UTF-8, or holds a control
  *			character: U+0000 to U+001F, U+007F to U+009F
  *	EBUSY		configured already, or a window has been mapped
  *	ESHUTDOWN	the expert was reclaimed
- *	EPERM		UNSWAPPABLE without CAP_IPC_LOCK or an unlimited
- *			RLIMIT_MEMLOCK; or @limit is above the limit that the expert
- *			has (0 is above any), and the caller lacks CAP_NET_ADMIN
+ *	EPERM		UNSWAPPABLE, and the caller has neither CAP_IPC_LOCK nor an
+ *			unlimited RLIMIT_MEMLOCK; or @limit is greater than the
+ *			expert's limit (0 is the greatest), and the caller lacks
+ *			CAP_NET_ADMIN
  */
 struct expertmem_config {
 	char name[32];			/* NUL-terminated, padded with NUL */
@@ -162,27 +168,27 @@ struct expertmem_config {
 	__u32 reserved;
 };
 
-/* Pages never go to swap: captured traffic does not reach a disk. */
+/* Pages are never swapped out, so that captured traffic does not reach a disk. */
 #define EXPERTMEM_CONFIG_UNSWAPPABLE	(1U << 0)
-/* Keep the limit that the expert has: default_limit, or what an operator has set. */
+/* Keep the limit that the expert has: default_limit, or the one that an operator has set. */
 #define EXPERTMEM_CONFIG_DEFAULT_LIMIT	(1U << 1)
 
 /*
  * ALLOC - make a region.
  *
- * @size is rounded up to the window's granule; that much is charged. @room is how
- * far the region is to be able to grow in place, counted from its start: those
- * addresses are kept free until the region is freed. Without it, a region of 256 KiB
- * or more (every one in the huge window) is placed in the middle of a largest gap,
- * so that it can probably grow a lot; smaller ones take the lowest place that fits.
- * A granule on either side of a region stays unmapped.
+ * @size is rounded up to the window's granule, and the result is charged. @room is
+ * the size to which the region must be able to grow in place. Its addresses stay
+ * free until the region is freed. If @room is 0, a region of 256 KiB or more, and
+ * every region in the huge window, is placed in the middle of a large gap, so that
+ * it can probably grow. Smaller regions take the lowest place that fits. A granule
+ * on either side of a region stays unmapped.
  *
  *	EINVAL		@size is zero; @room is not zero and below @size
  *	ENXIO		the window is not mapped
  *	EDQUOT		the expert's limit, or its user's, would be passed
  *	ENOSPC		no gap of that size in the window, or REGIONS_MAX reached
- *	ENOMEM		all experts' limit would be passed; out of memory;
- *			with POPULATE: not every page could be had
+ *	ENOMEM		total_limit would be passed; out of memory; with POPULATE: a
+ *			page could not be allocated
  *	EINTR		with POPULATE: the caller was killed
  *	ECANCELED	the expert is terminating
  *	ESHUTDOWN	the expert was reclaimed, or the window unmapped
@@ -197,22 +203,23 @@ struct expertmem_alloc {
 
 #define EXPERTMEM_ALLOC_HUGE		(1U << 0)	/* in the huge window */
 /*
- * The pages exist on return, or the call fails: no fault fails later. They are mapped
- * in the process that mapped the window, whoever calls, and count as its resident
- * memory. With REALLOC, the pages that are added.
+ * Allocate all pages in the call, or fail. No touch can then run out of memory. Whoever
+ * calls, the pages are mapped in the process that mapped the window, and count as its
+ * resident memory. REALLOC populates the pages that it adds.
  */
 #define EXPERTMEM_ALLOC_POPULATE	(1U << 1)
 
 /*
  * REALLOC - resize a region where it is.
  *
- * A region never moves. Shrinking gives the pages behind the new end back; grown
- * memory reads as zero.
+ * A region never moves. Shrinking frees the pages behind the new end. Pages that are
+ * added read as zero.
  *
  *	EINVAL		@size is zero
  *	ENOENT		no region starts at @offset
  *	EBUSY		another thread is making, resizing or freeing this region
- *	ENOSPC		another region is in the way: ALLOC, copy, FREE
+ *	ENOSPC		another region or the end of the window is in the way: make a
+ *			new region, copy the bytes, and free this one
  *	EDQUOT, ENOMEM, EINTR, ECANCELED, ESHUTDOWN	as ALLOC
  */
 struct expertmem_realloc {
@@ -223,8 +230,8 @@ struct expertmem_realloc {
 };
 
 /*
- * FREE - give a region back. On return its addresses fault and its pages are
- * free, but for pinned ones.
+ * FREE - free a region. On return its addresses fault, and all its pages but the
+ * pinned ones are free.
  *
  *	ENOENT		no region starts at @offset
  *	EBUSY		another thread is making, resizing or freeing this region
@@ -237,43 +244,43 @@ struct expertmem_free {
 };
 
 /*
- * TERMINATE takes no argument (pass 0): the expert is asked to stop. Its status
- * page says so from now on. No effect on an expert that terminates already or
- * was reclaimed.
+ * TERMINATE - ask the expert to stop. The argument is 0. The call sets a flag on the
+ * status page. It has no effect on an expert that is terminating or was reclaimed.
  */
 
 /*
- * RECLAIM - take everything back, now, whatever the expert is doing.
+ * RECLAIM - free all pages of the expert, whatever it is doing.
  *
- * On return every page is free, but for pinned ones; a touch of a window faults,
- * other calls fail with ESHUTDOWN. Reclaiming again succeeds and returns zeros. With
- * EFAULT for the result the memory is back nevertheless. Page tables of the windows
- * stay until they are unmapped: at most 4 KiB for every 2 MiB of a window's length.
+ * On return all pages but the pinned ones are free. Every touch of a window faults.
+ * CONFIGURE, ALLOC, REALLOC, FREE, COPY and FORK fail with ESHUTDOWN. Another RECLAIM
+ * succeeds and returns zeros. If the result cannot be written (EFAULT), the pages are
+ * free all the same. The page tables of a window stay until it is unmapped: at most
+ * 4 KiB for every 2 MiB of its length.
  */
 struct expertmem_reclaim {
-	__aligned_u64 reclaimed_bytes;	/* out: in regions */
-	__aligned_u64 reclaimed_resident;	/* out: of these, in memory */
-	__aligned_u64 reclaimed_regions;	/* out */
+	__aligned_u64 reclaimed_bytes;	/* out: bytes that were in regions */
+	__aligned_u64 reclaimed_resident;	/* out: bytes of these that were resident */
+	__aligned_u64 reclaimed_regions;	/* out: number of regions */
 	__u32 flags;			/* in: 0 */
 	__u32 reserved;
 };
 
-/* STAT - the kernel's view of the expert. In any state. */
+/* STAT - get the state of the expert. Works in any state. */
 struct expertmem_stat {
-	__aligned_u64 id;		/* never reused while loaded */
+	__aligned_u64 id;		/* never reused while the module is loaded */
 	char name[32];
 	__u32 state;			/* EXPERTMEM_STATE_* */
 	__u32 flags;			/* EXPERTMEM_CONFIG_UNSWAPPABLE or 0 */
 	__aligned_u64 limit;		/* bytes, 0: none */
-	__aligned_u64 regions;
+	__aligned_u64 regions;		/* number of regions */
 	__aligned_u64 committed;	/* bytes in regions */
-	__aligned_u64 resident;		/* bytes in memory; not what is in swap */
-	__aligned_u64 peak;		/* most bytes committed and pinned ever */
-	__aligned_u64 refused;		/* calls refused for memory */
-	__aligned_u64 reclaimed_bytes;	/* that were in regions when reclaimed */
-	__u32 cause;			/* EXPERTMEM_CAUSE_*, once reclaimed */
+	__aligned_u64 resident;		/* bytes in memory, without pages in swap */
+	__aligned_u64 peak;		/* most bytes committed and pinned at one time */
+	__aligned_u64 refused;		/* calls that failed with EDQUOT or ENOMEM */
+	__aligned_u64 reclaimed_bytes;	/* bytes in regions that were reclaimed */
+	__u32 cause;			/* EXPERTMEM_CAUSE_*; NONE until reclaimed */
 	__u32 reserved0;
-	__aligned_u64 pinned;		/* bytes of freed pages that somebody still holds */
+	__aligned_u64 pinned;		/* bytes of freed pages that are still held */
 	__aligned_u64 reserved[7];
 };
 
@@ -287,40 +294,41 @@ enum expertmem_state {
 enum expertmem_cause {
 	EXPERTMEM_CAUSE_NONE,
 	EXPERTMEM_CAUSE_DETACH,		/* the last window was unmapped, or its process died */
-	EXPERTMEM_CAUSE_HOST,	/* RECLAIM, the ioctl */
-	EXPERTMEM_CAUSE_OPERATOR	/* RECLAIM, by netlink */
+	EXPERTMEM_CAUSE_HOST,		/* the RECLAIM ioctl */
+	EXPERTMEM_CAUSE_OPERATOR	/* RECLAIM by netlink */
 };
 
 /*
- * COPY - have what another expert has, at the same offsets.
+ * COPY - copy the regions of another expert, at the same offsets.
  *
- * The call is made on the destination, which has mapped its windows. @fd is the
- * source. To hold that descriptor, opened O_RDWR, is all the right that it takes to
- * read the source's memory: hand it to nobody who must not. FORK copies for a child.
+ * The call is made on the destination, which has mapped its windows. @fd is the source.
+ * Whoever holds that descriptor, opened with O_RDWR, can read the source's memory in
+ * this way. Hand it only to processes that may. FORK copies memory for a child.
  *
- * The destination has no region before, and afterwards every region of the source:
- * at the same offset, of the same size and room, with the same bytes. Pages that the
- * source has in memory or in swap are copied, but those that hold nothing but zeros;
- * where it has none, the destination gets none (in the huge window, a granule that is
- * there in part may become whole). Its name, limit and flags stay its own. Regions
- * are charged to it as by ALLOC, and its pages to the memory cgroup of the caller.
+ * The destination must have no region. Afterwards it has every region of the source, at
+ * the same offset, of the same size and room, with the same bytes. Pages that the source
+ * has in memory or in swap are copied, unless they hold only zeros. For other pages, the
+ * destination gets none. (A granule of the huge window that exists in part may become
+ * complete.) The destination keeps its name, limit and flags. Regions are charged to it
+ * as by ALLOC. The copied pages are charged to the memory cgroup of the caller.
  *
- * The source may be in use meanwhile, and is not held up. Its regions are those of
- * one moment: one that a call is making or freeing just then is missed, one that is
- * being resized has the lesser size. The bytes are read after that, page by page, as
- * by any reader that races with a writer; of a region that is freed or shrunk before
- * its pages were read, these are zero, or those of a region made in that place.
+ * The source may be used meanwhile, and does not wait. Its regions are listed at one
+ * moment. A region that is being made or freed at that moment is missed, and one that is
+ * being resized has the smaller size. The bytes are read after that, page by page, in a
+ * race with writers. If a region is freed or shrunk before its pages are read, these are
+ * zero, or are those of a new region in its place.
  *
- * After an error, the destination has nothing of it.
+ * After an error, the destination has no regions of the source.
  *
- *	EBADF		@fd is not open, or was opened O_RDONLY
- *	EINVAL		@fd is not an expert, or the same one
- *	EBUSY		the destination has a region, or gets one by ALLOC or another
- *			COPY where this one needs the place
- *	ENXIO		a window in which the source has a region is not mapped
- *	ENOSPC		that window is too short
+ *	EBADF		@fd is not open, or was opened with O_RDONLY
+ *	EINVAL		@fd is not an expert, or is the destination
+ *	EBUSY		the destination has a region, or ALLOC or another COPY makes
+ *			one where the copy needs the place
+ *	ENXIO		the source has a region in a window that the destination has
+ *			not mapped
+ *	ENOSPC		a window of the destination is too short for a region
  *	EDQUOT		the destination's limit, or its user's, would be passed
- *	ENOMEM		all experts' limit would be passed; out of memory
+ *	ENOMEM		total_limit would be passed; out of memory
  *	EIO		a page of the source cannot be read: swap device, bad memory
  *	EINTR		the caller was killed
  *	ECANCELED	the destination is terminating
@@ -334,37 +342,42 @@ struct expertmem_copy {
 };
 
 /*
- * FORK - let the next child have what this expert has.
+ * FORK - make an heir: an expert for the next child of the calling thread.
  *
- * The call makes an expert, the heir: with the name, the limit and the flags of this one,
- * windows of the same length, and a copy of the regions. These are charged at once. A page is
- * copied when this expert or the heir touches it first, or when this one gives it up and it holds
- * more than zeros. If it cannot be copied when it is given up (no memory, bad memory), or for a
- * touch of this expert when the caller's memory cgroup was another one and is full, the heir is
- * reclaimed, and its child gets SIGSEGV. What a device writes to this expert's memory, by a
- * request from before the call, may be seen by the child. Pages that are copied for this expert
- * are charged to the caller's memory cgroup. With FORK_POPULATE, all pages are copied by the
- * call, as by COPY. @fd receives a descriptor of the heir, with FD_CLOEXEC. Neither the right to
- * open the device nor a path to it is needed.
+ * The heir has the name, the limit and the flags of this expert, windows of the same length, and
+ * a copy of the regions. The regions are charged to the heir by the call. @fd receives a
+ * descriptor of the heir, with FD_CLOEXEC. The caller needs neither the right to open the device
+ * nor a path to it.
  *
- * The next child with an mm of its own (fork, clone without CLONE_VM) that the calling
- * thread makes gets the heir's windows, at the addresses of this expert's. The kernel maps
- * each when the child touches it first; it need not do anything for that. Before that, other
- * processes cannot reach the memory, and it is reclaimed when the child exits or calls exec.
- * A window that cannot be mapped then (RLIMIT_AS) is lost, and the child gets SIGSEGV.
- * Protection keys and memory policies are not inherited.
+ * A page is copied when this expert or the heir touches it for the first time after the call. A
+ * page is also copied when this expert frees it, unless it holds only zeros. Copies for a touch
+ * of the heir are charged to the memory cgroup of the child, all others to that of the caller of
+ * FORK. With FORK_POPULATE, the call copies all pages, as COPY does.
  *
- * What is written to the windows between the call and fork() is missing in the child, so
- * other threads must be kept from it, from another FORK as well, and the stack must be
- * elsewhere. After fork(), whether it succeeded or not, the parent calls FORK with FORK_END
- * and closes @fd. When this expert is reclaimed, no child gets the heir any more. Other
- * children get none: there, the addresses of the windows fault.
+ * The heir's window is reclaimed, and its child gets SIGSEGV, if a page cannot be copied (no
+ * memory, bad memory) when this expert frees it, or if it cannot be read when this expert touches
+ * it. So it is if a touch of this expert finds the memory cgroup of the caller of FORK full, and
+ * this expert's process is in another one. If a device writes to this expert's memory after the
+ * call, by a request from before, the child may see the bytes.
+ *
+ * The next child with an mm of its own (fork, clone without CLONE_VM) that the calling thread makes
+ * gets the heir's windows, at the addresses of this expert's windows. The kernel maps each window
+ * when the child touches it for the first time. Before that, other processes cannot reach the
+ * memory, and it is reclaimed when the child exits or calls exec. If a window cannot be mapped
+ * (RLIMIT_AS), it is reclaimed, and the child gets SIGSEGV. Protection keys and memory policies are
+ * not inherited.
+ *
+ * The child may miss bytes that are written to the windows between the call and fork(). The
+ * caller must keep other threads from writing there, and from calling FORK, and its stack must be
+ * outside of the windows. After fork(), whether it succeeded or not, the parent calls FORK with
+ * FORK_END, and closes @fd. If this expert is reclaimed, later children do not get the heir.
+ * Other children get no heir: in these, the addresses of the windows fault.
  *
  *	EPERM		another process has mapped the windows
  *	ENXIO		no window is mapped
  *	EMFILE, ENFILE, EDQUOT, ENOMEM	as open()
  *	EDQUOT, ENOMEM, EIO, EINTR, ECANCELED, ESHUTDOWN	as COPY
- *	EINVAL		both flags
+ *	EINVAL		both flags are set
  */
 struct expertmem_fork {
 	__s32 fd;			/* in: 0; out: the heir */
@@ -372,7 +385,7 @@ struct expertmem_fork {
 	__aligned_u64 reserved[3];
 };
 
-/* The child has been made, or will not be. No effect where there is no heir. */
+/* Drop the heir: the child was made, or will not be. No effect if there is no heir. */
 #define EXPERTMEM_FORK_END	(1U << 0)
 #define EXPERTMEM_FORK_POPULATE	(1U << 1)
 
@@ -390,49 +403,51 @@ struct expertmem_fork {
 #define EXPERTMEM_IOC_FORK	_IOWR(EXPERTMEM_IOC_MAGIC, 0x09, struct expertmem_fork)
 
 /*
- * Generic netlink family "expertmem": who has what, for operators.
+ * Generic netlink family "expertmem": state and control of experts, for operators and owners.
  *
- * Documentation/netlink/specs/expertmem.yaml describes it in the kernel's own format. It
- * is there in the initial network namespace only.
+ * Documentation/netlink/specs/expertmem.yaml describes the family in the kernel's own format. The
+ * family exists only in the initial network namespace.
  *
- * Everybody may read the totals, and the experts that they opened; TERMINATE, RECLAIM and
- * lowering the limit of these are theirs, too. With CAP_NET_ADMIN in the initial user
- * namespace the same goes for all experts, and for raising limits and EVENTS. Both whoever
- * opened the socket and whoever sends must have the right; in a dump, whoever reads as well.
+ * Every user may read the totals. Owners may read their experts, TERMINATE and RECLAIM them, and
+ * lower their limits. A process with CAP_NET_ADMIN in the initial user namespace may do all this
+ * to all experts, raise limits, and join EVENTS. Both the process that opened the socket and the
+ * sender must have the right. In a dump, the reader must have it, too.
  *
- * An expert is named by its ID, which is never used again while the module is loaded. Pids
- * are those that the reader sees, 0 where it does not see the process; in events, those of
- * the initial namespace. Unknown attributes and flags are refused; the extended ack says
- * which.
+ * An expert is named by its ID, which is never used again while the module is loaded. Pids are
+ * those of the reader's pid namespace, 0 if the process is not visible there. Pids in events are
+ * those of the initial namespace. Unknown attributes and flags are refused; the extended ack
+ * names them.
  *
  * Errors common to all requests:
  *
  *	EINVAL		an attribute is missing, unknown or malformed
- *	EPERM		the expert was opened by someone else, or the limit would be
- *			raised, and CAP_NET_ADMIN is missing; joining EVENTS, as well
+ *	EPERM		CAP_NET_ADMIN is missing, and the expert has another owner, or
+ *			the limit would be raised, or the socket would join EVENTS
  *	EINTR		a signal came; a RECLAIM that has begun goes on
  *	ENOENT		there is no expert with this ID, or it has just been released
- *	EOPNOTSUPP	there is no such command, or it is one for a dump only, or for none
+ *	EOPNOTSUPP	there is no such command, or the command works only as a dump, or
+ *			does not work as a dump
  */
 #define EXPERTMEM_FAMILY_NAME		"expertmem"
 #define EXPERTMEM_FAMILY_VERSION	1
 #define EXPERTMEM_MCGRP_EVENTS		"events"
 
 /*
- * EXPERT_GET	one expert by ID, or, as a dump, all that the caller may read. A dump during
- *		which experts were opened or released is marked NLM_F_DUMP_INTR.
- * REGION_GET	a dump only: the regions of the expert with this ID, as REGION_*
- * EXPERT_SET	LIMIT of the expert with this ID; 0: none. It may be below what the expert
- *		has: then it gets no more, and loses nothing. Whoever opened the expert may
- *		lower its limit; raising it needs CAP_NET_ADMIN.
- * TERMINATE	as EXPERTMEM_IOC_TERMINATE
- * RECLAIM	as EXPERTMEM_IOC_RECLAIM; replies with ID, RECLAIMED_BYTES, RECLAIMED_RESIDENT and
- *		RECLAIMED_REGIONS. EINPROGRESS where it takes longer than two seconds: it goes on,
- *		and a RECLAIM that is sent before its end waits for the same one.
- * STATS_GET	the module's totals, as STATS_*
- * EVENT	sent to the group EVENTS: EVENT, SUPPRESSED and all that EXPERT_GET has. What
- *		cannot be sent for want of memory is lost; listeners then get ENOBUFS. Each
- *		user but root has a budget of events; what passes it is counted in SUPPRESSED.
+ * EXPERT_GET	Get one expert by ID, or, as a dump, all experts that the caller may read. A dump
+ *		during which experts were opened or released is marked NLM_F_DUMP_INTR.
+ * REGION_GET	Dump the regions of the expert with this ID, as REGION_*.
+ * EXPERT_SET	Set LIMIT of the expert with this ID; 0: no limit. If the expert has more than the
+ *		new limit, it keeps that, and gets no more. The owner may lower the limit; raising
+ *		it needs CAP_NET_ADMIN.
+ * TERMINATE	Do what EXPERTMEM_IOC_TERMINATE does.
+ * RECLAIM	Do what EXPERTMEM_IOC_RECLAIM does. The reply has ID, RECLAIMED_BYTES,
+ *		RECLAIMED_RESIDENT and RECLAIMED_REGIONS. The request fails with EINPROGRESS after
+ *		two seconds; the reclaim goes on, and another RECLAIM waits for its end.
+ * STATS_GET	Get the module's totals, as STATS_*.
+ * EVENT	Sent to the group EVENTS, with EVENT, SUPPRESSED, and all attributes that EXPERT_GET
+ *		has. An event is lost if there is no memory for it; listeners then get ENOBUFS.
+ *		Each user has a budget of events. Events beyond it are counted in SUPPRESSED.
+ *		Experts opened with CAP_SYS_RESOURCE have no budget.
  */
 enum expertmem_cmd {
 	EXPERTMEM_CMD_EXPERT_GET = 1,
@@ -447,30 +462,30 @@ enum expertmem_cmd {
 	EXPERTMEM_CMD_MAX = __EXPERTMEM_CMD_MAX - 1
 };
 
-/* of one expert; sizes in bytes */
+/* Attributes of an expert; sizes in bytes. */
 enum expertmem_a_expert {
 	EXPERTMEM_A_EXPERT_PAD = 1,
 	EXPERTMEM_A_EXPERT_ID,		/* u64 */
-	EXPERTMEM_A_EXPERT_NAME,	/* string; not there before CONFIGURE */
-	EXPERTMEM_A_EXPERT_UID,		/* u32, of who opened it */
-	EXPERTMEM_A_EXPERT_OPENER,	/* u32, pid of who opened it */
-	EXPERTMEM_A_EXPERT_PID,		/* u32, of who mapped it; not there before that */
-	EXPERTMEM_A_EXPERT_OPENED,	/* u64, ns of CLOCK_BOOTTIME */
+	EXPERTMEM_A_EXPERT_NAME,	/* string; absent before CONFIGURE */
+	EXPERTMEM_A_EXPERT_UID,		/* u32, real uid of the owner */
+	EXPERTMEM_A_EXPERT_OPENER,	/* u32, pid of the process that opened it */
+	EXPERTMEM_A_EXPERT_PID,		/* u32, pid of the process that mapped it; absent before */
+	EXPERTMEM_A_EXPERT_OPENED,	/* u64, time of the open, ns of CLOCK_BOOTTIME */
 	EXPERTMEM_A_EXPERT_STATE,	/* u32, enum expertmem_state */
 	EXPERTMEM_A_EXPERT_FLAGS,	/* u32, EXPERTMEM_CONFIG_* */
-	EXPERTMEM_A_EXPERT_REGIONS,	/* u64 */
+	EXPERTMEM_A_EXPERT_REGIONS,	/* u64, number of regions */
 	EXPERTMEM_A_EXPERT_COMMITTED,	/* u64, in regions */
 	EXPERTMEM_A_EXPERT_RESIDENT,	/* u64, in memory */
-	EXPERTMEM_A_EXPERT_PEAK,	/* u64, most committed and pinned ever */
-	EXPERTMEM_A_EXPERT_LIMIT,	/* u64, 0: none */
-	EXPERTMEM_A_EXPERT_REFUSED,	/* u64, calls refused for memory */
-	EXPERTMEM_A_EXPERT_CAUSE,	/* u32, enum expertmem_cause; once reclaimed */
-	EXPERTMEM_A_EXPERT_SIGNAL,	/* u32, that killed its process, 0: none; once reclaimed */
-	EXPERTMEM_A_EXPERT_RECLAIMED_BYTES,	/* u64, that were in regions when reclaimed */
-	EXPERTMEM_A_EXPERT_RECLAIMED_RESIDENT,	/* u64, of these, in memory */
-	EXPERTMEM_A_EXPERT_RECLAIMED_REGIONS,	/* u64 */
-	EXPERTMEM_A_EXPERT_EVENT,	/* u32, enum expertmem_event */
-	EXPERTMEM_A_EXPERT_PINNED,	/* u64, of freed pages that somebody still holds */
+	EXPERTMEM_A_EXPERT_PEAK,	/* u64, most committed and pinned at one time */
+	EXPERTMEM_A_EXPERT_LIMIT,	/* u64, 0: no limit */
+	EXPERTMEM_A_EXPERT_REFUSED,	/* u64, calls that failed with EDQUOT or ENOMEM */
+	EXPERTMEM_A_EXPERT_CAUSE,	/* u32, enum expertmem_cause; absent before reclaim */
+	EXPERTMEM_A_EXPERT_SIGNAL,	/* u32, signal that killed its process, 0: none; as CAUSE */
+	EXPERTMEM_A_EXPERT_RECLAIMED_BYTES,	/* u64, that were in regions; as CAUSE */
+	EXPERTMEM_A_EXPERT_RECLAIMED_RESIDENT,	/* u64, bytes of these that were resident */
+	EXPERTMEM_A_EXPERT_RECLAIMED_REGIONS,	/* u64, number of regions */
+	EXPERTMEM_A_EXPERT_EVENT,	/* u32, enum expertmem_event; events only */
+	EXPERTMEM_A_EXPERT_PINNED,	/* u64, bytes of freed pages that are still held */
 	EXPERTMEM_A_EXPERT_SUPPRESSED,	/* u64, as STATS_SUPPRESSED_EVENTS; events only */
 
 	__EXPERTMEM_A_EXPERT_MAX,
@@ -479,11 +494,11 @@ enum expertmem_a_expert {
 
 enum expertmem_a_region {
 	EXPERTMEM_A_REGION_PAD = 1,
-	EXPERTMEM_A_REGION_ID,		/* u64, of the expert; the only one in a request */
+	EXPERTMEM_A_REGION_ID,		/* u64, id of the expert; the only one in a request */
 	EXPERTMEM_A_REGION_OFFSET,	/* u64, device offset */
-	EXPERTMEM_A_REGION_SIZE,	/* u64 */
-	EXPERTMEM_A_REGION_ROOM,	/* u64, as asked for in ALLOC */
-	EXPERTMEM_A_REGION_RESIDENT,	/* u64 */
+	EXPERTMEM_A_REGION_SIZE,	/* u64, bytes */
+	EXPERTMEM_A_REGION_ROOM,	/* u64, bytes, from ALLOC */
+	EXPERTMEM_A_REGION_RESIDENT,	/* u64, bytes in memory */
 
 	__EXPERTMEM_A_REGION_MAX,
 	EXPERTMEM_A_REGION_MAX = __EXPERTMEM_A_REGION_MAX - 1
@@ -491,40 +506,40 @@ enum expertmem_a_region {
 
 enum expertmem_a_stats {
 	EXPERTMEM_A_STATS_PAD = 1,
-	EXPERTMEM_A_STATS_EXPERTS,	/* u32, open now, without reclaimed ones */
-	EXPERTMEM_A_STATS_MAX_EXPERTS,	/* u32, 0: any number */
-	EXPERTMEM_A_STATS_OPENED,	/* u64, experts since the module was loaded */
-	EXPERTMEM_A_STATS_REGIONS,	/* u64 */
-	EXPERTMEM_A_STATS_COMMITTED,	/* u64 */
-	EXPERTMEM_A_STATS_RESIDENT,	/* u64 */
-	EXPERTMEM_A_STATS_TOTAL_LIMIT,	/* u64, 0: none */
-	EXPERTMEM_A_STATS_DEFAULT_LIMIT,	/* u64, 0: none */
-	EXPERTMEM_A_STATS_REFUSED,	/* u64, calls refused for memory */
-	EXPERTMEM_A_STATS_DETACHED,	/* u64, experts reclaimed, by cause */
-	EXPERTMEM_A_STATS_KILLED,	/* u64, of DETACHED, by a signal */
-	EXPERTMEM_A_STATS_RECLAIMED,	/* u64 */
-	EXPERTMEM_A_STATS_OPERATOR,	/* u64 */
-	EXPERTMEM_A_STATS_RECLAIMED_BYTES,	/* u64, by reclaims */
-	EXPERTMEM_A_STATS_LOST_EVENTS,	/* u64, that could not be sent */
-	EXPERTMEM_A_STATS_PINNED,	/* u64, of freed pages that somebody still holds */
-	EXPERTMEM_A_STATS_UID_LIMIT,	/* u64, bytes of one user's experts, 0: none */
-	EXPERTMEM_A_STATS_UID_MAX_EXPERTS,	/* u32, of one user, 0: any number */
-	EXPERTMEM_A_STATS_SUPPRESSED_EVENTS,	/* u64, that passed their user's budget */
+	EXPERTMEM_A_STATS_EXPERTS,	/* u32, experts open now, without reclaimed ones */
+	EXPERTMEM_A_STATS_MAX_EXPERTS,	/* u32, limit of EXPERTS, 0: no limit */
+	EXPERTMEM_A_STATS_OPENED,	/* u64, experts opened since the module was loaded */
+	EXPERTMEM_A_STATS_REGIONS,	/* u64, number of regions now */
+	EXPERTMEM_A_STATS_COMMITTED,	/* u64, bytes in regions */
+	EXPERTMEM_A_STATS_RESIDENT,	/* u64, bytes in memory */
+	EXPERTMEM_A_STATS_TOTAL_LIMIT,	/* u64, bytes of all experts, 0: no limit */
+	EXPERTMEM_A_STATS_DEFAULT_LIMIT,	/* u64, bytes of a new expert, 0: no limit */
+	EXPERTMEM_A_STATS_REFUSED,	/* u64, calls that failed with EDQUOT or ENOMEM */
+	EXPERTMEM_A_STATS_DETACHED,	/* u64, experts reclaimed with cause DETACH */
+	EXPERTMEM_A_STATS_KILLED,	/* u64, experts of DETACHED that a signal killed */
+	EXPERTMEM_A_STATS_RECLAIMED,	/* u64, experts reclaimed with cause HOST */
+	EXPERTMEM_A_STATS_OPERATOR,	/* u64, experts reclaimed with cause OPERATOR */
+	EXPERTMEM_A_STATS_RECLAIMED_BYTES,	/* u64, that were in reclaimed regions */
+	EXPERTMEM_A_STATS_LOST_EVENTS,	/* u64, events that could not be sent */
+	EXPERTMEM_A_STATS_PINNED,	/* u64, bytes of freed pages that are still held */
+	EXPERTMEM_A_STATS_UID_LIMIT,	/* u64, bytes of one user's experts, 0: no limit */
+	EXPERTMEM_A_STATS_UID_MAX_EXPERTS,	/* u32, experts of one user, 0: no limit */
+	EXPERTMEM_A_STATS_SUPPRESSED_EVENTS,	/* u64, events beyond their user's budget */
 
 	__EXPERTMEM_A_STATS_MAX,
 	EXPERTMEM_A_STATS_MAX = __EXPERTMEM_A_STATS_MAX - 1
 };
 
 /*
- * LIMIT_HIT is sent at most once a second for each expert; REFUSED says how often it was
- * hit. RECLAIMED is sent when the memory is back; it has CAUSE, SIGNAL and FREED_*.
+ * LIMIT_HIT is sent at most once a second for each expert; REFUSED counts all refusals. RECLAIMED
+ * is sent when the memory is free, with CAUSE, SIGNAL and RECLAIMED_*.
  */
 enum expertmem_event {
 	EXPERTMEM_EVENT_OPENED,
-	EXPERTMEM_EVENT_RUNNING,	/* a window was mapped */
-	EXPERTMEM_EVENT_LIMIT_HIT,	/* refused memory: EDQUOT or ENOMEM */
-	EXPERTMEM_EVENT_TERMINATE,	/* asked to stop */
-	EXPERTMEM_EVENT_RECLAIMED,
+	EXPERTMEM_EVENT_RUNNING,	/* the first window was mapped */
+	EXPERTMEM_EVENT_LIMIT_HIT,	/* a call failed with EDQUOT or ENOMEM */
+	EXPERTMEM_EVENT_TERMINATE,	/* TERMINATE was called */
+	EXPERTMEM_EVENT_RECLAIMED,	/* the memory is free */
 	EXPERTMEM_EVENT_RELEASED	/* the last descriptor was closed */
 };
 
