@@ -79,7 +79,7 @@ $(KO): $(if $(filter-out $(realpath $(KDIR)),$(file <$(dir $(KO))kdir)),FORCE)
 
 OBJS	:= $(patsubst libexpertmem/%.c,$(B)/obj/lib/%.o,$(wildcard libexpertmem/*.c))
 # only for programs that know nothing of experts
-PRELOADED := malloc process descriptors filters handlers
+PRELOADED := preload process descriptors filters handlers
 LIB_OBJS := $(filter-out $(PRELOADED:%=$(B)/obj/lib/%.o),$(OBJS))
 SO	:= $(B)/lib/libexpertmem.so
 PRELOAD	:= $(B)/lib/libexpertmem-malloc.so
@@ -87,7 +87,7 @@ PRELOAD	:= $(B)/lib/libexpertmem-malloc.so
 lib: $(SO) $(B)/lib/libexpertmem.a $(PRELOAD) ## build libexpertmem, and the malloc to preload
 
 # a compiler that knows malloc() would make it call itself
-$(B)/obj/lib/malloc.o: ALL_CFLAGS += -fno-builtin
+$(B)/obj/lib/preload.o: ALL_CFLAGS += -fno-builtin
 
 # a call is fetched in whole lines; two stores made one are later than each would be
 $(B)/obj/lib/%.o: libexpertmem/%.c

@@ -64,7 +64,7 @@ bool em_heap_prepare(struct em_expert *expert)
 	struct em_heap *heap = &expert->heap;
 	size_t window = expert->window;
 
-	/* Large blocks have the other 31/64 of the window: see window_for() in table.c. */
+	/* Large blocks have the other 31/64 of the window: see window_for() in registry.c. */
 	return array_init(expert, &heap->small, EM_PAGE, window / 4) &&
 	       array_init(expert, &heap->states, EM_PAGE, window / 8) &&
 	       array_init(expert, &heap->queues, EM_PAGE, window / 8) &&

@@ -2,32 +2,32 @@
 /*
  * What the files of the library share.
  *
- *   api.c	the calls of Netmon.h, without a lock as far as that goes
+ *   netmon.c	the calls of Netmon.h, without a lock as far as that goes
  *   locked.c	the same with the expert's lock held
- *   expert.c	the host's calls
- *   table.c	the table of experts: keys, locks, fork
- *   addresses.c	where windows and tables are, and what of them is mapped
+ *   host.c	the host's calls
+ *   fork.c	the table of experts: keys, locks, fork
+ *   registry.c	where windows and tables are, and what of them is mapped
  *   report.c	what "expertmem run" is told of the process that it runs
  *   crash.c	how that process crashes
- *   idle.c	a thread that trims experts which do nothing
- *   thread.c	the threads that make calls, and how to wait for them
+ *   trim.c	a thread that trims experts which do nothing
+ *   access.c	the threads that make calls, and how to wait for them
  *   heap.c	blocks, with the expert's lock held; trimming, walking
  *   slab.c	small blocks: slabs, and what each thread has of them
  *   pool.c	slabs of no class, and the chunks that they are in
  *   large.c	large blocks: regions, and a table of them
  *   debug.c	EXPERTMEM_DEBUG, valgrind, AddressSanitizer
- *   device.c	regions from the kernel module
- *   anon.c	regions from private memory of the process
+ *   region_device.c	regions from the kernel module
+ *   region_anon.c	regions from private memory of the process
  *
  * and, in libexpertmem-malloc.so alone, for programs that know nothing of experts
  *
- *   malloc.c	the malloc family
+ *   preload.c	the malloc family
  *   process.c	what makes a child
  *   descriptors.c	what closes the heap's descriptor
  *   filters.c	what filters system calls
  *   handlers.c	what asks for the handlers of signals
  *
- * How the heap works is at the top of heap.h.
+ * How the heap works is at the top of types.h.
  *
  * An expert's addresses are one aligned range: the small window, then the huge one.
  * em_owner_of() tells from an address whose it is.
@@ -51,246 +51,208 @@
 #ifndef EM_INTERNAL_H
 #define EM_INTERNAL_H
 
-#include <pthread.h>
-#include <signal.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <sys/types.h>
-
-#include <expertmem.h>
+#include "types.h"
 
 /* Only what the public headers declare is exported. */
 #pragma GCC visibility push(hidden)
 
-#define EM_MAX_EXPERTS	4096
-#define EM_PAGE		4096UL
-#define EM_HUGE		(2UL << 20)
-
-/* windows are multiples of this, and start at one */
-#define EM_WINDOW_SHIFT	30
-#ifdef __aarch64__
-#define EM_ADDRESS_BITS	48
-#else
-#define EM_ADDRESS_BITS	47
-#endif
-#define EM_WINDOW_MIN	(1UL << EM_WINDOW_SHIFT)
-
-enum em_window { EM_SMALL_WINDOW, EM_HUGE_WINDOW };
-
-/* Threads that can have slabs of their own at the same time; the others share some. */
-#define EM_THREADS	16384
-
-/* what is mapped, or made writable, at a time */
-#define EM_STEP		(64UL << 10)
-
-/**
- * struct em_table - memory that reads as zeros, and can be written up to some place
- * @start: the first byte
- * @size: bytes in all, also while they are read-only
- * @writable: bytes from @start on that can be written; only grows
- */
-struct em_table {
-	char *start;
-	size_t size;
-	size_t writable;
-};
-
-/*
- * What a thread has allocated, less what it has freed: @blocks, and @peak_mark - @credit bytes.
- * When @credit falls below 0 that may be a new peak.
- */
-struct em_count {
-	int64_t blocks, peak_mark, credit;
-} __attribute__((aligned(64)));
-
-/*
- * What an expert and its hosts share across fork(). The expert can spoil it, so the
- * hosts only report what it says.
- */
-struct em_shared {
-	uint32_t flags;			/* EXPERTMEM_STATUS_*, for ANON */
-	pid_t owner;			/* the process that allocates; 0: none yet */
-	uint64_t peak_blocks;
-	uint64_t committed, peak;	/* ANON */
-	uint64_t sequence;		/* odd while progress is written */
-	struct expertmem_progress progress;
-	EXPERTSTARTUPINFO startup;
-	uint32_t nr_counts;
-	struct em_count counts[EM_THREADS];	/* by number of the tcache */
-};
-
-/**
- * struct em_thread - a thread that makes calls
- * @busy: EM_BUSY in a section; EM_PARKED while that is interrupted by a signal whose
- *	handler makes a call
- * @index: in the table of threads
- * @tid: the kernel's number of the thread; 0: the record is free
- * @calls: that took a lock, up to some
- * @user: counts the threads that had it
- *
- * A record whose thread has ended is taken over by a new one, with all that it had in
- * every expert.
- */
-struct em_thread {
-	uint32_t busy;
-	uint32_t index;
-	pid_t tid;
-	uint32_t calls;
-	uint32_t user;
-} __attribute__((aligned(64)));
-
-enum { EM_IDLE, EM_BUSY, EM_PARKED };
-
-struct em_expert;
-
-/**
- * struct em_tls - what a thread keeps at hand; nobody else reads it
- * @self: its record
- * @key: of the expert whose section it was in last; that may be closed since
- * @expert: the same
- * @status: expert->status; that it is there, only the gate tells
- * @tcache: what the thread has of it
- * @count: tcache->count
- * @base: expert->base
- * @span: expert->span
- * @slabs: where expert->slabs would have the slab at address 0
- *
- * All but @self stays right as long as @key is that of an expert: a key is never used
- * again. It is copied here because a call is as fast as its longest chain of loads.
- */
-struct em_tls {
-	struct em_thread *self;
-	HEXPERTKEY key;
-	struct em_expert *expert;
-	const uint32_t *status;
-	struct em_tcache *tcache;
-	struct em_count *count;
-	char *base;
-	size_t span;
-	uintptr_t slabs;
-};
-
-/*
- * A backend hands out regions: zeroed ranges of a window, page aligned. Sizes are in
- * bytes and rounded up to the granule of the window. All but open() and stats() are
- * called in the expert's process, with the expert's lock held.
- */
-struct em_backend {
-	enum expertmem_backend id;
-	/* get the expert, or adopt @fd if not below 0; enum expertmem_error */
-	int (*open)(struct em_expert *expert, const struct expertmem_options *options,
-		    int fd);
-	/* windows are mapped part by part, as they are used; false: at once */
-	bool maps_parts;
-	/* make both windows usable at expert->base, of expert->window bytes each */
-	int (*attach)(struct em_expert *expert);
-	/* undo that, and give the addresses back */
-	void (*unmap)(struct em_expert *expert);
-	/* the address, or NULL; @room as EXPERTMEM_IOC_ALLOC has it */
-	void *(*alloc)(struct em_expert *expert, enum em_window window, size_t size,
-		       size_t room);
-	/* in place; false where that is not possible */
-	bool (*resize)(struct em_expert *expert, void *region, size_t old, size_t size);
-	void (*free)(struct em_expert *expert, void *region, size_t size);
-	/*
-	 * Give back the pages of a part of a region. True: all of them, and they read as
-	 * zero. False: some are still there, with their bytes or with zeros.
-	 */
-	bool (*discard)(void *start, size_t size);
-	/* make sure that the page, which is in no region, faults (@guard), or need not */
-	void (*guard)(struct em_expert *expert, void *page, bool guard);
-	/*
-	 * Before a fork: make what the child is to have, at the same addresses. After it, in
-	 * the parent, also where that failed. In the child: go on with it. The child may have
-	 * the same table of descriptors as the parent; enum expertmem_error
-	 */
-	int (*fork_prepare)(struct em_expert *expert);
-	void (*fork_parent)(struct em_expert *expert, bool shares_files);
-	int (*fork_child)(struct em_expert *expert, bool shares_files);
-	/* any process of the expert's; false where that cannot be done */
-	bool (*terminate)(struct em_expert *expert);
-	/* the same; enum expertmem_error, with nothing changed */
-	int (*reclaim)(struct em_expert *expert, uint64_t *bytes);
-	void (*stats)(struct em_expert *expert, struct expertmem_heap_stats *stats);
-	/* undo open(); the windows are unmapped already */
-	void (*close)(struct em_expert *expert);
-};
-
 extern const struct em_backend em_device, em_anon;
 
-enum {
-	EM_DEBUG_CANARY		= 1 << 0,
-	EM_DEBUG_FILL		= 1 << 1,
-	EM_DEBUG_GUARD		= 1 << 2,
-	EM_DEBUG_SITES		= 1 << 3,
-	EM_DEBUG_VALGRIND	= 1 << 4,
-	EM_DEBUG_ASAN		= 1 << 5,
-	/* the above look at blocks, so no call may do without the lock */
-	EM_DEBUG_BLOCKS		= (1 << 6) - 1,
-	EM_DEBUG_REPORT		= 1 << 6,
-	EM_DEBUG_ABORT		= 1 << 7,
-	EM_DEBUG_LISTENS		= EM_DEBUG_REPORT | EM_DEBUG_ABORT,
-};
-
-#include "heap.h"
-
-/**
- * struct em_expert - a slot of the table of experts; never freed
- * @gate: the key, while calls may go ahead without the lock; else 0
- * @base: of the windows, first the small one, then the huge one
- * @span: bytes of both; 0 while they are not there
- * @slabs: one for each EM_SLAB_SIZE of them, whether or not blocks are there
- *
- * These tell all about a pointer into a slab; they are read without the lock. The
- * rest is under it.
- */
-struct em_expert {
-	HEXPERTKEY gate;
-	char *base;
-	size_t span;
-	struct em_slab *slabs;
-
-	pthread_mutex_t lock;
-	sigset_t signals;		/* to be restored with the lock's release, if @masked */
-	bool masked;
-	uint64_t generation;		/* counts the experts that had this slot */
-	HEXPERTKEY key;			/* 0: not open */
-	const uint32_t *status;		/* EXPERTMEM_STATUS_*, always points to something */
-	bool attached;			/* the heap is in this process */
-	bool inherit_on_fork;			/* and in that of a fork */
-	unsigned int pause_depth;		/* how many want the gate closed */
-	unsigned int refs;		/* how many gave the lock up, but will go on */
-	unsigned int flags;		/* EXPERTMEM_NO_HUGE, ... */
-	unsigned int debug;		/* EM_DEBUG_* */
-	unsigned int guard_tick;		/* blocks, with EM_DEBUG_GUARD */
-	struct em_sites *sites;		/* with EM_DEBUG_SITES */
-	struct {
-		void *start;
-		size_t size;
-	} *poisoned;			/* with EM_DEBUG_ASAN */
-	size_t nr_poisoned;
-	bool has_listener;			/* somebody is to be told what is found */
-	uint64_t limit;			/* ANON: bytes, 0: none */
-	int fd;				/* DEVICE; -1: a child that has private memory */
-	int heir;			/* DEVICE: the child's, around a fork; -1: none */
-	struct em_copy *copy;		/* DEVICE: instead of that, where the module is refused */
-	unsigned int mapped;		/* DEVICE: windows, also before all are */
-	const struct em_backend *backend;
-	struct em_shared *shared;
-	struct em_table counts;		/* all of @shared, whose end is the counts */
-	size_t window;			/* bytes of one */
-	bool unmapped;			/* ANON: addresses are chosen, not reserved */
-	struct em_gaps *gaps[2];	/* ANON */
-	size_t idle;			/* ANON: mapped bytes in no region that are left so */
-	struct em_heap heap;
-	expertmem_listener listener;
-	void *listener_arg;
-} __attribute__((aligned(64)));
-
-/* table.c; by index, and for every EM_WINDOW_MIN of addresses 0 or 1 + the index */
+/* fork.c; by index, and for every EM_WINDOW_MIN of addresses 0 or 1 + the index */
 extern struct em_expert em_experts[EM_MAX_EXPERTS];
 extern uint16_t em_owners[1UL << (EM_ADDRESS_BITS - EM_WINDOW_SHIFT)];
+
+/* access.c */
+extern __thread struct em_tls em_tls __attribute__((tls_model("initial-exec"), aligned(64)));
+#define em_self (em_tls.self)
+extern struct em_thread *em_threads;
+struct em_thread *em_register(void);
+bool em_is_dead(const struct em_thread *thread);
+bool em_wait_for(const struct em_thread *thread);
+bool em_wait_all(void);
+bool em_has_sections(void);
+extern bool em_filtered;
+bool em_unfiltered_begin(void);
+void em_unfiltered_end(void);
+void em_set_filtered(void);
+pid_t em_process(void);
+void em_threads_after_fork(void);
+
+/* trim.c */
+void em_idle_start(void);
+void em_idle_after_fork(void);
+
+/* registry.c */
+void *em_map(size_t size, int sharing);
+bool em_table_map(struct em_table *table, void *start, size_t size, int sharing);
+bool em_table_use(struct em_table *table, size_t end);
+bool em_is_strict(void);
+bool em_kernel_suits(void);
+extern pthread_mutex_t em_place_lock;
+bool em_place(struct em_expert *expert, size_t most);
+void em_set_owner(const struct em_expert *expert, bool owner);
+
+/* fork.c */
+extern const uint32_t em_closed;	/* the status of experts that are not open */
+extern bool em_preloaded;
+struct em_expert *em_lock(HEXPERTKEY key);
+void em_unlock(struct em_expert *expert);
+void em_relock(struct em_expert *expert);
+void em_pause(struct em_expert *expert);
+void em_unpause(struct em_expert *expert);
+int em_attach(struct em_expert *expert);
+int em_slot_get(struct em_expert **slot);
+void em_slot_put(struct em_expert *expert);
+unsigned int em_nr_experts(void);
+HEXPERTKEY em_key_of(const struct em_expert *expert);
+void em_teardown(struct em_expert *expert);
+bool em_trim_idle(void);
+void em_lock_slot(struct em_expert *expert);
+
+int em_fork_prepare(void);
+void em_fork_parent(bool shares_files);
+void em_fork_child(bool shares_files);
+int em_fork_wrapped(bool wrapped);
+void em_filter_begin(void);
+/* preload.c's, taken before all others: the program's expert is being replaced */
+extern pthread_mutex_t em_private_lock;
+
+/* report.c */
+struct em_shared *em_shared_get(struct em_table *counts);
+void em_shared_put(const struct em_table *counts);
+bool em_shared_inherit(struct em_table *counts);
+void em_report_begin(const struct em_shared *shared);
+void em_report_after_fork(void);
+void em_report_heap_lost(void);
+struct em_crash *em_report_crash(void);
+
+/* crash.c */
+void em_crash_catch(void);
+void em_crash_freed(const void *start, size_t size);
+bool em_crash_is_handler(void (*handler)(int number));
+
+/* host.c */
+bool em_choose_backend(enum expertmem_backend *backend);
+void em_report_finding(const struct expertmem_finding *finding);
+void em_say(const char *who, const char *what, const char *which);
+
+/* preload.c */
+int em_program_fd(void);
+bool em_program_is_here(void);
+bool em_program_fd_moves(void);
+
+/* region_device.c */
+extern bool em_device_refused;
+extern bool em_device_only;
+
+/* private.c */
+struct em_copy *em_copy_make(struct em_expert *expert);
+void em_copy_drop(struct em_copy *copy);
+bool em_copy_use(struct em_expert *expert, struct em_copy *copy);
+void em_copy_free(char *region, size_t size);
+
+/* debug.c */
+bool em_debug_parse(unsigned int *flags);
+bool em_debug_attach(struct em_expert *expert);
+void em_debug_on_map(const struct em_expert *expert, void *start, size_t size);
+void em_debug_on_close(struct em_expert *expert);
+void em_debug_detach(struct em_expert *expert);
+size_t em_debug_padded_size(const struct em_expert *expert, size_t size);
+bool em_debug_is_guarded(struct em_expert *expert, size_t size, size_t alignment);
+void em_debug_on_alloc(struct em_expert *expert, void *p, size_t size, size_t room,
+		   const void *site);
+void em_debug_on_shrink(struct em_expert *expert, void *p, size_t old, size_t size, size_t room);
+void em_debug_on_free(struct em_expert *expert, void *p, size_t size, size_t room,
+		   struct expertmem_finding *found);
+void em_debug_on_metadata(struct em_expert *expert, void *start, size_t size);
+void em_debug_slab(struct em_expert *expert, void *start);
+void em_debug_region(struct em_expert *expert, char *start, size_t size);
+void em_debug_leaks(HEXPERTKEY key, bool is_exit);
+void em_debug_exit(void);
+void em_debug_report(const struct expertmem_finding *finding, unsigned int debug,
+		     bool has_listener);
+
+/* locked.c */
+SIZE_T em_report_answer(HEXPERTKEY key, enum expertmem_finding_kind kind, const void *p,
+		     DWORD error);
+SIZE_T em_report_bad(HEXPERTKEY key, enum expertmem_finding_kind kind, const void *p);
+void *em_alloc_locked(HEXPERTKEY key, size_t size, size_t alignment, const void *site,
+		      DWORD *error);
+void *em_realloc_locked(HEXPERTKEY key, void *p, size_t size, const void *site, DWORD *error);
+SIZE_T em_free_locked(HEXPERTKEY key, void *p);
+SIZE_T em_size_locked(HEXPERTKEY key, void *p);
+void em_drop(HEXPERTKEY key, void *block);
+
+/* slab.c */
+extern struct em_slab em_no_slab;
+extern const uint8_t em_class[EM_FAST_MAX / 16 + 1];
+extern const uint16_t em_class_size[EM_CLASSES];
+int64_t em_live_bytes(const struct em_shared *shared, unsigned int *threads);
+void em_note_peak(struct em_expert *expert, struct em_tcache *tcache);
+void em_count(struct em_expert *expert, struct em_tcache *tcache, int blocks, int64_t bytes);
+struct em_tcache *em_tcache_of(const struct em_expert *expert, const struct em_thread *thread);
+void em_tcache_inherit(struct em_tcache *tcache, uint32_t user);
+struct em_tcache *em_tcache_get(struct em_expert *expert);
+unsigned int em_class_of(size_t size, size_t alignment);
+void *em_tcache_alloc(struct em_expert *expert, struct em_tcache *tcache, size_t size,
+		     unsigned int class);
+void em_tcache_place(struct em_tcache *tcache, struct em_slab *slab);
+void em_tcache_release(struct em_expert *expert, struct em_tcache *tcache);
+void *em_slab_use_quarantine(struct em_expert *expert, struct em_tcache *tcache, size_t size,
+		     unsigned int class);
+void *em_slab_alloc(struct em_expert *expert, struct em_tcache *tcache, size_t size,
+		    unsigned int class);
+enum em_outcome em_slab_free(struct em_expert *expert, struct em_tcache *tcache,
+			   struct em_slab *slab, uint32_t offset);
+enum em_outcome em_slab_resize(struct em_expert *expert, struct em_tcache *tcache,
+			     struct em_slab *slab, uint32_t offset, size_t size, bool stay);
+bool em_slab_is_mine(const struct em_slab *slab, const struct em_tcache *tcache);
+void em_slab_share(struct em_expert *expert, struct em_slab *slab);
+void em_collect(struct em_expert *expert, struct em_tcache *heir);
+int em_slabs_walk(struct em_expert *expert,
+		  int (*visit)(void *block, size_t size, void *arg), void *arg);
+
+/* pool.c */
+struct em_slab *em_slab_get(struct em_expert *expert, unsigned int class);
+void em_slab_put(struct em_expert *expert, struct em_slab *slab);
+bool em_pool_recycle(struct em_expert *expert);
+void em_pool_trim(struct em_expert *expert);
+void em_pool_regions(struct em_expert *expert, em_region_visitor visit, void *arg);
+
+/* large.c */
+struct em_large *em_large_find(const struct em_expert *expert, const void *p);
+void *em_large_alloc(struct em_expert *expert, size_t size, size_t room, size_t alignment);
+void *em_large_alloc_guarded(struct em_expert *expert, size_t size);
+bool em_large_resize(struct em_expert *expert, struct em_large *large, size_t size);
+size_t em_large_free(struct em_expert *expert, struct em_large *large);
+size_t em_large_size(const struct em_large *large);
+size_t em_large_room(const struct em_large *large);
+void em_large_trim(struct em_expert *expert);
+void em_large_regions(struct em_expert *expert, em_region_visitor visit, void *arg);
+int em_large_walk(struct em_expert *expert,
+		  int (*visit)(void *block, size_t size, void *arg), void *arg);
+
+/* heap.c; the lock is held */
+bool em_array_grow(struct em_expert *expert, struct em_array *array, size_t more);
+bool em_array_clear(struct em_expert *expert, struct em_array *array);
+bool em_heap_prepare(struct em_expert *expert);
+void em_heap_regions(struct em_expert *expert, em_region_visitor visit, void *arg);
+void *em_heap_alloc(struct em_expert *expert, size_t size, size_t alignment,
+		    const void *site);
+void *em_heap_realloc(struct em_expert *expert, void *p, size_t size, const void *site,
+		      bool *bad, struct expertmem_finding *found);
+bool em_heap_free(struct em_expert *expert, void *p, struct expertmem_finding *found);
+bool em_heap_size(const struct em_expert *expert, const void *p, size_t *size);
+void em_heap_trim(struct em_expert *expert);
+int em_heap_walk(struct em_expert *expert,
+		 int (*visit)(void *block, size_t size, void *arg), void *arg);
+
+/* netmon.c: as the calls of Netmon.h, for the malloc family */
+void *em_alloc(HEXPERTKEY key, size_t size, const void *site, DWORD *error);
+void *em_alloc_aligned(HEXPERTKEY key, size_t alignment, size_t size, const void *site,
+		       DWORD *error);
+void *em_alloc_zeroed(HEXPERTKEY key, size_t size, const void *site, DWORD *error);
+void *em_realloc(HEXPERTKEY key, void *p, size_t size, const void *site, DWORD *error);
 
 /* The only expert that can have this key. */
 static inline struct em_expert *em_slot_of(HEXPERTKEY key)
@@ -352,127 +314,6 @@ static inline struct em_slab *em_slab_at(const struct em_expert *expert, const v
 	return __atomic_load_n(&slab->base, __ATOMIC_ACQUIRE) ? slab : NULL;
 }
 
-/* thread.c */
-extern __thread struct em_tls em_tls __attribute__((tls_model("initial-exec"), aligned(64)));
-#define em_self (em_tls.self)
-extern struct em_thread *em_threads;
-struct em_thread *em_register(void);
-bool em_is_dead(const struct em_thread *thread);
-bool em_wait_for(const struct em_thread *thread);
-bool em_wait_all(void);
-bool em_has_sections(void);
-extern bool em_filtered;
-bool em_unfiltered_begin(void);
-void em_unfiltered_end(void);
-void em_set_filtered(void);
-pid_t em_process(void);
-void em_threads_after_fork(void);
-
-/* idle.c */
-void em_idle_start(void);
-void em_idle_after_fork(void);
-
-/* addresses.c */
-void *em_map(size_t size, int sharing);
-bool em_table_map(struct em_table *table, void *start, size_t size, int sharing);
-bool em_table_use(struct em_table *table, size_t end);
-bool em_is_strict(void);
-bool em_kernel_suits(void);
-extern pthread_mutex_t em_place_lock;
-bool em_place(struct em_expert *expert, size_t most);
-void em_set_owner(const struct em_expert *expert, bool owner);
-
-/* table.c */
-extern const uint32_t em_closed;	/* the status of experts that are not open */
-extern bool em_preloaded;
-struct em_expert *em_lock(HEXPERTKEY key);
-void em_unlock(struct em_expert *expert);
-void em_relock(struct em_expert *expert);
-void em_pause(struct em_expert *expert);
-void em_unpause(struct em_expert *expert);
-int em_attach(struct em_expert *expert);
-int em_slot_get(struct em_expert **slot);
-void em_slot_put(struct em_expert *expert);
-unsigned int em_nr_experts(void);
-HEXPERTKEY em_key_of(const struct em_expert *expert);
-void em_teardown(struct em_expert *expert);
-bool em_trim_idle(void);
-void em_lock_slot(struct em_expert *expert);
-
-int em_fork_prepare(void);
-void em_fork_parent(bool shares_files);
-void em_fork_child(bool shares_files);
-int em_fork_wrapped(bool wrapped);
-void em_filter_begin(void);
-/* malloc.c's, taken before all others: the program's expert is being replaced */
-extern pthread_mutex_t em_private_lock;
-
-/* report.c */
-struct em_shared *em_shared_get(struct em_table *counts);
-void em_shared_put(const struct em_table *counts);
-bool em_shared_inherit(struct em_table *counts);
-void em_report_begin(const struct em_shared *shared);
-void em_report_after_fork(void);
-void em_report_heap_lost(void);
-struct em_crash *em_report_crash(void);
-
-/* crash.c */
-void em_crash_catch(void);
-void em_crash_freed(const void *start, size_t size);
-bool em_crash_is_handler(void (*handler)(int number));
-
-/* expert.c */
-bool em_choose_backend(enum expertmem_backend *backend);
-void em_report_finding(const struct expertmem_finding *finding);
-void em_say(const char *who, const char *what, const char *which);
-
-/* malloc.c */
-int em_program_fd(void);
-bool em_program_is_here(void);
-bool em_program_fd_moves(void);
-
-/* device.c */
-extern bool em_device_refused;
-extern bool em_device_only;
-
-/* private.c */
-struct em_copy *em_copy_make(struct em_expert *expert);
-void em_copy_drop(struct em_copy *copy);
-bool em_copy_use(struct em_expert *expert, struct em_copy *copy);
-void em_copy_free(char *region, size_t size);
-
-/* debug.c */
-bool em_debug_parse(unsigned int *flags);
-bool em_debug_attach(struct em_expert *expert);
-void em_debug_on_map(const struct em_expert *expert, void *start, size_t size);
-void em_debug_on_close(struct em_expert *expert);
-void em_debug_detach(struct em_expert *expert);
-size_t em_debug_padded_size(const struct em_expert *expert, size_t size);
-bool em_debug_is_guarded(struct em_expert *expert, size_t size, size_t alignment);
-void em_debug_on_alloc(struct em_expert *expert, void *p, size_t size, size_t room,
-		   const void *site);
-void em_debug_on_shrink(struct em_expert *expert, void *p, size_t old, size_t size, size_t room);
-void em_debug_on_free(struct em_expert *expert, void *p, size_t size, size_t room,
-		   struct expertmem_finding *found);
-void em_debug_on_metadata(struct em_expert *expert, void *start, size_t size);
-void em_debug_slab(struct em_expert *expert, void *start);
-void em_debug_region(struct em_expert *expert, char *start, size_t size);
-void em_debug_leaks(HEXPERTKEY key, bool is_exit);
-void em_debug_exit(void);
-void em_debug_report(const struct expertmem_finding *finding, unsigned int debug,
-		     bool has_listener);
-
-/* locked.c */
-SIZE_T em_report_answer(HEXPERTKEY key, enum expertmem_finding_kind kind, const void *p,
-		     DWORD error);
-SIZE_T em_report_bad(HEXPERTKEY key, enum expertmem_finding_kind kind, const void *p);
-void *em_alloc_locked(HEXPERTKEY key, size_t size, size_t alignment, const void *site,
-		      DWORD *error);
-void *em_realloc_locked(HEXPERTKEY key, void *p, size_t size, const void *site, DWORD *error);
-SIZE_T em_free_locked(HEXPERTKEY key, void *p);
-SIZE_T em_size_locked(HEXPERTKEY key, void *p);
-void em_drop(HEXPERTKEY key, void *block);
-
 static inline void *em_set_error(DWORD *error, DWORD code)
 {
 	if (error)
@@ -480,12 +321,156 @@ static inline void *em_set_error(DWORD *error, DWORD code)
 	return NULL;
 }
 
-/* api.c: as the calls of Netmon.h, for the malloc family */
-void *em_alloc(HEXPERTKEY key, size_t size, const void *site, DWORD *error);
-void *em_alloc_aligned(HEXPERTKEY key, size_t alignment, size_t size, const void *site,
-		       DWORD *error);
-void *em_alloc_zeroed(HEXPERTKEY key, size_t size, const void *site, DWORD *error);
-void *em_realloc(HEXPERTKEY key, void *p, size_t size, const void *site, DWORD *error);
+/*
+ * The number of the block that starts @offset into a slab. False if none does: exact
+ * quotients are those whose fraction is too small to be another one's.
+ */
+static inline bool em_block_at(const struct em_slab *slab, uint32_t offset, uint32_t *i)
+{
+	uint32_t inverse = __atomic_load_n(&slab->inverse, __ATOMIC_RELAXED);
+	uint64_t quotient = (uint64_t)offset * inverse;
+
+	*i = quotient >> 32;
+	return (uint32_t)quotient < inverse;
+}
+
+static inline uint16_t em_get_state(const uint16_t *states, unsigned int i)
+{
+	return __atomic_load_n(&states[i], __ATOMIC_RELAXED);
+}
+
+static inline void em_set_state(uint16_t *states, unsigned int i, uint16_t state)
+{
+	__atomic_store_n(&states[i], state, __ATOMIC_RELAXED);
+}
+
+/*
+ * Know the block at @head before the call that takes it: until it is known where a store
+ * goes, what is read behind it may have to wait.
+ */
+static inline void em_bin_peek(struct em_bin *bin, const struct em_slab *slab, uint32_t head)
+{
+	size_t place = head & slab->mask, i = slab->queue[place] ^ place;
+
+	bin->next_state = &slab->states[i];
+	bin->next_block = slab->base + i * slab->block;
+}
+
+/* Take the block that @bin knows, and aim at the one behind it. */
+static inline void *em_bin_pop(struct em_bin *bin, struct em_slab *slab, size_t size)
+{
+	uint32_t head = slab->head + 1;
+	void *block;
+
+	em_set_state(bin->next_state, 0, size + 1);
+	/* Else this would be one register more than there are to be had for nothing. */
+	__atomic_signal_fence(__ATOMIC_ACQ_REL);
+	block = bin->next_block;
+	slab->head = head;
+	em_bin_peek(bin, slab, head);
+	return block;
+}
+
+/*
+ * Put a block into the queue of its slab. In this order, for a thread can end anywhere,
+ * and what it has done by half goes to another: so a block may be lost, but not be had
+ * twice.
+ */
+static inline uint32_t em_slab_push(struct em_slab *slab, unsigned int i)
+{
+	uint32_t tail = slab->tail;
+	uint32_t place = tail & slab->mask;
+	uint16_t *states = slab->states, *queue = slab->queue;
+
+	/* What is read here need not wait until it is known where these stores go. */
+	__atomic_signal_fence(__ATOMIC_ACQ_REL);
+	em_set_state(states, i, EM_STATE_FREE);
+	queue[place] = i ^ place;
+	__atomic_store_n(&slab->tail, tail + 1, __ATOMIC_RELEASE);
+	return tail + 1;
+}
+
+/* Add to what only this thread writes, but others read. One instruction, if they let it. */
+static inline int64_t em_add(int64_t *counter, int64_t n)
+{
+#ifdef __SANITIZE_THREAD__
+	return __atomic_add_fetch(counter, n, __ATOMIC_RELAXED);
+#else
+	return *counter += n;
+#endif
+}
+
+static inline bool em_is_live(uint16_t state)
+{
+	return (uint16_t)(state - 1) <= EM_SMALL_MAX;
+}
+
+/* Whose slab this is, and the state of the block at @offset; 0 if none starts there. */
+static inline uint16_t em_slab_read_state(const struct em_slab *slab, uint32_t offset,
+				    uintptr_t *owner, uint32_t *i)
+{
+	const uint16_t *states;
+	uint16_t state;
+
+	/*
+	 * What a slab is does not change while it is seen to be shared, but one that belongs
+	 * to another thread alone may get a new class in between.
+	 */
+	do {
+		*owner = __atomic_load_n(&slab->owner, __ATOMIC_ACQUIRE);
+		states = __atomic_load_n(&slab->states, __ATOMIC_ACQUIRE);
+		state = em_block_at(slab, offset, i) ? em_get_state(states, *i) : 0;
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	} while (__builtin_expect(*owner != __atomic_load_n(&slab->owner, __ATOMIC_RELAXED) ||
+				  states != __atomic_load_n(&slab->states, __ATOMIC_RELAXED),
+				  false));
+	return state;
+}
+
+/* Is a live block there, and how large? In a section or with the lock held. */
+static inline bool em_slab_size(const struct em_slab *slab, uint32_t offset, size_t *size)
+{
+	uintptr_t owner;
+	uint32_t i;
+	uint16_t state = em_slab_read_state(slab, offset, &owner, &i);
+
+	*size = state - 1U;
+	return em_is_live(state);
+}
+
+/* Where in the table the large block at @address is, or would be. */
+static inline struct em_large *em_large_slot(struct em_large_table *table, uintptr_t address)
+{
+	size_t i = (address >> 4) * 0x9e3779b97f4a7c15 >> 20;
+
+	for (;; i++) {
+		struct em_large *large = &table->places[i & table->mask];
+		uintptr_t found = __atomic_load_n(&large->address, __ATOMIC_RELAXED);
+
+		if (found == address || !found)
+			return large;
+	}
+}
+
+/* In a section: 1 if a large block starts at @p, 0 if not, -1: look with the lock held. */
+static inline int em_large_lookup_unlocked(const struct em_heap *heap, const void *p, size_t *size)
+{
+	uint32_t version = __atomic_load_n(&heap->large_version, __ATOMIC_ACQUIRE);
+	struct em_large_table *table = __atomic_load_n(&heap->large, __ATOMIC_ACQUIRE);
+	const struct em_large *large;
+	bool found;
+
+	/* but with EM_DEBUG_GUARD, for which there are no sections, they start at pages */
+	if (!table || (uintptr_t)p % EM_PAGE)
+		return 0;
+	if (version & 1)
+		return -1;
+	large = em_large_slot(table, (uintptr_t)p);
+	found = __atomic_load_n(&large->address, __ATOMIC_RELAXED);
+	*size = __atomic_load_n(&large->size, __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	return __atomic_load_n(&heap->large_version, __ATOMIC_RELAXED) == version ? found : -1;
+}
 
 static inline void em_enter(struct em_thread *self)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Small blocks: slabs, and what each thread has of them. See heap.h.
+ * Small blocks: slabs, and what each thread has of them. See types.h.
  *
  * em_local_*() and em_slab_*() are called in a section, or with the expert's lock held,
  * and only for a tcache of the calling thread; tcache 0 is for who holds the lock.

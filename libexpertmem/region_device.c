@@ -217,7 +217,7 @@ static void device_guard(struct em_expert *expert, void *page, bool guard)
 	(void)expert, (void)page, (void)guard;
 }
 
-/* A filter of the program's refuses the module's calls: malloc.c is to go on without it. */
+/* A filter of the program's refuses the module's calls: preload.c is to go on without it. */
 bool em_device_refused;
 
 /* EXPERTMEM_BACKEND=device: the heap of the program must not become private memory. */
