@@ -35,49 +35,6 @@ static uint32_t probe;
 static pid_t process;
 static bool has_membarrier;
 
-/*
- * The program has filtered its system calls. From then on the library makes only those that
- * malloc() of the C library makes: it waits for no thread, so that no call is without the lock.
- */
-bool em_filtered;
-
-/* threads that are making other calls at the moment */
-static unsigned int unfiltered;
-
-/**
- * em_unfiltered_begin() - other system calls follow, until em_unfiltered_end()
- *
- * Return: false if they must not be made.
- */
-bool em_unfiltered_begin(void)
-{
-	if (!__atomic_load_n(&em_filtered, __ATOMIC_RELAXED)) {
-		__atomic_add_fetch(&unfiltered, 1, __ATOMIC_SEQ_CST);
-		if (!__atomic_load_n(&em_filtered, __ATOMIC_SEQ_CST))
-			return true;
-		em_unfiltered_end();
-	}
-	return false;
-}
-
-void em_unfiltered_end(void)
-{
-	__atomic_sub_fetch(&unfiltered, 1, __ATOMIC_RELEASE);
-}
-
-/*
- * Let no more such calls be made, and wait for those that other threads are making. Not for ever:
- * this may be the handler of a signal that has interrupted one.
- */
-void em_set_filtered(void)
-{
-	unsigned int tries = 10000;
-
-	__atomic_store_n(&em_filtered, true, __ATOMIC_SEQ_CST);
-	while (__atomic_load_n(&unfiltered, __ATOMIC_ACQUIRE) && tries--)
-		sched_yield();
-}
-
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 /* The table of threads, and what is asked once in a process. */
@@ -251,7 +208,7 @@ void em_threads_after_fork(void)
 {
 	uint32_t i;
 
-	unfiltered = 0;
+	em_unfiltered_after_fork();
 	process = em_process();
 	for (i = 1; i < nr_threads; i++) {
 		em_threads[i].tid = 0;
@@ -262,4 +219,120 @@ void em_threads_after_fork(void)
 		em_self->tid = em_filtered ? process : current_tid();
 	if (has_membarrier && !em_filtered)
 		em_raw(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
+}
+
+/* ---------------------------------------------------------------------------- locks */
+
+/*
+ * Lock a slot, whoever has it. Where calls may come from signal handlers, signals are
+ * blocked, so that none waits for a lock that its own thread holds; not where the program
+ * filters its system calls, which the call for that may not be among.
+ */
+void em_lock_slot(struct em_expert *expert)
+{
+	struct em_thread *self = em_self;
+	bool masked = em_preloaded && em_unfiltered_begin();
+	sigset_t all, before;
+
+	if (masked) {
+		sigfillset(&all);
+		pthread_sigmask(SIG_BLOCK, &all, &before);
+	}
+	/* A section that a signal has interrupted goes on when this call has ended. */
+	if (self->index && self->busy == EM_BUSY)
+		__atomic_store_n(&self->busy, EM_PARKED, __ATOMIC_RELEASE);
+	pthread_mutex_lock(&expert->lock);
+	expert->masked = masked;
+	if (masked)
+		expert->signals = before;
+}
+
+void em_unlock(struct em_expert *expert)
+{
+	struct em_thread *self = em_self;
+	sigset_t before = expert->signals;
+	bool masked = expert->masked;
+
+	pthread_mutex_unlock(&expert->lock);
+	/* Released, so that who takes the record over knows that all this was before. */
+	if (self->index)
+		__atomic_store_n(&self->busy, self->busy == EM_PARKED ? EM_BUSY : self->busy,
+				 __ATOMIC_RELEASE);
+	if (masked) {
+		pthread_sigmask(SIG_SETMASK, &before, NULL);
+		em_unfiltered_end();
+	}
+}
+
+/* The open expert of this key with its lock held, or NULL. */
+struct em_expert *em_lock(HEXPERTKEY key)
+{
+	struct em_expert *expert = em_slot_of(key);
+
+	/* A slot that was never used is not writable, its lock neither. */
+	if (!__atomic_load_n(&expert->generation, __ATOMIC_ACQUIRE))
+		return NULL;
+	em_lock_slot(expert);
+	if (key && expert->key == key)
+		return expert;
+	em_unlock(expert);
+	return NULL;
+}
+
+/* Let others have the lock for a moment. The expert is not closed meanwhile. */
+void em_relock(struct em_expert *expert)
+{
+	expert->refs++;
+	em_unlock(expert);
+	sched_yield();
+	em_lock_slot(expert);
+	expert->refs--;
+}
+
+/* --------------------------------------------------------------------------- pauses */
+
+/*
+ * Let no call into the expert, and wait for those that are there. The lock, which is
+ * held, may be given up meanwhile.
+ */
+void em_pause(struct em_expert *expert)
+{
+	expert->pause_depth++;
+	__atomic_store_n(&expert->gate, 0, __ATOMIC_RELAXED);
+	while (!em_wait_all())
+		em_relock(expert);
+}
+
+/* Undo em_pause(); with the lock held. */
+void em_unpause(struct em_expert *expert)
+{
+	if (!--expert->pause_depth && expert->attached &&
+	    !(expert->debug & EM_DEBUG_BLOCKS) && em_has_sections())
+		__atomic_store_n(&expert->gate, expert->key, __ATOMIC_RELEASE);
+}
+
+/**
+ * em_filter_begin() - the program is about to filter its system calls
+ *
+ * Ends all sections of the program's heap for good: see em_filtered.
+ */
+void em_filter_begin(void)
+{
+	unsigned int i;
+
+	if (em_filtered)
+		return;
+	pthread_mutex_lock(&em_table_lock);
+	for (i = 0; i < EM_MAX_EXPERTS; i++) {
+		struct em_expert *expert = &em_experts[i];
+
+		if (!em_taken[i] || !expert->inherit_on_fork)
+			continue;
+		em_lock_slot(expert);
+		if (expert->attached)
+			em_pause(expert);
+		em_unlock(expert);
+	}
+	pthread_mutex_unlock(&em_table_lock);
+	em_set_filtered();
 }

@@ -4,8 +4,6 @@
  * expert's gate closed, so that every call takes the lock and comes by here; where
  * nothing is to be looked at, no call does.
  */
-#include <dlfcn.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -19,7 +17,6 @@
 #define VALGRIND_MAKE_MEM_NOACCESS(p, size)			((void)(p), (void)(size), 0)
 #define VALGRIND_MAKE_MEM_DEFINED(p, size)			((void)(p), (void)(size), 0)
 #endif
-
 #include "internal.h"
 #include "raw.h"
 
@@ -32,14 +29,11 @@
 /* one in so many blocks ends at a page that is not there */
 #define GUARD_EVERY	16
 
-/* call sites told apart at close */
-#define SITES_MAX	4096
-
 /* regions of large blocks that are poisoned; later ones are not */
 #define POISONED_MAX	65536
 
 /* that has call sites of its own; a child has its parent's */
-static pid_t process;
+pid_t em_debug_process;
 
 /* There where the program or the library is built with AddressSanitizer. */
 void __asan_poison_memory_region(const volatile void *start, size_t size)
@@ -134,7 +128,7 @@ static void sites_put(struct em_expert *expert)
 }
 
 /* NULL: nobody knows. */
-static const void *get_site(const struct em_expert *expert, const void *p)
+const void *em_debug_site(const struct em_expert *expert, const void *p)
 {
 	return expert->sites ? expert->sites->of[((const char *)p - expert->base) / 16] : NULL;
 }
@@ -171,7 +165,7 @@ bool em_debug_attach(struct em_expert *expert)
 	}
 	if (!(expert->debug & EM_DEBUG_SITES))
 		return true;
-	process = em_raw(SYS_getpid, 0, 0, 0);
+	em_debug_process = em_raw(SYS_getpid, 0, 0, 0);
 	return sites_get(expert);
 }
 
@@ -276,7 +270,7 @@ void em_debug_on_free(struct em_expert *expert, void *p, size_t size, size_t roo
 	if (expert->debug & EM_DEBUG_CANARY && is_overrun(end, (unsigned char *)p + room))
 		*found = (struct expertmem_finding){
 			.key = expert->key, .kind = EXPERTMEM_OVERRUN, .pointer = p,
-			.size = size, .site = get_site(expert, p),
+			.size = size, .site = em_debug_site(expert, p),
 		};
 	if (expert->debug & EM_DEBUG_FILL)
 		memset(p, FILL_FREED, size);
@@ -312,137 +306,4 @@ void em_debug_region(struct em_expert *expert, char *start, size_t size)
 	__asan_poison_memory_region(start - BEHIND, size + BEHIND);
 	expert->poisoned[expert->nr_poisoned].start = start - BEHIND;
 	expert->poisoned[expert->nr_poisoned++].size = size + BEHIND;
-}
-
-/* ------------------------------------------------------------------------- findings */
-
-struct leaks {
-	const struct em_expert *expert;
-	struct expertmem_finding *sites;	/* open addressing, by site */
-	size_t used;
-};
-
-static int count_leak(void *block, size_t size, void *arg)
-{
-	struct leaks *leaks = arg;
-	const void *site = get_site(leaks->expert, block);
-	size_t i = (uintptr_t)site * 0x9e3779b97f4a7c15 >> 40;
-
-	while (leaks->sites[i %= SITES_MAX].blocks && leaks->sites[i].site != site)
-		i++;
-	if (!leaks->sites[i].blocks) {
-		if (leaks->used == SITES_MAX - 1)
-			return 1;
-		leaks->used++;
-	}
-	leaks->sites[i].site = site;
-	leaks->sites[i].blocks++;
-	leaks->sites[i].size += size;
-	return 0;
-}
-
-/*
- * Tell who allocated what is still live. At exit no listener is called: what it needs may be
- * gone.
- */
-void em_debug_leaks(HEXPERTKEY key, bool is_exit)
-{
-	struct em_expert *expert = em_slot_of(key);
-	struct leaks leaks = { .expert = expert };
-	size_t bytes = SITES_MAX * sizeof(*leaks.sites), i;
-
-	if (!(expert->debug & EM_DEBUG_SITES))
-		return;
-	leaks.sites = em_map(bytes, MAP_PRIVATE);
-	if (!leaks.sites)
-		return;
-	expertmem_walk(key, count_leak, &leaks);
-	for (i = 0; i < SITES_MAX; i++) {
-		if (!leaks.sites[i].blocks)
-			continue;
-		leaks.sites[i].key = key;
-		leaks.sites[i].kind = EXPERTMEM_LEAK;
-		if (is_exit)
-			em_debug_report(&leaks.sites[i], expert->debug, false);
-		else
-			em_report_finding(&leaks.sites[i]);
-	}
-	munmap(leaks.sites, bytes);
-}
-
-/* The process ends: nobody will close the experts that are open in it. Children say nothing. */
-void em_debug_exit(void)
-{
-	pid_t self = em_raw(SYS_getpid, 0, 0, 0);
-
-	for (unsigned int i = 0; self == process && i < EM_MAX_EXPERTS; i++)
-		if (em_experts[i].key && em_experts[i].attached)
-			em_debug_leaks(em_experts[i].key, true);
-}
-
-/* After those of the experts, whose libraries need this one. A whole program's would be later. */
-__attribute__((destructor)) static void at_exit(void)
-{
-	if (!em_preloaded)
-		em_debug_exit();
-}
-
-/* " from libfoo.so(parse+0x1f)", what addr2line takes; nothing where sites are not kept */
-static const char *from(const void *site, char text[static 256])
-{
-	Dl_info info;
-
-	if (!site)
-		return "";
-	if (!dladdr(site, &info) || !info.dli_fname)
-		snprintf(text, 256, " from %p", site);
-	else if (info.dli_sname)
-		snprintf(text, 256, " from %s(%s+%#tx)", info.dli_fname, info.dli_sname,
-			 (const char *)site - (const char *)info.dli_saddr);
-	else
-		snprintf(text, 256, " from %s(+%#tx)", info.dli_fname,
-			 (const char *)site - (const char *)info.dli_fbase);
-	return text;
-}
-
-static void print(const struct expertmem_finding *f)
-{
-	static const char *const calls[] = {
-		[EXPERTMEM_BAD_FREE]	= "freed",
-		[EXPERTMEM_BAD_REALLOC]	= "resized",
-		[EXPERTMEM_BAD_SIZE]	= "asked for its size",
-	};
-	const char *whose = f->error == NMERR_ACCESS_DENIED ?
-			    "a live block of another expert" : "no live block of this expert";
-	char text[256], line[512];
-
-	switch (f->kind) {
-	case EXPERTMEM_BAD_FREE:
-	case EXPERTMEM_BAD_REALLOC:
-	case EXPERTMEM_BAD_SIZE:
-		snprintf(line, sizeof(line), "%p was %s, but is %s", f->pointer,
-			 calls[f->kind], whose);
-		break;
-	case EXPERTMEM_OVERRUN:
-		snprintf(line, sizeof(line), "bytes behind the %zu of block %p%s were written",
-			 f->size, f->pointer, from(f->site, text));
-		break;
-	case EXPERTMEM_LEAK:
-		snprintf(line, sizeof(line), "%zu bytes in %zu blocks%s were not freed",
-			 f->size, f->blocks, from(f->site, text));
-		break;
-	}
-	dprintf(STDERR_FILENO, "expertmem: %s\n", line);
-}
-
-/* What else is done with a finding. */
-void em_debug_report(const struct expertmem_finding *finding, unsigned int debug, bool has_listener)
-{
-	if (debug & EM_DEBUG_REPORT && !has_listener)
-		print(finding);
-	if (debug & EM_DEBUG_ABORT) {
-		if (!has_listener && !(debug & EM_DEBUG_REPORT))
-			print(finding);
-		abort();
-	}
 }

@@ -1,319 +1,16 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * The table of em_experts of this process: keys, locks, addresses, fork.
- *
- * A key is an index into the table and the generation of that slot, so a key that was
- * closed is told apart from the one that has its slot now. Slots and their locks are
- * never freed: a call that comes after closing finds another generation and says so.
- *
- * Locks: table_lock (which slots are taken) before an expert's lock (all else about it).
- * Two experts' locks are held together only around fork(), in the order of the table.
- */
-#include <sched.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
-#include <linux/expertmem.h>
-
-#include "internal.h"
-#include "raw.h"
-
-#define INDEX_BITS	12
-
-_Static_assert(EM_MAX_EXPERTS == 1 << INDEX_BITS, "an index must fit into a key");
-
-struct em_expert em_experts[EM_MAX_EXPERTS];
-/* for every EM_WINDOW_MIN of addresses: 0, or 1 + the index of the expert there */
-uint16_t em_owners[1UL << (EM_ADDRESS_BITS - EM_WINDOW_SHIFT)];
-static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
-pthread_mutex_t em_private_lock = PTHREAD_MUTEX_INITIALIZER;
-static bool taken[EM_MAX_EXPERTS];
-static unsigned int open_experts;
-const uint32_t em_closed = EXPERTMEM_STATUS_RECLAIMED;
-
-/* The expert is the heap of this program, through the malloc family. */
-bool em_preloaded;
-
-HEXPERTKEY em_key_of(const struct em_expert *expert)
-{
-	uintptr_t index = expert - em_experts;
-
-	return (HEXPERTKEY)(expert->generation << INDEX_BITS | index);
-}
-
-/*
- * Lock a slot, whoever has it. Where calls may come from signal handlers, signals are
- * blocked, so that none waits for a lock that its own thread holds; not where the program
- * filters its system calls, which the call for that may not be among.
- */
-void em_lock_slot(struct em_expert *expert)
-{
-	struct em_thread *self = em_self;
-	bool masked = em_preloaded && em_unfiltered_begin();
-	sigset_t all, before;
-
-	if (masked) {
-		sigfillset(&all);
-		pthread_sigmask(SIG_BLOCK, &all, &before);
-	}
-	/* A section that a signal has interrupted goes on when this call has ended. */
-	if (self->index && self->busy == EM_BUSY)
-		__atomic_store_n(&self->busy, EM_PARKED, __ATOMIC_RELEASE);
-	pthread_mutex_lock(&expert->lock);
-	expert->masked = masked;
-	if (masked)
-		expert->signals = before;
-}
-
-void em_unlock(struct em_expert *expert)
-{
-	struct em_thread *self = em_self;
-	sigset_t before = expert->signals;
-	bool masked = expert->masked;
-
-	bool idle = __atomic_load_n(&expert->heap.nr_put, __ATOMIC_RELAXED) !=
-		    expert->heap.nr_seen && !em_preloaded;
-
-	pthread_mutex_unlock(&expert->lock);
-	/* Released, so that who takes the record over knows that all this was before. */
-	if (self->index)
-		__atomic_store_n(&self->busy, self->busy == EM_PARKED ? EM_BUSY : self->busy,
-				 __ATOMIC_RELEASE);
-	if (masked) {
-		pthread_sigmask(SIG_SETMASK, &before, NULL);
-		em_unfiltered_end();
-	}
-	if (idle)
-		em_idle_start();
-}
-
-/* Trim what has not pooled a slab since the last time. True: there will be more to do. */
-bool em_trim_idle(void)
-{
-	bool more = false;
-	unsigned int i;
-	uint64_t put;
-
-	for (i = 0; i < EM_MAX_EXPERTS; i++) {
-		struct em_expert *expert = &em_experts[i];
-		struct em_heap *heap = &expert->heap;
-
-		if (!__atomic_load_n(&taken[i], __ATOMIC_RELAXED))
-			continue;
-		em_lock_slot(expert);
-		put = __atomic_load_n(&heap->nr_put, __ATOMIC_RELAXED);
-		if (expert->key && expert->attached && put != heap->nr_trimmed &&
-		    !(em_status(expert) & EXPERTMEM_STATUS_RECLAIMED)) {
-			if (heap->nr_seen == put)
-				em_heap_trim(expert);
-			else
-				more = true;
-		}
-		heap->nr_seen = put;
-		em_unlock(expert);
-	}
-	return more;
-}
-
-/* The open expert of this key with its lock held, or NULL. */
-struct em_expert *em_lock(HEXPERTKEY key)
-{
-	struct em_expert *expert = em_slot_of(key);
-
-	/* A slot that was never used is not writable, its lock neither. */
-	if (!__atomic_load_n(&expert->generation, __ATOMIC_ACQUIRE))
-		return NULL;
-	em_lock_slot(expert);
-	if (key && expert->key == key)
-		return expert;
-	em_unlock(expert);
-	return NULL;
-}
-
-/* Let others have the lock for a moment. The expert is not closed meanwhile. */
-void em_relock(struct em_expert *expert)
-{
-	expert->refs++;
-	em_unlock(expert);
-	sched_yield();
-	em_lock_slot(expert);
-	expert->refs--;
-}
-
-/*
- * Let no call into the expert, and wait for those that are there. The lock, which is
- * held, may be given up meanwhile.
- */
-void em_pause(struct em_expert *expert)
-{
-	expert->pause_depth++;
-	__atomic_store_n(&expert->gate, 0, __ATOMIC_RELAXED);
-	while (!em_wait_all())
-		em_relock(expert);
-}
-
-/* Undo em_pause(); with the lock held. */
-void em_unpause(struct em_expert *expert)
-{
-	if (!--expert->pause_depth && expert->attached &&
-	    !(expert->debug & EM_DEBUG_BLOCKS) && em_has_sections())
-		__atomic_store_n(&expert->gate, expert->key, __ATOMIC_RELEASE);
-}
-
-/* What is known of slabs, and which tcache a thread has. Not charged: it is little. */
-static bool tables_get(struct em_expert *expert)
-{
-	struct em_table slabs;
-
-	if (!em_table_map(&slabs, NULL, expert->window * 2 / EM_SLAB_SIZE * sizeof(*expert->slabs),
-			  MAP_PRIVATE))
-		return false;
-	expert->heap.tcache_of = em_map(EM_THREADS * sizeof(*expert->heap.tcache_of), MAP_PRIVATE);
-	if (!expert->heap.tcache_of) {
-		munmap(slabs.start, slabs.size);
-		return false;
-	}
-	expert->slabs = (struct em_slab *)slabs.start;
-	expert->span = expert->window * 2;
-	return true;
-}
-
-static void tables_put(struct em_expert *expert)
-{
-	munmap(expert->slabs, expert->span / EM_SLAB_SIZE * sizeof(*expert->slabs));
-	munmap(expert->heap.tcache_of, EM_THREADS * sizeof(*expert->heap.tcache_of));
-	expert->span = 0;
-}
-
-/* Addresses and all that goes with them, for windows of @most bytes; enum expertmem_error */
-static int attach(struct em_expert *expert, size_t most)
-{
-	int error = EXPERTMEM_E_NOMEM;
-
-	/* To the kernel, an expert whose window is unmapped has ended: it is kept. */
-	if (!expert->mapped && !em_place(expert, most))
-		return error;
-	if (!tables_get(expert))
-		goto err_place;
-	if (!em_debug_attach(expert))
-		goto err_debug;
-	error = expert->backend->attach(expert);
-	if (!error)
-		return error;
-err_debug:
-	em_debug_detach(expert);
-	tables_put(expert);
-err_place:
-	if (!expert->mapped) {
-		expert->backend->unmap(expert);
-		em_set_owner(expert, false);
-	}
-	return error;
-}
-
-/*
- * Make this process the expert's, at its first allocation. E_BUSY where another one is,
- * E_NOMEM where there are no addresses. Limits may let the windows be, but not what comes with
- * them: then windows of half the size are tried.
- */
-int em_attach(struct em_expert *expert)
-{
-	pid_t nobody = 0;
-	size_t most = 0;
-	int error;
-
-	if (expert->attached)
-		return EXPERTMEM_OK;
-	if (!__atomic_compare_exchange_n(&expert->shared->owner, &nobody,
-					 em_process(), false,
-					 __ATOMIC_RELAXED, __ATOMIC_RELAXED))
-		return EXPERTMEM_E_BUSY;
-	do {
-		error = attach(expert, most);
-		most = expert->window / 2;
-	} while (error == EXPERTMEM_E_NOMEM && most >= EM_WINDOW_MIN && !expert->mapped);
-	if (error) {
-		__atomic_store_n(&expert->shared->owner, 0, __ATOMIC_RELAXED);
-		return error;
-	}
-	em_report_begin(expert->shared);
-	expert->attached = true;
-	expert->pause_depth++;
-	em_unpause(expert);
-	return EXPERTMEM_OK;
-}
-
-/* End the expert of this slot, here; its lock is held, and no call is in it. */
-void em_teardown(struct em_expert *expert)
-{
-	expert->key = 0;
-	if (expert->attached || expert->mapped)
-		expert->backend->unmap(expert);
-	if (expert->attached) {
-		tables_put(expert);
-		em_debug_detach(expert);
-	}
-	expert->attached = false;
-	expert->heap.nr_seen = expert->heap.nr_put;
-	expert->backend->close(expert);
-	expert->status = &em_closed;
-	em_shared_put(&expert->counts);
-}
-
-/* Slots that were never used are not writable; the first are in a page with other data. */
-static bool slots_use(const struct em_expert *end)
-{
-	static struct em_table slots;
-	char *start = (char *)em_round_up((uintptr_t)em_experts, EM_PAGE);
-	size_t size = (char *)&em_experts[EM_MAX_EXPERTS] - start;
-
-	if (!slots.start && !em_table_map(&slots, start, size & ~(EM_PAGE - 1), MAP_PRIVATE))
-		return false;
-	return (const char *)end <= start || em_table_use(&slots, (const char *)end - start);
-}
-
-/* Take a free slot of the table. */
-int em_slot_get(struct em_expert **slot)
-{
-	int error = EXPERTMEM_E_TOO_MANY;
-	unsigned int i = 0;
-
-	pthread_mutex_lock(&table_lock);
-	while (i < EM_MAX_EXPERTS && taken[i])
-		i++;
-	if (i < EM_MAX_EXPERTS)
-		error = slots_use(&em_experts[i + 1]) ? EXPERTMEM_OK : EXPERTMEM_E_NOMEM;
-	if (!error) {
-		*slot = &em_experts[i];
-		__atomic_store_n(&taken[i], true, __ATOMIC_RELAXED);
-		__atomic_add_fetch(&open_experts, 1, __ATOMIC_RELAXED);
-	}
-	pthread_mutex_unlock(&table_lock);
-	return error;
-}
-
-/* How many experts this process has. */
-unsigned int em_nr_experts(void)
-{
-	return __atomic_load_n(&open_experts, __ATOMIC_RELAXED);
-}
-
-void em_slot_put(struct em_expert *expert)
-{
-	pthread_mutex_lock(&table_lock);
-	__atomic_store_n(&taken[expert - em_experts], false, __ATOMIC_RELAXED);
-	__atomic_sub_fetch(&open_experts, 1, __ATOMIC_RELAXED);
-	pthread_mutex_unlock(&table_lock);
-}
-
-/*
  * A fork of an expert has none of its memory, unless the expert is the heap of the whole
  * program: then the child goes on with a copy, which is made before the fork.
  * The child's em_experts have new locks: those of the parent may have been held by threads
  * that the child does not have.
  */
+#include <unistd.h>
+
+#include "internal.h"
+
+pthread_mutex_t em_private_lock = PTHREAD_MUTEX_INITIALIZER;
+
 static bool held[EM_MAX_EXPERTS];	/* locked, and the child is to have them */
 
 /* Why the thread's child cannot have them, enum expertmem_error; and will its caller say so? */
@@ -334,9 +31,9 @@ int em_fork_prepare(void)
 
 	fork_error = EXPERTMEM_OK;
 	pthread_mutex_lock(&em_private_lock);
-	pthread_mutex_lock(&table_lock);
+	pthread_mutex_lock(&em_table_lock);
 	for (i = 0; i < EM_MAX_EXPERTS; i++) {
-		held[i] = taken[i] && em_experts[i].inherit_on_fork;
+		held[i] = em_taken[i] && em_experts[i].inherit_on_fork;
 		if (!held[i])
 			continue;
 		em_lock_slot(&em_experts[i]);
@@ -368,7 +65,7 @@ void em_fork_parent(bool shares_files)
 		}
 		em_unlock(&em_experts[i]);
 	}
-	pthread_mutex_unlock(&table_lock);
+	pthread_mutex_unlock(&em_table_lock);
 	pthread_mutex_unlock(&em_private_lock);
 }
 
@@ -416,7 +113,7 @@ void em_fork_child(bool shares_files)
 	for (i = EM_MAX_EXPERTS; i--; ) {
 		struct em_expert *expert = &em_experts[i];
 
-		if (!taken[i])
+		if (!em_taken[i])
 			continue;
 		if (held[i]) {
 			expert->masked = expert->masked && em_unfiltered_begin();
@@ -432,10 +129,10 @@ void em_fork_child(bool shares_files)
 			em_teardown(expert);
 		}
 	}
-	pthread_mutex_unlock(&table_lock);
+	pthread_mutex_unlock(&em_table_lock);
 	pthread_mutex_unlock(&em_private_lock);
 	for (i = 0; i < EM_MAX_EXPERTS; i++)
-		if (taken[i] && !em_experts[i].key)
+		if (em_taken[i] && !em_experts[i].key)
 			em_slot_put(&em_experts[i]);
 }
 
@@ -449,32 +146,6 @@ int em_fork_wrapped(bool wrapped)
 {
 	fork_is_wrapped = wrapped;
 	return fork_error;
-}
-
-/**
- * em_filter_begin() - the program is about to filter its system calls
- *
- * Ends all sections of the program's heap for good: see em_filtered.
- */
-void em_filter_begin(void)
-{
-	unsigned int i;
-
-	if (em_filtered)
-		return;
-	pthread_mutex_lock(&table_lock);
-	for (i = 0; i < EM_MAX_EXPERTS; i++) {
-		struct em_expert *expert = &em_experts[i];
-
-		if (!taken[i] || !expert->inherit_on_fork)
-			continue;
-		em_lock_slot(expert);
-		if (expert->attached)
-			em_pause(expert);
-		em_unlock(expert);
-	}
-	pthread_mutex_unlock(&table_lock);
-	em_set_filtered();
 }
 
 static void at_fork_prepare(void)
@@ -492,8 +163,8 @@ static void at_fork_child(void)
 	em_fork_child(false);
 }
 
-__attribute__((constructor)) static void init(void)
+/* Called by a constructor of host.c: a program that is linked statically gets this file then. */
+void em_fork_init(void)
 {
 	pthread_atfork(at_fork_prepare, at_fork_parent, at_fork_child);
 }
-

@@ -4,7 +4,6 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <linux/expertmem.h>
@@ -272,23 +271,6 @@ int expertmem_progress(HEXPERTKEY key, struct expertmem_progress *progress)
 	return EXPERTMEM_OK;
 }
 
-int expertmem_walk(HEXPERTKEY key, int (*visit)(void *block, size_t size, void *arg),
-		   void *arg)
-{
-	struct em_expert *expert;
-	int result = 0;
-
-	if (!visit)
-		return EXPERTMEM_E_INVALID;
-	expert = em_lock(key);
-	if (!expert)
-		return EXPERTMEM_E_KEY;
-	if (expert->attached && !(em_status(expert) & EXPERTMEM_STATUS_RECLAIMED))
-		result = em_heap_walk(expert, visit, arg);
-	em_unlock(expert);
-	return result;
-}
-
 int expertmem_trim(HEXPERTKEY key, uint64_t *bytes)
 {
 	struct expertmem_heap_stats before = { 0 }, after = { 0 };
@@ -313,89 +295,7 @@ int expertmem_trim(HEXPERTKEY key, uint64_t *bytes)
 	return EXPERTMEM_OK;
 }
 
-int expertmem_listen(HEXPERTKEY key, expertmem_listener listener, void *arg)
+__attribute__((constructor)) static void init(void)
 {
-	struct em_expert *expert = em_lock(key);
-
-	if (!expert)
-		return EXPERTMEM_E_KEY;
-	expert->listener = listener;
-	expert->listener_arg = arg;
-	__atomic_store_n(&expert->has_listener, listener || expert->debug & EM_DEBUG_LISTENS,
-			 __ATOMIC_RELAXED);
-	em_unlock(expert);
-	return EXPERTMEM_OK;
-}
-
-/* A line on standard error. Not by stdio, which allocates: a lock of the heap may be held. */
-void em_say(const char *who, const char *what, const char *which)
-{
-	const char *words[] = { who, what, which, "\n" };
-	char text[1024];
-	size_t size = 0;
-
-	for (int i = 0; i < 4; i++) {
-		size_t length = strlen(words[i]), left = sizeof(text) - size;
-
-		length = length < left ? length : left;
-		memcpy(text + size, words[i], length);
-		size += length;
-	}
-	(void)!write(STDERR_FILENO, text, size);
-}
-
-void em_report_finding(const struct expertmem_finding *finding)
-{
-	struct em_expert *expert = em_lock(finding->key);
-	expertmem_listener listener;
-	unsigned int debug;
-	void *arg;
-
-	if (!expert)
-		return;
-	listener = expert->listener;
-	arg = expert->listener_arg;
-	debug = expert->debug;
-	em_unlock(expert);
-	if (listener)
-		listener(finding, arg);
-	em_debug_report(finding, debug, listener);
-}
-
-const char *expertmem_strerror(int error)
-{
-	switch (error) {
-	case EXPERTMEM_OK:
-		return "success";
-	case EXPERTMEM_E_INVALID:
-		return "an argument is not allowed, or in the environment EXPERTMEM_BACKEND is none of device, anon and auto, or EXPERTMEM_DEBUG has a word other than canary, fill, guard, sites, report, abort and all";
-	case EXPERTMEM_E_KEY:
-		return "the key is not of an open expert";
-	case EXPERTMEM_E_NOMEM:
-		return "out of memory or of addresses, or beyond the limit of the expert or of its user: raise the limit of the expert (expertmem limit), the module's uid_limit, or the memory limit of the process (ulimit -v) or of its control group";
-	case EXPERTMEM_E_NO_MODULE:
-		return "there is no /dev/expertmem: load the kernel module (modprobe expertmem), or work without it (EXPERTMEM_BACKEND=anon)";
-	case EXPERTMEM_E_ACCESS:
-		return "/dev/expertmem may not be opened, or its descriptor is not open for reading and writing: become a member of the group that owns it (usermod -aG expertmem USER, then log in again), or pass a descriptor that was opened O_RDWR";
-	case EXPERTMEM_E_ABI:
-		return "the loaded expertmem module is older than this library: install the module of the same version, then rmmod expertmem and modprobe expertmem";
-	case EXPERTMEM_E_NO_DEVICE:
-		return "that is not the expertmem device: remove what is at /dev/expertmem and load the kernel module again, or pass a descriptor of the device";
-	case EXPERTMEM_E_TOO_MANY:
-		return "too many experts or open files: close some, or raise the limit that is reached: the module's uid_max_experts (experts of one user) or max_experts (of all users), 4096 experts in one process, or the limit of open files (ulimit -n)";
-	case EXPERTMEM_E_PERM:
-		return "unswappable memory is not permitted: it needs CAP_IPC_LOCK, or an unlimited RLIMIT_MEMLOCK (ulimit -l unlimited)";
-	case EXPERTMEM_E_UNSUPPORTED:
-		return "the backend in use cannot do that: it needs the kernel module";
-	case EXPERTMEM_E_BUSY:
-		return "the expert is in use by another process: open one of your own";
-	case EXPERTMEM_E_RECLAIMED:
-		return "the expert's memory was reclaimed, or it was asked to stop: open a new expert";
-	case EXPERTMEM_E_LIMIT:
-		return "the memory limit is above the module's default_limit, and no limit is above any: ask for less, or for the default (EXPERTMEM_LIMIT_DEFAULT, expertmem run --limit default), or have CAP_NET_ADMIN (root), which may ask for more";
-	case EXPERTMEM_E_KERNEL:
-		return "this kernel's pages are not of 4 KiB, or its addresses have more bits than the library is built for (47 on x86-64, 48 on arm64): boot a kernel with pages of 4 KiB";
-	default:
-		return "unknown error";
-	}
+	em_fork_init();
 }

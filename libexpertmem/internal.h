@@ -2,30 +2,32 @@
 /*
  * What the files of the library share.
  *
- *   netmon.c	the calls of Netmon.h, without a lock as far as that goes
- *   locked.c	the same with the expert's lock held
- *   host.c	the host's calls
- *   fork.c	the table of experts: keys, locks, fork
- *   registry.c	where windows and tables are, and what of them is mapped
- *   report.c	what "expertmem run" is told of the process that it runs
- *   crash.c	how that process crashes
- *   trim.c	a thread that trims experts which do nothing
- *   access.c	the threads that make calls, and how to wait for them
- *   heap.c	blocks, with the expert's lock held; trimming, walking
- *   slab.c	small blocks: slabs, and what each thread has of them
- *   pool.c	slabs of no class, and the chunks that they are in
- *   large.c	large blocks: regions, and a table of them
- *   debug.c	EXPERTMEM_DEBUG, valgrind, AddressSanitizer
- *   region_device.c	regions from the kernel module
- *   region_anon.c	regions from private memory of the process
+ * The files are layers: the object file of each needs only those of the layers below its own.
+ * There is no circle. Backends and visitors are called by pointers.
  *
- * and, in libexpertmem-malloc.so alone, for programs that know nothing of experts
- *
- *   preload.c	the malloc family
- *   process.c	what makes a child
- *   descriptors.c	what closes the heap's descriptor
- *   filters.c	what filters system calls
- *   handlers.c	what asks for the handlers of signals
+ *   preload.c, process.c, descriptors.c, filters.c, handlers.c
+ *			only in libexpertmem-malloc.so: the malloc family, what makes a child,
+ *			closes the heap's descriptor, filters system calls, or asks for signal
+ *			handlers
+ *   netmon.c		the calls of Netmon.h
+ *   host.c		the host's calls
+ *   fork.c		experts across fork()
+ *   region_device.c	regions from the kernel module; private.c is its copy for a child
+ *   region_anon.c	regions from private memory; gaps.c is the tree of gaps between them
+ *   attach.c		how an expert comes to be in this process, and ends there
+ *   trim.c		a thread that trims experts which do nothing
+ *   findings.c		who is told what the library finds
+ *   heap.c		blocks, with the expert's lock held; trimming, walking
+ *   slab.c, large.c	small blocks of any owner; large blocks
+ *   tcache.c		what each thread has
+ *   pool.c		slabs of no class, and the chunks that they are in
+ *   array.c, classes.c, count.c	data of the heap; size classes; live and peak counts
+ *   debug.c		what EXPERTMEM_DEBUG, valgrind and AddressSanitizer are told of blocks
+ *   crash.c		how a process that "expertmem run" runs crashes
+ *   access.c		the threads that make calls; sections, pauses and locks
+ *   report.c		the file that "expertmem run" shares with that process
+ *   registry.c		the table of experts: slots, keys, addresses
+ *   os.c, errors.c	memory and system calls of the library itself; messages
  *
  * How the heap works is at the top of types.h.
  *
@@ -56,11 +58,49 @@
 /* Only what the public headers declare is exported. */
 #pragma GCC visibility push(hidden)
 
-extern const struct em_backend em_device, em_anon;
+/* errors.c */
+void em_say(const char *who, const char *what, const char *which);
 
-/* fork.c; by index, and for every EM_WINDOW_MIN of addresses 0 or 1 + the index */
+/* os.c */
+void *em_map(size_t size, int sharing);
+bool em_table_map(struct em_table *table, void *start, size_t size, int sharing);
+bool em_table_use(struct em_table *table, size_t end);
+bool em_is_strict(void);
+bool em_kernel_suits(void);
+extern bool em_filtered;
+bool em_unfiltered_begin(void);
+void em_unfiltered_end(void);
+void em_unfiltered_after_fork(void);
+void em_set_filtered(void);
+
+/* registry.c; by index, and for every EM_WINDOW_MIN of addresses 0 or 1 + the index */
 extern struct em_expert em_experts[EM_MAX_EXPERTS];
 extern uint16_t em_owners[1UL << (EM_ADDRESS_BITS - EM_WINDOW_SHIFT)];
+extern const uint32_t em_closed;	/* the status of experts that are not open */
+extern bool em_preloaded;
+extern pthread_mutex_t em_table_lock;
+extern bool em_taken[EM_MAX_EXPERTS];
+HEXPERTKEY em_key_of(const struct em_expert *expert);
+int em_slot_get(struct em_expert **slot);
+void em_slot_put(struct em_expert *expert);
+unsigned int em_nr_experts(void);
+extern pthread_mutex_t em_place_lock;
+bool em_place(struct em_expert *expert, size_t most);
+void em_set_owner(const struct em_expert *expert, bool owner);
+
+/* report.c */
+struct em_shared *em_shared_get(struct em_table *counts);
+void em_shared_put(const struct em_table *counts);
+bool em_shared_inherit(struct em_table *counts);
+bool em_report_begin(const struct em_shared *shared);
+void em_report_after_fork(void);
+void em_report_heap_lost(void);
+struct em_crash *em_report_crash(void);
+
+/* crash.c */
+void em_crash_catch(void);
+void em_crash_freed(const void *start, size_t size);
+bool em_crash_is_handler(void (*handler)(int number));
 
 /* access.c */
 extern __thread struct em_tls em_tls __attribute__((tls_model("initial-exec"), aligned(64)));
@@ -71,87 +111,19 @@ bool em_is_dead(const struct em_thread *thread);
 bool em_wait_for(const struct em_thread *thread);
 bool em_wait_all(void);
 bool em_has_sections(void);
-extern bool em_filtered;
-bool em_unfiltered_begin(void);
-void em_unfiltered_end(void);
-void em_set_filtered(void);
 pid_t em_process(void);
 void em_threads_after_fork(void);
-
-/* trim.c */
-void em_idle_start(void);
-void em_idle_after_fork(void);
-
-/* registry.c */
-void *em_map(size_t size, int sharing);
-bool em_table_map(struct em_table *table, void *start, size_t size, int sharing);
-bool em_table_use(struct em_table *table, size_t end);
-bool em_is_strict(void);
-bool em_kernel_suits(void);
-extern pthread_mutex_t em_place_lock;
-bool em_place(struct em_expert *expert, size_t most);
-void em_set_owner(const struct em_expert *expert, bool owner);
-
-/* fork.c */
-extern const uint32_t em_closed;	/* the status of experts that are not open */
-extern bool em_preloaded;
+void em_lock_slot(struct em_expert *expert);
 struct em_expert *em_lock(HEXPERTKEY key);
 void em_unlock(struct em_expert *expert);
 void em_relock(struct em_expert *expert);
 void em_pause(struct em_expert *expert);
 void em_unpause(struct em_expert *expert);
-int em_attach(struct em_expert *expert);
-int em_slot_get(struct em_expert **slot);
-void em_slot_put(struct em_expert *expert);
-unsigned int em_nr_experts(void);
-HEXPERTKEY em_key_of(const struct em_expert *expert);
-void em_teardown(struct em_expert *expert);
-bool em_trim_idle(void);
-void em_lock_slot(struct em_expert *expert);
-
-int em_fork_prepare(void);
-void em_fork_parent(bool shares_files);
-void em_fork_child(bool shares_files);
-int em_fork_wrapped(bool wrapped);
 void em_filter_begin(void);
-/* preload.c's, taken before all others: the program's expert is being replaced */
-extern pthread_mutex_t em_private_lock;
-
-/* report.c */
-struct em_shared *em_shared_get(struct em_table *counts);
-void em_shared_put(const struct em_table *counts);
-bool em_shared_inherit(struct em_table *counts);
-void em_report_begin(const struct em_shared *shared);
-void em_report_after_fork(void);
-void em_report_heap_lost(void);
-struct em_crash *em_report_crash(void);
-
-/* crash.c */
-void em_crash_catch(void);
-void em_crash_freed(const void *start, size_t size);
-bool em_crash_is_handler(void (*handler)(int number));
-
-/* host.c */
-bool em_choose_backend(enum expertmem_backend *backend);
-void em_report_finding(const struct expertmem_finding *finding);
-void em_say(const char *who, const char *what, const char *which);
-
-/* preload.c */
-int em_program_fd(void);
-bool em_program_is_here(void);
-bool em_program_fd_moves(void);
-
-/* region_device.c */
-extern bool em_device_refused;
-extern bool em_device_only;
-
-/* private.c */
-struct em_copy *em_copy_make(struct em_expert *expert);
-void em_copy_drop(struct em_copy *copy);
-bool em_copy_use(struct em_expert *expert, struct em_copy *copy);
-void em_copy_free(char *region, size_t size);
 
 /* debug.c */
+extern pid_t em_debug_process;
+const void *em_debug_site(const struct em_expert *expert, const void *p);
 bool em_debug_parse(unsigned int *flags);
 bool em_debug_attach(struct em_expert *expert);
 void em_debug_on_map(const struct em_expert *expert, void *start, size_t size);
@@ -167,50 +139,20 @@ void em_debug_on_free(struct em_expert *expert, void *p, size_t size, size_t roo
 void em_debug_on_metadata(struct em_expert *expert, void *start, size_t size);
 void em_debug_slab(struct em_expert *expert, void *start);
 void em_debug_region(struct em_expert *expert, char *start, size_t size);
-void em_debug_leaks(HEXPERTKEY key, bool is_exit);
-void em_debug_exit(void);
-void em_debug_report(const struct expertmem_finding *finding, unsigned int debug,
-		     bool has_listener);
 
-/* locked.c */
-SIZE_T em_report_answer(HEXPERTKEY key, enum expertmem_finding_kind kind, const void *p,
-		     DWORD error);
-SIZE_T em_report_bad(HEXPERTKEY key, enum expertmem_finding_kind kind, const void *p);
-void *em_alloc_locked(HEXPERTKEY key, size_t size, size_t alignment, const void *site,
-		      DWORD *error);
-void *em_realloc_locked(HEXPERTKEY key, void *p, size_t size, const void *site, DWORD *error);
-SIZE_T em_free_locked(HEXPERTKEY key, void *p);
-SIZE_T em_size_locked(HEXPERTKEY key, void *p);
-void em_drop(HEXPERTKEY key, void *block);
+/* array.c */
+bool em_array_grow(struct em_expert *expert, struct em_array *array, size_t more);
+bool em_array_clear(struct em_expert *expert, struct em_array *array);
+bool em_heap_prepare(struct em_expert *expert);
 
-/* slab.c */
-extern struct em_slab em_no_slab;
+/* classes.c */
 extern const uint8_t em_class[EM_FAST_MAX / 16 + 1];
 extern const uint16_t em_class_size[EM_CLASSES];
+unsigned int em_class_of(size_t size, size_t alignment);
+
+/* count.c */
 int64_t em_live_bytes(const struct em_shared *shared, unsigned int *threads);
 void em_note_peak(struct em_expert *expert, struct em_tcache *tcache);
-void em_count(struct em_expert *expert, struct em_tcache *tcache, int blocks, int64_t bytes);
-struct em_tcache *em_tcache_of(const struct em_expert *expert, const struct em_thread *thread);
-void em_tcache_inherit(struct em_tcache *tcache, uint32_t user);
-struct em_tcache *em_tcache_get(struct em_expert *expert);
-unsigned int em_class_of(size_t size, size_t alignment);
-void *em_tcache_alloc(struct em_expert *expert, struct em_tcache *tcache, size_t size,
-		     unsigned int class);
-void em_tcache_place(struct em_tcache *tcache, struct em_slab *slab);
-void em_tcache_release(struct em_expert *expert, struct em_tcache *tcache);
-void *em_slab_use_quarantine(struct em_expert *expert, struct em_tcache *tcache, size_t size,
-		     unsigned int class);
-void *em_slab_alloc(struct em_expert *expert, struct em_tcache *tcache, size_t size,
-		    unsigned int class);
-enum em_outcome em_slab_free(struct em_expert *expert, struct em_tcache *tcache,
-			   struct em_slab *slab, uint32_t offset);
-enum em_outcome em_slab_resize(struct em_expert *expert, struct em_tcache *tcache,
-			     struct em_slab *slab, uint32_t offset, size_t size, bool stay);
-bool em_slab_is_mine(const struct em_slab *slab, const struct em_tcache *tcache);
-void em_slab_share(struct em_expert *expert, struct em_slab *slab);
-void em_collect(struct em_expert *expert, struct em_tcache *heir);
-int em_slabs_walk(struct em_expert *expert,
-		  int (*visit)(void *block, size_t size, void *arg), void *arg);
 
 /* pool.c */
 struct em_slab *em_slab_get(struct em_expert *expert, unsigned int class);
@@ -232,10 +174,32 @@ void em_large_regions(struct em_expert *expert, em_region_visitor visit, void *a
 int em_large_walk(struct em_expert *expert,
 		  int (*visit)(void *block, size_t size, void *arg), void *arg);
 
+/* tcache.c */
+extern struct em_slab em_no_slab;
+struct em_tcache *em_tcache_of(const struct em_expert *expert, const struct em_thread *thread);
+void em_tcache_inherit(struct em_tcache *tcache, uint32_t user);
+struct em_tcache *em_tcache_get(struct em_expert *expert);
+void *em_tcache_alloc(struct em_expert *expert, struct em_tcache *tcache, size_t size,
+		     unsigned int class);
+void em_tcache_place(struct em_tcache *tcache, struct em_slab *slab);
+void em_tcache_release(struct em_expert *expert, struct em_tcache *tcache);
+void *em_slab_alloc(struct em_expert *expert, struct em_tcache *tcache, size_t size,
+		    unsigned int class);
+void *em_slab_use_quarantine(struct em_expert *expert, struct em_tcache *tcache, size_t size,
+		     unsigned int class);
+void em_collect(struct em_expert *expert, struct em_tcache *heir);
+
+/* slab.c */
+enum em_outcome em_slab_free(struct em_expert *expert, struct em_tcache *tcache,
+			   struct em_slab *slab, uint32_t offset);
+enum em_outcome em_slab_resize(struct em_expert *expert, struct em_tcache *tcache,
+			     struct em_slab *slab, uint32_t offset, size_t size, bool stay);
+bool em_slab_is_mine(const struct em_slab *slab, const struct em_tcache *tcache);
+void em_slab_share(struct em_expert *expert, struct em_slab *slab);
+int em_slabs_walk(struct em_expert *expert,
+		  int (*visit)(void *block, size_t size, void *arg), void *arg);
+
 /* heap.c; the lock is held */
-bool em_array_grow(struct em_expert *expert, struct em_array *array, size_t more);
-bool em_array_clear(struct em_expert *expert, struct em_array *array);
-bool em_heap_prepare(struct em_expert *expert);
 void em_heap_regions(struct em_expert *expert, em_region_visitor visit, void *arg);
 void *em_heap_alloc(struct em_expert *expert, size_t size, size_t alignment,
 		    const void *site);
@@ -247,12 +211,56 @@ void em_heap_trim(struct em_expert *expert);
 int em_heap_walk(struct em_expert *expert,
 		 int (*visit)(void *block, size_t size, void *arg), void *arg);
 
+/* findings.c */
+void em_debug_report(const struct expertmem_finding *finding, unsigned int debug,
+		     bool has_listener);
+void em_report_finding(const struct expertmem_finding *finding);
+void em_debug_leaks(HEXPERTKEY key, bool is_exit);
+void em_debug_exit(void);
+
+/* trim.c */
+bool em_trim_idle(void);
+void em_idle_start(void);
+void em_idle_after_fork(void);
+
+/* attach.c */
+int em_attach(struct em_expert *expert);
+void em_teardown(struct em_expert *expert);
+
+/* fork.c */
+void em_fork_init(void);
+int em_fork_prepare(void);
+void em_fork_parent(bool shares_files);
+void em_fork_child(bool shares_files);
+int em_fork_wrapped(bool wrapped);
+/* preload.c's, taken before all others: the program's expert is being replaced */
+extern pthread_mutex_t em_private_lock;
+
+/* private.c */
+struct em_copy *em_copy_make(struct em_expert *expert);
+void em_copy_drop(struct em_copy *copy);
+bool em_copy_use(struct em_expert *expert, struct em_copy *copy);
+void em_copy_free(char *region, size_t size);
+
+/* region_device.c, region_anon.c */
+extern const struct em_backend em_device, em_anon;
+extern bool em_device_refused;
+extern bool em_device_only;
+
+/* host.c */
+bool em_choose_backend(enum expertmem_backend *backend);
+
 /* netmon.c: as the calls of Netmon.h, for the malloc family */
 void *em_alloc(HEXPERTKEY key, size_t size, const void *site, DWORD *error);
 void *em_alloc_aligned(HEXPERTKEY key, size_t alignment, size_t size, const void *site,
 		       DWORD *error);
 void *em_alloc_zeroed(HEXPERTKEY key, size_t size, const void *site, DWORD *error);
 void *em_realloc(HEXPERTKEY key, void *p, size_t size, const void *site, DWORD *error);
+
+/* preload.c */
+int em_program_fd(void);
+bool em_program_is_here(void);
+bool em_program_fd_moves(void);
 
 /* The only expert that can have this key. */
 static inline struct em_expert *em_slot_of(HEXPERTKEY key)
@@ -398,6 +406,24 @@ static inline int64_t em_add(int64_t *counter, int64_t n)
 #else
 	return *counter += n;
 #endif
+}
+
+/* Count what was allocated or, below 0, freed. Hosts read it from other processes. */
+static inline void em_count(struct em_expert *expert, struct em_tcache *tcache, int blocks, int64_t bytes)
+{
+	em_add(&tcache->count->blocks, blocks);
+	if (em_add(&tcache->count->credit, -bytes) < 0)
+		em_note_peak(expert, tcache);
+}
+
+/* The class of blocks of @size, which is at most EM_SMALL_MAX. */
+static inline unsigned int em_class_of_size(size_t size)
+{
+	if (size <= EM_FAST_MAX)
+		return em_class[(size + 15) / 16];
+	if (size <= 20480)
+		return 26 + (size + EM_PAGE - 1) / EM_PAGE;
+	return EM_CLASSES - 1;
 }
 
 static inline bool em_is_live(uint16_t state)

@@ -21,7 +21,35 @@
 /* Who asks for a block: @from or, where that is NULL, who has called this function. */
 #define SITE		(from ? from : CALLER)
 
-/* ------------------------------------------------------------------- bad pointers */
+/* --------------------------------------------------------------------- bad pointers */
+
+/* Tell who listens that a call has answered @error to @p. Returns @error. */
+static __attribute__((noinline)) SIZE_T report_answer(HEXPERTKEY key, enum expertmem_finding_kind kind, const void *p,
+		     DWORD error)
+{
+	if (__atomic_load_n(&em_slot_of(key)->has_listener, __ATOMIC_RELAXED))
+		em_report_finding(&(struct expertmem_finding){
+			.key = key, .kind = kind, .error = error, .pointer = p,
+		});
+	return error;
+}
+
+/* What is wrong with @p, which was no live block of the expert of @key? */
+static __attribute__((noinline)) SIZE_T report_bad(HEXPERTKEY key, enum expertmem_finding_kind kind, const void *p)
+{
+	struct em_expert *owner = em_owner_of(p);
+	bool live = false;
+	size_t size;
+
+	if (owner && owner != em_slot_of(key)) {
+		em_lock_slot(owner);
+		live = owner->attached && em_owner_of(p) == owner &&
+		       !(em_status(owner) & EXPERTMEM_STATUS_RECLAIMED) &&
+		       em_heap_size(owner, p, &size);
+		em_unlock(owner);
+	}
+	return report_answer(key, kind, p, live ? NMERR_ACCESS_DENIED : NMERR_INVALID_PARAMETER);
+}
 
 /* Ends a section in which @p was found to be no live block of the expert. */
 static inline SIZE_T end_bad(HEXPERTKEY key, enum expertmem_finding_kind kind, const void *p,
@@ -30,7 +58,7 @@ static inline SIZE_T end_bad(HEXPERTKEY key, enum expertmem_finding_kind kind, c
 	bool has_listener = __atomic_load_n(&em_tls.expert->has_listener, __ATOMIC_RELAXED);
 
 	em_end(em_self);
-	return unlikely(has_listener) ? em_report_answer(key, kind, p, error) : error;
+	return unlikely(has_listener) ? report_answer(key, kind, p, error) : error;
 }
 
 /* Ends a section: @p is in the windows of this expert. */
@@ -60,7 +88,7 @@ static __attribute__((noinline)) SIZE_T bad_others(HEXPERTKEY key,
 		return end_bad(key, kind, p,
 			       live ? NMERR_ACCESS_DENIED : NMERR_INVALID_PARAMETER);
 	em_end(em_self);
-	return em_report_bad(key, kind, p);
+	return report_bad(key, kind, p);
 }
 
 /* Ends a section: @p is not in the windows of this expert. */
@@ -70,6 +98,157 @@ static inline SIZE_T bad_elsewhere(HEXPERTKEY key, enum expertmem_finding_kind k
 	const struct em_expert *owner = em_owner_of(p);
 
 	return unlikely(owner) ? bad_others(key, kind, p, owner) : bad_here(key, kind, p);
+}
+
+/* ------------------------------------------------------ with the expert's lock held */
+
+/* The expert of this key, locked, unless it lives in another process. */
+static struct em_expert *enter(HEXPERTKEY key)
+{
+	struct em_expert *expert;
+
+	em_register();
+	expert = em_lock(key);
+	if (!expert || expert->attached ||
+	    !__atomic_load_n(&expert->shared->owner, __ATOMIC_RELAXED))
+		return expert;
+	em_unlock(expert);
+	return NULL;
+}
+
+/* Unlock the expert after a call that may have pooled slabs: they are to be trimmed later. */
+static void leave(struct em_expert *expert)
+{
+	bool idle = __atomic_load_n(&expert->heap.nr_put, __ATOMIC_RELAXED) !=
+		    expert->heap.nr_seen && !em_preloaded;
+
+	em_unlock(expert);
+	if (idle)
+		em_idle_start();
+}
+
+/* Why is there no memory? An expert that was asked to stop meanwhile hears that. */
+static DWORD no_memory(const struct em_expert *expert)
+{
+	return em_status(expert) ? NMERR_EXPERT_TERMINATE : NMERR_OUT_OF_MEMORY;
+}
+
+/* May the expert allocate? A reclaimed one may not even look at its heap. */
+static DWORD check(struct em_expert *expert)
+{
+	if (em_status(expert))
+		return NMERR_EXPERT_TERMINATE;
+	switch (em_attach(expert)) {
+	case EXPERTMEM_OK:
+		return NMERR_SUCCESS;
+	case EXPERTMEM_E_BUSY:
+		return NMERR_INVALID_EXPERT_HANDLE;
+	case EXPERTMEM_E_RECLAIMED:	/* or terminated, since its status was read */
+		return NMERR_EXPERT_TERMINATE;
+	default:
+		return no_memory(expert);
+	}
+}
+
+static __attribute__((noinline)) void *alloc_locked(HEXPERTKEY key, size_t size, size_t alignment, const void *site,
+		      LPDWORD error)
+{
+	struct em_expert *expert = enter(key);
+	void *block = NULL;
+	DWORD code;
+
+	if (!expert)
+		return em_set_error(error, NMERR_INVALID_EXPERT_HANDLE);
+	code = check(expert);
+	if (!code) {
+		block = em_heap_alloc(expert, size, alignment, site);
+		if (!block)
+			code = no_memory(expert);
+	}
+	leave(expert);
+	em_set_error(error, code);
+	return block;
+}
+
+/* Free a block that nobody has heard of. */
+static __attribute__((noinline)) void drop(HEXPERTKEY key, void *block)
+{
+	struct em_expert *expert = em_lock(key);
+	struct expertmem_finding none;
+
+	if (!expert)
+		return;
+	if (!(em_status(expert) & EXPERTMEM_STATUS_RECLAIMED))
+		em_heap_free(expert, block, &none);
+	leave(expert);
+}
+
+/* Tell what a call has found besides what it answers. */
+static void tell(const struct expertmem_finding *found)
+{
+	if (found->key)
+		em_report_finding(found);
+}
+
+static __attribute__((noinline)) void *realloc_locked(HEXPERTKEY key, void *p, size_t size, const void *site, LPDWORD error)
+{
+	struct expertmem_finding found = { 0 };
+	struct em_expert *expert = enter(key);
+	bool is_bad = false;
+	void *block = NULL;
+	DWORD code;
+
+	if (!expert)
+		return em_set_error(error, NMERR_INVALID_EXPERT_HANDLE);
+	code = check(expert);
+	if (!code) {
+		block = em_heap_realloc(expert, p, size, site, &is_bad, &found);
+		if (!block)
+			code = no_memory(expert);
+	}
+	leave(expert);
+	tell(&found);
+	em_set_error(error, is_bad ? report_bad(key, EXPERTMEM_BAD_REALLOC, p) : code);
+	return block;
+}
+
+static __attribute__((noinline)) SIZE_T free_locked(HEXPERTKEY key, void *p)
+{
+	struct em_expert *expert = enter(key);
+	struct expertmem_finding found = { 0 };
+	uint32_t status;
+	bool freed;
+
+	if (!expert)
+		return NMERR_INVALID_EXPERT_HANDLE;
+	status = em_status(expert);
+	freed = p && expert->attached && !(status & EXPERTMEM_STATUS_RECLAIMED) &&
+		em_heap_free(expert, p, &found);
+	leave(expert);
+	tell(&found);
+	if (!p)
+		return NMERR_SUCCESS;
+	if (status & EXPERTMEM_STATUS_RECLAIMED || (status && freed))
+		return NMERR_EXPERT_TERMINATE;
+	return freed ? NMERR_SUCCESS : report_bad(key, EXPERTMEM_BAD_FREE, p);
+}
+
+static __attribute__((noinline)) SIZE_T size_locked(HEXPERTKEY key, void *p)
+{
+	struct em_expert *expert = enter(key);
+	size_t size = 0;
+	bool live;
+
+	if (!expert)
+		return 0;
+	live = expert->attached && !(em_status(expert) & EXPERTMEM_STATUS_RECLAIMED) &&
+	       em_heap_size(expert, p, &size);
+	em_unlock(expert);
+	if (live)
+		return size;
+	if (p)
+		report_bad(key, EXPERTMEM_BAD_SIZE, p);
+	return 0;
 }
 
 /* ------------------------------------------------------------------------ sections */
@@ -121,7 +300,7 @@ static void release(HEXPERTKEY key)
 	if (!expert)
 		return;
 	em_tcache_release(expert, em_tcache_get(expert));
-	em_unlock(expert);
+	leave(expert);
 }
 
 static void end(HEXPERTKEY key)
@@ -157,7 +336,7 @@ static __attribute__((noinline)) void *alloc(HEXPERTKEY key, size_t size, size_t
 	void *block = alloc_in_section(key, size, alignment);
 
 	if (!block)
-		return em_alloc_locked(key, size, alignment, site, error);
+		return alloc_locked(key, size, alignment, site, error);
 	em_set_error(error, NMERR_SUCCESS);
 	return block;
 }
@@ -202,7 +381,7 @@ static __attribute__((noinline)) void *realloc_large(HEXPERTKEY key, void *p, si
 	if (!em_large_lookup_unlocked(&em_tls.expert->heap, p, &old))
 		return realloc_bad(key, p, error);
 	em_end(em_self);
-	return em_realloc_locked(key, p, size, site, error);
+	return realloc_locked(key, p, size, site, error);
 }
 
 /* Ends a section: a block of that slab was live. */
@@ -235,8 +414,8 @@ static __attribute__((noinline)) void *realloc_small(HEXPERTKEY key, void *p, si
 	}
 	/* Another thread is about to free it, or to share the slab. */
 	if (new)
-		em_drop(key, new);
-	return em_realloc_locked(key, p, size, site, error);
+		drop(key, new);
+	return realloc_locked(key, p, size, site, error);
 }
 
 static inline void *realloc_in_section(HEXPERTKEY key, void *p, size_t size, const void *site,
@@ -261,7 +440,7 @@ static __attribute__((noinline)) void *realloc_slow(HEXPERTKEY key, void *p, siz
 	if (!p)
 		return alloc(key, size, 1, site, error);
 	return begin(key) ? realloc_in_section(key, p, size, site, error) :
-			    em_realloc_locked(key, p, size, site, error);
+			    realloc_locked(key, p, size, site, error);
 }
 
 /* Ends a section: the slab may belong in another list now. */
@@ -296,7 +475,7 @@ static __attribute__((noinline)) SIZE_T free_foreign(HEXPERTKEY key, void *p,
 	if (freed == EM_NOT_A_BLOCK)
 		return free_bad(key, p);
 	end(key);
-	return freed == EM_DONE ? NMERR_SUCCESS : em_free_locked(key, p);
+	return freed == EM_DONE ? NMERR_SUCCESS : free_locked(key, p);
 }
 
 /* Ends a section: no more is known than that @p is in the windows. */
@@ -310,7 +489,7 @@ static __attribute__((noinline)) SIZE_T free_any(HEXPERTKEY key, void *p,
 	if (!em_large_lookup_unlocked(&em_tls.expert->heap, p, &size))
 		return free_bad(key, p);
 	em_end(em_self);
-	return em_free_locked(key, p);
+	return free_locked(key, p);
 }
 
 static __attribute__((noinline)) SIZE_T free_slow(HEXPERTKEY key, void *p)
@@ -319,7 +498,7 @@ static __attribute__((noinline)) SIZE_T free_slow(HEXPERTKEY key, void *p)
 	uint32_t offset;
 
 	if (!p || !begin(key))
-		return em_free_locked(key, p);
+		return free_locked(key, p);
 	if (!em_slab_of(p, &slab, &offset))
 		return free_elsewhere(key, p);
 	return free_any(key, p, slab, offset);
@@ -351,7 +530,7 @@ static __attribute__((noinline)) SIZE_T size_large(HEXPERTKEY key, void *p)
 	if (!live)
 		return size_bad(key, p);
 	em_end(em_self);
-	return live > 0 ? size : em_size_locked(key, p);
+	return live > 0 ? size : size_locked(key, p);
 }
 
 static inline SIZE_T size_in_section(HEXPERTKEY key, void *p)
@@ -372,7 +551,7 @@ static inline SIZE_T size_in_section(HEXPERTKEY key, void *p)
 
 static __attribute__((noinline)) SIZE_T size_slow(HEXPERTKEY key, void *p)
 {
-	return begin(key) ? size_in_section(key, p) : em_size_locked(key, p);
+	return begin(key) ? size_in_section(key, p) : size_locked(key, p);
 }
 
 /* --------------------------------------------------------------------- the calls */
@@ -492,4 +671,46 @@ void *em_alloc_zeroed(HEXPERTKEY key, size_t size, const void *site, DWORD *erro
 	if (block && (size <= EM_SMALL_MAX || em_slot_of(key)->debug))
 		memset(block, 0, size);
 	return block;
+}
+
+DWORD WINAPI ExpertIndicateStatus(HEXPERTKEY hExpertKey, EXPERTSTATUSENUMERATION Status,
+				  DWORD SubStatus, const char *szText, LONG PercentDone)
+{
+	struct em_expert *expert = em_lock(hExpertKey);
+	struct expertmem_progress *progress;
+	uint64_t *sequence;
+	DWORD error;
+
+	if (!expert)
+		return NMERR_INVALID_EXPERT_HANDLE;
+	progress = &expert->shared->progress;
+	sequence = &expert->shared->sequence;
+	__atomic_store_n(sequence, *sequence | 1, __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	progress->calls++;
+	progress->status = Status;
+	progress->sub_status = SubStatus;
+	if (PercentDone >= 0 && PercentDone <= 99)
+		progress->percent = PercentDone;
+	strncpy(progress->text, szText ? szText : "", sizeof(progress->text) - 1);
+	__atomic_store_n(sequence, *sequence + 1, __ATOMIC_RELEASE);
+	error = em_status(expert) ? NMERR_EXPERT_TERMINATE : NMERR_SUCCESS;
+	em_unlock(expert);
+	return error;
+}
+
+DWORD WINAPI ExpertGetStartupInfo(HEXPERTKEY hExpertKey, PEXPERTSTARTUPINFO pExpertStartupInfo)
+{
+	struct em_expert *expert;
+	DWORD error;
+
+	if (!pExpertStartupInfo)
+		return NMERR_INVALID_PARAMETER;
+	expert = em_lock(hExpertKey);
+	if (!expert)
+		return NMERR_INVALID_EXPERT_HANDLE;
+	*pExpertStartupInfo = expert->shared->startup;
+	error = em_status(expert) ? NMERR_EXPERT_TERMINATE : NMERR_SUCCESS;
+	em_unlock(expert);
+	return error;
 }

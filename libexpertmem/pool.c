@@ -309,28 +309,13 @@ void em_slab_put(struct em_expert *expert, struct em_slab *slab)
 		em_pool_recycle(expert);
 }
 
-/* Look what threads keep before the heap grows by half, so that nothing is stranded. */
-static bool tidy(struct em_expert *expert)
-{
-	struct em_heap *heap = &expert->heap;
-
-	if (heap->nr_tcaches <= 2 || heap->nr_chunks < heap->tidy_at ||
-	    em_self->busy == EM_PARKED)
-		return false;
-	heap->tidy_at = heap->nr_chunks * 3 / 2 + 8;
-	em_pause(expert);
-	em_collect(expert, em_tcache_get(expert));
-	em_unpause(expert);
-	return heap->chunks;
-}
-
 /* A slab of @class, without an owner, or NULL. */
 struct em_slab *em_slab_get(struct em_expert *expert, unsigned int class)
 {
 	struct em_heap *heap = &expert->heap;
 	struct em_slab *slab;
 
-	if (!heap->chunks && !em_pool_recycle(expert) && !tidy(expert) && !grow(expert))
+	if (!heap->chunks && !grow(expert))
 		return NULL;
 	slab = pool_get(expert);
 	slab->class = class;

@@ -14,6 +14,7 @@
 #include <linux/expertmem.h>
 
 #include "internal.h"
+#include "gaps.h"
 
 /* musl has only the names of older kernels */
 #ifndef MADV_POPULATE_WRITE
@@ -51,213 +52,9 @@
 #define UNMAP_LARGE	(2UL << 20)
 #define REGIONS_MANY	8192
 
-/**
- * struct node - a region and the gap behind it
- * @start: offset in the window
- * @size: bytes reserved for the region
- * @gap: bytes from its end to the next region or the end of the window
- * @widest: the widest gap in the subtree
- * @priority: random; no child has a higher one
- * @child: nodes below and above @start, as indices; 0: none
- */
-struct node {
-	size_t start;
-	size_t size;
-	size_t gap;
-	size_t widest;
-	uint32_t priority;
-	uint32_t child[2];
-};
-
-/*
- * The gaps of a window: a treap by address, in an array that moves when it grows. Node 1 is an
- * empty region at the start of the window.
- */
-struct em_gaps {
-	uint64_t **units;		/* pages of bits: which units are mapped; NULL: none */
-	size_t mapped;			/* bytes of the units that are mapped */
-	size_t size;			/* bytes of this structure */
-	uint32_t root;
-	uint32_t used;
-	uint32_t free;
-	uint32_t seed;
-	struct node nodes[];
-};
-
 static size_t units_size(const struct em_expert *expert)
 {
 	return em_round_up(expert->window / UNIT / PAGE_UNITS * sizeof(uint64_t *), EM_PAGE);
-}
-
-static size_t max(size_t a, size_t b)
-{
-	return a > b ? a : b;
-}
-
-static void update(struct em_gaps *gaps, uint32_t i)
-{
-	struct node *node = &gaps->nodes[i];
-
-	node->widest = max(node->gap, max(gaps->nodes[node->child[0]].widest,
-					  gaps->nodes[node->child[1]].widest));
-}
-
-/* Cut the tree @i in two: what starts below @start, and the rest. */
-static void split(struct em_gaps *gaps, uint32_t i, size_t start, uint32_t *below,
-		  uint32_t *rest)
-{
-	struct node *node = &gaps->nodes[i];
-
-	if (!i) {
-		*below = 0;
-		*rest = 0;
-		return;
-	}
-	if (node->start < start) {
-		split(gaps, node->child[1], start, &node->child[1], rest);
-		*below = i;
-	} else {
-		split(gaps, node->child[0], start, below, &node->child[0]);
-		*rest = i;
-	}
-	update(gaps, i);
-}
-
-/* Join two trees, all of @a below all of @b. */
-static uint32_t join(struct em_gaps *gaps, uint32_t a, uint32_t b)
-{
-	if (!a || !b)
-		return a ? a : b;
-	if (gaps->nodes[a].priority > gaps->nodes[b].priority) {
-		gaps->nodes[a].child[1] = join(gaps, gaps->nodes[a].child[1], b);
-		update(gaps, a);
-		return a;
-	}
-	gaps->nodes[b].child[0] = join(gaps, a, gaps->nodes[b].child[0]);
-	update(gaps, b);
-	return b;
-}
-
-/* The node that starts at @start, or the last one below. */
-static uint32_t at_or_below(const struct em_gaps *gaps, size_t start)
-{
-	uint32_t i = gaps->root, found = 0;
-
-	while (i) {
-		if (gaps->nodes[i].start <= start)
-			found = i;
-		i = gaps->nodes[i].child[gaps->nodes[i].start <= start];
-	}
-	return found;
-}
-
-/* Set a node's gap, and what its ancestors know of it. */
-static void set_gap(struct em_gaps *gaps, uint32_t i, size_t gap)
-{
-	uint32_t below, rest, above;
-	size_t start = gaps->nodes[i].start;
-
-	split(gaps, gaps->root, start, &below, &rest);
-	split(gaps, rest, start + 1, &rest, &above);
-	gaps->nodes[i].gap = gap;
-	update(gaps, i);
-	gaps->root = join(gaps, below, join(gaps, i, above));
-}
-
-/* The lowest node with a gap of @need. */
-static uint32_t first_gap(const struct em_gaps *gaps, size_t need)
-{
-	uint32_t i = gaps->root;
-
-	while (i && gaps->nodes[i].widest >= need) {
-		uint32_t below = gaps->nodes[i].child[0];
-
-		if (gaps->nodes[below].widest >= need)
-			i = below;
-		else if (gaps->nodes[i].gap >= need)
-			return i;
-		else
-			i = gaps->nodes[i].child[1];
-	}
-	return 0;
-}
-
-/* There is a node: see gaps_grow(). */
-static uint32_t new_node(struct em_gaps *gaps, size_t start, size_t size)
-{
-	uint32_t i = gaps->free;
-
-	if (i)
-		gaps->free = gaps->nodes[i].child[0];
-	else
-		i = ++gaps->used;
-	gaps->seed = gaps->seed * 1664525 + 1013904223;
-	gaps->nodes[i] = (struct node){
-		.start = start, .size = size, .priority = gaps->seed,
-	};
-	return i;
-}
-
-/*
- * A place for @size bytes, with a granule free on either side: in the middle of the
- * widest gap where it may grow (@roomy), else at the bottom of the lowest gap that fits.
- * Returns the new region's offset, or 0.
- */
-static size_t gaps_insert(struct em_gaps *gaps, size_t size, size_t guard, bool roomy)
-{
-	size_t need = size + 2 * guard, before = guard, start;
-	uint32_t i, new, below, rest;
-	struct node *node;
-
-	i = first_gap(gaps, roomy ? max(need, gaps->nodes[gaps->root].widest) : need);
-	if (!i)
-		return 0;
-	node = &gaps->nodes[i];
-	if (roomy) {
-		before = node->gap - size - guard;
-		if (node->gap / 2 < before)
-			before = node->gap / 2;
-		before &= ~(guard - 1);
-	}
-
-	start = node->start + node->size + before;
-	new = new_node(gaps, start, size);
-	gaps->nodes[new].gap = node->gap - before - size;
-	update(gaps, new);
-	set_gap(gaps, i, before);
-	split(gaps, gaps->root, start, &below, &rest);
-	gaps->root = join(gaps, below, join(gaps, new, rest));
-	return start;
-}
-
-static void gaps_remove(struct em_gaps *gaps, size_t start)
-{
-	uint32_t previous = at_or_below(gaps, start - 1), i, below, above;
-	struct node *node;
-
-	split(gaps, gaps->root, start, &below, &i);
-	split(gaps, i, start + 1, &i, &above);
-	gaps->root = join(gaps, below, above);
-	node = &gaps->nodes[i];
-	set_gap(gaps, previous, gaps->nodes[previous].gap + node->size + node->gap);
-	node->child[0] = gaps->free;
-	gaps->free = i;
-}
-
-/* Resize in place; what has a reservation that is large enough keeps it. */
-static bool gaps_resize(struct em_gaps *gaps, size_t start, size_t old, size_t size,
-			size_t guard)
-{
-	uint32_t i = at_or_below(gaps, start);
-	struct node *node = &gaps->nodes[i];
-
-	if (old < node->size && size <= node->size)
-		return true;
-	if (size > node->size && size - node->size + guard > node->gap)
-		return false;
-	set_gap(gaps, i, node->gap + node->size - size);
-	node->size = size;
-	return true;
 }
 
 static size_t rounded(enum em_window window, size_t size)
@@ -408,7 +205,7 @@ static void unmap_range(struct em_expert *expert, enum em_window window, size_t 
 static void unmap_gaps(struct em_expert *expert, enum em_window window, uint32_t i,
 		       size_t least)
 {
-	const struct node *node = &expert->gaps[window]->nodes[i];
+	const struct em_node *node = &expert->gaps[window]->nodes[i];
 
 	if (!i || node->widest < least)
 		return;
@@ -567,8 +364,7 @@ static struct em_gaps *gaps_new(const struct em_expert *expert)
 		munmap(gaps, EM_PAGE);
 		return NULL;
 	}
-	gaps->root = new_node(gaps, 0, 0);
-	set_gap(gaps, gaps->root, expert->window);
+	em_gaps_init(gaps, expert->window);
 	return gaps;
 }
 
@@ -578,7 +374,7 @@ static bool gaps_grow(struct em_expert *expert, enum em_window window)
 	struct em_gaps *gaps = expert->gaps[window];
 	size_t size = gaps->size;
 
-	if (gaps->free || sizeof(*gaps) + (gaps->used + 2) * sizeof(gaps->nodes[0]) <= size)
+	if (em_gaps_has_node(gaps))
 		return true;
 	gaps = mremap(gaps, size, size * 2, MREMAP_MAYMOVE);
 	if (gaps == MAP_FAILED)
@@ -644,7 +440,7 @@ static void *anon_alloc(struct em_expert *expert, enum em_window window, size_t 
 	while (mapped == FOREIGN) {
 		if (!gaps_grow(expert, window))
 			return NULL;
-		start = gaps_insert(expert->gaps[window], max(size, room), em_granule(window),
+		start = em_gaps_insert(expert->gaps[window], em_max(size, room), em_granule(window),
 				    !room && may_grow(expert->gaps[window], window, size));
 		if (!start)
 			return NULL;
@@ -653,7 +449,7 @@ static void *anon_alloc(struct em_expert *expert, enum em_window window, size_t 
 	}
 	if (mapped == MAPPED)
 		return region;
-	gaps_remove(expert->gaps[window], start);
+	em_gaps_remove(expert->gaps[window], start);
 	return NULL;
 }
 
@@ -675,13 +471,13 @@ static bool anon_resize(struct em_expert *expert, void *region, size_t old, size
 
 	old = rounded(window, old);
 	size = rounded(window, size);
-	if (!gaps_resize(gaps, start, old, size, em_granule(window)))
+	if (!em_gaps_resize(gaps, start, old, size, em_granule(window)))
 		return false;
 	if (size < old) {
 		give_back(expert, (char *)region + size, old - size);
 		unmap_range(expert, window, start + size, old - size, least_hole(gaps));
 	} else if (take(expert, (char *)region + old, size - old) != MAPPED) {
-		return gaps_resize(gaps, start, size, old, em_granule(window)), false;
+		return em_gaps_resize(gaps, start, size, old, em_granule(window)), false;
 	}
 	if (size / EM_HUGE > old / EM_HUGE) {
 		advise(expert, region, size, MADV_HUGEPAGE);
@@ -697,7 +493,7 @@ static void anon_free(struct em_expert *expert, void *region, size_t size)
 
 	give_back(expert, region, rounded(window, size));
 	advise(expert, region, rounded(window, size), MADV_NOHUGEPAGE);
-	gaps_remove(expert->gaps[window],
+	em_gaps_remove(expert->gaps[window],
 		    (char *)region - em_window_base(expert, window));
 	tidy(expert);
 }

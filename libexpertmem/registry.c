@@ -1,23 +1,97 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Addresses of the process: where the windows of an expert are, and the tables of the library.
+ * The table of the experts of this process, and where their windows are.
  *
- * The kernel counts a private mapping that can be written as memory of the process, whether it
- * was touched or not: for vm.overcommit_memory=2, for RLIMIT_DATA, for mlockall() and in a core
- * file. The library maps much more than it ever touches, so all of that is read-only or
- * inaccessible, and no part of a core file, until it is used.
+ * A key is an index into the table and the generation of that slot, so a key that was
+ * closed is told apart from the one that has its slot now. Slots and their locks are
+ * never freed: a call that comes after closing finds another generation and says so.
+ *
+ * Locks: em_table_lock (which slots are taken) before an expert's lock (all else about it).
+ * Two experts' locks are held together only around fork(), in the order of the table.
  *
  * RLIMIT_AS counts every mapping, and strict overcommit keeps a part of the memory from processes
  * with many addresses. Under these the windows of the anon backend are not mapped before they are
  * used: see em_place().
  */
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <linux/expertmem.h>
+
 #include "internal.h"
-#include "raw.h"
+
+#define INDEX_BITS	12
+
+_Static_assert(EM_MAX_EXPERTS == 1 << INDEX_BITS, "an index must fit into a key");
+
+struct em_expert em_experts[EM_MAX_EXPERTS];
+/* for every EM_WINDOW_MIN of addresses: 0, or 1 + the index of the expert there */
+uint16_t em_owners[1UL << (EM_ADDRESS_BITS - EM_WINDOW_SHIFT)];
+pthread_mutex_t em_table_lock = PTHREAD_MUTEX_INITIALIZER;
+bool em_taken[EM_MAX_EXPERTS];
+static unsigned int open_experts;
+const uint32_t em_closed = EXPERTMEM_STATUS_RECLAIMED;
+
+/* The expert is the heap of this program, through the malloc family. */
+bool em_preloaded;
+
+HEXPERTKEY em_key_of(const struct em_expert *expert)
+{
+	uintptr_t index = expert - em_experts;
+
+	return (HEXPERTKEY)(expert->generation << INDEX_BITS | index);
+}
+
+/* ---------------------------------------------------------------------------- slots */
+
+/* Slots that were never used are not writable; the first are in a page with other data. */
+static bool slots_use(const struct em_expert *end)
+{
+	static struct em_table slots;
+	char *start = (char *)em_round_up((uintptr_t)em_experts, EM_PAGE);
+	size_t size = (char *)&em_experts[EM_MAX_EXPERTS] - start;
+
+	if (!slots.start && !em_table_map(&slots, start, size & ~(EM_PAGE - 1), MAP_PRIVATE))
+		return false;
+	return (const char *)end <= start || em_table_use(&slots, (const char *)end - start);
+}
+
+/* Take a free slot of the table. */
+int em_slot_get(struct em_expert **slot)
+{
+	int error = EXPERTMEM_E_TOO_MANY;
+	unsigned int i = 0;
+
+	pthread_mutex_lock(&em_table_lock);
+	while (i < EM_MAX_EXPERTS && em_taken[i])
+		i++;
+	if (i < EM_MAX_EXPERTS)
+		error = slots_use(&em_experts[i + 1]) ? EXPERTMEM_OK : EXPERTMEM_E_NOMEM;
+	if (!error) {
+		*slot = &em_experts[i];
+		__atomic_store_n(&em_taken[i], true, __ATOMIC_RELAXED);
+		__atomic_add_fetch(&open_experts, 1, __ATOMIC_RELAXED);
+	}
+	pthread_mutex_unlock(&em_table_lock);
+	return error;
+}
+
+/* How many experts this process has. */
+unsigned int em_nr_experts(void)
+{
+	return __atomic_load_n(&open_experts, __ATOMIC_RELAXED);
+}
+
+void em_slot_put(struct em_expert *expert)
+{
+	pthread_mutex_lock(&em_table_lock);
+	__atomic_store_n(&em_taken[expert - em_experts], false, __ATOMIC_RELAXED);
+	__atomic_sub_fetch(&open_experts, 1, __ATOMIC_RELAXED);
+	pthread_mutex_unlock(&em_table_lock);
+}
+
+/* ------------------------------------------------------------------------ addresses */
 
 /*
  * A window has 64 GiB of addresses, or so many times the memory that the expert may have, as a
@@ -39,106 +113,12 @@
 /* Two experts must not choose the same addresses. Taken with an expert's lock held. */
 pthread_mutex_t em_place_lock = PTHREAD_MUTEX_INITIALIZER;
 
-/**
- * em_map() - memory of the library itself
- * @size: bytes
- * @sharing: MAP_PRIVATE or MAP_SHARED
- *
- * Much of it is never touched, so it does not come in huge pages.
- *
- * Return: the memory, or NULL.
- */
-void *em_map(size_t size, int sharing)
-{
-	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
-		       sharing | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	if (p == MAP_FAILED)
-		return NULL;
-	madvise(p, size, MADV_NOHUGEPAGE);
-	return p;
-}
-
-/**
- * em_table_map() - addresses for a table that reads as zeros
- * @table: the table
- * @start: where it is to be; NULL: anywhere
- * @size: bytes, a multiple of EM_PAGE
- * @sharing: MAP_PRIVATE or MAP_SHARED
- *
- * Return: false if the kernel refuses.
- */
-bool em_table_map(struct em_table *table, void *start, size_t size, int sharing)
-{
-	void *p = mmap(start, size, PROT_READ, sharing | MAP_ANONYMOUS | MAP_NORESERVE |
-		       (start ? MAP_FIXED : 0), -1, 0);
-
-	*table = (struct em_table){ .start = p, .size = size };
-	if (p == MAP_FAILED)
-		return false;
-	madvise(p, size, MADV_NOHUGEPAGE);
-	madvise(p, size, MADV_DONTDUMP);
-	return true;
-}
-
-/**
- * em_table_use() - make the first bytes of a table writable
- * @table: the table
- * @end: how many bytes
- *
- * Threads may call this at the same time.
- *
- * Return: false if the kernel refuses.
- */
-bool em_table_use(struct em_table *table, size_t end)
-{
-	size_t before = __atomic_load_n(&table->writable, __ATOMIC_ACQUIRE);
-
-	end = em_round_up(end, EM_STEP);
-	if (end > table->size)
-		end = table->size;
-	if (end <= before)
-		return true;
-	if (mprotect(table->start + before, end - before, PROT_READ | PROT_WRITE))
-		return false;
-	while (before < end &&
-	       !__atomic_compare_exchange_n(&table->writable, &before, end, true,
-					    __ATOMIC_RELEASE, __ATOMIC_RELAXED))
-		;
-	return true;
-}
-
-/*
- * Are pages as large as EM_PAGE, and do addresses have no more than EM_ADDRESS_BITS? The kernel
- * puts the stack of a process near the highest address.
- */
-bool em_kernel_suits(void)
-{
-	const int on_stack = 0;
-
-	return sysconf(_SC_PAGESIZE) == EM_PAGE && !((uintptr_t)&on_stack >> EM_ADDRESS_BITS);
-}
-
 /* RLIMIT_AS or RLIMIT_DATA, in bytes; SIZE_MAX: none that matters. */
 static size_t limit_of(int resource)
 {
 	struct rlimit limit;
 
 	return getrlimit(resource, &limit) || limit.rlim_cur >= AWAY ? SIZE_MAX : limit.rlim_cur;
-}
-
-/* Is vm.overcommit_memory 2? Then the kernel promises no more memory than it has. */
-bool em_is_strict(void)
-{
-	long fd = em_raw6(SYS_openat, AT_FDCWD, (long)"/proc/sys/vm/overcommit_memory",
-			  O_RDONLY | O_CLOEXEC, 0, 0, 0);
-	char mode = '0';
-
-	if (fd < 0)
-		return false;
-	em_raw(SYS_read, fd, (long)&mode, 1);
-	em_raw(SYS_close, fd, 0, 0);
-	return mode == '2';
 }
 
 /*
@@ -223,6 +203,17 @@ static char *choose(size_t size)
 	return NULL;
 }
 
+/* The expert is in the table of owners, or is so no longer. */
+void em_set_owner(const struct em_expert *expert, bool owner)
+{
+	size_t i = (uintptr_t)expert->base >> EM_WINDOW_SHIFT;
+	size_t end = i + (expert->window * 2 >> EM_WINDOW_SHIFT);
+
+	for (; i < end; i++)
+		__atomic_store_n(&em_owners[i], owner ? expert - em_experts + 1 : 0,
+				 __ATOMIC_RELAXED);
+}
+
 /**
  * em_place() - find addresses for both windows of an expert, and make it their owner
  * @expert: the expert; @base, @window and @unmapped are set
@@ -262,15 +253,4 @@ bool em_place(struct em_expert *expert, size_t most)
 	pthread_mutex_unlock(&em_place_lock);
 	expert->unmapped = chosen;
 	return expert->base;
-}
-
-/* The expert is in the table of owners, or is so no longer. */
-void em_set_owner(const struct em_expert *expert, bool owner)
-{
-	size_t i = (uintptr_t)expert->base >> EM_WINDOW_SHIFT;
-	size_t end = i + (expert->window * 2 >> EM_WINDOW_SHIFT);
-
-	for (; i < end; i++)
-		__atomic_store_n(&em_owners[i], owner ? expert - em_experts + 1 : 0,
-				 __ATOMIC_RELAXED);
 }

@@ -135,14 +135,14 @@ bool em_shared_inherit(struct em_table *counts)
 		      counts->start) != MAP_FAILED;
 }
 
-/* This process has become the expert whose memory is @shared. */
-void em_report_begin(const struct em_shared *shared)
+/* This process has become the expert whose memory is @shared. Is there a report about it? */
+bool em_report_begin(const struct em_shared *shared)
 {
 	if (!file || shared != &file->shared)
-		return;
+		return false;
 	is_mine = true;
 	file->report.begun = true;
-	em_crash_catch();
+	return true;
 }
 
 /* Where a crash of this process is to be recorded, or NULL. */

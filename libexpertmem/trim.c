@@ -7,6 +7,8 @@
 #include <limits.h>
 #include <time.h>
 
+#include <linux/expertmem.h>
+
 #include "internal.h"
 
 #define STACK	(256L << 10)
@@ -16,6 +18,34 @@ static bool running;
 static bool set_running(void)
 {
 	return !__atomic_exchange_n(&running, true, __ATOMIC_ACQ_REL);
+}
+
+/* Trim what has not pooled a slab since the last time. True: there will be more to do. */
+bool em_trim_idle(void)
+{
+	bool more = false;
+	unsigned int i;
+	uint64_t put;
+
+	for (i = 0; i < EM_MAX_EXPERTS; i++) {
+		struct em_expert *expert = &em_experts[i];
+		struct em_heap *heap = &expert->heap;
+
+		if (!__atomic_load_n(&em_taken[i], __ATOMIC_RELAXED))
+			continue;
+		em_lock_slot(expert);
+		put = __atomic_load_n(&heap->nr_put, __ATOMIC_RELAXED);
+		if (expert->key && expert->attached && put != heap->nr_trimmed &&
+		    !(em_status(expert) & EXPERTMEM_STATUS_RECLAIMED)) {
+			if (heap->nr_seen == put)
+				em_heap_trim(expert);
+			else
+				more = true;
+		}
+		heap->nr_seen = put;
+		em_unlock(expert);
+	}
+	return more;
 }
 
 static void *idle(void *arg)

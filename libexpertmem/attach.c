@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* How an expert comes to be in this process at its first allocation, and how it ends there. */
+#include <sys/mman.h>
+
+#include <linux/expertmem.h>
+
+#include "internal.h"
+
+/* What is known of slabs, and which tcache a thread has. Not charged: it is little. */
+static bool tables_get(struct em_expert *expert)
+{
+	struct em_table slabs;
+
+	if (!em_table_map(&slabs, NULL, expert->window * 2 / EM_SLAB_SIZE * sizeof(*expert->slabs),
+			  MAP_PRIVATE))
+		return false;
+	expert->heap.tcache_of = em_map(EM_THREADS * sizeof(*expert->heap.tcache_of), MAP_PRIVATE);
+	if (!expert->heap.tcache_of) {
+		munmap(slabs.start, slabs.size);
+		return false;
+	}
+	expert->slabs = (struct em_slab *)slabs.start;
+	expert->span = expert->window * 2;
+	return true;
+}
+
+static void tables_put(struct em_expert *expert)
+{
+	munmap(expert->slabs, expert->span / EM_SLAB_SIZE * sizeof(*expert->slabs));
+	munmap(expert->heap.tcache_of, EM_THREADS * sizeof(*expert->heap.tcache_of));
+	expert->span = 0;
+}
+
+/* Addresses and all that goes with them, for windows of @most bytes; enum expertmem_error */
+static int attach(struct em_expert *expert, size_t most)
+{
+	int error = EXPERTMEM_E_NOMEM;
+
+	/* To the kernel, an expert whose window is unmapped has ended: it is kept. */
+	if (!expert->mapped && !em_place(expert, most))
+		return error;
+	if (!tables_get(expert))
+		goto err_place;
+	if (!em_debug_attach(expert))
+		goto err_debug;
+	error = expert->backend->attach(expert);
+	if (!error)
+		return error;
+err_debug:
+	em_debug_detach(expert);
+	tables_put(expert);
+err_place:
+	if (!expert->mapped) {
+		expert->backend->unmap(expert);
+		em_set_owner(expert, false);
+	}
+	return error;
+}
+
+/*
+ * Make this process the expert's, at its first allocation. E_BUSY where another one is,
+ * E_NOMEM where there are no addresses. Limits may let the windows be, but not what comes with
+ * them: then windows of half the size are tried.
+ */
+int em_attach(struct em_expert *expert)
+{
+	pid_t nobody = 0;
+	size_t most = 0;
+	int error;
+
+	if (expert->attached)
+		return EXPERTMEM_OK;
+	if (!__atomic_compare_exchange_n(&expert->shared->owner, &nobody,
+					 em_process(), false,
+					 __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		return EXPERTMEM_E_BUSY;
+	do {
+		error = attach(expert, most);
+		most = expert->window / 2;
+	} while (error == EXPERTMEM_E_NOMEM && most >= EM_WINDOW_MIN && !expert->mapped);
+	if (error) {
+		__atomic_store_n(&expert->shared->owner, 0, __ATOMIC_RELAXED);
+		return error;
+	}
+	if (em_report_begin(expert->shared))
+		em_crash_catch();
+	expert->attached = true;
+	expert->pause_depth++;
+	em_unpause(expert);
+	return EXPERTMEM_OK;
+}
+
+/* End the expert of this slot, here; its lock is held, and no call is in it. */
+void em_teardown(struct em_expert *expert)
+{
+	expert->key = 0;
+	if (expert->attached || expert->mapped)
+		expert->backend->unmap(expert);
+	if (expert->attached) {
+		tables_put(expert);
+		em_debug_detach(expert);
+	}
+	expert->attached = false;
+	expert->heap.nr_seen = expert->heap.nr_put;
+	expert->backend->close(expert);
+	expert->status = &em_closed;
+	em_shared_put(&expert->counts);
+}

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * What the library asks the kernel for itself: memory for its tables, and whether a call of the
+ * system may be made at all.
+ *
+ * The kernel counts a private mapping that can be written as memory of the process, whether it
+ * was touched or not: for vm.overcommit_memory=2, for RLIMIT_DATA, for mlockall() and in a core
+ * file. The library maps much more than it ever touches, so all of that is read-only or
+ * inaccessible, and no part of a core file, until it is used.
+ */
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "internal.h"
+#include "raw.h"
+
+/**
+ * em_map() - memory of the library itself
+ * @size: bytes
+ * @sharing: MAP_PRIVATE or MAP_SHARED
+ *
+ * Much of it is never touched, so it does not come in huge pages.
+ *
+ * Return: the memory, or NULL.
+ */
+void *em_map(size_t size, int sharing)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		       sharing | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (p == MAP_FAILED)
+		return NULL;
+	madvise(p, size, MADV_NOHUGEPAGE);
+	return p;
+}
+
+/**
+ * em_table_map() - addresses for a table that reads as zeros
+ * @table: the table
+ * @start: where it is to be; NULL: anywhere
+ * @size: bytes, a multiple of EM_PAGE
+ * @sharing: MAP_PRIVATE or MAP_SHARED
+ *
+ * Return: false if the kernel refuses.
+ */
+bool em_table_map(struct em_table *table, void *start, size_t size, int sharing)
+{
+	void *p = mmap(start, size, PROT_READ, sharing | MAP_ANONYMOUS | MAP_NORESERVE |
+		       (start ? MAP_FIXED : 0), -1, 0);
+
+	*table = (struct em_table){ .start = p, .size = size };
+	if (p == MAP_FAILED)
+		return false;
+	madvise(p, size, MADV_NOHUGEPAGE);
+	madvise(p, size, MADV_DONTDUMP);
+	return true;
+}
+
+/**
+ * em_table_use() - make the first bytes of a table writable
+ * @table: the table
+ * @end: how many bytes
+ *
+ * Threads may call this at the same time.
+ *
+ * Return: false if the kernel refuses.
+ */
+bool em_table_use(struct em_table *table, size_t end)
+{
+	size_t before = __atomic_load_n(&table->writable, __ATOMIC_ACQUIRE);
+
+	end = em_round_up(end, EM_STEP);
+	if (end > table->size)
+		end = table->size;
+	if (end <= before)
+		return true;
+	if (mprotect(table->start + before, end - before, PROT_READ | PROT_WRITE))
+		return false;
+	while (before < end &&
+	       !__atomic_compare_exchange_n(&table->writable, &before, end, true,
+					    __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+		;
+	return true;
+}
+
+/*
+ * Are pages as large as EM_PAGE, and do addresses have no more than EM_ADDRESS_BITS? The kernel
+ * puts the stack of a process near the highest address.
+ */
+bool em_kernel_suits(void)
+{
+	const int on_stack = 0;
+
+	return sysconf(_SC_PAGESIZE) == EM_PAGE && !((uintptr_t)&on_stack >> EM_ADDRESS_BITS);
+}
+
+/* Is vm.overcommit_memory 2? Then the kernel promises no more memory than it has. */
+bool em_is_strict(void)
+{
+	long fd = em_raw6(SYS_openat, AT_FDCWD, (long)"/proc/sys/vm/overcommit_memory",
+			  O_RDONLY | O_CLOEXEC, 0, 0, 0);
+	char mode = '0';
+
+	if (fd < 0)
+		return false;
+	em_raw(SYS_read, fd, (long)&mode, 1);
+	em_raw(SYS_close, fd, 0, 0);
+	return mode == '2';
+}
+
+/* ---------------------------------------------------------- filters of system calls */
+
+/*
+ * The program has filtered its system calls. From then on the library makes only those that
+ * malloc() of the C library makes: it waits for no thread, so that no call is without the lock.
+ */
+bool em_filtered;
+
+/* threads that are making other calls at the moment */
+static unsigned int unfiltered;
+
+/**
+ * em_unfiltered_begin() - other system calls follow, until em_unfiltered_end()
+ *
+ * Return: false if they must not be made.
+ */
+bool em_unfiltered_begin(void)
+{
+	if (!__atomic_load_n(&em_filtered, __ATOMIC_RELAXED)) {
+		__atomic_add_fetch(&unfiltered, 1, __ATOMIC_SEQ_CST);
+		if (!__atomic_load_n(&em_filtered, __ATOMIC_SEQ_CST))
+			return true;
+		em_unfiltered_end();
+	}
+	return false;
+}
+
+void em_unfiltered_end(void)
+{
+	__atomic_sub_fetch(&unfiltered, 1, __ATOMIC_RELEASE);
+}
+
+/*
+ * Let no more such calls be made, and wait for those that other threads are making. Not for ever:
+ * this may be the handler of a signal that has interrupted one.
+ */
+void em_set_filtered(void)
+{
+	unsigned int tries = 10000;
+
+	__atomic_store_n(&em_filtered, true, __ATOMIC_SEQ_CST);
+	while (__atomic_load_n(&unfiltered, __ATOMIC_ACQUIRE) && tries--)
+		sched_yield();
+}
+
+/* The threads that were making such calls are not in the child. */
+void em_unfiltered_after_fork(void)
+{
+	unfiltered = 0;
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Steps that slab.c and tcache.c share. */
+#ifndef EM_SLAB_H
+#define EM_SLAB_H
+
+#include "internal.h"
+
+/* So often slabs of a class become shared; then they are so from the start. */
+#define REVOKED_MAX	4
+
+/* How many free blocks are to wait. */
+static inline unsigned int em_slab_reserve(const struct em_slab *slab)
+{
+	return slab->quarantine == EM_NO_QUARANTINE ? 0 : slab->quarantine;
+}
+
+/* How many may be used. */
+static inline int em_slab_avail(const struct em_slab *slab)
+{
+	return (int)(slab->tail - slab->head - em_slab_reserve(slab));
+}
+
+/* Does no block live? */
+static inline bool em_slab_is_free(const struct em_slab *slab)
+{
+	return slab->tail - slab->head == slab->fresh;
+}
+
+/* Have a look when so many blocks are free. */
+static inline void em_slab_wake_at(struct em_slab *slab, unsigned int blocks)
+{
+	slab->wake = slab->head + blocks;
+}
+
+static inline struct em_tcache *em_tcache_of_owner(uintptr_t owner)
+{
+	return (struct em_tcache *)(owner & ~EM_OWNER_FLAGS);
+}
+
+/* Lists: @prev of the first is the last, @next of the last is NULL. */
+static inline void em_slab_list_add(struct em_slab **list, struct em_slab *slab)
+{
+	struct em_slab *first = *list;
+
+	slab->next = NULL;
+	if (first) {
+		slab->prev = first->prev;
+		first->prev->next = slab;
+		first->prev = slab;
+	} else {
+		slab->prev = slab;
+		*list = slab;
+	}
+}
+
+static inline void em_slab_list_del(struct em_slab **list, struct em_slab *slab)
+{
+	if (slab->next)
+		slab->next->prev = slab->prev;
+	else
+		(*list)->prev = slab->prev;
+	if (*list == slab)
+		*list = slab->next;
+	else
+		slab->prev->next = slab->next;
+}
+
+/* Enter fresh blocks: about a page of them at a time, so that the rest costs no memory. */
+static inline void em_slab_extend(struct em_slab *slab)
+{
+	unsigned int more = EM_PAGE > slab->block ? EM_PAGE / slab->block : 1;
+
+	if (!slab->fresh)
+		more += em_slab_reserve(slab);
+	while (more-- && slab->fresh < slab->blocks) {
+		uint32_t place = slab->tail & slab->mask;
+		uint16_t entry = slab->fresh ^ place;
+
+		/* Where nothing was freed yet, the queue needs no page. */
+		if (slab->queue[place] != entry)
+			slab->queue[place] = entry;
+		slab->fresh++;
+		__atomic_store_n(&slab->tail, slab->tail + 1, __ATOMIC_RELEASE);
+	}
+}
+
+/* Enter what other threads have freed. */
+static inline void em_slab_collect(struct em_slab *slab)
+{
+	unsigned int i = __atomic_exchange_n(&slab->remote, EM_NO_BLOCK, __ATOMIC_ACQ_REL);
+
+	while (i != EM_NO_BLOCK) {
+		unsigned int next = em_get_state(slab->states, i) - EM_STATE_REMOTE;
+
+		em_slab_push(slab, i);
+		i = next;
+	}
+}
+
+#endif /* EM_SLAB_H */
