@@ -55,7 +55,7 @@ static pid_t current_tid(void)
 /* Has the thread of this record ended? */
 bool em_is_dead(const struct em_thread *thread)
 {
-	pid_t tid = __atomic_load_n(&thread->tid, __ATOMIC_RELAXED);
+	pid_t tid = em_read_once(&thread->tid);
 
 	return !tid || (!em_filtered && em_raw(SYS_tgkill, process, tid, 0) == -ESRCH);
 }
@@ -63,42 +63,40 @@ bool em_is_dead(const struct em_thread *thread)
 /* Take over a record whose thread has ended. */
 static bool take_over(struct em_thread *thread, pid_t tid)
 {
-	pid_t old = __atomic_load_n(&thread->tid, __ATOMIC_RELAXED);
+	pid_t old = em_read_once(&thread->tid);
 
 	/* Where the number is the caller's own, its last user has ended. */
 	return (old == tid || em_is_dead(thread)) &&
-	       __atomic_compare_exchange_n(&thread->tid, &old, tid, false, __ATOMIC_ACQ_REL,
-					   __ATOMIC_RELAXED);
+	       em_try_cmpxchg(&thread->tid, &old, tid);
 }
 
 /* A record for the calling thread, or NULL if there are no more. */
 static struct em_thread *get_record(void)
 {
-	uint32_t used = __atomic_load_n(&nr_threads, __ATOMIC_RELAXED), i, n;
+	uint32_t used = em_read_once(&nr_threads), i, n;
 	pid_t tid = current_tid();
 
 	for (n = 0; n < PROBES && n < used - 1; n++) {
-		i = 1 + __atomic_fetch_add(&probe, 1, __ATOMIC_RELAXED) % (used - 1);
+		i = 1 + em_fetch_add_relaxed(&probe, 1) % (used - 1);
 		if (take_over(&em_threads[i], tid))
 			goto found;
 	}
 	do {	/* another thread may find the new record as well */
-		i = __atomic_load_n(&nr_threads, __ATOMIC_RELAXED);
+		i = em_read_once(&nr_threads);
 		if (i == EM_THREADS || !em_table_use(&table, (i + 1) * sizeof(*em_threads)))
 			return NULL;
-	} while (!__atomic_compare_exchange_n(&nr_threads, &i, i + 1, false,
-					      __ATOMIC_ACQ_REL, __ATOMIC_RELAXED) ||
+	} while (!em_try_cmpxchg(&nr_threads, &i, i + 1) ||
 		 !take_over(&em_threads[i], tid));
 found:
 	/* What the last user did in its sections was before this. */
-	__atomic_load_n(&em_threads[i].busy, __ATOMIC_ACQUIRE);
-	__atomic_store_n(&em_threads[i].busy, EM_IDLE, __ATOMIC_RELAXED);
+	em_load_acquire(&em_threads[i].busy);
+	em_write_once(&em_threads[i].busy, EM_IDLE);
 	em_threads[i].index = i;
 	em_threads[i].calls = 0;
 	em_threads[i].user++;
-	__atomic_store_n(&em_threads[i].tid, tid, __ATOMIC_RELEASE);
+	em_store_release(&em_threads[i].tid, tid);
 	/* Counted before its sections begin; pairs with the fence in barrier(). */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	em_mb();
 	return &em_threads[i];
 }
 
@@ -134,8 +132,8 @@ static void barrier(void)
 	if (em_filtered)
 		return;
 	/* Pairs with the fence in get_record(): a thread that is not counted yet sees it as well. */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (__atomic_load_n(&nr_threads, __ATOMIC_RELAXED) <= 2 && em_self != &nobody)
+	em_mb();
+	if (em_read_once(&nr_threads) <= 2 && em_self != &nobody)
 		return;
 	/* It needs memory, for a set of CPUs; there is no going on without it. */
 	while (em_raw(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == -ENOMEM)
@@ -147,7 +145,7 @@ static bool wait_for(const struct em_thread *thread)
 	unsigned int spins = 0;
 
 	while (thread != em_self && !em_filtered) {
-		switch (__atomic_load_n(&thread->busy, __ATOMIC_ACQUIRE)) {
+		switch (em_load_acquire(&thread->busy)) {
 		case EM_IDLE:
 			return true;
 		case EM_PARKED:
@@ -183,7 +181,7 @@ bool em_wait_all(void)
 	uint32_t i, n;
 
 	barrier();
-	n = __atomic_load_n(&nr_threads, __ATOMIC_ACQUIRE);
+	n = em_load_acquire(&nr_threads);
 	for (i = 1; i < n; i++)
 		if (!wait_for(&em_threads[i]))
 			return false;
@@ -240,7 +238,7 @@ void em_lock_slot(struct em_expert *expert)
 	}
 	/* A section that a signal has interrupted goes on when this call has ended. */
 	if (self->index && self->busy == EM_BUSY)
-		__atomic_store_n(&self->busy, EM_PARKED, __ATOMIC_RELEASE);
+		em_store_release(&self->busy, EM_PARKED);
 	pthread_mutex_lock(&expert->lock);
 	expert->masked = masked;
 	if (masked)
@@ -256,8 +254,7 @@ void em_unlock(struct em_expert *expert)
 	pthread_mutex_unlock(&expert->lock);
 	/* Released, so that who takes the record over knows that all this was before. */
 	if (self->index)
-		__atomic_store_n(&self->busy, self->busy == EM_PARKED ? EM_BUSY : self->busy,
-				 __ATOMIC_RELEASE);
+		em_store_release(&self->busy, self->busy == EM_PARKED ? EM_BUSY : self->busy);
 	if (masked) {
 		pthread_sigmask(SIG_SETMASK, &before, NULL);
 		em_unfiltered_end();
@@ -270,7 +267,7 @@ struct em_expert *em_lock(HEXPERTKEY key)
 	struct em_expert *expert = em_slot_of(key);
 
 	/* A slot that was never used is not writable, its lock neither. */
-	if (!__atomic_load_n(&expert->generation, __ATOMIC_ACQUIRE))
+	if (!em_load_acquire(&expert->generation))
 		return NULL;
 	em_lock_slot(expert);
 	if (key && expert->key == key)
@@ -298,7 +295,7 @@ void em_relock(struct em_expert *expert)
 void em_pause(struct em_expert *expert)
 {
 	expert->pause_depth++;
-	__atomic_store_n(&expert->gate, 0, __ATOMIC_RELAXED);
+	em_write_once(&expert->gate, 0);
 	while (!em_wait_all())
 		em_relock(expert);
 }
@@ -308,7 +305,7 @@ void em_unpause(struct em_expert *expert)
 {
 	if (!--expert->pause_depth && expert->attached &&
 	    !(expert->debug & EM_DEBUG_BLOCKS) && em_has_sections())
-		__atomic_store_n(&expert->gate, expert->key, __ATOMIC_RELEASE);
+		em_store_release(&expert->gate, expert->key);
 }
 
 /**

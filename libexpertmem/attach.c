@@ -70,16 +70,14 @@ int em_attach(struct em_expert *expert)
 
 	if (expert->attached)
 		return EXPERTMEM_OK;
-	if (!__atomic_compare_exchange_n(&expert->shared->owner, &nobody,
-					 em_process(), false,
-					 __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+	if (!em_try_cmpxchg_relaxed(&expert->shared->owner, &nobody, em_process()))
 		return EXPERTMEM_E_BUSY;
 	do {
 		error = attach(expert, most);
 		most = expert->window / 2;
 	} while (error == EXPERTMEM_E_NOMEM && most >= EM_WINDOW_MIN && !expert->mapped);
 	if (error) {
-		__atomic_store_n(&expert->shared->owner, 0, __ATOMIC_RELAXED);
+		em_write_once(&expert->shared->owner, 0);
 		return error;
 	}
 	if (em_report_begin(expert->shared))

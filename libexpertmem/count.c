@@ -5,14 +5,14 @@
 /* The bytes that all threads have. Never more than there were at some moment. */
 int64_t em_live_bytes(const struct em_shared *shared, unsigned int *threads)
 {
-	unsigned int n = __atomic_load_n(&shared->nr_counts, __ATOMIC_RELAXED), i;
+	unsigned int n = em_read_once(&shared->nr_counts), i;
 	int64_t bytes = 0;
 
 	*threads = 0;
 	for (i = 0; i < n && i < EM_THREADS; i++) {
 		const struct em_count *count = &shared->counts[i];
-		int64_t mark = __atomic_load_n(&count->peak_mark, __ATOMIC_ACQUIRE);
-		int64_t left = __atomic_load_n(&count->credit, __ATOMIC_RELAXED);
+		int64_t mark = em_load_acquire(&count->peak_mark);
+		int64_t left = em_read_once(&count->credit);
 
 		bytes += mark - left;
 		*threads += mark != left;
@@ -31,7 +31,7 @@ int64_t em_live_bytes(const struct em_shared *shared, unsigned int *threads)
 void em_note_peak(struct em_expert *expert, struct em_tcache *tcache)
 {
 	struct em_shared *shared = expert->shared;
-	uint64_t peak = __atomic_load_n(&shared->peak_blocks, __ATOMIC_RELAXED);
+	uint64_t peak = em_read_once(&shared->peak_blocks);
 	struct em_count *count = tcache->count;
 	int64_t bytes, slack = 0;
 	unsigned int threads;
@@ -40,13 +40,12 @@ void em_note_peak(struct em_expert *expert, struct em_tcache *tcache)
 	if (threads > 1)
 		slack = 4096;
 	while (bytes > (int64_t)peak &&
-	       !__atomic_compare_exchange_n(&shared->peak_blocks, &peak, bytes, true,
-					    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+	       !em_try_cmpxchg_relaxed(&shared->peak_blocks, &peak, bytes))
 		;
 	if (bytes < (int64_t)peak && threads)
 		slack += ((int64_t)peak - bytes) / threads;
 	/* Who reads in between finds too little, not too much. */
 	bytes = count->peak_mark - count->credit;
-	__atomic_store_n(&count->credit, slack, __ATOMIC_RELAXED);
-	__atomic_store_n(&count->peak_mark, bytes + slack, __ATOMIC_RELEASE);
+	em_write_once(&count->credit, slack);
+	em_store_release(&count->peak_mark, bytes + slack);
 }

@@ -44,10 +44,10 @@ static char program[sizeof(((struct em_crash *)0)->file)];
 /* A region goes. Calls of several experts may come at once. */
 void em_crash_freed(const void *start, size_t size)
 {
-	uint32_t i = __atomic_fetch_add(&nr_freed, 1, __ATOMIC_RELAXED) % FREED;
+	uint32_t i = em_fetch_add_relaxed(&nr_freed, 1) % FREED;
 
-	__atomic_store_n(&freed[i].start, (uintptr_t)start, __ATOMIC_RELAXED);
-	__atomic_store_n(&freed[i].size, size, __ATOMIC_RELAXED);
+	em_write_once(&freed[i].start, (uintptr_t)start);
+	em_write_once(&freed[i].size, size);
 }
 
 /* ------------------------------------------------------------- what is at an address */

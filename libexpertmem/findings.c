@@ -82,8 +82,7 @@ int expertmem_listen(HEXPERTKEY key, expertmem_listener listener, void *arg)
 		return EXPERTMEM_E_KEY;
 	expert->listener = listener;
 	expert->listener_arg = arg;
-	__atomic_store_n(&expert->has_listener, listener || expert->debug & EM_DEBUG_LISTENS,
-			 __ATOMIC_RELAXED);
+	em_write_once(&expert->has_listener, listener || expert->debug & EM_DEBUG_LISTENS);
 	em_unlock(expert);
 	return EXPERTMEM_OK;
 }

@@ -124,7 +124,7 @@ void em_fork_child(bool shares_files)
 		pthread_mutex_init(&expert->lock, NULL);
 		expert->mapped = 0;
 		if (expert->key && expert->attached) {
-			__atomic_store_n(&expert->gate, 0, __ATOMIC_RELAXED);
+			em_write_once(&expert->gate, 0);
 			em_set_owner(expert, false);
 			em_teardown(expert);
 		}

@@ -39,7 +39,7 @@ static void make_room(struct em_expert *expert, struct em_tcache *tcache)
 	em_pool_trim(expert);
 	em_large_trim(expert);
 	em_unpause(expert);
-	expert->heap.nr_trimmed = __atomic_load_n(&expert->heap.nr_put, __ATOMIC_RELAXED);
+	expert->heap.nr_trimmed = em_read_once(&expert->heap.nr_put);
 }
 
 /* How many bytes there are for a live block. */

@@ -42,7 +42,7 @@ static int open_slot(const struct expertmem_options *options,
 	memset(&expert->base, 0, offsetof(struct em_expert, lock) -
 				 offsetof(struct em_expert, base));
 	memset(&expert->key, 0, sizeof(*expert) - offsetof(struct em_expert, key));
-	__atomic_store_n(&expert->generation, expert->generation + 1, __ATOMIC_RELEASE);
+	em_store_release(&expert->generation, expert->generation + 1);
 	expert->status = &em_closed;
 	expert->counts = counts;
 	expert->backend = backend;
@@ -213,15 +213,15 @@ int expertmem_reclaim(HEXPERTKEY key, uint64_t *bytes)
 /* Threads go on counting meanwhile, and a block may be freed by another one. */
 static void sum_counts(struct em_shared *shared, struct expertmem_heap_stats *stats)
 {
-	uint32_t n = __atomic_load_n(&shared->nr_counts, __ATOMIC_RELAXED), i;
+	uint32_t n = em_read_once(&shared->nr_counts), i;
 	unsigned int threads;
 	int64_t blocks = 0, bytes = em_live_bytes(shared, &threads);
 
 	for (i = 0; i < n && i < EM_THREADS; i++)
-		blocks += __atomic_load_n(&shared->counts[i].blocks, __ATOMIC_RELAXED);
+		blocks += em_read_once(&shared->counts[i].blocks);
 	stats->live_blocks = blocks > 0 ? blocks : 0;
 	stats->live_bytes = bytes > 0 ? bytes : 0;
-	stats->peak_blocks = __atomic_load_n(&shared->peak_blocks, __ATOMIC_RELAXED);
+	stats->peak_blocks = em_read_once(&shared->peak_blocks);
 	if (stats->peak_blocks < stats->live_bytes)
 		stats->peak_blocks = stats->live_bytes;
 }
@@ -261,10 +261,10 @@ int expertmem_progress(HEXPERTKEY key, struct expertmem_progress *progress)
 	if (!expert)
 		return EXPERTMEM_E_KEY;
 	do {
-		before = __atomic_load_n(&expert->shared->sequence, __ATOMIC_ACQUIRE);
+		before = em_load_acquire(&expert->shared->sequence);
 		*progress = expert->shared->progress;
-		__atomic_thread_fence(__ATOMIC_ACQUIRE);
-		after = __atomic_load_n(&expert->shared->sequence, __ATOMIC_RELAXED);
+		em_acquire_fence();
+		after = em_read_once(&expert->shared->sequence);
 	} while ((before != after || before % 2) && --tries);
 	progress->text[sizeof(progress->text) - 1] = '\0';
 	em_unlock(expert);

@@ -53,6 +53,7 @@
 #ifndef EM_INTERNAL_H
 #define EM_INTERNAL_H
 
+#include "atomic.h"
 #include "types.h"
 
 /* Only what the public headers declare is exported. */
@@ -276,7 +277,7 @@ static inline struct em_expert *em_owner_of(const void *p)
 
 	if (address >> EM_ADDRESS_BITS)
 		return NULL;
-	owner = __atomic_load_n(&em_owners[address >> EM_WINDOW_SHIFT], __ATOMIC_RELAXED);
+	owner = em_read_once(&em_owners[address >> EM_WINDOW_SHIFT]);
 	return owner ? &em_experts[owner - 1] : NULL;
 }
 
@@ -305,7 +306,7 @@ static inline size_t em_round_up(size_t size, size_t unit)
 
 static inline uint32_t em_status(const struct em_expert *expert)
 {
-	return __atomic_load_n(expert->status, __ATOMIC_RELAXED);
+	return em_read_once(expert->status);
 }
 
 /* The slab that @p points into; NULL also where large blocks may be. */
@@ -319,7 +320,7 @@ static inline struct em_slab *em_slab_at(const struct em_expert *expert, const v
 		return NULL;
 	slab = &expert->slabs[at / EM_SLAB_SIZE];
 	*offset = at % EM_SLAB_SIZE;
-	return __atomic_load_n(&slab->base, __ATOMIC_ACQUIRE) ? slab : NULL;
+	return em_load_acquire(&slab->base) ? slab : NULL;
 }
 
 static inline void *em_set_error(DWORD *error, DWORD code)
@@ -335,7 +336,7 @@ static inline void *em_set_error(DWORD *error, DWORD code)
  */
 static inline bool em_block_at(const struct em_slab *slab, uint32_t offset, uint32_t *i)
 {
-	uint32_t inverse = __atomic_load_n(&slab->inverse, __ATOMIC_RELAXED);
+	uint32_t inverse = em_read_once(&slab->inverse);
 	uint64_t quotient = (uint64_t)offset * inverse;
 
 	*i = quotient >> 32;
@@ -344,12 +345,12 @@ static inline bool em_block_at(const struct em_slab *slab, uint32_t offset, uint
 
 static inline uint16_t em_get_state(const uint16_t *states, unsigned int i)
 {
-	return __atomic_load_n(&states[i], __ATOMIC_RELAXED);
+	return em_read_once(&states[i]);
 }
 
 static inline void em_set_state(uint16_t *states, unsigned int i, uint16_t state)
 {
-	__atomic_store_n(&states[i], state, __ATOMIC_RELAXED);
+	em_write_once(&states[i], state);
 }
 
 /*
@@ -372,7 +373,7 @@ static inline void *em_bin_pop(struct em_bin *bin, struct em_slab *slab, size_t 
 
 	em_set_state(bin->next_state, 0, size + 1);
 	/* Else this would be one register more than there are to be had for nothing. */
-	__atomic_signal_fence(__ATOMIC_ACQ_REL);
+	em_barrier();
 	block = bin->next_block;
 	slab->head = head;
 	em_bin_peek(bin, slab, head);
@@ -391,10 +392,10 @@ static inline uint32_t em_slab_push(struct em_slab *slab, unsigned int i)
 	uint16_t *states = slab->states, *queue = slab->queue;
 
 	/* What is read here need not wait until it is known where these stores go. */
-	__atomic_signal_fence(__ATOMIC_ACQ_REL);
+	em_barrier();
 	em_set_state(states, i, EM_STATE_FREE);
 	queue[place] = i ^ place;
-	__atomic_store_n(&slab->tail, tail + 1, __ATOMIC_RELEASE);
+	em_store_release(&slab->tail, tail + 1);
 	return tail + 1;
 }
 
@@ -402,7 +403,7 @@ static inline uint32_t em_slab_push(struct em_slab *slab, unsigned int i)
 static inline int64_t em_add(int64_t *counter, int64_t n)
 {
 #ifdef __SANITIZE_THREAD__
-	return __atomic_add_fetch(counter, n, __ATOMIC_RELAXED);
+	return em_add_return_relaxed(counter, n);
 #else
 	return *counter += n;
 #endif
@@ -443,12 +444,12 @@ static inline uint16_t em_slab_read_state(const struct em_slab *slab, uint32_t o
 	 * to another thread alone may get a new class in between.
 	 */
 	do {
-		*owner = __atomic_load_n(&slab->owner, __ATOMIC_ACQUIRE);
-		states = __atomic_load_n(&slab->states, __ATOMIC_ACQUIRE);
+		*owner = em_load_acquire(&slab->owner);
+		states = em_load_acquire(&slab->states);
 		state = em_block_at(slab, offset, i) ? em_get_state(states, *i) : 0;
-		__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	} while (__builtin_expect(*owner != __atomic_load_n(&slab->owner, __ATOMIC_RELAXED) ||
-				  states != __atomic_load_n(&slab->states, __ATOMIC_RELAXED),
+		em_acquire_fence();
+	} while (__builtin_expect(*owner != em_read_once(&slab->owner) ||
+				  states != em_read_once(&slab->states),
 				  false));
 	return state;
 }
@@ -471,7 +472,7 @@ static inline struct em_large *em_large_slot(struct em_large_table *table, uintp
 
 	for (;; i++) {
 		struct em_large *large = &table->places[i & table->mask];
-		uintptr_t found = __atomic_load_n(&large->address, __ATOMIC_RELAXED);
+		uintptr_t found = em_read_once(&large->address);
 
 		if (found == address || !found)
 			return large;
@@ -481,8 +482,8 @@ static inline struct em_large *em_large_slot(struct em_large_table *table, uintp
 /* In a section: 1 if a large block starts at @p, 0 if not, -1: look with the lock held. */
 static inline int em_large_lookup_unlocked(const struct em_heap *heap, const void *p, size_t *size)
 {
-	uint32_t version = __atomic_load_n(&heap->large_version, __ATOMIC_ACQUIRE);
-	struct em_large_table *table = __atomic_load_n(&heap->large, __ATOMIC_ACQUIRE);
+	uint32_t version = em_load_acquire(&heap->large_version);
+	struct em_large_table *table = em_load_acquire(&heap->large);
 	const struct em_large *large;
 	bool found;
 
@@ -492,21 +493,21 @@ static inline int em_large_lookup_unlocked(const struct em_heap *heap, const voi
 	if (version & 1)
 		return -1;
 	large = em_large_slot(table, (uintptr_t)p);
-	found = __atomic_load_n(&large->address, __ATOMIC_RELAXED);
-	*size = __atomic_load_n(&large->size, __ATOMIC_RELAXED);
-	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	return __atomic_load_n(&heap->large_version, __ATOMIC_RELAXED) == version ? found : -1;
+	found = em_read_once(&large->address);
+	*size = em_read_once(&large->size);
+	em_acquire_fence();
+	return em_read_once(&heap->large_version) == version ? found : -1;
 }
 
 static inline void em_enter(struct em_thread *self)
 {
-	__atomic_store_n(&self->busy, EM_BUSY, __ATOMIC_RELAXED);
-	__atomic_signal_fence(__ATOMIC_SEQ_CST);	/* pairs with em_wait_for() */
+	em_write_once(&self->busy, EM_BUSY);
+	em_barrier();	/* pairs with em_wait_for() */
 }
 
 static inline void em_end(struct em_thread *self)
 {
-	__atomic_store_n(&self->busy, EM_IDLE, __ATOMIC_RELEASE);
+	em_store_release(&self->busy, EM_IDLE);
 }
 
 /*
@@ -523,8 +524,8 @@ static inline bool em_begin(struct em_thread *self, HEXPERTKEY key)
 	em_enter(self);
 	expert = em_tls.expert;
 	if (__builtin_expect(em_tls.key == key, true) &&
-	    __builtin_expect(__atomic_load_n(&expert->gate, __ATOMIC_ACQUIRE) == key, true) &&
-	    __builtin_expect(!__atomic_load_n(em_tls.status, __ATOMIC_RELAXED), true))
+	    __builtin_expect(em_load_acquire(&expert->gate) == key, true) &&
+	    __builtin_expect(!em_read_once(em_tls.status), true))
 		return true;
 	em_end(self);
 	return false;

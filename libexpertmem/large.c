@@ -17,21 +17,21 @@ static size_t table_size(size_t places)
 
 static void set(struct em_large *large, const struct em_large *to)
 {
-	__atomic_store_n(&large->address, to->address, __ATOMIC_RELAXED);
-	__atomic_store_n(&large->size, to->size, __ATOMIC_RELAXED);
+	em_write_once(&large->address, to->address);
+	em_write_once(&large->size, to->size);
 	large->room = to->room;
 	large->region = to->region;
 }
 
 static void write_begin(struct em_heap *heap)
 {
-	__atomic_store_n(&heap->large_version, heap->large_version + 1, __ATOMIC_RELAXED);
-	__atomic_thread_fence(__ATOMIC_RELEASE);
+	em_write_once(&heap->large_version, heap->large_version + 1);
+	em_release_fence();
 }
 
 static void write_end(struct em_heap *heap)
 {
-	__atomic_store_n(&heap->large_version, heap->large_version + 1, __ATOMIC_RELEASE);
+	em_store_release(&heap->large_version, heap->large_version + 1);
 }
 
 /* Make place for one more. */
@@ -51,7 +51,7 @@ static bool reserve(struct em_expert *expert)
 	for (i = 0; old && i <= old->mask; i++)
 		if (old->places[i].address)
 			*em_large_slot(table, old->places[i].address) = old->places[i];
-	__atomic_store_n(&heap->large, table, __ATOMIC_RELEASE);
+	em_store_release(&heap->large, table);
 	return true;
 }
 

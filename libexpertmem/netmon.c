@@ -27,7 +27,7 @@
 static __attribute__((noinline)) SIZE_T report_answer(HEXPERTKEY key, enum expertmem_finding_kind kind, const void *p,
 		     DWORD error)
 {
-	if (__atomic_load_n(&em_slot_of(key)->has_listener, __ATOMIC_RELAXED))
+	if (em_read_once(&em_slot_of(key)->has_listener))
 		em_report_finding(&(struct expertmem_finding){
 			.key = key, .kind = kind, .error = error, .pointer = p,
 		});
@@ -55,7 +55,7 @@ static __attribute__((noinline)) SIZE_T report_bad(HEXPERTKEY key, enum expertme
 static inline SIZE_T end_bad(HEXPERTKEY key, enum expertmem_finding_kind kind, const void *p,
 			     DWORD error)
 {
-	bool has_listener = __atomic_load_n(&em_tls.expert->has_listener, __ATOMIC_RELAXED);
+	bool has_listener = em_read_once(&em_tls.expert->has_listener);
 
 	em_end(em_self);
 	return unlikely(has_listener) ? report_answer(key, kind, p, error) : error;
@@ -78,7 +78,7 @@ static __attribute__((noinline)) SIZE_T bad_others(HEXPERTKEY key,
 	size_t size;
 
 	/* While its gate is open and this is a section, it stays. */
-	if (__atomic_load_n(&owner->gate, __ATOMIC_ACQUIRE) &&
+	if (em_load_acquire(&owner->gate) &&
 	    !(em_status(owner) & EXPERTMEM_STATUS_RECLAIMED)) {
 		slab = em_slab_at(owner, p, &offset);
 		live = slab ? em_slab_size(slab, offset, &size) :
@@ -110,7 +110,7 @@ static struct em_expert *enter(HEXPERTKEY key)
 	em_register();
 	expert = em_lock(key);
 	if (!expert || expert->attached ||
-	    !__atomic_load_n(&expert->shared->owner, __ATOMIC_RELAXED))
+	    !em_read_once(&expert->shared->owner))
 		return expert;
 	em_unlock(expert);
 	return NULL;
@@ -119,7 +119,7 @@ static struct em_expert *enter(HEXPERTKEY key)
 /* Unlock the expert after a call that may have pooled slabs: they are to be trimmed later. */
 static void leave(struct em_expert *expert)
 {
-	bool idle = __atomic_load_n(&expert->heap.nr_put, __ATOMIC_RELAXED) !=
+	bool idle = em_read_once(&expert->heap.nr_put) !=
 		    expert->heap.nr_seen && !em_preloaded;
 
 	em_unlock(expert);
@@ -263,7 +263,7 @@ static __attribute__((noinline)) bool begin(HEXPERTKEY key)
 	if (!self || self->busy != EM_IDLE)
 		return false;
 	em_enter(self);
-	if (key && __atomic_load_n(&expert->gate, __ATOMIC_ACQUIRE) == key &&
+	if (key && em_load_acquire(&expert->gate) == key &&
 	    !em_status(expert))
 		tcache = em_tcache_of(expert, self);
 	if (!tcache) {
@@ -427,7 +427,7 @@ static inline void *realloc_in_section(HEXPERTKEY key, void *p, size_t size, con
 
 	if (unlikely(!em_slab_of(p, &slab, &offset)))
 		return realloc_elsewhere(key, p, error);
-	if (unlikely(!__atomic_load_n(&slab->base, __ATOMIC_ACQUIRE)))
+	if (unlikely(!em_load_acquire(&slab->base)))
 		return realloc_large(key, p, size, site, error);
 	if (unlikely(!em_slab_size(slab, offset, &old)))
 		return realloc_bad(key, p, error);
@@ -484,7 +484,7 @@ static __attribute__((noinline)) SIZE_T free_any(HEXPERTKEY key, void *p,
 {
 	size_t size;
 
-	if (__atomic_load_n(&slab->base, __ATOMIC_ACQUIRE))
+	if (em_load_acquire(&slab->base))
 		return free_foreign(key, p, slab, offset);
 	if (!em_large_lookup_unlocked(&em_tls.expert->heap, p, &size))
 		return free_bad(key, p);
@@ -541,7 +541,7 @@ static inline SIZE_T size_in_section(HEXPERTKEY key, void *p)
 
 	if (unlikely(!em_slab_of(p, &slab, &offset)))
 		return size_elsewhere(key, p);
-	if (unlikely(!__atomic_load_n(&slab->base, __ATOMIC_ACQUIRE)))
+	if (unlikely(!em_load_acquire(&slab->base)))
 		return size_large(key, p);
 	if (unlikely(!em_slab_size(slab, offset, &size)))
 		return size_bad(key, p);
@@ -618,7 +618,7 @@ SIZE_T WINAPI ExpertFreeMemory(HEXPERTKEY hExpertKey, LPVOID pMemory)
 		return free_slow(hExpertKey, pMemory);
 	if (unlikely(!em_slab_of(pMemory, &slab, &offset)))
 		return free_elsewhere(em_tls.key, pMemory);
-	if (unlikely(__atomic_load_n(&slab->owner, __ATOMIC_RELAXED) !=
+	if (unlikely(em_read_once(&slab->owner) !=
 		     (uintptr_t)em_tls.tcache))
 		return free_any(em_tls.key, pMemory, slab, offset);
 	if (unlikely(!em_block_at(slab, offset, &i)))
@@ -685,15 +685,15 @@ DWORD WINAPI ExpertIndicateStatus(HEXPERTKEY hExpertKey, EXPERTSTATUSENUMERATION
 		return NMERR_INVALID_EXPERT_HANDLE;
 	progress = &expert->shared->progress;
 	sequence = &expert->shared->sequence;
-	__atomic_store_n(sequence, *sequence | 1, __ATOMIC_RELAXED);
-	__atomic_thread_fence(__ATOMIC_RELEASE);
+	em_write_once(sequence, *sequence | 1);
+	em_release_fence();
 	progress->calls++;
 	progress->status = Status;
 	progress->sub_status = SubStatus;
 	if (PercentDone >= 0 && PercentDone <= 99)
 		progress->percent = PercentDone;
 	strncpy(progress->text, szText ? szText : "", sizeof(progress->text) - 1);
-	__atomic_store_n(sequence, *sequence + 1, __ATOMIC_RELEASE);
+	em_store_release(sequence, *sequence + 1);
 	error = em_status(expert) ? NMERR_EXPERT_TERMINATE : NMERR_SUCCESS;
 	em_unlock(expert);
 	return error;

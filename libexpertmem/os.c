@@ -69,7 +69,7 @@ bool em_table_map(struct em_table *table, void *start, size_t size, int sharing)
  */
 bool em_table_use(struct em_table *table, size_t end)
 {
-	size_t before = __atomic_load_n(&table->writable, __ATOMIC_ACQUIRE);
+	size_t before = em_load_acquire(&table->writable);
 
 	end = em_round_up(end, EM_STEP);
 	if (end > table->size)
@@ -79,8 +79,7 @@ bool em_table_use(struct em_table *table, size_t end)
 	if (mprotect(table->start + before, end - before, PROT_READ | PROT_WRITE))
 		return false;
 	while (before < end &&
-	       !__atomic_compare_exchange_n(&table->writable, &before, end, true,
-					    __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+	       !em_try_cmpxchg_release(&table->writable, &before, end))
 		;
 	return true;
 }
@@ -128,9 +127,9 @@ static unsigned int unfiltered;
  */
 bool em_unfiltered_begin(void)
 {
-	if (!__atomic_load_n(&em_filtered, __ATOMIC_RELAXED)) {
-		__atomic_add_fetch(&unfiltered, 1, __ATOMIC_SEQ_CST);
-		if (!__atomic_load_n(&em_filtered, __ATOMIC_SEQ_CST))
+	if (!em_read_once(&em_filtered)) {
+		em_add_return(&unfiltered, 1);
+		if (!em_load_mb(&em_filtered))
 			return true;
 		em_unfiltered_end();
 	}
@@ -139,7 +138,7 @@ bool em_unfiltered_begin(void)
 
 void em_unfiltered_end(void)
 {
-	__atomic_sub_fetch(&unfiltered, 1, __ATOMIC_RELEASE);
+	em_sub_return_release(&unfiltered, 1);
 }
 
 /*
@@ -150,8 +149,8 @@ void em_set_filtered(void)
 {
 	unsigned int tries = 10000;
 
-	__atomic_store_n(&em_filtered, true, __ATOMIC_SEQ_CST);
-	while (__atomic_load_n(&unfiltered, __ATOMIC_ACQUIRE) && tries--)
+	em_store_mb(&em_filtered, true);
+	while (em_load_acquire(&unfiltered) && tries--)
 		sched_yield();
 }
 

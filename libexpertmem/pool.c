@@ -85,7 +85,7 @@ static void slab_init(struct em_slab *slab, char *base)
 {
 	slab->remote = EM_NO_BLOCK;
 	slab->clean = true;
-	__atomic_store_n(&slab->base, base, __ATOMIC_RELEASE);
+	em_store_release(&slab->base, base);
 }
 
 /* Give back a huge chunk, all of whose slabs are in the pool. */
@@ -97,7 +97,7 @@ static void chunk_free(struct em_expert *expert, struct em_slab *chunk)
 
 	/* A large block may be there next. */
 	for (i = 0; i < EM_CHUNK_SLABS; i++)
-		__atomic_store_n(&chunk[i].base, NULL, __ATOMIC_RELAXED);
+		em_write_once(&chunk[i].base, NULL);
 	chunk_del(heap, chunk);
 	chunk->chunk.pool = 0;
 	heap->nr_empty--;
@@ -256,7 +256,7 @@ static bool states_get(struct em_expert *expert, struct em_slab *slab)
 		heap->queues.used += queue_size(slab);
 	}
 	/* Pairs with em_slab_read_state(): what was written of the slab and of its states is seen before. */
-	__atomic_store_n(&slab->states, states, __ATOMIC_RELEASE);
+	em_store_release(&slab->states, states);
 	return true;
 }
 
@@ -292,11 +292,11 @@ void em_slab_put(struct em_expert *expert, struct em_slab *slab)
 	struct em_heap *heap = &expert->heap;
 	bool shared = slab->owner & EM_SHARED;
 
-	__atomic_store_n(&slab->owner, 0, __ATOMIC_RELAXED);
-	__atomic_store_n(&slab->inverse, 0, __ATOMIC_RELAXED);
+	em_write_once(&slab->owner, 0);
+	em_write_once(&slab->inverse, 0);
 	slab->clean = false;
 	heap->nr_slabs--;
-	__atomic_fetch_add(&heap->nr_put, 1, __ATOMIC_RELAXED);
+	em_fetch_add_relaxed(&heap->nr_put, 1);
 	if (!shared) {
 		states_put(heap, slab);
 		pool_put(expert, slab);
@@ -333,7 +333,7 @@ struct em_slab *em_slab_get(struct em_expert *expert, unsigned int class)
 		return NULL;
 	}
 	heap->nr_slabs++;
-	__atomic_store_n(&slab->inverse, UINT32_MAX / slab->block + 1, __ATOMIC_RELAXED);
+	em_write_once(&slab->inverse, UINT32_MAX / slab->block + 1);
 	em_debug_slab(expert, slab->base);
 	return slab;
 }

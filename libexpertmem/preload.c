@@ -188,15 +188,14 @@ static __attribute__((noinline, cold)) HEXPERTKEY open_program(void)
 
 	do {
 		other = 0;
-		if (__atomic_compare_exchange_n(&opener, &other, self, false,
-						__ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
+		if (em_try_cmpxchg_acquire(&opener, &other, self)) {
 			if (!program)
-				__atomic_store_n(&program, open_any(), __ATOMIC_RELEASE);
-			__atomic_store_n(&opener, 0, __ATOMIC_RELEASE);
+				em_store_release(&program, open_any());
+			em_store_release(&opener, 0);
 			return program;
 		}
 		sched_yield();
-		key = __atomic_load_n(&program, __ATOMIC_ACQUIRE);
+		key = em_load_acquire(&program);
 	} while (!key && other != self);
 	return key;
 }
@@ -224,7 +223,7 @@ __attribute__((constructor)) static void open_early(int argc, char **argv, char 
 
 static inline HEXPERTKEY get_program(void)
 {
-	return __atomic_load_n(&program, __ATOMIC_RELAXED);
+	return em_read_once(&program);
 }
 
 /* The expert that @p is to be looked for in. */
@@ -249,13 +248,13 @@ static HEXPERTKEY go_private(HEXPERTKEY key)
 	};
 	HEXPERTKEY other;
 
-	if (!__atomic_load_n(&em_device_refused, __ATOMIC_RELAXED))
+	if (!em_read_once(&em_device_refused))
 		return NULL;
 	pthread_mutex_lock(&em_private_lock);
 	if (!former && !expertmem_open(&options, &other)) {
 		if (is_ours(other)) {
-			__atomic_store_n(&former, key, __ATOMIC_RELEASE);
-			__atomic_store_n(&program, other, __ATOMIC_RELEASE);
+			em_store_release(&former, key);
+			em_store_release(&program, other);
 			em_say("expertmem: a filter of system calls refuses those of /dev/expertmem;",
 			       " the program goes on", " with private memory");
 		} else {
@@ -274,7 +273,7 @@ int em_program_fd(void)
 
 	if (!key || expert->backend->id != EXPERTMEM_BACKEND_DEVICE)
 		return -1;
-	return __atomic_load_n(&expert->fd, __ATOMIC_RELAXED);
+	return em_read_once(&expert->fd);
 }
 
 /* Is it this process's, and not that of a parent with the same memory? */
@@ -295,7 +294,7 @@ bool em_program_fd_moves(void)
 	if (fd < 0)
 		fd = fcntl(expert->fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 	if (fd >= 0)
-		__atomic_store_n(&expert->fd, fd, __ATOMIC_RELAXED);
+		em_write_once(&expert->fd, fd);
 	em_unlock(expert);
 	return fd >= 0;
 }

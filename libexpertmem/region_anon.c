@@ -500,8 +500,7 @@ static void anon_free(struct em_expert *expert, void *region, size_t size)
 
 static bool anon_terminate(struct em_expert *expert)
 {
-	__atomic_or_fetch(&expert->shared->flags, EXPERTMEM_STATUS_TERMINATE,
-			  __ATOMIC_RELAXED);
+	em_or_return_relaxed(&expert->shared->flags, EXPERTMEM_STATUS_TERMINATE);
 	return true;
 }
 
@@ -532,8 +531,7 @@ static int anon_reclaim(struct em_expert *expert, uint64_t *bytes)
 		return EXPERTMEM_E_UNSUPPORTED;
 	if (expert->attached && !protect_all(expert))
 		return EXPERTMEM_E_NOMEM;
-	__atomic_or_fetch(&expert->shared->flags, EXPERTMEM_STATUS_RECLAIMED,
-			  __ATOMIC_RELAXED);
+	em_or_return_relaxed(&expert->shared->flags, EXPERTMEM_STATUS_RECLAIMED);
 	*bytes = expert->shared->committed;
 	expert->shared->committed = 0;
 	return EXPERTMEM_OK;

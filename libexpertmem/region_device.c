@@ -234,13 +234,13 @@ static bool is_refused(int err)
 	if (!em_filtered || (err != EPERM && err != EACCES && err != ENOSYS))
 		return false;
 	if (em_device_only) {
-		if (!__atomic_exchange_n(&said, true, __ATOMIC_RELAXED))
+		if (!em_xchg_relaxed(&said, true))
 			em_say("expertmem: a filter of system calls refuses those of /dev/expertmem;",
 			       " the program gets no more memory,",
 			       " for EXPERTMEM_BACKEND=device forbids private memory");
 		return false;
 	}
-	__atomic_store_n(&em_device_refused, true, __ATOMIC_RELAXED);
+	em_write_once(&em_device_refused, true);
 	return true;
 }
 
@@ -327,7 +327,7 @@ static void check_refusal(const struct em_expert *expert, int err)
 
 	is_refused(err);
 	if (expert->fd >= 0 && (err == EBADF || err == ENOTTY) && em_preloaded &&
-	    !__atomic_exchange_n(&said, true, __ATOMIC_RELAXED)) {
+	    !em_xchg_relaxed(&said, true)) {
 		em_report_heap_lost();
 		em_say("expertmem: ", "the program has closed the descriptor of its heap,",
 		       " which cannot grow any more");

@@ -70,8 +70,8 @@ int em_slot_get(struct em_expert **slot)
 		error = slots_use(&em_experts[i + 1]) ? EXPERTMEM_OK : EXPERTMEM_E_NOMEM;
 	if (!error) {
 		*slot = &em_experts[i];
-		__atomic_store_n(&em_taken[i], true, __ATOMIC_RELAXED);
-		__atomic_add_fetch(&open_experts, 1, __ATOMIC_RELAXED);
+		em_write_once(&em_taken[i], true);
+		em_add_return_relaxed(&open_experts, 1);
 	}
 	pthread_mutex_unlock(&em_table_lock);
 	return error;
@@ -80,14 +80,14 @@ int em_slot_get(struct em_expert **slot)
 /* How many experts this process has. */
 unsigned int em_nr_experts(void)
 {
-	return __atomic_load_n(&open_experts, __ATOMIC_RELAXED);
+	return em_read_once(&open_experts);
 }
 
 void em_slot_put(struct em_expert *expert)
 {
 	pthread_mutex_lock(&em_table_lock);
-	__atomic_store_n(&em_taken[expert - em_experts], false, __ATOMIC_RELAXED);
-	__atomic_sub_fetch(&open_experts, 1, __ATOMIC_RELAXED);
+	em_write_once(&em_taken[expert - em_experts], false);
+	em_sub_return_relaxed(&open_experts, 1);
 	pthread_mutex_unlock(&em_table_lock);
 }
 
@@ -176,7 +176,7 @@ static bool is_owned(uintptr_t base, size_t size)
 	size_t i = base >> EM_WINDOW_SHIFT, end = (base + size) >> EM_WINDOW_SHIFT;
 
 	for (; i < end; i++)
-		if (__atomic_load_n(&em_owners[i], __ATOMIC_RELAXED))
+		if (em_read_once(&em_owners[i]))
 			return true;
 	return false;
 }
@@ -210,8 +210,7 @@ void em_set_owner(const struct em_expert *expert, bool owner)
 	size_t end = i + (expert->window * 2 >> EM_WINDOW_SHIFT);
 
 	for (; i < end; i++)
-		__atomic_store_n(&em_owners[i], owner ? expert - em_experts + 1 : 0,
-				 __ATOMIC_RELAXED);
+		em_write_once(&em_owners[i], owner ? expert - em_experts + 1 : 0);
 }
 
 /**

@@ -12,20 +12,18 @@ static void push_remote(struct em_expert *expert, struct em_tcache *tcache, stru
 			struct em_tcache *owner, unsigned int i)
 {
 	struct em_slab *pending;
-	uint32_t head = __atomic_load_n(&slab->remote, __ATOMIC_RELAXED);
+	uint32_t head = em_read_once(&slab->remote);
 
 	do
 		em_set_state(slab->states, i, EM_STATE_REMOTE + head);
-	while (!__atomic_compare_exchange_n(&slab->remote, &head, i, true,
-					    __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
+	while (!em_try_cmpxchg(&slab->remote, &head, i));
 	if (head != EM_NO_BLOCK)
 		return;
-	pending = __atomic_load_n(&owner->pending, __ATOMIC_RELAXED);
+	pending = em_read_once(&owner->pending);
 	do
 		slab->pending = pending;
-	while (!__atomic_compare_exchange_n(&owner->pending, &pending, slab, true,
-					    __ATOMIC_RELEASE, __ATOMIC_RELAXED));
-	__atomic_fetch_add(&expert->heap.nr_put, 1, __ATOMIC_RELAXED);
+	while (!em_try_cmpxchg_release(&owner->pending, &pending, slab));
+	em_fetch_add_relaxed(&expert->heap.nr_put, 1);
 	tcache->passed = true;
 }
 
@@ -49,9 +47,7 @@ enum em_outcome em_slab_free(struct em_expert *expert, struct em_tcache *tcache,
 		return EM_NOT_A_BLOCK;
 	if (owner & EM_SHARED) {
 		/* The one who claims it frees it. It may be resized meanwhile. */
-		while (!__atomic_compare_exchange_n(&slab->states[i], &state, EM_STATE_CLAIMED,
-						    false, __ATOMIC_ACQ_REL,
-						    __ATOMIC_RELAXED))
+		while (!em_try_cmpxchg(&slab->states[i], &state, EM_STATE_CLAIMED))
 			if (!em_is_live(state))
 				return EM_NOT_A_BLOCK;
 	} else if (em_tcache_of_owner(owner) != tcache || owner & EM_SHARING) {
@@ -83,8 +79,7 @@ enum em_outcome em_slab_resize(struct em_expert *expert, struct em_tcache *tcach
 			return EM_NEEDS_SHARING;
 		em_set_state(slab->states, i, size + 1);
 	} else {
-		while (!__atomic_compare_exchange_n(&slab->states[i], &state, size + 1, false,
-						    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		while (!em_try_cmpxchg_relaxed(&slab->states[i], &state, size + 1))
 			if (!em_is_live(state))
 				return EM_NOT_A_BLOCK;
 	}
@@ -95,7 +90,7 @@ enum em_outcome em_slab_resize(struct em_expert *expert, struct em_tcache *tcach
 /* May the calling thread, whose this tcache is, free there without the lock? */
 bool em_slab_is_mine(const struct em_slab *slab, const struct em_tcache *tcache)
 {
-	uintptr_t owner = __atomic_load_n(&slab->owner, __ATOMIC_RELAXED);
+	uintptr_t owner = em_read_once(&slab->owner);
 
 	return owner & EM_SHARED || (em_tcache_of_owner(owner) == tcache && !(owner & EM_SHARING));
 }
@@ -114,12 +109,11 @@ void em_slab_share(struct em_expert *expert, struct em_slab *slab)
 
 		if (!owner || owner & EM_SHARED)
 			return;
-		__atomic_store_n(&slab->owner, owner | EM_SHARING, __ATOMIC_RELAXED);
+		em_write_once(&slab->owner, owner | EM_SHARING);
 		if (em_wait_for(&em_threads[tcache->thread])) {
 			if (tcache->revoked[slab->class] < REVOKED_MAX)
 				tcache->revoked[slab->class]++;
-			__atomic_store_n(&slab->owner, (owner & ~EM_SHARING) | EM_SHARED,
-					 __ATOMIC_RELEASE);
+			em_store_release(&slab->owner, (owner & ~EM_SHARING) | EM_SHARED);
 			return;
 		}
 		em_relock(expert);

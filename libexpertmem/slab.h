@@ -80,14 +80,14 @@ static inline void em_slab_extend(struct em_slab *slab)
 		if (slab->queue[place] != entry)
 			slab->queue[place] = entry;
 		slab->fresh++;
-		__atomic_store_n(&slab->tail, slab->tail + 1, __ATOMIC_RELEASE);
+		em_store_release(&slab->tail, slab->tail + 1);
 	}
 }
 
 /* Enter what other threads have freed. */
 static inline void em_slab_collect(struct em_slab *slab)
 {
-	unsigned int i = __atomic_exchange_n(&slab->remote, EM_NO_BLOCK, __ATOMIC_ACQ_REL);
+	unsigned int i = em_xchg(&slab->remote, EM_NO_BLOCK);
 
 	while (i != EM_NO_BLOCK) {
 		unsigned int next = em_get_state(slab->states, i) - EM_STATE_REMOTE;

@@ -40,7 +40,7 @@ static void collect_pending(struct em_tcache *tcache)
 {
 	struct em_slab *slab, *next;
 
-	slab = __atomic_exchange_n(&tcache->pending, NULL, __ATOMIC_ACQUIRE);
+	slab = em_xchg_acquire(&tcache->pending, NULL);
 	for (; slab; slab = next) {
 		next = slab->pending;
 		em_slab_collect(slab);
@@ -77,7 +77,7 @@ static struct em_slab *refill(struct em_tcache *tcache, unsigned int class)
 			em_slab_extend(slab);
 			continue;
 		}
-		if (__atomic_load_n(&tcache->pending, __ATOMIC_RELAXED)) {
+		if (em_read_once(&tcache->pending)) {
 			collect_pending(tcache);
 			continue;
 		}
@@ -106,8 +106,7 @@ void *em_tcache_alloc(struct em_expert *expert, struct em_tcache *tcache, size_t
 /* The tcache of a thread in a section, or NULL. */
 struct em_tcache *em_tcache_of(const struct em_expert *expert, const struct em_thread *thread)
 {
-	uint16_t number = __atomic_load_n(&expert->heap.tcache_of[thread->index],
-					  __ATOMIC_ACQUIRE);
+	uint16_t number = em_load_acquire(&expert->heap.tcache_of[thread->index]);
 
 	return number ? (struct em_tcache *)expert->heap.tcaches.base + number : NULL;
 }
@@ -156,9 +155,9 @@ static struct em_tcache *tcache_new(struct em_expert *expert, uint32_t thread)
 		tcache->bins[class].current = &em_no_slab;
 	tcache->count = &expert->shared->counts[heap->nr_tcaches];
 	tcache->thread = thread;
-	__atomic_store_n(&expert->shared->nr_counts, heap->nr_tcaches + 1, __ATOMIC_RELAXED);
+	em_write_once(&expert->shared->nr_counts, heap->nr_tcaches + 1);
 	if (thread)
-		__atomic_store_n(&heap->tcache_of[thread], heap->nr_tcaches, __ATOMIC_RELEASE);
+		em_store_release(&heap->tcache_of[thread], heap->nr_tcaches);
 	heap->nr_tcaches++;
 	return tcache;
 }
@@ -218,7 +217,7 @@ static bool get_slab(struct em_expert *expert, struct em_tcache *tcache, unsigne
 	set_current(tcache, class, slab);
 	if (!tcache->thread || tcache->revoked[class] >= REVOKED_MAX)
 		owner |= EM_SHARED;
-	__atomic_store_n(&slab->owner, owner, __ATOMIC_RELEASE);
+	em_store_release(&slab->owner, owner);
 	return true;
 }
 

@@ -17,7 +17,7 @@ static bool running;
 
 static bool set_running(void)
 {
-	return !__atomic_exchange_n(&running, true, __ATOMIC_ACQ_REL);
+	return !em_xchg(&running, true);
 }
 
 /* Trim what has not pooled a slab since the last time. True: there will be more to do. */
@@ -31,10 +31,10 @@ bool em_trim_idle(void)
 		struct em_expert *expert = &em_experts[i];
 		struct em_heap *heap = &expert->heap;
 
-		if (!__atomic_load_n(&em_taken[i], __ATOMIC_RELAXED))
+		if (!em_read_once(&em_taken[i]))
 			continue;
 		em_lock_slot(expert);
-		put = __atomic_load_n(&heap->nr_put, __ATOMIC_RELAXED);
+		put = em_read_once(&heap->nr_put);
 		if (expert->key && expert->attached && put != heap->nr_trimmed &&
 		    !(em_status(expert) & EXPERTMEM_STATUS_RECLAIMED)) {
 			if (heap->nr_seen == put)
@@ -56,7 +56,7 @@ static void *idle(void *arg)
 		do
 			nanosleep(&second, NULL);
 		while (em_trim_idle());
-		__atomic_store_n(&running, false, __ATOMIC_RELEASE);
+		em_store_release(&running, false);
 		/* Whoever found it running until now relied on it. */
 	} while (em_trim_idle() && set_running());
 	return arg;
@@ -69,7 +69,7 @@ void em_idle_start(void)
 	sigset_t all, before;
 	pthread_t thread;
 
-	if (__atomic_load_n(&running, __ATOMIC_RELAXED) || !set_running())
+	if (em_read_once(&running) || !set_running())
 		return;
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &before);
@@ -78,7 +78,7 @@ void em_idle_start(void)
 	pthread_attr_setstacksize(&attr, STACK > PTHREAD_STACK_MIN ? STACK : PTHREAD_STACK_MIN);
 	/* Without the thread, memory is given back when it is short, or asked for. */
 	if (pthread_create(&thread, &attr, idle, NULL))
-		__atomic_store_n(&running, false, __ATOMIC_RELEASE);
+		em_store_release(&running, false);
 	pthread_attr_destroy(&attr);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
