@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * The threads that make calls, and how to wait for them.
+ * The threads that make calls, and how calls keep apart: sections, locks and pauses.
  *
- * A thread gets a record with its first call and keeps it. Nobody is told when it ends;
- * the kernel is asked whether a thread with its number still exists. A record without a
- * thread goes, with all the slabs that belong to it, to the next thread that needs one;
- * if none comes, em_collect() takes what it has.
+ * A thread gets a record in its first call, and keeps it. The library is not told when a thread
+ * ends; em_is_dead() asks the kernel by tgkill(). The next new thread takes over the record of a
+ * thread that has ended, with its tcaches. Until then em_collect() can give the slabs of such
+ * tcaches to another thread.
  */
 #include <errno.h>
 #include <linux/membarrier.h>
@@ -16,10 +16,10 @@
 #include "internal.h"
 #include "raw.h"
 
-/* Records looked at for one whose thread has ended, before a new one is used. */
+/* A new thread looks at so many records for one whose thread has ended, before it uses a new one. */
 #define PROBES	8
 
-/* an expert that is never open, and the thread of those that have no record */
+/* Initial em_tls: an expert that is never open, and the record of threads without a record. */
 static struct em_expert nobodys;
 static struct em_thread nobody = { .busy = EM_BUSY };
 
@@ -27,9 +27,9 @@ __thread struct em_tls em_tls = {
 	.self = &nobody, .expert = &nobodys, .status = &em_closed
 };
 struct em_thread *em_threads;
-static struct em_table table;	/* where they are */
+static struct em_table table;	/* the memory of em_threads */
 
-/* records that have been used; the first one belongs to no thread */
+/* number of records that have been used; record 0 belongs to no thread */
 static uint32_t nr_threads = 1;
 static uint32_t probe;
 static pid_t process;
@@ -37,7 +37,7 @@ static bool has_membarrier;
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-/* The table of threads, and what is asked once in a process. */
+/* Make the table of threads, and register for membarrier(), once in a process. */
 static void init(void)
 {
 	process = em_raw(SYS_getpid, 0, 0, 0);
@@ -65,7 +65,7 @@ static bool take_over(struct em_thread *thread, pid_t tid)
 {
 	pid_t old = em_read_once(&thread->tid);
 
-	/* Where the number is the caller's own, its last user has ended. */
+	/* The kernel reuses thread numbers: a record with the caller's number is of a thread that has ended. */
 	return (old == tid || em_is_dead(thread)) &&
 	       em_try_cmpxchg(&thread->tid, &old, tid);
 }
@@ -81,21 +81,21 @@ static struct em_thread *get_record(void)
 		if (take_over(&em_threads[i], tid))
 			goto found;
 	}
-	do {	/* another thread may find the new record as well */
+	do {	/* Another thread may probe the new record, and take it over first. */
 		i = em_read_once(&nr_threads);
 		if (i == EM_THREADS || !em_table_use(&table, (i + 1) * sizeof(*em_threads)))
 			return NULL;
 	} while (!em_try_cmpxchg(&nr_threads, &i, i + 1) ||
 		 !take_over(&em_threads[i], tid));
 found:
-	/* What the last user did in its sections was before this. */
+	/* Acquire: pairs with the release in em_end() of the last user. */
 	em_load_acquire(&em_threads[i].busy);
 	em_write_once(&em_threads[i].busy, EM_IDLE);
 	em_threads[i].index = i;
 	em_threads[i].calls = 0;
 	em_threads[i].user++;
 	em_store_release(&em_threads[i].tid, tid);
-	/* Counted before its sections begin; pairs with the fence in barrier(). */
+	/* nr_threads is incremented before the first section begins; pairs with em_mb() in barrier(). */
 	em_mb();
 	return &em_threads[i];
 }
@@ -110,7 +110,7 @@ struct em_thread *em_register(void)
 		return em_self;
 	if (!em_unfiltered_begin())
 		return NULL;
-	/* The calls of a signal's handler must not get another one meanwhile. */
+	/* A signal's handler that makes a call must not get a second record for this thread. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	pthread_once(&once, init);
@@ -126,20 +126,43 @@ struct em_thread *em_register(void)
 	return em_self != &nobody ? em_self : NULL;
 }
 
-/* Every section that begins from now on sees what the caller has written before. */
+/*
+ * A full memory barrier in all threads of the process: every section that begins after it sees
+ * what the caller has written before it.
+ */
 static void barrier(void)
 {
 	if (em_filtered)
 		return;
-	/* Pairs with the fence in get_record(): a thread that is not counted yet sees it as well. */
+	/* Pairs with em_mb() in get_record(): a thread that nr_threads does not include yet sees it, too. */
 	em_mb();
 	if (em_read_once(&nr_threads) <= 2 && em_self != &nobody)
 		return;
-	/* It needs memory, for a set of CPUs; there is no going on without it. */
+	/* The call allocates a mask of CPUs. Without the barrier nothing is safe, so try again. */
 	while (em_raw(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == -ENOMEM)
 		sched_yield();
 }
 
+/*
+ * Wait until @thread has left its section. False: a signal's handler has interrupted the section,
+ * and may wait for the caller's lock.
+ *
+ * If the caller is such a handler as well, this returns true although @thread is still in its
+ * section: each of two handlers would wait for ever for the section that the other one has
+ * interrupted. That is safe because a handler does little with an expert that it has not really
+ * got for itself:
+ *
+ *   em_slab_share()	Owner and other threads can free different blocks of a slab at the same time:
+ *			the states are separate, and only the owner writes the queue. All that is
+ *			lost is that two threads that free one block right now are not found out.
+ *   fork()		The child has neither the thread nor its handler, and treats the section as
+ *			that of a thread that has ended: em_slab_push().
+ *   walk		Only reads.
+ *
+ * make_room(), tidy() and em_pool_recycle(), which take slabs away from threads, do nothing in a
+ * handler. A handler that closes or reclaims the expert of a call that is under way in another
+ * thread is an error of the program.
+ */
 static bool wait_for(const struct em_thread *thread)
 {
 	unsigned int spins = 0;
@@ -149,12 +172,11 @@ static bool wait_for(const struct em_thread *thread)
 		case EM_IDLE:
 			return true;
 		case EM_PARKED:
-			/* Two signal handlers must not wait for each other. */
 			return em_self->busy == EM_PARKED;
 		}
 		if (++spins % 128)
 			continue;
-		/* A signal's handler may have ended it in the middle. */
+		/* The thread may have ended in its section: its signal handler called pthread_exit(). */
 		if (em_is_dead(thread))
 			return true;
 		sched_yield();
@@ -166,8 +188,8 @@ static bool wait_for(const struct em_thread *thread)
  * em_wait_for() - wait until a thread has left the section that it may be in
  * @thread: the thread
  *
- * Return: false if that was interrupted by a signal whose handler may be waiting for a
- * lock: give up yours (em_relock()), and try again.
+ * Return: false if a signal has interrupted the section, and the signal's handler may wait for the
+ * caller's lock: release the lock for a moment (em_relock()), and try again.
  */
 bool em_wait_for(const struct em_thread *thread)
 {
@@ -175,7 +197,7 @@ bool em_wait_for(const struct em_thread *thread)
 	return wait_for(thread);
 }
 
-/* The same for all threads but the caller. */
+/* em_wait_for() each thread but the caller. */
 bool em_wait_all(void)
 {
 	uint32_t i, n;
@@ -188,14 +210,14 @@ bool em_wait_all(void)
 	return true;
 }
 
-/* May calls do without the lock? Not without a way to wait for them. */
+/* May sections begin? Not without membarrier(), by which a pause waits for them. */
 bool em_has_sections(void)
 {
 	pthread_once(&once, init);
 	return em_threads && has_membarrier && !em_filtered;
 }
 
-/* The process, as long as its system calls are not filtered. */
+/* getpid(); the number from before a filter of system calls was set, which may refuse getpid(). */
 pid_t em_process(void)
 {
 	return em_filtered ? process : (pid_t)em_raw(SYS_getpid, 0, 0, 0);
@@ -222,9 +244,9 @@ void em_threads_after_fork(void)
 /* ---------------------------------------------------------------------------- locks */
 
 /*
- * Lock a slot, whoever has it. Where calls may come from signal handlers, signals are
- * blocked, so that none waits for a lock that its own thread holds; not where the program
- * filters its system calls, which the call for that may not be among.
+ * Lock a slot, with or without an open expert. In a preloaded program all signals are blocked until
+ * em_unlock(): a handler that calls malloc() would wait for a lock that its own thread holds. That
+ * is not done after the program has set a filter of system calls, which may refuse rt_sigprocmask().
  */
 void em_lock_slot(struct em_expert *expert)
 {
@@ -236,7 +258,7 @@ void em_lock_slot(struct em_expert *expert)
 		sigfillset(&all);
 		pthread_sigmask(SIG_BLOCK, &all, &before);
 	}
-	/* A section that a signal has interrupted goes on when this call has ended. */
+	/* This is a signal's handler that has interrupted a section. em_unlock() sets busy back. */
 	if (self->index && self->busy == EM_BUSY)
 		em_store_release(&self->busy, EM_PARKED);
 	pthread_mutex_lock(&expert->lock);
@@ -252,7 +274,7 @@ void em_unlock(struct em_expert *expert)
 	bool masked = expert->masked;
 
 	pthread_mutex_unlock(&expert->lock);
-	/* Released, so that who takes the record over knows that all this was before. */
+	/* Release: pairs with the load of busy in get_record(), by the next thread with this record. */
 	if (self->index)
 		em_store_release(&self->busy, self->busy == EM_PARKED ? EM_BUSY : self->busy);
 	if (masked) {
@@ -266,7 +288,7 @@ struct em_expert *em_lock(HEXPERTKEY key)
 {
 	struct em_expert *expert = em_slot_of(key);
 
-	/* A slot that was never used is not writable, its lock neither. */
+	/* A slot that was never used is read-only memory: its lock cannot be taken. */
 	if (!em_load_acquire(&expert->generation))
 		return NULL;
 	em_lock_slot(expert);
@@ -276,7 +298,7 @@ struct em_expert *em_lock(HEXPERTKEY key)
 	return NULL;
 }
 
-/* Let others have the lock for a moment. The expert is not closed meanwhile. */
+/* Release the lock for a moment. @refs keeps expertmem_close() waiting meanwhile. */
 void em_relock(struct em_expert *expert)
 {
 	expert->refs++;
@@ -289,8 +311,8 @@ void em_relock(struct em_expert *expert)
 /* --------------------------------------------------------------------------- pauses */
 
 /*
- * Let no call into the expert, and wait for those that are there. The lock, which is
- * held, may be given up meanwhile.
+ * Pause the expert: close its gate, and wait until no thread is in a section. The lock is held
+ * before and afterwards, and may be released in between.
  */
 void em_pause(struct em_expert *expert)
 {
@@ -300,7 +322,7 @@ void em_pause(struct em_expert *expert)
 		em_relock(expert);
 }
 
-/* Undo em_pause(); with the lock held. */
+/* Undo one em_pause(). The lock is held. The last one opens the gate, if sections may begin. */
 void em_unpause(struct em_expert *expert)
 {
 	if (!--expert->pause_depth && expert->attached &&

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Regions of the heap's own data, which grow in place. The expert's lock is held. */
+/* struct em_array: regions of metadata that grow in place. The expert's lock is held. */
 #include <string.h>
 
 #include "internal.h"
 
-/* Make sure that @array has @more bytes behind what is used. */
+/* Make @array at least @used + @more bytes large. False: no memory. */
 bool em_array_grow(struct em_expert *expert, struct em_array *array, size_t more)
 {
 	size_t size = em_round_up(array->used + more, EM_PAGE);
@@ -18,7 +18,7 @@ bool em_array_grow(struct em_expert *expert, struct em_array *array, size_t more
 	return true;
 }
 
-/* Use it from the start again, with all bytes 0. */
+/* Empty @array and shrink it to one page of zeros. False: nothing changed. */
 bool em_array_clear(struct em_expert *expert, struct em_array *array)
 {
 	if (array->size > EM_PAGE &&
@@ -31,8 +31,8 @@ bool em_array_clear(struct em_expert *expert, struct em_array *array)
 }
 
 /*
- * Get an array its region, and the addresses that it may grow into. Nothing is mapped
- * before and behind these, so that no overrun comes in.
+ * Allocate the region of an array, with @room bytes of addresses to grow into, or fewer if they are
+ * not free. The pages before and behind are guard pages, which stop overruns of blocks.
  */
 static bool array_init(struct em_expert *expert, struct em_array *array, size_t size,
 		       size_t room)
@@ -54,8 +54,8 @@ static bool array_init(struct em_expert *expert, struct em_array *array, size_t 
 }
 
 /*
- * Before the first block, all that grows gets its addresses: no block was there ever, so
- * not even a write to a block that was freed long ago comes there.
+ * Allocate all arrays before the first block, so that their addresses never belonged to a block: a
+ * write to a freed block cannot reach them.
  */
 bool em_heap_prepare(struct em_expert *expert)
 {

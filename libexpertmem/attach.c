@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* How an expert comes to be in this process at its first allocation, and how it ends there. */
+/* Attach an expert to this process in its first allocation, and tear it down in close. */
 #include <sys/mman.h>
 
 #include <linux/expertmem.h>
 
 #include "internal.h"
 
-/* What is known of slabs, and which tcache a thread has. Not charged: it is little. */
+/* Map the table of slabs and @tcache_of. The expert is not charged for them, as they are small. */
 static bool tables_get(struct em_expert *expert)
 {
 	struct em_table slabs;
@@ -31,12 +31,12 @@ static void tables_put(struct em_expert *expert)
 	expert->span = 0;
 }
 
-/* Addresses and all that goes with them, for windows of @most bytes; enum expertmem_error */
+/* Find addresses, and map windows of at most @most bytes, and tables; enum expertmem_error. */
 static int attach(struct em_expert *expert, size_t most)
 {
 	int error = EXPERTMEM_E_NOMEM;
 
-	/* To the kernel, an expert whose window is unmapped has ended: it is kept. */
+	/* The module reclaims an expert when its last window is unmapped. So a mapped window stays. */
 	if (!expert->mapped && !em_place(expert, most))
 		return error;
 	if (!tables_get(expert))
@@ -58,9 +58,9 @@ err_place:
 }
 
 /*
- * Make this process the expert's, at its first allocation. E_BUSY where another one is,
- * E_NOMEM where there are no addresses. Limits may let the windows be, but not what comes with
- * them: then windows of half the size are tried.
+ * Attach the expert to this process. E_BUSY: another process is attached. E_NOMEM: no addresses or
+ * no memory. Limits such as RLIMIT_AS may leave place for the windows but not for the tables: then
+ * windows of half the size are tried.
  */
 int em_attach(struct em_expert *expert)
 {
@@ -88,7 +88,7 @@ int em_attach(struct em_expert *expert)
 	return EXPERTMEM_OK;
 }
 
-/* End the expert of this slot, here; its lock is held, and no call is in it. */
+/* Release all that the expert of this slot has in this process. It is locked, and paused. */
 void em_teardown(struct em_expert *expert)
 {
 	expert->key = 0;

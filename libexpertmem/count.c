@@ -2,7 +2,11 @@
 /* Counts of live blocks and bytes, and their peak. Hosts read them from other processes. */
 #include "internal.h"
 
-/* The bytes that all threads have. Never more than there were at some moment. */
+/*
+ * The sum of the live bytes of all tcaches; @threads receives how many of them are not 0. The
+ * counts are read one after the other while threads go on counting. So the sum can be above or
+ * below the bytes that were live at any one moment, by what was allocated and freed meanwhile.
+ */
 int64_t em_live_bytes(const struct em_shared *shared, unsigned int *threads)
 {
 	unsigned int n = em_read_once(&shared->nr_counts), i;
@@ -21,12 +25,13 @@ int64_t em_live_bytes(const struct em_shared *shared, unsigned int *threads)
 }
 
 /**
- * em_note_peak() - more bytes are live than this thread has seen
+ * em_note_peak() - raise the peak if the live bytes of all tcaches are above it
  * @expert: the expert
- * @tcache: of the calling thread
+ * @tcache: the calling thread's tcache, whose credit is used up
  *
- * The peak of one thread is exact. With more of them each may be 4 KiB above its mark
- * before the sum is looked at.
+ * Sets a new credit: the bytes that this thread can allocate before the sum has to be computed
+ * again. With one thread the peak is exact. With more threads each gets 4 KiB of extra credit, and
+ * so the peak may be too low by 4 KiB for each thread.
  */
 void em_note_peak(struct em_expert *expert, struct em_tcache *tcache)
 {
@@ -44,7 +49,7 @@ void em_note_peak(struct em_expert *expert, struct em_tcache *tcache)
 		;
 	if (bytes < (int64_t)peak && threads)
 		slack += ((int64_t)peak - bytes) / threads;
-	/* Who reads in between finds too little, not too much. */
+	/* em_live_bytes() loads the mark first: between these stores it finds too few bytes, not too many. */
 	bytes = count->peak_mark - count->credit;
 	em_write_once(&count->credit, slack);
 	em_store_release(&count->peak_mark, bytes + slack);

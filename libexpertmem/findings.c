@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* What the library finds: who is told of it, and the blocks that are live at close. */
+/* Findings: how they are reported, walks, and leaks at close. */
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,10 +11,10 @@
 #include "internal.h"
 #include "raw.h"
 
-/* call sites told apart at close */
+/* The most call sites that leaks are reported for. */
 #define SITES_MAX	4096
 
-/* " from libfoo.so(parse+0x1f)", what addr2line takes; nothing where sites are not kept */
+/* " from libfoo.so(parse+0x1f)", as addr2line(1) takes it; "" if @site is NULL */
 static const char *from(const void *site, char text[static 256])
 {
 	Dl_info info;
@@ -62,7 +62,7 @@ static void print(const struct expertmem_finding *f)
 	dprintf(STDERR_FILENO, "expertmem: %s\n", line);
 }
 
-/* What else is done with a finding. */
+/* Print a finding, and abort, as EXPERTMEM_DEBUG asks for. */
 void em_debug_report(const struct expertmem_finding *finding, unsigned int debug, bool has_listener)
 {
 	if (debug & EM_DEBUG_REPORT && !has_listener)
@@ -124,7 +124,7 @@ int expertmem_walk(HEXPERTKEY key, int (*visit)(void *block, size_t size, void *
 
 struct leaks {
 	const struct em_expert *expert;
-	struct expertmem_finding *sites;	/* open addressing, by site */
+	struct expertmem_finding *sites;	/* hash table by site, open addressing */
 	size_t used;
 };
 
@@ -148,8 +148,8 @@ static int count_leak(void *block, size_t size, void *arg)
 }
 
 /*
- * Tell who allocated what is still live. At exit no listener is called: what it needs may be
- * gone.
+ * Report the live blocks by call site. At exit no listener is called, because the library that it
+ * is in may be gone.
  */
 void em_debug_leaks(HEXPERTKEY key, bool is_exit)
 {
@@ -176,7 +176,10 @@ void em_debug_leaks(HEXPERTKEY key, bool is_exit)
 	munmap(leaks.sites, bytes);
 }
 
-/* The process ends: nobody will close the experts that are open in it. Children say nothing. */
+/*
+ * Report the leaks of the experts that are still open when the process exits. Children, which have
+ * the sites of their parent, report nothing.
+ */
 void em_debug_exit(void)
 {
 	pid_t self = em_raw(SYS_getpid, 0, 0, 0);
@@ -186,7 +189,10 @@ void em_debug_exit(void)
 			em_debug_leaks(em_experts[i].key, true);
 }
 
-/* After those of the experts, whose libraries need this one. A whole program's would be later. */
+/*
+ * Runs after the destructors of the experts' libraries, which depend on this library. In a preloaded
+ * program it would run too early, and on_exit() does it: see preload.c.
+ */
 __attribute__((destructor)) static void at_exit(void)
 {
 	if (!em_preloaded)

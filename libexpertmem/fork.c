@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * A fork of an expert has none of its memory, unless the expert is the heap of the whole
- * program: then the child goes on with a copy, which is made before the fork.
- * The child's em_experts have new locks: those of the parent may have been held by threads
- * that the child does not have.
+ * Experts across fork(). A child has none of the memory of its parent's experts. The exception is
+ * the heap of a preloaded program: the child goes on with a copy, which is made before the fork.
+ *
+ * The locks of experts without a copy are initialized anew in the child, because a thread of the
+ * parent may have held them.
  */
 #include <unistd.h>
 
@@ -11,19 +12,22 @@
 
 pthread_mutex_t em_private_lock = PTHREAD_MUTEX_INITIALIZER;
 
-static bool held[EM_MAX_EXPERTS];	/* locked, and the child is to have them */
+static bool held[EM_MAX_EXPERTS];	/* locked by em_fork_prepare(); the child gets a copy */
 
-/* Why the thread's child cannot have them, enum expertmem_error; and will its caller say so? */
+/*
+ * @fork_error: why this thread's last child could not get the heap, enum expertmem_error.
+ * @fork_is_wrapped: fork() of process.c returns that error, so the child prints no message.
+ */
 static __thread int fork_error __attribute__((tls_model("initial-exec")));
 static __thread bool fork_is_wrapped __attribute__((tls_model("initial-exec")));
 
 /**
- * em_fork_prepare() - lock and stop the experts that a child is to have, and copy them
+ * em_fork_prepare() - lock, pause and copy the experts that a child inherits
  *
- * Every other call waits until em_fork_parent(). What is written to the heap from now on is
- * missing in the child.
+ * All calls of other threads wait until em_fork_parent(). Writes to the heap after this call are
+ * not in the child's copy.
  *
- * Return: enum expertmem_error; em_fork_parent() is to be called after an error as well.
+ * Return: enum expertmem_error. After an error, em_fork_parent() has to be called as well.
  */
 int em_fork_prepare(void)
 {
@@ -48,8 +52,8 @@ int em_fork_prepare(void)
 }
 
 /**
- * em_fork_parent() - there is a child, or there will be none
- * @shares_files: the child has the same table of descriptors
+ * em_fork_parent() - undo em_fork_prepare() in the parent, whether or not there is a child
+ * @shares_files: parent and child share one table of descriptors (CLONE_FILES)
  */
 void em_fork_parent(bool shares_files)
 {
@@ -69,7 +73,7 @@ void em_fork_parent(bool shares_files)
 	pthread_mutex_unlock(&em_private_lock);
 }
 
-/* The expert is the heap of this process, which cannot go on without. */
+/* In the child: use the copy of the heap. Ends the process where that fails. */
 static void inherit(struct em_expert *expert, bool shares_files)
 {
 	int error = fork_error;
@@ -88,7 +92,7 @@ static void inherit(struct em_expert *expert, bool shares_files)
 		expert->shared->owner = em_process();
 		if (em_tls.expert == expert)
 			em_tls.status = expert->status;
-		/* Threads that wanted it stopped are not here. */
+		/* The threads that had paused the expert or were in em_relock() are not in the child. */
 		expert->pause_depth = 1;
 		expert->refs = 0;
 		em_unpause(expert);
@@ -97,10 +101,10 @@ static void inherit(struct em_expert *expert, bool shares_files)
 }
 
 /**
- * em_fork_child() - in the child: go on with a copy of what the parent had
- * @shares_files: it has the same table of descriptors as the parent
+ * em_fork_child() - in the child: use the copies of inherited experts, and tear down the others
+ * @shares_files: parent and child share one table of descriptors (CLONE_FILES)
  *
- * Ends the process where there is none.
+ * Ends the process if it cannot have its heap.
  */
 void em_fork_child(bool shares_files)
 {
@@ -120,7 +124,7 @@ void em_fork_child(bool shares_files)
 			inherit(expert, shares_files);
 			continue;
 		}
-		/* A thread of the parent, which is not here, may hold the lock. */
+		/* A thread of the parent may hold the lock; it is not in the child. */
 		pthread_mutex_init(&expert->lock, NULL);
 		expert->mapped = 0;
 		if (expert->key && expert->attached) {
@@ -137,10 +141,10 @@ void em_fork_child(bool shares_files)
 }
 
 /**
- * em_fork_wrapped() - whoever calls fork() now looks at the outcome
- * @wrapped: from now on, or no longer
+ * em_fork_wrapped() - say whether fork() is called by the wrapper of process.c
+ * @wrapped: true before fork(), false after it
  *
- * Return: why the last child of this thread could not have the heap, enum expertmem_error.
+ * Return: why the last child of this thread could not get the heap, enum expertmem_error.
  */
 int em_fork_wrapped(bool wrapped)
 {
@@ -163,7 +167,10 @@ static void at_fork_child(void)
 	em_fork_child(false);
 }
 
-/* Called by a constructor of host.c: a program that is linked statically gets this file then. */
+/*
+ * Register the handlers of fork(). A constructor of host.c calls this: nothing else would pull this
+ * file out of libexpertmem.a.
+ */
 void em_fork_init(void)
 {
 	pthread_atfork(at_fork_prepare, at_fork_parent, at_fork_child);

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/*
- * Blocks, with the expert's lock held: what a call cannot do in a section it does here.
- */
+/* Allocate, free, resize, walk and trim with the expert's lock held: the locked path of calls. */
 #include <string.h>
 
 #include "internal.h"
@@ -28,10 +26,10 @@ static void *try_alloc(struct em_expert *expert, struct em_tcache *tcache, size_
 	return p;
 }
 
-/* Memory is short: what do threads keep, and what is in the pool? */
+/* Memory is short: pool the unused slabs of all tcaches, and trim the pool. */
 static void make_room(struct em_expert *expert, struct em_tcache *tcache)
 {
-	/* In a signal's handler, not under the hands of the call that it interrupts. */
+	/* This is a signal's handler: its thread is in a section, and uses its slabs. */
 	if (em_self->busy == EM_PARKED)
 		return;
 	em_pause(expert);
@@ -42,7 +40,7 @@ static void make_room(struct em_expert *expert, struct em_tcache *tcache)
 	expert->heap.nr_trimmed = em_read_once(&expert->heap.nr_put);
 }
 
-/* How many bytes there are for a live block. */
+/* Bytes of room of a live block: the size of its class, or em_large_room(). */
 static size_t room_of(const struct em_expert *expert, const void *p)
 {
 	uint32_t offset;
@@ -51,7 +49,7 @@ static size_t room_of(const struct em_expert *expert, const void *p)
 	return slab ? slab->block : em_large_room(em_large_find(expert, p));
 }
 
-/* A new block, or NULL. @site: who asks for it. */
+/* Allocate a block. @site: return address of the call, for findings. NULL: no memory. */
 void *em_heap_alloc(struct em_expert *expert, size_t size, size_t alignment, const void *site)
 {
 	struct em_tcache *tcache = em_tcache_get(expert);
@@ -72,7 +70,7 @@ void *em_heap_alloc(struct em_expert *expert, size_t size, size_t alignment, con
 	return p;
 }
 
-/* Free a block of a slab, whoever owns that. */
+/* Free a small block. False: it is not live. */
 static bool free_small(struct em_expert *expert, struct em_tcache *tcache, void *p)
 {
 	struct em_slab *slab;
@@ -93,8 +91,8 @@ static bool free_small(struct em_expert *expert, struct em_tcache *tcache, void 
 }
 
 /*
- * False for anything but the start of a live block, with nothing changed. @found: what
- * else was seen.
+ * Free a block. False: @p is not the start of a live block, and nothing changed. @found receives an
+ * overrun that EM_DEBUG_CANARY has found.
  */
 bool em_heap_free(struct em_expert *expert, void *p, struct expertmem_finding *found)
 {
@@ -113,7 +111,7 @@ bool em_heap_free(struct em_expert *expert, void *p, struct expertmem_finding *f
 	return true;
 }
 
-/* The size asked for; false as in em_heap_free(). */
+/* @size receives the bytes that were asked for. False: @p is not the start of a live block. */
 bool em_heap_size(const struct em_expert *expert, const void *p, size_t *size)
 {
 	const struct em_slab *slab;
@@ -129,7 +127,7 @@ bool em_heap_size(const struct em_expert *expert, const void *p, size_t *size)
 	return large;
 }
 
-/* In place; @stay: even where a smaller class would do. */
+/* Resize a small block in place. @stay: also if @size belongs to a smaller class. */
 static bool resize_small(struct em_expert *expert, struct em_tcache *tcache, void *p, size_t size,
 			 bool stay)
 {
@@ -169,13 +167,13 @@ static bool resize_large(struct em_expert *expert, struct em_tcache *tcache, voi
 	return true;
 }
 
-/* Where it is: @stay, whether or not that suits a block of @size. */
+/* Resize a block in place. @stay: also if a block of @size would be of another class, or small. */
 static bool resize(struct em_expert *expert, struct em_tcache *tcache, void *p, size_t size,
 		   bool stay)
 {
 	uint32_t offset;
 
-	/* A block that moves at each call shows who keeps the old pointer. */
+	/* With debugging each realloc moves the block, so that a use of the old pointer is found. */
 	if (expert->debug & EM_DEBUG_BLOCKS && !stay)
 		return false;
 	if (em_slab_at(expert, p, &offset))
@@ -184,8 +182,8 @@ static bool resize(struct em_expert *expert, struct em_tcache *tcache, void *p, 
 }
 
 /*
- * The resized block, or NULL with the old one as it was. A block that shrinks can
- * always stay where it is.
+ * Resize a block, in place or by a copy. NULL: no memory, and the old block is unchanged; or @bad is
+ * true: @p is not the start of a live block. Shrinking needs no memory, because a block can stay.
  */
 void *em_heap_realloc(struct em_expert *expert, void *p, size_t size, const void *site,
 		      bool *bad, struct expertmem_finding *found)
@@ -211,12 +209,12 @@ void *em_heap_realloc(struct em_expert *expert, void *p, size_t size, const void
 	*bad = !em_heap_free(expert, p, found);
 	if (!*bad)
 		return new;
-	/* Another thread has freed the old one meanwhile. */
+	/* Another thread has freed the old block meanwhile. */
 	em_heap_free(expert, new, found);
 	return NULL;
 }
 
-/* Give back all that no block needs. */
+/* Give all memory back that no block needs. */
 void em_heap_trim(struct em_expert *expert)
 {
 	if (!expert->heap.nr_tcaches)
@@ -224,7 +222,7 @@ void em_heap_trim(struct em_expert *expert)
 	make_room(expert, em_self->index ? em_tcache_of(expert, em_self) : NULL);
 }
 
-/* Call @visit for each region that the heap has, in whole pages. The expert is stopped. */
+/* Call @visit for each region of the heap. The expert is paused. */
 void em_heap_regions(struct em_expert *expert, em_region_visitor visit, void *arg)
 {
 	struct em_heap *heap = &expert->heap;

@@ -29,26 +29,25 @@
  *   registry.c		the table of experts: slots, keys, addresses
  *   os.c, errors.c	memory and system calls of the library itself; messages
  *
- * How the heap works is at the top of types.h.
+ * types.h has the structures, and explains the heap.
  *
- * An expert's addresses are one aligned range: the small window, then the huge one.
- * em_owner_of() tells from an address whose it is.
+ * The windows of an expert are one aligned range of addresses: the small window, then the huge
+ * window. em_owner_of() finds the expert of an address.
  *
- * How calls keep out of each other's way:
+ * Three mechanisms keep calls apart:
  *
- *   sections	Most calls take no lock. They set self->busy, see that the gate of the
- *		expert has their key, do their work on what belongs to the thread, and
- *		clear busy again. A section takes no lock, makes no system call and
- *		never waits.
- *   stop	Who must have an expert for itself (to close, trim, walk or fork it)
- *		takes its lock, closes its gate, and waits until each thread was seen
- *		outside a section (em_wait_all()). Calls then find the gate closed, and
- *		wait for the lock.
- *   lock	What needs more than the thread's own slabs: getting and giving back
- *		slabs, large blocks, experts in debug mode.
+ *   section	Most calls take no lock. A call sets em_self->busy, checks that the gate of the
+ *		expert is the call's key, works on slabs of the calling thread, and clears busy.
+ *		A section takes no lock, makes no system call and never waits.
+ *   pause	A call that needs the whole expert (close, trim, walk, fork) takes the expert's
+ *		lock, sets the gate to 0, and waits until each thread has been outside of a
+ *		section: em_pause(). A call that finds the gate 0 takes the lock.
+ *   lock	The expert's mutex protects all that does not belong to one thread: the pool, the
+ *		large blocks, and every call of an expert with EM_DEBUG_BLOCKS.
  *
- * Setting busy and reading the gate must not change places. The price of that is
- * paid by who waits, with membarrier(), not by every call.
+ * A section stores busy and then loads the gate; a pause stores the gate and then loads busy. Both
+ * need a full memory barrier in between. The section has a compiler barrier only; the pause
+ * executes the barrier for all threads, by membarrier().
  */
 #ifndef EM_INTERNAL_H
 #define EM_INTERNAL_H
@@ -56,7 +55,7 @@
 #include "atomic.h"
 #include "types.h"
 
-/* Only what the public headers declare is exported. */
+/* The library exports only what the public headers declare. */
 #pragma GCC visibility push(hidden)
 
 /* errors.c */
@@ -74,7 +73,7 @@ void em_unfiltered_end(void);
 void em_unfiltered_after_fork(void);
 void em_set_filtered(void);
 
-/* registry.c; by index, and for every EM_WINDOW_MIN of addresses 0 or 1 + the index */
+/* registry.c; em_owners: for each EM_WINDOW_MIN of addresses, 1 + the index of an expert, or 0 */
 extern struct em_expert em_experts[EM_MAX_EXPERTS];
 extern uint16_t em_owners[1UL << (EM_ADDRESS_BITS - EM_WINDOW_SHIFT)];
 extern const uint32_t em_closed;	/* the status of experts that are not open */
@@ -234,7 +233,7 @@ int em_fork_prepare(void);
 void em_fork_parent(bool shares_files);
 void em_fork_child(bool shares_files);
 int em_fork_wrapped(bool wrapped);
-/* preload.c's, taken before all others: the program's expert is being replaced */
+/* Held while preload.c replaces the program's expert. Taken before all other locks. */
 extern pthread_mutex_t em_private_lock;
 
 /* private.c */
@@ -251,7 +250,7 @@ extern bool em_device_only;
 /* host.c */
 bool em_choose_backend(enum expertmem_backend *backend);
 
-/* netmon.c: as the calls of Netmon.h, for the malloc family */
+/* netmon.c: the calls of Netmon.h for the malloc family; @site is the caller of malloc() */
 void *em_alloc(HEXPERTKEY key, size_t size, const void *site, DWORD *error);
 void *em_alloc_aligned(HEXPERTKEY key, size_t alignment, size_t size, const void *site,
 		       DWORD *error);
@@ -263,13 +262,13 @@ int em_program_fd(void);
 bool em_program_is_here(void);
 bool em_program_fd_moves(void);
 
-/* The only expert that can have this key. */
+/* The slot of a key. The slot may hold an expert with another key, or none. */
 static inline struct em_expert *em_slot_of(HEXPERTKEY key)
 {
 	return &em_experts[(uintptr_t)key & (EM_MAX_EXPERTS - 1)];
 }
 
-/* The expert in whose windows @p is, or NULL. @p is not read. */
+/* The expert in whose windows @p is, or NULL. @p is not dereferenced. */
 static inline struct em_expert *em_owner_of(const void *p)
 {
 	uintptr_t address = (uintptr_t)p;
@@ -292,13 +291,13 @@ static inline enum em_window em_window_of(const struct em_expert *expert, const 
 	       EM_HUGE_WINDOW : EM_SMALL_WINDOW;
 }
 
-/* what the addresses and sizes of a window's regions are multiples of */
+/* Addresses and sizes of the regions of @window are multiples of its granule. */
 static inline size_t em_granule(enum em_window window)
 {
 	return window == EM_HUGE_WINDOW ? EM_HUGE : EM_PAGE;
 }
 
-/* @unit is a power of two */
+/* @unit: a power of two */
 static inline size_t em_round_up(size_t size, size_t unit)
 {
 	return (size + unit - 1) & ~(unit - 1);
@@ -309,7 +308,7 @@ static inline uint32_t em_status(const struct em_expert *expert)
 	return em_read_once(expert->status);
 }
 
-/* The slab that @p points into; NULL also where large blocks may be. */
+/* The slab that @p points into, or NULL: @p is outside of the windows or in a part without slabs. */
 static inline struct em_slab *em_slab_at(const struct em_expert *expert, const void *p,
 					 uint32_t *offset)
 {
@@ -331,8 +330,9 @@ static inline void *em_set_error(DWORD *error, DWORD code)
 }
 
 /*
- * The number of the block that starts @offset into a slab. False if none does: exact
- * quotients are those whose fraction is too small to be another one's.
+ * Divide @offset by the size of the slab's blocks, by a multiplication with the rounded up inverse.
+ * @i receives the quotient, the number of the block. The low 32 bits of the product are less than
+ * the inverse if and only if the remainder is 0. False: no block starts at @offset.
  */
 static inline bool em_block_at(const struct em_slab *slab, uint32_t offset, uint32_t *i)
 {
@@ -354,8 +354,8 @@ static inline void em_set_state(uint16_t *states, unsigned int i, uint16_t state
 }
 
 /*
- * Know the block at @head before the call that takes it: until it is known where a store
- * goes, what is read behind it may have to wait.
+ * Precompute the addresses of the block at @head and of its state. A store whose address is known
+ * late stalls the loads after it.
  */
 static inline void em_bin_peek(struct em_bin *bin, const struct em_slab *slab, uint32_t head)
 {
@@ -365,14 +365,14 @@ static inline void em_bin_peek(struct em_bin *bin, const struct em_slab *slab, u
 	bin->next_block = slab->base + i * slab->block;
 }
 
-/* Take the block that @bin knows, and aim at the one behind it. */
+/* Take the block at the head of the queue, and precompute the next one. */
 static inline void *em_bin_pop(struct em_bin *bin, struct em_slab *slab, size_t size)
 {
 	uint32_t head = slab->head + 1;
 	void *block;
 
 	em_set_state(bin->next_state, 0, size + 1);
-	/* Else this would be one register more than there are to be had for nothing. */
+	/* Compiler barrier: keeps bin->next_block from being loaded early into a callee-saved register. */
 	em_barrier();
 	block = bin->next_block;
 	slab->head = head;
@@ -381,9 +381,9 @@ static inline void *em_bin_pop(struct em_bin *bin, struct em_slab *slab, size_t 
 }
 
 /*
- * Put a block into the queue of its slab. In this order, for a thread can end anywhere,
- * and what it has done by half goes to another: so a block may be lost, but not be had
- * twice.
+ * Put a block into the queue of its slab. A thread may end between any two stores, and then another
+ * thread takes over its slabs. In this order of stores a block may get lost, but is never
+ * allocated twice. Returns the new tail.
  */
 static inline uint32_t em_slab_push(struct em_slab *slab, unsigned int i)
 {
@@ -391,7 +391,7 @@ static inline uint32_t em_slab_push(struct em_slab *slab, unsigned int i)
 	uint32_t place = tail & slab->mask;
 	uint16_t *states = slab->states, *queue = slab->queue;
 
-	/* What is read here need not wait until it is known where these stores go. */
+	/* Compiler barrier: the loads above come before the stores, whose addresses depend on them. */
 	em_barrier();
 	em_set_state(states, i, EM_STATE_FREE);
 	queue[place] = i ^ place;
@@ -399,7 +399,7 @@ static inline uint32_t em_slab_push(struct em_slab *slab, unsigned int i)
 	return tail + 1;
 }
 
-/* Add to what only this thread writes, but others read. One instruction, if they let it. */
+/* Single-writer counter that other threads read; compiles to one add. Returns the new value. */
 static inline int64_t em_add(int64_t *counter, int64_t n)
 {
 #ifdef __SANITIZE_THREAD__
@@ -409,7 +409,7 @@ static inline int64_t em_add(int64_t *counter, int64_t n)
 #endif
 }
 
-/* Count what was allocated or, below 0, freed. Hosts read it from other processes. */
+/* Add to the counts of @tcache, which must be of the calling thread. Negative: freed. */
 static inline void em_count(struct em_expert *expert, struct em_tcache *tcache, int blocks, int64_t bytes)
 {
 	em_add(&tcache->count->blocks, blocks);
@@ -432,7 +432,7 @@ static inline bool em_is_live(uint16_t state)
 	return (uint16_t)(state - 1) <= EM_SMALL_MAX;
 }
 
-/* Whose slab this is, and the state of the block at @offset; 0 if none starts there. */
+/* The state of the block at @offset; 0 if no block starts there. @owner receives slab->owner. */
 static inline uint16_t em_slab_read_state(const struct em_slab *slab, uint32_t offset,
 				    uintptr_t *owner, uint32_t *i)
 {
@@ -440,8 +440,9 @@ static inline uint16_t em_slab_read_state(const struct em_slab *slab, uint32_t o
 	uint16_t state;
 
 	/*
-	 * What a slab is does not change while it is seen to be shared, but one that belongs
-	 * to another thread alone may get a new class in between.
+	 * A shared slab keeps its class until em_wait_all() has waited for this section. A slab
+	 * that is not shared can be pooled and get another class between these loads. Then its
+	 * owner or its states have changed, and the loads are repeated.
 	 */
 	do {
 		*owner = em_load_acquire(&slab->owner);
@@ -454,7 +455,7 @@ static inline uint16_t em_slab_read_state(const struct em_slab *slab, uint32_t o
 	return state;
 }
 
-/* Is a live block there, and how large? In a section or with the lock held. */
+/* Is the block at @offset live? @size receives its bytes. In a section or with the lock held. */
 static inline bool em_slab_size(const struct em_slab *slab, uint32_t offset, size_t *size)
 {
 	uintptr_t owner;
@@ -465,7 +466,7 @@ static inline bool em_slab_size(const struct em_slab *slab, uint32_t offset, siz
 	return em_is_live(state);
 }
 
-/* Where in the table the large block at @address is, or would be. */
+/* The entry of the table that has the large block at @address, or the free entry for it. */
 static inline struct em_large *em_large_slot(struct em_large_table *table, uintptr_t address)
 {
 	size_t i = (address >> 4) * 0x9e3779b97f4a7c15 >> 20;
@@ -479,7 +480,7 @@ static inline struct em_large *em_large_slot(struct em_large_table *table, uintp
 	}
 }
 
-/* In a section: 1 if a large block starts at @p, 0 if not, -1: look with the lock held. */
+/* In a section. 1: a large block starts at @p. 0: none does. -1: a writer interfered; take the lock. */
 static inline int em_large_lookup_unlocked(const struct em_heap *heap, const void *p, size_t *size)
 {
 	uint32_t version = em_load_acquire(&heap->large_version);
@@ -487,7 +488,7 @@ static inline int em_large_lookup_unlocked(const struct em_heap *heap, const voi
 	const struct em_large *large;
 	bool found;
 
-	/* but with EM_DEBUG_GUARD, for which there are no sections, they start at pages */
+	/* Large blocks are page aligned; with EM_DEBUG_GUARD they are not, but then no section begins. */
 	if (!table || (uintptr_t)p % EM_PAGE)
 		return 0;
 	if (version & 1)
@@ -502,7 +503,7 @@ static inline int em_large_lookup_unlocked(const struct em_heap *heap, const voi
 static inline void em_enter(struct em_thread *self)
 {
 	em_write_once(&self->busy, EM_BUSY);
-	em_barrier();	/* pairs with em_wait_for() */
+	em_barrier();	/* pairs with membarrier() in barrier() of access.c */
 }
 
 static inline void em_end(struct em_thread *self)
@@ -511,9 +512,9 @@ static inline void em_end(struct em_thread *self)
 }
 
 /*
- * A section of calls that take no lock. True if the thread was last in one of the expert
- * with this key: then that is open, in this process, was not asked to stop, and stays as
- * it is until em_end(). Else there is no section.
+ * Begin a section of the expert with this key, if em_tls is about that expert. True: until em_end()
+ * the expert stays open and attached, and em_tls is valid. False: no section has begun; em_tls is
+ * about another expert, the gate is closed, or the expert was asked to stop.
  */
 static inline bool em_begin(struct em_thread *self, HEXPERTKEY key)
 {
@@ -532,8 +533,8 @@ static inline bool em_begin(struct em_thread *self, HEXPERTKEY key)
 }
 
 /*
- * In a section: what is known of the part of the windows that @p points into, and how far
- * into it. False: not in the windows.
+ * In a section: the entry of the table of slabs for the address @p, and the offset of @p in that
+ * slab. There may be no slab: then slab->base is NULL. False: @p is not in the windows.
  */
 static inline bool em_slab_of(const void *p, struct em_slab **slab, uint32_t *offset)
 {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Large blocks: each is a region, found by its address in a hash table. The table is
- * written with the expert's lock held; calls in a section look into it as well, and turn
- * to the lock where it was written meanwhile.
+ * Large blocks: each has a region of its own, which a hash table finds by the block's address. The
+ * table is written with the expert's lock held. Sections read it by a seqlock, and take the lock if
+ * it was written meanwhile.
  */
 #include "internal.h"
 
-/* A block that grows gets this part of its size more, and at most so many bytes. */
+/* A block that grows gets 1/GROW_PART of its size more, but at most GROW_MAX bytes. */
 #define GROW_PART	16
 #define GROW_MAX	(1UL << 20)
 
@@ -34,7 +34,7 @@ static void write_end(struct em_heap *heap)
 	em_store_release(&heap->large_version, heap->large_version + 1);
 }
 
-/* Make place for one more. */
+/* Make sure that the table has a free entry. False: no memory. */
 static bool reserve(struct em_expert *expert)
 {
 	struct em_heap *heap = &expert->heap;
@@ -71,19 +71,19 @@ size_t em_large_size(const struct em_large *large)
 	return large->size;
 }
 
-/* With what canaries may take. */
+/* The size, and the bytes behind that a canary may take. */
 size_t em_large_room(const struct em_large *large)
 {
 	return large->room;
 }
 
-/* Bytes of the region; it has a page, also where the block has shrunk to no byte. */
+/* Bytes of the region: at least 1, as a region of a block without bytes has a page. */
 static size_t region_size(const struct em_large *large)
 {
 	return large->address - (uintptr_t)large->region + (large->room ? large->room : 1);
 }
 
-/* Huge pages where rounding up to them costs at most an eighth. */
+/* Allocate a region, in the huge window if rounding up to huge pages adds at most an eighth. */
 static char *get_region(struct em_expert *expert, size_t size)
 {
 	char *region = NULL;
@@ -129,7 +129,7 @@ void *em_large_alloc(struct em_expert *expert, size_t size, size_t room, size_t 
 	return insert(expert, &large);
 }
 
-/* A block that ends, but for its alignment, where its region does. */
+/* Allocate a block whose end, rounded up to 16 bytes, is the end of its region, before a guard page. */
 void *em_large_alloc_guarded(struct em_expert *expert, size_t size)
 {
 	size_t room = em_round_up(size, 16);
@@ -141,7 +141,7 @@ void *em_large_alloc_guarded(struct em_expert *expert, size_t size)
 	if (!large.region)
 		return NULL;
 	large.address = (uintptr_t)large.region + em_round_up(room ? room : 1, EM_PAGE) - room;
-	/* A block of size 0 would be where the region has ended. */
+	/* A block of size 0 would begin behind the region. */
 	if (!room)
 		large.address -= 16;
 	expert->backend->guard(expert, large.region + em_round_up(region_size(&large), EM_PAGE),
@@ -170,8 +170,8 @@ static bool resize(struct em_expert *expert, struct em_large *large, size_t size
 }
 
 /*
- * Resize a block where it is. One that shrinks always can be. One that grows will
- * probably do so again: where it can have it, it gets a little more.
+ * Resize a block in place. Shrinking always succeeds. A block that grows gets more bytes than asked
+ * for if they are free, because it will probably grow again.
  */
 bool em_large_resize(struct em_expert *expert, struct em_large *large, size_t size)
 {
@@ -194,7 +194,7 @@ size_t em_large_free(struct em_expert *expert, struct em_large *hole)
 
 	write_begin(heap);
 	set(hole, &none);
-	/* Those behind it that it kept from their place move up. */
+	/* Open addressing: insert the entries behind the hole anew, up to the next free one. */
 	for (;;) {
 		if (++large > &heap->large->places[heap->large->mask])
 			large = heap->large->places;
@@ -214,7 +214,7 @@ size_t em_large_free(struct em_expert *expert, struct em_large *hole)
 	return freed.size;
 }
 
-/* Forget the tables, if nothing is in them; the expert is stopped. */
+/* Give the tables back if there is no large block. The expert is paused. */
 void em_large_trim(struct em_expert *expert)
 {
 	struct em_heap *heap = &expert->heap;

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * The calls of Netmon.h. Each has up to three ways through:
+ * The calls of Netmon.h. Each has up to three paths:
  *
- *   fast	in a section, what belongs to the calling thread: all inline
- *   section	the rest that needs no lock
- *   locked	everything, also where the expert is to stop, or is not yet in use
+ *   fast	in a section, with slabs of the calling thread; all inline
+ *   section	in a section, by functions that are not inline
+ *   locked	with the expert's lock held; can do everything, and is the only path if the expert
+ *		was terminated or is not attached yet
+ *
+ * "Ends a section" says that a function is called in a section, and that the section has ended when
+ * it returns.
  */
 #include <string.h>
 
@@ -15,15 +19,15 @@
 #define likely(x)	__builtin_expect(!!(x), 1)
 #define unlikely(x)	__builtin_expect(!!(x), 0)
 
-/* of a call of Netmon.h */
+/* The return address of a call of Netmon.h. */
 #define CALLER		__builtin_return_address(0)
 
-/* Who asks for a block: @from or, where that is NULL, who has called this function. */
+/* The site of a block: @from, or the return address of this function if @from is NULL. */
 #define SITE		(from ? from : CALLER)
 
 /* --------------------------------------------------------------------- bad pointers */
 
-/* Tell who listens that a call has answered @error to @p. Returns @error. */
+/* Report the finding that a call with @p returned @error, if there is a listener. Returns @error. */
 static __attribute__((noinline)) SIZE_T report_answer(HEXPERTKEY key, enum expertmem_finding_kind kind, const void *p,
 		     DWORD error)
 {
@@ -34,7 +38,10 @@ static __attribute__((noinline)) SIZE_T report_answer(HEXPERTKEY key, enum exper
 	return error;
 }
 
-/* What is wrong with @p, which was no live block of the expert of @key? */
+/*
+ * @p is no live block of the expert of @key: report the finding, and return the error. That is
+ * NMERR_ACCESS_DENIED if @p is a live block of another expert.
+ */
 static __attribute__((noinline)) SIZE_T report_bad(HEXPERTKEY key, enum expertmem_finding_kind kind, const void *p)
 {
 	struct em_expert *owner = em_owner_of(p);
@@ -51,7 +58,7 @@ static __attribute__((noinline)) SIZE_T report_bad(HEXPERTKEY key, enum expertme
 	return report_answer(key, kind, p, live ? NMERR_ACCESS_DENIED : NMERR_INVALID_PARAMETER);
 }
 
-/* Ends a section in which @p was found to be no live block of the expert. */
+/* Ends a section: @p is no live block of the expert. Reports the finding, and returns @error. */
 static inline SIZE_T end_bad(HEXPERTKEY key, enum expertmem_finding_kind kind, const void *p,
 			     DWORD error)
 {
@@ -77,7 +84,7 @@ static __attribute__((noinline)) SIZE_T bad_others(HEXPERTKEY key,
 	int live = -1;
 	size_t size;
 
-	/* While its gate is open and this is a section, it stays. */
+	/* This section keeps the other expert open, too: em_pause() waits for all sections. */
 	if (em_load_acquire(&owner->gate) &&
 	    !(em_status(owner) & EXPERTMEM_STATUS_RECLAIMED)) {
 		slab = em_slab_at(owner, p, &offset);
@@ -102,7 +109,7 @@ static inline SIZE_T bad_elsewhere(HEXPERTKEY key, enum expertmem_finding_kind k
 
 /* ------------------------------------------------------ with the expert's lock held */
 
-/* The expert of this key, locked, unless it lives in another process. */
+/* Lock the expert of this key. NULL: there is none, or another process is attached. */
 static struct em_expert *enter(HEXPERTKEY key)
 {
 	struct em_expert *expert;
@@ -116,7 +123,7 @@ static struct em_expert *enter(HEXPERTKEY key)
 	return NULL;
 }
 
-/* Unlock the expert after a call that may have pooled slabs: they are to be trimmed later. */
+/* Unlock the expert. If slabs were pooled since trim.c looked last, start its thread. */
 static void leave(struct em_expert *expert)
 {
 	bool idle = em_read_once(&expert->heap.nr_put) !=
@@ -127,13 +134,13 @@ static void leave(struct em_expert *expert)
 		em_idle_start();
 }
 
-/* Why is there no memory? An expert that was asked to stop meanwhile hears that. */
+/* The error of a failed allocation: the expert may have been terminated meanwhile. */
 static DWORD no_memory(const struct em_expert *expert)
 {
 	return em_status(expert) ? NMERR_EXPERT_TERMINATE : NMERR_OUT_OF_MEMORY;
 }
 
-/* May the expert allocate? A reclaimed one may not even look at its heap. */
+/* Attach the expert, if it is not. NMERR_SUCCESS: it can allocate. The heap of a reclaimed one faults. */
 static DWORD check(struct em_expert *expert)
 {
 	if (em_status(expert))
@@ -143,7 +150,7 @@ static DWORD check(struct em_expert *expert)
 		return NMERR_SUCCESS;
 	case EXPERTMEM_E_BUSY:
 		return NMERR_INVALID_EXPERT_HANDLE;
-	case EXPERTMEM_E_RECLAIMED:	/* or terminated, since its status was read */
+	case EXPERTMEM_E_RECLAIMED:	/* reclaimed or terminated since em_status() above */
 		return NMERR_EXPERT_TERMINATE;
 	default:
 		return no_memory(expert);
@@ -170,7 +177,7 @@ static __attribute__((noinline)) void *alloc_locked(HEXPERTKEY key, size_t size,
 	return block;
 }
 
-/* Free a block that nobody has heard of. */
+/* Free a block that was not returned to the caller. */
 static __attribute__((noinline)) void drop(HEXPERTKEY key, void *block)
 {
 	struct em_expert *expert = em_lock(key);
@@ -183,7 +190,7 @@ static __attribute__((noinline)) void drop(HEXPERTKEY key, void *block)
 	leave(expert);
 }
 
-/* Tell what a call has found besides what it answers. */
+/* Report a finding, if @found has one. */
 static void tell(const struct expertmem_finding *found)
 {
 	if (found->key)
@@ -253,7 +260,7 @@ static __attribute__((noinline)) SIZE_T size_locked(HEXPERTKEY key, void *p)
 
 /* ------------------------------------------------------------------------ sections */
 
-/* em_begin(), also for a thread that was last in a section of another expert */
+/* Begin a section, also if em_tls is about another expert: then fill em_tls. */
 static __attribute__((noinline)) bool begin(HEXPERTKEY key)
 {
 	struct em_expert *expert = em_slot_of(key);
@@ -292,7 +299,7 @@ static inline bool begin_any(HEXPERTKEY key)
 	return likely(em_begin(em_self, key)) || begin(key);
 }
 
-/* Give back the slabs that the call which ends here has made spare. */
+/* Pool the spare slabs of the calling thread. */
 static void release(HEXPERTKEY key)
 {
 	struct em_expert *expert = em_lock(key);
@@ -341,7 +348,7 @@ static __attribute__((noinline)) void *alloc(HEXPERTKEY key, size_t size, size_t
 	return block;
 }
 
-/* Ends a section: the current slab has no block to give. */
+/* Ends a section: the current slab has no free block outside of its quarantine. */
 static __attribute__((noinline)) void *alloc_refill(size_t size, LPDWORD error, const void *site)
 {
 	HEXPERTKEY key = em_tls.key;
@@ -350,7 +357,7 @@ static __attribute__((noinline)) void *alloc_refill(size_t size, LPDWORD error, 
 	return alloc(key, size, 1, site, error);
 }
 
-/* Ends a section: more bytes are live than this thread knew of. */
+/* Ends a section: the credit of the thread is used up, see em_note_peak(). */
 static __attribute__((noinline)) void *alloc_peak(void *block, LPDWORD error)
 {
 	em_note_peak(em_tls.expert, em_tls.tcache);
@@ -372,7 +379,7 @@ static __attribute__((noinline)) void *realloc_elsewhere(HEXPERTKEY key, const v
 	return em_set_error(error, bad_elsewhere(key, EXPERTMEM_BAD_REALLOC, p));
 }
 
-/* Ends a section: no slab is there. */
+/* Ends a section: @p is in a part of the windows without slabs. */
 static __attribute__((noinline)) void *realloc_large(HEXPERTKEY key, void *p, size_t size,
 						     const void *site, LPDWORD error)
 {
@@ -384,7 +391,7 @@ static __attribute__((noinline)) void *realloc_large(HEXPERTKEY key, void *p, si
 	return realloc_locked(key, p, size, site, error);
 }
 
-/* Ends a section: a block of that slab was live. */
+/* Ends a section: @p was a live block of @slab. */
 static __attribute__((noinline)) void *realloc_small(HEXPERTKEY key, void *p, size_t size,
 						     const void *site, LPDWORD error,
 						     struct em_slab *slab)
@@ -412,7 +419,7 @@ static __attribute__((noinline)) void *realloc_small(HEXPERTKEY key, void *p, si
 		em_set_error(error, NMERR_SUCCESS);
 		return new;
 	}
-	/* Another thread is about to free it, or to share the slab. */
+	/* Another thread frees the block now, or the slab becomes shared. The locked path finds out. */
 	if (new)
 		drop(key, new);
 	return realloc_locked(key, p, size, site, error);
@@ -443,7 +450,7 @@ static __attribute__((noinline)) void *realloc_slow(HEXPERTKEY key, void *p, siz
 			    realloc_locked(key, p, size, site, error);
 }
 
-/* Ends a section: the slab may belong in another list now. */
+/* Ends a section: the tail of the slab has reached its @wake. */
 static __attribute__((noinline)) SIZE_T free_and_place(struct em_slab *slab)
 {
 	em_tcache_place(em_tls.tcache, slab);
@@ -466,7 +473,7 @@ static __attribute__((noinline)) SIZE_T free_elsewhere(HEXPERTKEY key, const voi
 	return NMERR_SUCCESS;
 }
 
-/* Ends a section: a slab is there, whose blocks the thread may not free just so. */
+/* Ends a section: the slab of @p is shared, or another thread owns it. */
 static __attribute__((noinline)) SIZE_T free_foreign(HEXPERTKEY key, void *p,
 						     struct em_slab *slab, uint32_t offset)
 {
@@ -478,7 +485,7 @@ static __attribute__((noinline)) SIZE_T free_foreign(HEXPERTKEY key, void *p,
 	return freed == EM_DONE ? NMERR_SUCCESS : free_locked(key, p);
 }
 
-/* Ends a section: no more is known than that @p is in the windows. */
+/* Ends a section: @p is in the windows, and not in an unshared slab of this thread. */
 static __attribute__((noinline)) SIZE_T free_any(HEXPERTKEY key, void *p,
 						 struct em_slab *slab, uint32_t offset)
 {
@@ -521,7 +528,7 @@ static __attribute__((noinline)) SIZE_T size_elsewhere(HEXPERTKEY key, const voi
 	return 0;
 }
 
-/* Ends a section: no slab is there. */
+/* Ends a section: @p is in a part of the windows without slabs. */
 static __attribute__((noinline)) SIZE_T size_large(HEXPERTKEY key, void *p)
 {
 	size_t size;
@@ -626,7 +633,7 @@ SIZE_T WINAPI ExpertFreeMemory(HEXPERTKEY hExpertKey, LPVOID pMemory)
 	state = em_get_state(slab->states, i);
 	if (unlikely(!em_is_live(state)))
 		return free_bad(em_tls.key, pMemory);
-	/* em_count(), before stores whose addresses are known late */
+	/* em_count(), before the stores of em_slab_push(), whose addresses are known late */
 	count = em_tls.count;
 	em_add(&count->blocks, -1);
 	em_add(&count->credit, (int64_t)state - 1);
@@ -644,7 +651,7 @@ SIZE_T WINAPI ExpertMemorySize(HEXPERTKEY hExpertKey, LPVOID pOriginalMemory)
 	       size_slow(hExpertKey, pOriginalMemory);
 }
 
-/* The calls for the malloc family, which say who asks for the block: @site. */
+/* For the malloc family. @site: the caller of malloc(), which is reported with findings. */
 void *em_alloc(HEXPERTKEY key, size_t size, const void *site, DWORD *error)
 {
 	return alloc_from(key, size, site, error);
@@ -662,12 +669,12 @@ void *em_alloc_aligned(HEXPERTKEY key, size_t alignment, size_t size, const void
 	return alloc(key, size, alignment, site, error);
 }
 
-/* With all bytes 0. */
+/* A block of zeros. */
 void *em_alloc_zeroed(HEXPERTKEY key, size_t size, const void *site, DWORD *error)
 {
 	void *block = alloc_from(key, size, site, error);
 
-	/* Large blocks are fresh pages, unless those were filled. */
+	/* A large block is a new region, which reads as zeros unless EM_DEBUG_FILL has filled it. */
 	if (block && (size <= EM_SMALL_MAX || em_slot_of(key)->debug))
 		memset(block, 0, size);
 	return block;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * What the library asks the kernel for itself: memory for its tables, and whether a call of the
- * system may be made at all.
+ * Memory for the library's own tables, questions to the kernel, and the program's filter of system
+ * calls.
  *
- * The kernel counts a private mapping that can be written as memory of the process, whether it
- * was touched or not: for vm.overcommit_memory=2, for RLIMIT_DATA, for mlockall() and in a core
- * file. The library maps much more than it ever touches, so all of that is read-only or
- * inaccessible, and no part of a core file, until it is used.
+ * The kernel counts each writable private mapping as memory of the process, touched or not: for
+ * vm.overcommit_memory=2, for RLIMIT_DATA, for mlockall() and in a core file. The library maps far
+ * more than it touches. So its mappings are read-only or inaccessible, and not in core files, until
+ * they are used.
  */
 #include <fcntl.h>
 #include <sched.h>
@@ -112,18 +112,19 @@ bool em_is_strict(void)
 /* ---------------------------------------------------------- filters of system calls */
 
 /*
- * The program has filtered its system calls. From then on the library makes only those that
- * malloc() of the C library makes: it waits for no thread, so that no call is without the lock.
+ * The program has set a filter of its system calls (seccomp). From then on the library makes only
+ * system calls that malloc() of the C library makes. Without membarrier() it cannot wait for
+ * sections, so no section begins any more, and every call takes the lock.
  */
 bool em_filtered;
 
-/* threads that are making other calls at the moment */
+/* number of threads between em_unfiltered_begin() and em_unfiltered_end() */
 static unsigned int unfiltered;
 
 /**
- * em_unfiltered_begin() - other system calls follow, until em_unfiltered_end()
+ * em_unfiltered_begin() - begin to make system calls that malloc() of the C library does not make
  *
- * Return: false if they must not be made.
+ * Return: false if there is a filter, which may refuse them. True: call em_unfiltered_end() afterwards.
  */
 bool em_unfiltered_begin(void)
 {
@@ -142,8 +143,8 @@ void em_unfiltered_end(void)
 }
 
 /*
- * Let no more such calls be made, and wait for those that other threads are making. Not for ever:
- * this may be the handler of a signal that has interrupted one.
+ * Set em_filtered, and wait for the threads that are making such system calls. The wait ends after
+ * a number of tries, because this may be a signal's handler that has interrupted such a thread.
  */
 void em_set_filtered(void)
 {

@@ -5,14 +5,14 @@
 
 #include "internal.h"
 
-/* small slabs that are used before huge chunks are */
+/* The heap takes huge chunks after so many bytes of small slabs. */
 #define SMALL_SEGMENT	(8UL << 20)
 
-/* so many slabs that are to be used again wait for one em_wait_all() */
+/* When so many slabs are in limbo, one em_wait_all() is done for all of them. */
 #define LIMBO_MAX	32
 
 _Static_assert(sizeof(struct em_slab) * EM_CHUNK_SLABS == EM_PAGE,
-	       "what is known of a chunk's slabs is a page");
+	       "the table of slabs has a page for each chunk");
 
 static struct em_slab *chunk_of(struct em_slab *slab)
 {
@@ -34,7 +34,7 @@ static bool is_pooled(struct em_slab *slab)
 	return chunk_of(slab)->chunk.pool & 1U << (slab - chunk_of(slab));
 }
 
-/* Chunks with slabs in the pool: the first one's @prev is the last. */
+/* Add a chunk to the list of chunks with pooled slabs, as the first or the last one. */
 static void chunk_add(struct em_heap *heap, struct em_slab *chunk, bool first)
 {
 	struct em_slab *head = heap->chunks;
@@ -67,7 +67,7 @@ static void chunk_del(struct em_heap *heap, struct em_slab *chunk)
 		chunk->chunk.prev->chunk.next = chunk->chunk.next;
 }
 
-/* Make the table of slabs writable where @slab is, and so where all of its chunk is. */
+/* Make the EM_STEP of the table of slabs with @slab writable; that includes all of its chunk. */
 static bool make_writable(struct em_expert *expert, struct em_slab *slab)
 {
 	size_t first = (slab - expert->slabs) & ~(EM_STEP / sizeof(*slab) - 1);
@@ -95,7 +95,7 @@ static void chunk_free(struct em_expert *expert, struct em_slab *chunk)
 	char *base = chunk->base;
 	unsigned int i;
 
-	/* A large block may be there next. */
+	/* A large block may get these addresses next. */
 	for (i = 0; i < EM_CHUNK_SLABS; i++)
 		em_write_once(&chunk[i].base, NULL);
 	chunk_del(heap, chunk);
@@ -107,8 +107,8 @@ static void chunk_free(struct em_expert *expert, struct em_slab *chunk)
 }
 
 /*
- * Enter a slab that no call can know any more. What is empty comes last in the list, so
- * that it can be given back; a few empty chunks are kept.
+ * Put a slab into the pool. No section uses it any more. A chunk without slabs in use moves to the
+ * end of the list, where it is used last, and is given back if there are more than a few.
  */
 static void pool_put(struct em_expert *expert, struct em_slab *slab)
 {
@@ -193,7 +193,7 @@ static bool grow_huge(struct em_expert *expert)
 	return true;
 }
 
-/* More slabs: huge pages as soon as they pay, but rather small ones than none. */
+/* Get more slabs: a huge chunk after SMALL_SEGMENT, a small slab before or if that fails. */
 static bool grow(struct em_expert *expert)
 {
 	/* with AddressSanitizer they are never given back, see shrink_small() */
@@ -207,32 +207,32 @@ static bool grow(struct em_expert *expert)
 
 /* ------------------------------------------------------------------ slabs of a class */
 
-/* States and queue of a slab that has none now are kept for the next of its class. */
+/* States and queue of a pooled slab, in a free list of its class for the next slab. */
 struct em_free_states {
 	struct em_free_states *next;
 	uint16_t *queue;
 };
 
 /*
- * Whether a store is to what is read next, processors guess by the last 12 bits of the
- * addresses. States and queue are written in turns, often from their start on: so the
- * queue of the first slab is so much farther into its page than its states are.
+ * Processors predict store forwarding by the low 12 bits of addresses (4 KiB aliasing). A call reads
+ * and writes the states and the queue of a slab alternately, often from their starts. So the queue
+ * of a slab is so many bytes further into its page than its states.
  */
 #define QUEUE_OFFSET	64
 
-/* One more than blocks. */
+/* Bytes of the states: one for each block, and one that is always EM_STATE_FREE. */
 static size_t states_size(const struct em_slab *slab)
 {
 	return em_round_up((slab->blocks + 1) * sizeof(uint16_t), 64);
 }
 
-/* The same, so that slabs of one class do not change how far it is apart from states. */
+/* Bytes of the queue; rounded like the states, to keep their distance by QUEUE_OFFSET. */
 static size_t queue_size(const struct em_slab *slab)
 {
 	return em_round_up((slab->mask + 2) * sizeof(uint16_t), 64);
 }
 
-/* Give @slab states and a queue, all 0; false: no memory. */
+/* Give @slab states and a queue of zeros. False: no memory. */
 static bool states_get(struct em_expert *expert, struct em_slab *slab)
 {
 	struct em_heap *heap = &expert->heap;
@@ -244,7 +244,10 @@ static bool states_get(struct em_expert *expert, struct em_slab *slab)
 		slab->queue = memset(free->queue, 0, queue_size(slab));
 		memset(states, 0, states_size(slab));
 	} else {
-		/* A call that looks at a slab in the moment when it gets them may look behind. */
+		/*
+		 * A section may read the new address of the states with an old number of a block: up to
+		 * EM_BLOCKS_MAX states have to be readable.
+		 */
 		if (!em_array_grow(expert, &heap->states,
 				   states_size(slab) + EM_BLOCKS_MAX * sizeof(*states)) ||
 		    !em_array_grow(expert, &heap->queues, QUEUE_OFFSET + queue_size(slab)))
@@ -255,7 +258,7 @@ static bool states_get(struct em_expert *expert, struct em_slab *slab)
 					   heap->queues.used);
 		heap->queues.used += queue_size(slab);
 	}
-	/* Pairs with em_slab_read_state(): what was written of the slab and of its states is seen before. */
+	/* Pairs with em_slab_read_state(), which sees the zeros and the fields written before. */
 	em_store_release(&slab->states, states);
 	return true;
 }
@@ -269,7 +272,10 @@ static void states_put(struct em_heap *heap, const struct em_slab *slab)
 	heap->free_states[slab->class] = free;
 }
 
-/* The slabs in limbo were shared: calls under way may still take them for what they were. */
+/*
+ * Move the slabs in limbo to the pool, after all sections have ended that may still use their old
+ * class, because they were shared. False: limbo is empty, or this is a signal's handler.
+ */
 bool em_pool_recycle(struct em_expert *expert)
 {
 	struct em_heap *heap = &expert->heap;
@@ -286,7 +292,7 @@ bool em_pool_recycle(struct em_expert *expert)
 	return true;
 }
 
-/* Take its class from a slab whose blocks are all free. */
+/* Pool a slab without a live block: it has no class any more. */
 void em_slab_put(struct em_expert *expert, struct em_slab *slab)
 {
 	struct em_heap *heap = &expert->heap;
@@ -309,7 +315,7 @@ void em_slab_put(struct em_expert *expert, struct em_slab *slab)
 		em_pool_recycle(expert);
 }
 
-/* A slab of @class, without an owner, or NULL. */
+/* Get a slab of @class from the pool. It has no owner yet. NULL: no memory. */
 struct em_slab *em_slab_get(struct em_expert *expert, unsigned int class)
 {
 	struct em_heap *heap = &expert->heap;
@@ -340,7 +346,7 @@ struct em_slab *em_slab_get(struct em_expert *expert, unsigned int class)
 
 /* ------------------------------------------------------------ with the expert stopped */
 
-/* Give the small slabs at the end that are in the pool back, but the first. */
+/* Give back the pooled slabs at the end of the small chunks, apart from the first slab. */
 static void shrink_small(struct em_expert *expert)
 {
 	struct em_array *small = &expert->heap.small;
@@ -355,7 +361,7 @@ static void shrink_small(struct em_expert *expert)
 			break;
 		used -= EM_SLAB_SIZE;
 	}
-	/* What is poisoned is to be known at close. */
+	/* em_debug_on_close() has to know the poisoned range. */
 	if (used == small->used || expert->debug & EM_DEBUG_ASAN)
 		return;
 	if (!expert->backend->resize(expert, small->base, small->size, used))
@@ -370,10 +376,10 @@ static void shrink_small(struct em_expert *expert)
 }
 
 /**
- * em_pool_trim() - give the pool back
- * @expert: the expert, stopped and tidied
+ * em_pool_trim() - give the memory of pooled slabs back
+ * @expert: the expert, paused, after em_collect()
  *
- * Empty chunks go as a whole; of others, the pages of slabs that are in the pool.
+ * Huge chunks without slabs in use are freed. Of other chunks, the pages of pooled slabs are given back.
  */
 void em_pool_trim(struct em_expert *expert)
 {
@@ -392,7 +398,7 @@ void em_pool_trim(struct em_expert *expert)
 			if (!is_pooled(&chunk[i]) || chunk[i].clean ||
 			    expert->flags & EXPERTMEM_POPULATE)
 				continue;
-			/* Where a pipe or a device holds a page, the next trim tries again. */
+			/* If a pipe or a device pins a page, @clean stays false, and the next trim tries again. */
 			chunk[i].clean = expert->backend->discard(chunk[i].base, EM_SLAB_SIZE);
 		}
 	}

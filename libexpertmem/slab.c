@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Small blocks that are freed, resized and walked, whoever owns their slab. See types.h.
+ * Free, resize and walk small blocks, in slabs of any owner. See types.h.
  *
  * em_slab_free() and em_slab_resize() are called in a section, or with the expert's lock held.
  */
 #include "internal.h"
 #include "slab.h"
 
-/* A block of another thread's slab goes into the queue when that thread needs it. */
+/*
+ * Remote free: push block @i to the list @remote of @slab. If the list was empty, push the slab to
+ * @pending of its owner, who moves the blocks into the queue when it needs blocks.
+ */
 static void push_remote(struct em_expert *expert, struct em_tcache *tcache, struct em_slab *slab,
 			struct em_tcache *owner, unsigned int i)
 {
@@ -30,11 +33,12 @@ static void push_remote(struct em_expert *expert, struct em_tcache *tcache, stru
 /**
  * em_slab_free() - free a small block
  * @expert: the expert
- * @tcache: of the calling thread
- * @slab: from em_slab_at()
- * @offset: the same
+ * @tcache: the calling thread's tcache
+ * @slab: the slab of the block, from em_slab_at()
+ * @offset: offset of the block in the slab, from em_slab_at()
  *
- * Return: EM_DONE, EM_NOT_A_BLOCK, or EM_NEEDS_SHARING: em_slab_share() it, and try again.
+ * Return: EM_DONE; EM_NOT_A_BLOCK if no live block starts there; EM_NEEDS_SHARING: call
+ * em_slab_share(), and try again.
  */
 enum em_outcome em_slab_free(struct em_expert *expert, struct em_tcache *tcache,
 			   struct em_slab *slab, uint32_t offset)
@@ -46,7 +50,7 @@ enum em_outcome em_slab_free(struct em_expert *expert, struct em_tcache *tcache,
 	if (!em_is_live(state))
 		return EM_NOT_A_BLOCK;
 	if (owner & EM_SHARED) {
-		/* The one who claims it frees it. It may be resized meanwhile. */
+		/* Of several threads that free the block, one claims it. A resize changes @state: try again. */
 		while (!em_try_cmpxchg(&slab->states[i], &state, EM_STATE_CLAIMED))
 			if (!em_is_live(state))
 				return EM_NOT_A_BLOCK;
@@ -63,7 +67,10 @@ enum em_outcome em_slab_free(struct em_expert *expert, struct em_tcache *tcache,
 	return EM_DONE;
 }
 
-/* Resize a block where it is. EM_NOT_A_BLOCK also where it belongs in another class (but @stay). */
+/*
+ * Resize a block in place. EM_NOT_A_BLOCK: no live block starts there, or @size is of another class.
+ * @stay: resize whatever the class of @size, if the block has room for it.
+ */
 enum em_outcome em_slab_resize(struct em_expert *expert, struct em_tcache *tcache,
 			     struct em_slab *slab, uint32_t offset, size_t size, bool stay)
 {
@@ -87,7 +94,7 @@ enum em_outcome em_slab_resize(struct em_expert *expert, struct em_tcache *tcach
 	return EM_DONE;
 }
 
-/* May the calling thread, whose this tcache is, free there without the lock? */
+/* Can the calling thread, which has @tcache, free blocks of this slab without the lock? */
 bool em_slab_is_mine(const struct em_slab *slab, const struct em_tcache *tcache)
 {
 	uintptr_t owner = em_read_once(&slab->owner);
@@ -98,8 +105,9 @@ bool em_slab_is_mine(const struct em_slab *slab, const struct em_tcache *tcache)
 /* ------------------------------------------------------ with the expert's lock held */
 
 /*
- * Let every thread free blocks of this slab: its owner no longer may without atomic
- * operations. The lock may be given up in between.
+ * Make a slab shared: from now on every free of its blocks, also by the owner, claims the block by a
+ * compare-and-swap. Waits until the owner has left a section that may still free without one. The
+ * lock may be released meanwhile.
  */
 void em_slab_share(struct em_expert *expert, struct em_slab *slab)
 {

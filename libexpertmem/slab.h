@@ -5,28 +5,28 @@
 
 #include "internal.h"
 
-/* So often slabs of a class become shared; then they are so from the start. */
+/* When so many slabs of a class in a tcache became shared, new slabs are shared from the start. */
 #define REVOKED_MAX	4
 
-/* How many free blocks are to wait. */
+/* Number of free blocks in the quarantine. */
 static inline unsigned int em_slab_reserve(const struct em_slab *slab)
 {
 	return slab->quarantine == EM_NO_QUARANTINE ? 0 : slab->quarantine;
 }
 
-/* How many may be used. */
+/* Number of free blocks in the queue that can be allocated; negative: fewer than the quarantine. */
 static inline int em_slab_avail(const struct em_slab *slab)
 {
 	return (int)(slab->tail - slab->head - em_slab_reserve(slab));
 }
 
-/* Does no block live? */
+/* Is no block live? */
 static inline bool em_slab_is_free(const struct em_slab *slab)
 {
 	return slab->tail - slab->head == slab->fresh;
 }
 
-/* Have a look when so many blocks are free. */
+/* Have em_tcache_place() called when @blocks blocks are in the queue. */
 static inline void em_slab_wake_at(struct em_slab *slab, unsigned int blocks)
 {
 	slab->wake = slab->head + blocks;
@@ -37,7 +37,7 @@ static inline struct em_tcache *em_tcache_of_owner(uintptr_t owner)
 	return (struct em_tcache *)(owner & ~EM_OWNER_FLAGS);
 }
 
-/* Lists: @prev of the first is the last, @next of the last is NULL. */
+/* Lists of slabs: @prev of the first slab is the last slab, @next of the last slab is NULL. */
 static inline void em_slab_list_add(struct em_slab **list, struct em_slab *slab)
 {
 	struct em_slab *first = *list;
@@ -65,7 +65,7 @@ static inline void em_slab_list_del(struct em_slab **list, struct em_slab *slab)
 		slab->prev->next = slab->next;
 }
 
-/* Enter fresh blocks: about a page of them at a time, so that the rest costs no memory. */
+/* Put fresh blocks into the queue, about a page of them, so that the other pages stay untouched. */
 static inline void em_slab_extend(struct em_slab *slab)
 {
 	unsigned int more = EM_PAGE > slab->block ? EM_PAGE / slab->block : 1;
@@ -76,7 +76,7 @@ static inline void em_slab_extend(struct em_slab *slab)
 		uint32_t place = slab->tail & slab->mask;
 		uint16_t entry = slab->fresh ^ place;
 
-		/* Where nothing was freed yet, the queue needs no page. */
+		/* Before the first free, all entries are right as zeros: touch no page of the queue. */
 		if (slab->queue[place] != entry)
 			slab->queue[place] = entry;
 		slab->fresh++;
@@ -84,7 +84,7 @@ static inline void em_slab_extend(struct em_slab *slab)
 	}
 }
 
-/* Enter what other threads have freed. */
+/* Move the remotely freed blocks into the queue. Only the owner calls this, or who has paused. */
 static inline void em_slab_collect(struct em_slab *slab)
 {
 	unsigned int i = em_xchg(&slab->remote, EM_NO_BLOCK);

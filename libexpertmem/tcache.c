@@ -1,23 +1,24 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * What each thread has of an expert: a tcache, with a bin for each class. See types.h.
+ * Tcaches: the slabs that each thread has of an expert, with a bin for each class. See types.h.
  *
- * The first half is called in a section, or with the expert's lock held, and only for a tcache of
- * the calling thread; tcache 0 is for who holds the lock.
+ * The functions of the first part are called in a section, or with the expert's lock held, and only
+ * for the calling thread's tcache. Tcache 0 is used only with the lock held.
  */
 #include "internal.h"
 #include "slab.h"
 
-/* From so many tcaches on, a thread gets one after so many calls that take the lock. */
+/* In an expert with TCACHES_MANY tcaches, a thread gets a tcache after CALLS_FEW locked calls. */
 #define TCACHES_MANY	16
 #define CALLS_FEW	64
 
-/* the current slab of a class that has none; never written */
+/* Placeholder for em_bin.current of a bin without a current slab: it has no free block. Never written. */
 struct em_slab em_no_slab = { .where = EM_CURRENT };
 
 /*
- * More blocks of a slab are free: it may belong elsewhere. A partial one that is all
- * free is spare, unless it is the only one, for the next block is probably like it.
+ * Move a slab to the list that its number of free blocks asks for: full to partial, and partial to
+ * spare if no block is live. The only partial slab of a bin is kept, because the next block is
+ * probably of its class.
  */
 void em_tcache_place(struct em_tcache *tcache, struct em_slab *slab)
 {
@@ -51,7 +52,7 @@ static void collect_pending(struct em_tcache *tcache)
 static void set_current(struct em_tcache *tcache, unsigned int class, struct em_slab *slab)
 {
 	slab->where = EM_CURRENT;
-	slab->wake = slab->tail - 1;	/* as good as never, and harmless */
+	slab->wake = slab->tail - 1;	/* @tail gets there after 2^32 - 1 frees: practically never */
 	tcache->bins[class].current = slab;
 }
 
@@ -64,7 +65,7 @@ static void retire(struct em_tcache *tcache, struct em_slab *slab)
 	em_slab_wake_at(slab, em_slab_reserve(slab) + (slab->blocks / 16 ? slab->blocks / 16 : 1));
 }
 
-/* A current slab that has a free block, without asking for more slabs, or NULL. */
+/* Find a current slab with a free block in this tcache. NULL: that needs another slab from the pool. */
 static struct em_slab *refill(struct em_tcache *tcache, unsigned int class)
 {
 	struct em_bin *bin = &tcache->bins[class];
@@ -90,7 +91,7 @@ static struct em_slab *refill(struct em_tcache *tcache, unsigned int class)
 	}
 }
 
-/* A block of this class, or NULL: that needs another slab. */
+/* Allocate a block of @class from this tcache. NULL: that needs another slab from the pool. */
 void *em_tcache_alloc(struct em_expert *expert, struct em_tcache *tcache, size_t size,
 		     unsigned int class)
 {
@@ -103,7 +104,7 @@ void *em_tcache_alloc(struct em_expert *expert, struct em_tcache *tcache, size_t
 	return em_bin_pop(&tcache->bins[class], slab, size);
 }
 
-/* The tcache of a thread in a section, or NULL. */
+/* The tcache of @thread, or NULL. In a section of that thread, or with the lock held. */
 struct em_tcache *em_tcache_of(const struct em_expert *expert, const struct em_thread *thread)
 {
 	uint16_t number = em_load_acquire(&expert->heap.tcache_of[thread->index]);
@@ -111,7 +112,10 @@ struct em_tcache *em_tcache_of(const struct em_expert *expert, const struct em_t
 	return number ? (struct em_tcache *)expert->heap.tcaches.base + number : NULL;
 }
 
-/* This thread takes over a tcache whose thread may have ended in the middle of a call. */
+/*
+ * Take over the tcache of a thread that has ended, perhaps in the middle of a section: compute
+ * @next_state and @next_block anew.
+ */
 void em_tcache_inherit(struct em_tcache *tcache, uint32_t user)
 {
 	unsigned int class;
@@ -127,7 +131,7 @@ void em_tcache_inherit(struct em_tcache *tcache, uint32_t user)
 
 /* ------------------------------------------------------ with the expert's lock held */
 
-/* Give the spare slabs of a tcache back. */
+/* Give the spare slabs of a tcache to the pool. */
 void em_tcache_release(struct em_expert *expert, struct em_tcache *tcache)
 {
 	struct em_slab *slab;
@@ -163,9 +167,9 @@ static struct em_tcache *tcache_new(struct em_expert *expert, uint32_t thread)
 }
 
 /*
- * The tcache of the calling thread, made where there is none yet; tcache 0 for calls from
- * signal handlers, in debug mode, where there are too many threads, and where many have
- * one already, for the first calls of a thread: perhaps it makes no more.
+ * The calling thread's tcache, which is made if there is none. Tcache 0 instead: in a signal's
+ * handler, with EM_DEBUG_BLOCKS, if EM_THREADS tcaches exist, and for the first CALLS_FEW calls of a
+ * thread if TCACHES_MANY exist, because short-lived threads need none. NULL: no memory.
  */
 struct em_tcache *em_tcache_get(struct em_expert *expert)
 {
@@ -183,7 +187,7 @@ struct em_tcache *em_tcache_get(struct em_expert *expert)
 	return tcache ? tcache : (struct em_tcache *)heap->tcaches.base;
 }
 
-/* Look what threads keep before the heap grows by half, so that nothing is stranded. */
+/* Each time the heap has grown by half, pool the unused slabs of all tcaches, before it grows more. */
 static void tidy(struct em_expert *expert)
 {
 	struct em_heap *heap = &expert->heap;
@@ -209,7 +213,7 @@ static bool get_slab(struct em_expert *expert, struct em_tcache *tcache, unsigne
 	slab = em_slab_get(expert, class);
 	if (!slab)
 		return false;
-	/* While the pool was looked into, this thread may have inherited one. */
+	/* em_collect() in tidy() may have given this thread the slabs of a thread that has ended. */
 	old = tcache->bins[class].current;
 	retire(tcache, old);
 	em_tcache_place(tcache, old);
@@ -221,7 +225,7 @@ static bool get_slab(struct em_expert *expert, struct em_tcache *tcache, unsigne
 	return true;
 }
 
-/* A block, from a new slab if need be, or NULL. */
+/* Allocate a block, from another slab of the pool if need be. NULL: no memory. */
 void *em_slab_alloc(struct em_expert *expert, struct em_tcache *tcache, size_t size,
 		    unsigned int class)
 {
@@ -232,7 +236,7 @@ void *em_slab_alloc(struct em_expert *expert, struct em_tcache *tcache, size_t s
 	return em_tcache_alloc(expert, tcache, size, class);
 }
 
-/* Memory is short: use blocks of this tcache that are to wait, or too few to be listed. */
+/* End the quarantine of the slabs of this class in @tcache, among @n slabs. Is a block free now? */
 static bool use_quarantine(struct em_tcache *tcache, unsigned int class, struct em_slab *slab,
 			   size_t n)
 {
@@ -267,7 +271,10 @@ void *em_slab_use_quarantine(struct em_expert *expert, struct em_tcache *tcache,
 
 /* ---------------------------------------------------------- with the expert stopped */
 
-/* Give back the slabs of a tcache that are all free; to @heir, all that are of use. */
+/*
+ * Pool the slabs of a tcache without a live block. @heir, if not NULL, gets the other current and
+ * partial slabs.
+ */
 static void empty_tcache(struct em_expert *expert, struct em_tcache *tcache,
 			 struct em_tcache *heir)
 {
@@ -301,9 +308,9 @@ static void empty_tcache(struct em_expert *expert, struct em_tcache *tcache,
 }
 
 /**
- * em_collect() - pool what threads have and do not need
- * @expert: the expert, stopped
- * @heir: of the calling thread: gets what threads that have ended left; may be NULL
+ * em_collect() - pool the slabs without a live block of all tcaches
+ * @expert: the expert, paused
+ * @heir: the calling thread's tcache, or NULL; gets the slabs of threads that have ended
  */
 void em_collect(struct em_expert *expert, struct em_tcache *heir)
 {

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * An expert that does nothing gives back what it keeps for its next blocks. A thread looks
- * after all experts of the process. It is there only while there is something to give
- * back, so most processes hardly ever have it.
+ * A thread trims the experts of the process that have stopped pooling slabs for a second. It runs
+ * only while some expert may have memory to give back, so most processes hardly ever have it.
  */
 #include <limits.h>
 #include <time.h>
@@ -20,7 +19,10 @@ static bool set_running(void)
 	return !em_xchg(&running, true);
 }
 
-/* Trim what has not pooled a slab since the last time. True: there will be more to do. */
+/*
+ * Trim the experts in which no slab was pooled since the last look. True: slabs were pooled in
+ * some, so look again.
+ */
 bool em_trim_idle(void)
 {
 	bool more = false;
@@ -57,12 +59,12 @@ static void *idle(void *arg)
 			nanosleep(&second, NULL);
 		while (em_trim_idle());
 		em_store_release(&running, false);
-		/* Whoever found it running until now relied on it. */
+		/* em_idle_start() may have found @running true until now: look once more. */
 	} while (em_trim_idle() && set_running());
 	return arg;
 }
 
-/* Slabs were pooled: have somebody look whether they are used again. */
+/* Start the thread, if it does not run: it trims the expert if the pooled slabs stay unused. */
 void em_idle_start(void)
 {
 	pthread_attr_t attr;
@@ -76,7 +78,7 @@ void em_idle_start(void)
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attr, STACK > PTHREAD_STACK_MIN ? STACK : PTHREAD_STACK_MIN);
-	/* Without the thread, memory is given back when it is short, or asked for. */
+	/* Without the thread, memory is given back by expertmem_trim(), or when it is short. */
 	if (pthread_create(&thread, &attr, idle, NULL))
 		em_store_release(&running, false);
 	pthread_attr_destroy(&attr);

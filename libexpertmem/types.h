@@ -1,31 +1,30 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The heap of an expert: its words, its data, and the steps that every call takes.
+ * The structures of the library, and the words for the parts of an expert's heap.
  *
- *   block	what a call returns. Its *state* says whether it is live, and its size.
- *   slab	64 KiB cut into blocks of one class. Blocks larger than half of that
- *		are *large*: regions of their own, in a table by address.
- *   chunk	32 slabs. A huge chunk is a region of the huge window; the first slabs
- *		are in small chunks, one region of the small window that grows.
- *   tcache	what one thread has of the expert: for each class a *current* slab,
- *		where it allocates, and *partial* ones, which have some free blocks.
- *   owner	the tcache that a slab belongs to. Its thread alone allocates there. As
- *		long as no other thread has freed a block there, the owner frees without
- *		atomic operations, too; then the slab becomes *shared* for good.
+ *   block	what ExpertAllocMemory() returns. The block's *state* says whether the block is
+ *		live, and its size.
+ *   slab	64 KiB, cut into blocks of one size class. A block of more than 32 KiB is *large*:
+ *		it has a region of its own, which a hash table finds by the block's address.
+ *   chunk	32 slabs. A huge chunk is a region of the huge window. The heap's first slabs are in
+ *		small chunks, which are one growing region of the small window.
+ *   tcache	the slabs that one thread has of one expert. For each class there is a *current*
+ *		slab, where the thread allocates, and a list of *partial* slabs with free blocks.
+ *   owner	the tcache that a slab belongs to. Only the owner's thread allocates in the slab.
+ *		Until another thread frees a block there, the owner frees without atomic
+ *		operations. The first such free makes the slab *shared* until it is pooled.
  *
- * Nothing about a block is kept in or beside it. States, tcaches and the table of large
- * blocks are in regions of their own, what is known of slabs is in memory outside the
- * windows, so no write through a block, before it, behind it or after its end reaches
- * what the heap knows.
+ * Metadata is never inside or next to a block. The states, the queues, the tcaches and the table of
+ * large blocks are in regions of their own. The table of slabs is outside of the windows. So no
+ * overrun, underrun or use after free of a block overwrites metadata.
  *
- * So a pointer is checked in a handful of steps, whatever it is: its distance from the
- * start of the windows gives the slab, its distance in there the number of the block by a
- * multiplication, and the block's state says whether it is live. The address itself is
- * never read.
+ * A pointer is checked without being dereferenced. Its distance from the start of the windows
+ * gives the slab. A multiplication turns its offset in the slab into the number of a block. The
+ * state of that block says whether the block is live.
  *
- * Free blocks of a slab are a queue: the one that is used next was freed longest ago, and
- * some always wait (@quarantine), so that a block that is freed twice is most probably still
- * known to be free.
+ * The free blocks of a slab are a FIFO queue: the next block to be allocated is the one that was
+ * freed first. The last @quarantine blocks of the queue are not allocated, so that most double
+ * frees find the block still free, and are reported.
  */
 #ifndef EM_TYPES_H
 #define EM_TYPES_H
@@ -43,7 +42,7 @@
 #define EM_PAGE		4096UL
 #define EM_HUGE		(2UL << 20)
 
-/* windows are multiples of this, and start at one */
+/* The size and the address of a window are multiples of 1 << EM_WINDOW_SHIFT, 1 GiB. */
 #define EM_WINDOW_SHIFT	30
 #ifdef __aarch64__
 #define EM_ADDRESS_BITS	48
@@ -54,10 +53,10 @@
 
 enum em_window { EM_SMALL_WINDOW, EM_HUGE_WINDOW };
 
-/* Threads that can have slabs of their own at the same time; the others share some. */
+/* The most tcaches of an expert, and the most threads with a record. Further threads share tcache 0. */
 #define EM_THREADS	16384
 
-/* what is mapped, or made writable, at a time */
+/* Tables become writable in steps of so many bytes. */
 #define EM_STEP		(64UL << 10)
 
 #define EM_SLAB_SHIFT	16
@@ -71,8 +70,15 @@ enum em_window { EM_SMALL_WINDOW, EM_HUGE_WINDOW };
 #define EM_FAST_MAX	4096UL
 
 /*
- * The state of a block: size + 1 if live; 0 not used yet, or in the queue; REMOTE + the
- * number of the block that another thread has freed before.
+ * The state of a block is a uint16_t:
+ *
+ *   EM_STATE_FREE			never used, or in the queue of free blocks
+ *   1 + size				live; the size is at most EM_SMALL_MAX
+ *   EM_STATE_REMOTE + n		remotely freed and in the list at @remote of the slab; n is the
+ *					number of the next block in that list, which was freed before;
+ *					EM_NO_BLOCK at the end of the list
+ *   EM_STATE_CLAIMED			a thread has won the compare-and-swap that decides which thread
+ *					frees the block, and is about to put it into the queue or list
  */
 #define EM_BLOCKS_MAX	4096U
 #define EM_NO_BLOCK	EM_BLOCKS_MAX
@@ -80,30 +86,33 @@ enum em_window { EM_SMALL_WINDOW, EM_HUGE_WINDOW };
 #define EM_STATE_REMOTE	(EM_SMALL_MAX + 2)
 #define EM_STATE_CLAIMED UINT16_MAX
 
-/* @size: in whole pages */
+/* @size: bytes of the region, a multiple of EM_PAGE */
 typedef void (*em_region_visitor)(char *region, size_t size, void *arg);
 
-/* in em_slab.quarantine: none has to wait, and no call takes a block just so */
+/*
+ * em_slab.quarantine of a slab without a quarantine. As it is the largest number, the fast path of
+ * ExpertAllocMemory() never takes a block from such a slab.
+ */
 #define EM_NO_QUARANTINE	UINT32_MAX
 
-/* in em_slab.owner, which else is the address of a tcache */
-#define EM_SHARED	1UL	/* every free is atomic */
-#define EM_SHARING	2UL	/* about to become shared: not without the lock */
+/* Low bits of em_slab.owner; the other bits are the address of the owner's tcache. */
+#define EM_SHARED	1UL	/* each free claims its block by a compare-and-swap */
+#define EM_SHARING	2UL	/* em_slab_share() waits for the owner; frees take the lock */
 #define EM_OWNER_FLAGS	3UL
 
 enum em_where {
-	EM_POOL,	/* of no class; in the mask of its chunk, or in limbo */
-	EM_CURRENT,	/* its owner allocates here */
-	EM_PARTIAL,	/* in a list of its owner */
-	EM_FULL,	/* hardly a free block; in no list */
-	EM_SPARE,	/* all free; in a list of its owner, to be given back */
+	EM_POOL,	/* has no class; in the bit mask of its chunk, or in em_heap.limbo */
+	EM_CURRENT,	/* em_bin.current: the owner allocates here */
+	EM_PARTIAL,	/* in the list em_bin.partial */
+	EM_FULL,	/* has few free blocks; in no list */
+	EM_SPARE,	/* has no live block; in the list em_tcache.spare, to be pooled */
 };
 
 /**
- * struct em_table - memory that reads as zeros, and can be written up to some place
- * @start: the first byte
- * @size: bytes in all, also while they are read-only
- * @writable: bytes from @start on that can be written; only grows
+ * struct em_table - a table of the library, whose first part is writable
+ * @start: address of the first byte
+ * @size: bytes that are mapped; those from @writable on are read-only, and read as zeros
+ * @writable: bytes from @start on that can be written; only grows, by compare-and-swap
  */
 struct em_table {
 	char *start;
@@ -112,40 +121,42 @@ struct em_table {
 };
 
 /*
- * What a thread has allocated, less what it has freed: @blocks, and @peak_mark - @credit bytes.
- * When @credit falls below 0 that may be a new peak.
+ * The counts of one tcache. Its thread has allocated @blocks blocks more than it has freed, and
+ * @peak_mark - @credit bytes more; both are negative for a thread that frees other threads' blocks.
+ * When @credit falls below 0, the expert may have a new peak: em_note_peak(). Only the tcache's
+ * thread writes; hosts read from other processes.
  */
 struct em_count {
 	int64_t blocks, peak_mark, credit;
 } __attribute__((aligned(64)));
 
 /*
- * What an expert and its hosts share across fork(). The expert can spoil it, so the
- * hosts only report what it says.
+ * Memory that an expert's process and its hosts share. The expert can overwrite all of it, so hosts
+ * only report what it says.
  */
 struct em_shared {
-	uint32_t flags;			/* EXPERTMEM_STATUS_*, for ANON */
-	pid_t owner;			/* the process that allocates; 0: none yet */
-	uint64_t peak_blocks;
-	uint64_t committed, peak;	/* ANON */
-	uint64_t sequence;		/* odd while progress is written */
+	uint32_t flags;			/* ANON: the status word, EXPERTMEM_STATUS_*; atomic */
+	pid_t owner;			/* the process that is attached; 0: none yet */
+	uint64_t peak_blocks;		/* most bytes in live blocks; written by compare-and-swap */
+	uint64_t committed, peak;	/* ANON: bytes; written with the expert's lock held */
+	uint64_t sequence;		/* seqlock of @progress: odd while it is written */
 	struct expertmem_progress progress;
 	EXPERTSTARTUPINFO startup;
-	uint32_t nr_counts;
+	uint32_t nr_counts;		/* entries of @counts in use; only grows */
 	struct em_count counts[EM_THREADS];	/* by number of the tcache */
 };
 
 /**
- * struct em_thread - a thread that makes calls
- * @busy: EM_BUSY in a section; EM_PARKED while that is interrupted by a signal whose
- *	handler makes a call
- * @index: in the table of threads
- * @tid: the kernel's number of the thread; 0: the record is free
- * @calls: that took a lock, up to some
- * @user: counts the threads that had it
+ * struct em_thread - the record of a thread that makes calls
+ * @busy: EM_BUSY in a section; EM_PARKED while a signal has interrupted the section and the
+ *	signal's handler makes a locked call; else EM_IDLE
+ * @index: index of the record in em_threads
+ * @tid: gettid() of the thread; 0: the record is free. Written by compare-and-swap
+ * @calls: number of locked calls that found no tcache of the thread; see em_tcache_get()
+ * @user: number of threads that have had this record so far
  *
- * A record whose thread has ended is taken over by a new one, with all that it had in
- * every expert.
+ * A new thread takes over the record of a thread that has ended, and with it the tcaches of that
+ * record in all experts. Only the record's thread writes @busy, @calls and @user.
  */
 struct em_thread {
 	uint32_t busy;
@@ -159,32 +170,36 @@ enum { EM_IDLE, EM_BUSY, EM_PARKED };
 
 /**
  * struct em_slab - 64 KiB of blocks of one class
- * @owner: the tcache, and EM_SHARED or EM_SHARING; 0 while the slab has no class
- * @states: one for each block, and a 0 behind
- * @base: the first byte; NULL where there is no slab
- * @inverse: 2^32 / @block, rounded up; 0 while the slab has no class
- * @mask: of what counts, for places in the queue; one less than a power of two
- * @queue: numbers of free blocks, each XOR its place: so zeros are all of them in order
- * @head: counts what was taken from the queue
- * @tail: counts what was put into it
- * @quarantine: how many are to wait; or EM_NO_QUARANTINE
- * @wake: at this @tail the slab belongs in another list
+ * @owner: address of the owner's tcache, with EM_SHARED or EM_SHARING; 0 while the slab has no class
+ * @states: state of each block, and one more that is always EM_STATE_FREE
+ * @base: address of the slab's first byte; NULL where there is no slab
+ * @inverse: 2^32 / @block, rounded up; 0 while the slab has no class; see em_block_at()
+ * @mask: number of entries of @queue minus 1; @head & @mask and @tail & @mask are indices of entries
+ * @queue: ring of free blocks. An entry is the block's number XOR the entry's index, so that a ring
+ *	of zeros has all blocks in order
+ * @head: number of blocks that were taken from the ring so far, modulo 2^32
+ * @tail: number of blocks that were put into the ring so far, modulo 2^32
+ * @quarantine: number of free blocks that are not to be allocated; or EM_NO_QUARANTINE
+ * @wake: when @tail reaches this number, em_tcache_place() has to look at the slab
  * @block: bytes of a block
- * @class: index of the class
+ * @class: index of the class in em_class_size
  * @where: enum em_where
- * @clean: in the pool, and without pages
- * @writable: only in the first slab of each EM_STEP of the table of slabs: that part of the table
+ * @clean: the slab is in the pool and has no pages
+ * @writable: only in the first slab of each EM_STEP of the table of slabs: this part of the table
  *	can be written
- * @blocks: how many
- * @fresh: those from here on have not been used, and are not in the queue
- * @next: in the list of @where
- * @prev: the same; the first one's is the last
- * @remote: the block that another thread freed last, or EM_NO_BLOCK
- * @pending: next in the owner's list of slabs that have such blocks
+ * @blocks: number of blocks
+ * @fresh: number of the first block that was never used; it and those after it are not in @queue
+ * @next: next slab of the list that @where names, or of em_heap.limbo
+ * @prev: previous slab of that list; for the first slab, the last one
+ * @remote: number of the block that was remotely freed last, or EM_NO_BLOCK
+ * @pending: next slab of em_tcache.pending
  * @chunk: only in the first slab of a chunk
  *
- * What is before @mask is read by every thread in a section; @remote and @pending are
- * written by every thread; the rest is the owner's.
+ * Every thread in a section reads the fields before @mask. Every thread writes @remote and @pending
+ * by compare-and-swap; they have a cache line of their own against false sharing with the fields
+ * that the fast paths use. The owner's thread writes @head, @tail, @queue, @where and the lists,
+ * without a lock. All other fields are written with the expert's lock held, while the slab has no
+ * owner.
  */
 struct em_slab {
 	uintptr_t owner;
@@ -199,7 +214,7 @@ struct em_slab {
 	uint32_t wake;
 	uint16_t block;
 
-	/* another cache line, for other threads write here */
+	/* Other threads write here: another cache line, against false sharing. */
 	uint32_t remote __attribute__((aligned(64)));
 	uint16_t blocks;
 	uint16_t fresh;
@@ -210,17 +225,20 @@ struct em_slab {
 	bool clean;
 	bool writable;
 	struct {
-		uint32_t pool;			/* a bit for each slab in the pool */
-		struct em_slab *next, *prev;	/* in heap.chunks */
+		uint32_t pool;			/* bit i: slab i of the chunk is in the pool */
+		struct em_slab *next, *prev;	/* in em_heap.chunks; the first one's @prev is the last */
 	} chunk;
 } __attribute__((aligned(128)));
 
 /**
- * struct em_bin - what a thread has of a class of an expert
- * @current: the slab where it allocates; em_no_slab where there is none
- * @next_state: state of the block at the head of its queue, if the slab has a quarantine
- * @next_block: that block
- * @partial: slabs that have some free blocks
+ * struct em_bin - the slabs of one class in a tcache
+ * @current: the slab where the thread allocates; &em_no_slab: none
+ * @next_state: address of the state of the block at the head of the queue of @current
+ * @next_block: address of that block
+ * @partial: list of slabs with free blocks
+ *
+ * @next_state and @next_block are precomputed by em_bin_peek() for the fast path. They are valid
+ * if @current has a quarantine. Only the thread of the tcache uses a bin, or who has paused the expert.
  */
 struct em_bin {
 	struct em_slab *current;
@@ -230,15 +248,20 @@ struct em_bin {
 };
 
 /**
- * struct em_tcache - what a thread has of an expert
+ * struct em_tcache - the slabs that one thread has of one expert
  * @bins: by class
- * @count: of blocks and bytes, in what is shared with the host
- * @spare: all free; to be given back to the pool
- * @thread: index of the thread; 0: the tcache that is used with the lock held
- * @user: which of the threads that had that index
- * @passed: a block was freed whose owner may be asleep: look after it later
- * @revoked: by class, how many slabs became shared, up to some
- * @pending: slabs where other threads have freed blocks
+ * @count: the thread's counts of live blocks and bytes, in em_shared.counts
+ * @spare: list of slabs without a live block, which the next locked call pools
+ * @thread: index of the thread's record in em_threads; 0: tcache 0, used with the lock held
+ * @user: em_thread.user of the thread that used the tcache last
+ * @passed: this thread has remotely freed a block. As the owner may make no more calls, the end of
+ *	the section starts the thread of trim.c
+ * @revoked: by class, number of slabs that became shared so far; saturates at REVOKED_MAX
+ * @pending: list of slabs with remotely freed blocks; other threads push by compare-and-swap, the
+ *	owner takes the whole list by an exchange
+ *
+ * Only the thread @thread uses a tcache, in a section or with the lock held, apart from @pending.
+ * Who has paused the expert uses all of them.
  */
 struct em_tcache {
 	struct em_bin bins[EM_CLASSES];
@@ -251,73 +274,89 @@ struct em_tcache {
 	struct em_slab *pending __attribute__((aligned(64)));
 } __attribute__((aligned(64)));
 
-/* A large block; @address 0: this place of the table is free. */
+/*
+ * A large block. @address 0: this entry of the hash table is free. Written with the expert's lock
+ * held, between write_begin() and write_end() of large.c; sections read @address and @size by the
+ * seqlock em_heap.large_version.
+ */
 struct em_large {
 	uintptr_t address;
 	size_t size;
-	size_t room;		/* the same, and what is kept behind */
-	char *region;		/* starts before @address where that is aligned */
+	size_t room;		/* @size, and bytes behind for a canary or for growing */
+	char *region;		/* start of the block's region; at most @address, less if aligned */
 };
 
 /*
- * Open addressing: at most half of the places are taken. A table is replaced by one of
- * twice the size behind it. The old one stays, for calls may still look there.
+ * A hash table of large blocks, with open addressing. At most half of the entries are taken. When
+ * it is full, a table of twice the size is made behind it in em_heap.tables. The old table stays,
+ * because sections may still read it. @mask is the number of entries minus 1.
  */
 struct em_large_table {
 	size_t mask;
 	struct em_large places[];
 };
 
-/* A region that grows in place, used from its start. */
+/*
+ * A region that grows in place. @used bytes from @base on are in use, @size bytes are allocated.
+ * Written with the expert's lock held.
+ */
 struct em_array {
 	char *base;
 	size_t used, size;
 };
 
-/* Under the expert's lock. */
+/* The heap of an expert. The expert's lock protects all fields, but see @nr_put and @large. */
 struct em_heap {
-	struct em_slab *chunks;		/* those with slabs in the pool */
-	struct em_slab *limbo;		/* to be pooled after em_wait_all() */
+	struct em_slab *chunks;		/* list of the chunks that have slabs in the pool */
+	struct em_slab *limbo;		/* list of shared slabs, to be pooled after em_wait_all() */
 	unsigned int nr_limbo;
-	unsigned int nr_chunks;		/* huge ones */
-	unsigned int nr_empty;		/* of these, with all slabs in the pool */
-	unsigned int nr_slabs;		/* with a class */
-	size_t tidy_at;			/* chunks at which to look what threads keep */
-	/* slabs pooled or left to others so far; at the last look by trim.c; at the last trim */
+	unsigned int nr_chunks;		/* huge chunks */
+	unsigned int nr_empty;		/* huge chunks with all slabs in the pool */
+	unsigned int nr_slabs;		/* slabs that have a class */
+	size_t tidy_at;			/* nr_chunks at which tidy() looks into the tcaches */
+	/*
+	 * @nr_put: number of slabs that were pooled, or got their first remotely freed block, so
+	 * far; every thread adds to it, atomically. @nr_seen: @nr_put when trim.c looked last.
+	 * @nr_trimmed: @nr_put at the last trim.
+	 */
 	uint64_t nr_put, nr_seen, nr_trimmed;
-	struct em_array small;		/* where small slabs are */
-	size_t huge_first, huge_end;	/* between these slabs are those of huge chunks */
-	struct em_array tcaches;
+	struct em_array small;		/* the slabs of small chunks */
+	size_t huge_first, huge_end;	/* all slabs of huge chunks have indices from @huge_first to @huge_end - 1 */
+	struct em_array tcaches;	/* struct em_tcache, by number */
 	unsigned int nr_tcaches;
-	uint16_t *tcache_of;		/* by index of the thread; 0: none */
-	struct em_array states;
-	struct em_array queues;
+	uint16_t *tcache_of;		/* number of the tcache, by index of the thread; 0: none */
+	struct em_array states;		/* of blocks, em_slab.states */
+	struct em_array queues;		/* of slabs, em_slab.queue */
 	struct em_free_states *free_states[EM_CLASSES];
-	struct em_array tables;		/* of large blocks */
-	struct em_large_table *large;
-	uint32_t large_version;		/* odd while the table is written */
+	struct em_array tables;		/* struct em_large_table, the newest one last */
+	struct em_large_table *large;	/* the newest table; sections read it */
+	uint32_t large_version;		/* seqlock of the table: odd while it is written */
 	size_t nr_large;
 };
 
-/* What became of a block of a slab; EM_NEEDS_SHARING: em_slab_share() it, then try again. */
+/*
+ * Result of em_slab_free() and em_slab_resize(). EM_NEEDS_SHARING: nothing was done; call
+ * em_slab_share() with the lock held, then try again.
+ */
 enum em_outcome { EM_DONE, EM_NOT_A_BLOCK, EM_NEEDS_SHARING };
 
 struct em_expert;
 
 /**
- * struct em_tls - what a thread keeps at hand; nobody else reads it
- * @self: its record
- * @key: of the expert whose section it was in last; that may be closed since
- * @expert: the same
- * @status: expert->status; that it is there, only the gate tells
- * @tcache: what the thread has of it
+ * struct em_tls - thread-local cache of the expert that the thread used last
+ * @self: the thread's record
+ * @key: key of that expert, which may have been closed since
+ * @expert: that expert's slot
+ * @status: expert->status; may be dereferenced only while expert->gate == @key
+ * @tcache: the thread's tcache of that expert
  * @count: tcache->count
  * @base: expert->base
  * @span: expert->span
- * @slabs: where expert->slabs would have the slab at address 0
+ * @slabs: address that &expert->slabs[0] would have if the windows began at address 0
  *
- * All but @self stays right as long as @key is that of an expert: a key is never used
- * again. It is copied here because a call is as fast as its longest chain of loads.
+ * Only the thread itself reads and writes it. All fields but @self are valid while the expert with
+ * @key is open: no other expert ever gets that key. The copies shorten the chain of dependent
+ * loads of the fast paths.
  */
 struct em_tls {
 	struct em_thread *self;
@@ -332,48 +371,50 @@ struct em_tls {
 };
 
 /*
- * A backend hands out regions: zeroed ranges of a window, page aligned. Sizes are in
- * bytes and rounded up to the granule of the window. All but open() and stats() are
- * called in the expert's process, with the expert's lock held.
+ * A backend allocates regions: zeroed ranges of a window, aligned to pages. Sizes are in bytes and
+ * are rounded up to the granule of the window. All functions are called with the expert's lock
+ * held. open(), stats(), terminate(), reclaim() and close() may be called in any process of the
+ * expert, the others only in the process that is attached.
  */
 struct em_backend {
 	enum expertmem_backend id;
-	/* get the expert, or adopt @fd if not below 0; enum expertmem_error */
+	/* Open an expert, or adopt @fd if it is not negative; enum expertmem_error. */
 	int (*open)(struct em_expert *expert, const struct expertmem_options *options,
 		    int fd);
-	/* windows are mapped part by part, as they are used; false: at once */
+	/* True: parts of the windows are mapped when regions use them. False: attach() maps all. */
 	bool maps_parts;
-	/* make both windows usable at expert->base, of expert->window bytes each */
+	/* Map both windows at expert->base, of expert->window bytes each; enum expertmem_error. */
 	int (*attach)(struct em_expert *expert);
-	/* undo that, and give the addresses back */
+	/* Unmap both windows. */
 	void (*unmap)(struct em_expert *expert);
-	/* the address, or NULL; @room as EXPERTMEM_IOC_ALLOC has it */
+	/* Returns the region, or NULL. @room: bytes for growing, as of EXPERTMEM_IOC_ALLOC. */
 	void *(*alloc)(struct em_expert *expert, enum em_window window, size_t size,
 		       size_t room);
-	/* in place; false where that is not possible */
+	/* Resize a region in place. False: it has its old size. */
 	bool (*resize)(struct em_expert *expert, void *region, size_t old, size_t size);
 	void (*free)(struct em_expert *expert, void *region, size_t size);
 	/*
-	 * Give back the pages of a part of a region. True: all of them, and they read as
-	 * zero. False: some are still there, with their bytes or with zeros.
+	 * Give back the pages of a part of a region. True: all pages are given back, and read as
+	 * zeros. False: some pages are not; each has its old bytes or zeros.
 	 */
 	bool (*discard)(void *start, size_t size);
-	/* make sure that the page, which is in no region, faults (@guard), or need not */
+	/* @page is in no region. @guard: make it fault when touched. Else undo that. */
 	void (*guard)(struct em_expert *expert, void *page, bool guard);
 	/*
-	 * Before a fork: make what the child is to have, at the same addresses. After it, in
-	 * the parent, also where that failed. In the child: go on with it. The child may have
-	 * the same table of descriptors as the parent; enum expertmem_error
+	 * fork_prepare() makes the child's copy of the heap before a fork. fork_parent() follows in
+	 * the parent, also if the fork failed. fork_child() puts the copy in place in the child, at
+	 * the addresses of the parent's heap. @shares_files: child and parent share one table of
+	 * descriptors (CLONE_FILES). Both ints are enum expertmem_error.
 	 */
 	int (*fork_prepare)(struct em_expert *expert);
 	void (*fork_parent)(struct em_expert *expert, bool shares_files);
 	int (*fork_child)(struct em_expert *expert, bool shares_files);
-	/* any process of the expert's; false where that cannot be done */
+	/* Set EXPERTMEM_STATUS_TERMINATE. False: it failed. */
 	bool (*terminate)(struct em_expert *expert);
-	/* the same; enum expertmem_error, with nothing changed */
+	/* Give back all pages; @bytes receives how many. enum expertmem_error: nothing changed. */
 	int (*reclaim)(struct em_expert *expert, uint64_t *bytes);
 	void (*stats)(struct em_expert *expert, struct expertmem_heap_stats *stats);
-	/* undo open(); the windows are unmapped already */
+	/* Undo open(). The windows are unmapped already. */
 	void (*close)(struct em_expert *expert);
 };
 
@@ -384,7 +425,7 @@ enum {
 	EM_DEBUG_SITES		= 1 << 3,
 	EM_DEBUG_VALGRIND	= 1 << 4,
 	EM_DEBUG_ASAN		= 1 << 5,
-	/* the above look at blocks, so no call may do without the lock */
+	/* Any of the flags above: hooks look at each block, so every call takes the lock. */
 	EM_DEBUG_BLOCKS		= (1 << 6) - 1,
 	EM_DEBUG_REPORT		= 1 << 6,
 	EM_DEBUG_ABORT		= 1 << 7,
@@ -393,13 +434,13 @@ enum {
 
 /**
  * struct em_expert - a slot of the table of experts; never freed
- * @gate: the key, while calls may go ahead without the lock; else 0
- * @base: of the windows, first the small one, then the huge one
- * @span: bytes of both; 0 while they are not there
- * @slabs: one for each EM_SLAB_SIZE of them, whether or not blocks are there
+ * @gate: the key while sections may begin; 0 while calls have to take the lock
+ * @base: address of the small window; the huge window follows it
+ * @span: bytes of both windows; 0 while they are not mapped
+ * @slabs: table of slabs: an entry for each EM_SLAB_SIZE bytes of the windows
  *
- * These tell all about a pointer into a slab; they are read without the lock. The
- * rest is under it.
+ * Sections read these four fields without the lock. The lock protects all other fields; those that
+ * are read without it are said to be atomic.
  */
 struct em_expert {
 	HEXPERTKEY gate;
@@ -408,39 +449,39 @@ struct em_expert {
 	struct em_slab *slabs;
 
 	pthread_mutex_t lock;
-	sigset_t signals;		/* to be restored with the lock's release, if @masked */
+	sigset_t signals;		/* signal mask that em_unlock() restores, if @masked */
 	bool masked;
-	uint64_t generation;		/* counts the experts that had this slot */
+	uint64_t generation;		/* number of experts that have had this slot; atomic */
 	HEXPERTKEY key;			/* 0: not open */
-	const uint32_t *status;		/* EXPERTMEM_STATUS_*, always points to something */
-	bool attached;			/* the heap is in this process */
-	bool inherit_on_fork;			/* and in that of a fork */
-	unsigned int pause_depth;		/* how many want the gate closed */
-	unsigned int refs;		/* how many gave the lock up, but will go on */
+	const uint32_t *status;		/* EXPERTMEM_STATUS_*; &em_closed while no expert is open */
+	bool attached;			/* this process has the windows and the heap */
+	bool inherit_on_fork;		/* a child gets a copy of the heap: the program is preloaded */
+	unsigned int pause_depth;	/* number of em_pause() without their em_unpause() */
+	unsigned int refs;		/* number of calls in em_relock(); expertmem_close() waits */
 	unsigned int flags;		/* EXPERTMEM_NO_HUGE, ... */
 	unsigned int debug;		/* EM_DEBUG_* */
-	unsigned int guard_tick;		/* blocks, with EM_DEBUG_GUARD */
-	struct em_sites *sites;		/* with EM_DEBUG_SITES */
+	unsigned int guard_tick;	/* EM_DEBUG_GUARD: number of blocks that could get a guard page */
+	struct em_sites *sites;		/* EM_DEBUG_SITES: who allocated which block */
 	struct {
 		void *start;
 		size_t size;
-	} *poisoned;			/* with EM_DEBUG_ASAN */
+	} *poisoned;			/* EM_DEBUG_ASAN: regions to unpoison at close */
 	size_t nr_poisoned;
-	bool has_listener;			/* somebody is to be told what is found */
-	uint64_t limit;			/* ANON: bytes, 0: none */
-	int fd;				/* DEVICE; -1: a child that has private memory */
-	int heir;			/* DEVICE: the child's, around a fork; -1: none */
-	struct em_copy *copy;		/* DEVICE: instead of that, where the module is refused */
-	unsigned int mapped;		/* DEVICE: windows, also before all are */
+	bool has_listener;		/* findings are reported: listener, or EM_DEBUG_LISTENS; atomic */
+	uint64_t limit;			/* ANON: most committed bytes; 0: no limit */
+	int fd;				/* DEVICE: descriptor; -1: a child whose heap is private memory */
+	int heir;			/* DEVICE: descriptor of the child's expert, during fork(); -1: none */
+	struct em_copy *copy;		/* DEVICE: private copy for the child, where FORK is refused */
+	unsigned int mapped;		/* DEVICE: number of windows that are mapped */
 	const struct em_backend *backend;
 	struct em_shared *shared;
-	struct em_table counts;		/* all of @shared, whose end is the counts */
-	size_t window;			/* bytes of one */
-	bool unmapped;			/* ANON: addresses are chosen, not reserved */
-	struct em_gaps *gaps[2];	/* ANON */
-	size_t idle;			/* ANON: mapped bytes in no region that are left so */
+	struct em_table counts;		/* the memory of @shared */
+	size_t window;			/* bytes of one window */
+	bool unmapped;			/* ANON: the windows' addresses are not reserved by a mapping */
+	struct em_gaps *gaps[2];	/* ANON: gaps between regions, by enum em_window */
+	size_t idle;			/* ANON: idle_bytes() when unmap_idle() ran last, or less */
 	struct em_heap heap;
-	expertmem_listener listener;
+	expertmem_listener listener;	/* NULL: none */
 	void *listener_arg;
 } __attribute__((aligned(64)));
 
