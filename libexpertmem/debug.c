@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * EXPERTMEM_DEBUG, valgrind and AddressSanitizer. What looks at single blocks keeps the
- * expert's gate closed, so that every call takes the lock and comes by here; where
- * nothing is to be looked at, no call does.
+ * Hooks for EXPERTMEM_DEBUG, valgrind and AddressSanitizer. With EM_DEBUG_BLOCKS the expert's gate
+ * stays closed: every call takes the lock, and runs the hooks. Without it the fast paths have no
+ * hooks.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -23,29 +23,29 @@
 #define FILL_NEW	0xaa
 #define FILL_FREED	0xdd
 
-/* bytes behind each block that nobody may touch */
+/* bytes of the canary or red zone behind each block */
 #define BEHIND		16
 
-/* one in so many blocks ends at a page that is not there */
+/* EM_DEBUG_GUARD: one in so many blocks ends at a guard page */
 #define GUARD_EVERY	16
 
-/* regions of large blocks that are poisoned; later ones are not */
+/* the most regions of large blocks that are poisoned for AddressSanitizer */
 #define POISONED_MAX	65536
 
-/* that has call sites of its own; a child has its parent's */
+/* The process that recorded the call sites. A child has copies of the sites of its parent. */
 pid_t em_debug_process;
 
-/* There where the program or the library is built with AddressSanitizer. */
+/* Not NULL if the program or the library is built with AddressSanitizer. */
 void __asan_poison_memory_region(const volatile void *start, size_t size)
 	__attribute__((weak, visibility("default")));
 void __asan_unpoison_memory_region(const volatile void *start, size_t size)
 	__attribute__((weak, visibility("default")));
 
 /**
- * em_debug_parse() - what the environment asks for
+ * em_debug_parse() - parse EXPERTMEM_DEBUG, and detect valgrind and AddressSanitizer
  * @flags: receives EM_DEBUG_*
  *
- * Return: false if EXPERTMEM_DEBUG has a word that is not known.
+ * Return: false if EXPERTMEM_DEBUG has an unknown word.
  */
 bool em_debug_parse(unsigned int *flags)
 {
@@ -74,7 +74,7 @@ bool em_debug_parse(unsigned int *flags)
 		if (length)
 			*flags |= words[i].flags;
 	}
-	/* These see more than canaries do, and mind who looks at freed bytes. */
+	/* Both find more than canaries do, and report the reads and writes that canaries need. */
 	if (VALGRIND_MAKE_MEM_DEFINED(flags, sizeof(*flags)))	/* memcheck, of its tools */
 		*flags |= EM_DEBUG_VALGRIND;
 	if (__asan_poison_memory_region)
@@ -85,13 +85,13 @@ bool em_debug_parse(unsigned int *flags)
 }
 
 /*
- * Who allocated the block at an address, in units of 16 bytes. Most of that is never written, and
- * read-only.
+ * The call site of the block at each multiple of 16 bytes of the windows. Parts are read-only until
+ * they are written.
  */
 struct em_sites {
-	const void **of;
+	const void **of;		/* return address of the allocating call, by offset / 16 */
 	size_t size;			/* bytes of @of */
-	bool writable[];		/* for each EM_STEP of @of */
+	bool writable[];		/* whether @of can be written, for each EM_STEP of it */
 };
 
 static size_t sites_size(const struct em_expert *expert)
@@ -127,13 +127,13 @@ static void sites_put(struct em_expert *expert)
 	munmap(sites, sizeof(*sites) + sites->size / EM_STEP);
 }
 
-/* NULL: nobody knows. */
+/* The call site of the block at @p. NULL: not recorded. */
 const void *em_debug_site(const struct em_expert *expert, const void *p)
 {
 	return expert->sites ? expert->sites->of[((const char *)p - expert->base) / 16] : NULL;
 }
 
-/* Where the kernel has no memory for it, it is not known. */
+/* Record the call site of the block at @p, unless the kernel has no memory for it. */
 static void set_site(struct em_expert *expert, const void *p, const void *site)
 {
 	struct em_sites *sites = expert->sites;
@@ -148,14 +148,14 @@ static void set_site(struct em_expert *expert, const void *p, const void *site)
 	*of = site;
 }
 
-/* A part of the windows comes to be there, in which no block is yet. */
+/* Hook: a part of the windows was mapped. It has no block yet. */
 void em_debug_on_map(const struct em_expert *expert, void *start, size_t size)
 {
 	if (expert->debug & EM_DEBUG_VALGRIND)
 		(void)VALGRIND_MAKE_MEM_NOACCESS(start, size);
 }
 
-/* The addresses are known: get what debugging needs. */
+/* Hook of em_attach(): allocate the tables for debugging. False: no memory. */
 bool em_debug_attach(struct em_expert *expert)
 {
 	if (expert->debug & EM_DEBUG_ASAN) {
@@ -169,7 +169,7 @@ bool em_debug_attach(struct em_expert *expert)
 	return sites_get(expert);
 }
 
-/* The memory is about to be unmapped; others may get the addresses. */
+/* Hook: the windows are about to be unmapped, and others may get the addresses. Unpoison them. */
 void em_debug_on_close(struct em_expert *expert)
 {
 	const struct em_heap *heap = &expert->heap;
@@ -194,14 +194,14 @@ void em_debug_detach(struct em_expert *expert)
 	expert->poisoned = NULL;
 }
 
-/* Bytes to allocate for a block of @size. */
+/* Bytes to allocate for a block of @size, with its canary or red zone. */
 size_t em_debug_padded_size(const struct em_expert *expert, size_t size)
 {
 	return expert->debug & (EM_DEBUG_CANARY | EM_DEBUG_VALGRIND | EM_DEBUG_ASAN) ?
 	       size + BEHIND : size;
 }
 
-/* Is the next block one of those that end at the end of a page? (Large ones nearly do.) */
+/* Is the next block one that ends at a guard page? Not large blocks: their region ends at one. */
 bool em_debug_is_guarded(struct em_expert *expert, size_t size, size_t alignment)
 {
 	return expert->debug & EM_DEBUG_GUARD && size <= EM_PAGE - 16 && alignment <= 16 &&
@@ -227,12 +227,12 @@ static bool is_overrun(const unsigned char *p, const unsigned char *end)
 }
 
 /**
- * em_debug_on_alloc() - a block has come to be
+ * em_debug_on_alloc() - hook: a block was allocated
  * @expert: the expert
  * @p: the block
- * @size: its bytes
- * @room: bytes that it may take with its canary
- * @site: who asked for it
+ * @size: bytes that were asked for
+ * @room: bytes of the block with its canary
+ * @site: return address of the call that asked for it
  */
 void em_debug_on_alloc(struct em_expert *expert, void *p, size_t size, size_t room,
 		   const void *site)
@@ -249,7 +249,7 @@ void em_debug_on_alloc(struct em_expert *expert, void *p, size_t size, size_t ro
 		__asan_unpoison_memory_region(p, size);
 }
 
-/* A block has shrunk from @old bytes, where it is. */
+/* Hook: a block was shrunk in place, from @old to @size bytes. */
 void em_debug_on_shrink(struct em_expert *expert, void *p, size_t old, size_t size, size_t room)
 {
 	if (expert->debug & EM_DEBUG_CANARY)
@@ -261,7 +261,7 @@ void em_debug_on_shrink(struct em_expert *expert, void *p, size_t old, size_t si
 	(void)old;
 }
 
-/* A block is about to be freed. @found: receives what is wrong with it. */
+/* Hook: a block is about to be freed. @found receives an overrun of it. */
 void em_debug_on_free(struct em_expert *expert, void *p, size_t size, size_t room,
 		   struct expertmem_finding *found)
 {
@@ -280,14 +280,14 @@ void em_debug_on_free(struct em_expert *expert, void *p, size_t size, size_t roo
 		__asan_poison_memory_region(p, size);
 }
 
-/* The heap's own data comes to be there. */
+/* Hook: memory for metadata was allocated. It reads as zeros. */
 void em_debug_on_metadata(struct em_expert *expert, void *start, size_t size)
 {
 	if (expert->debug & EM_DEBUG_VALGRIND)
 		(void)VALGRIND_MAKE_MEM_DEFINED(start, size);
 }
 
-/* A slab gets a class: nobody may touch it but where blocks are. */
+/* Hook: a slab got a class. It has no block yet, so any touch is an error. */
 void em_debug_slab(struct em_expert *expert, void *start)
 {
 	if (expert->debug & EM_DEBUG_VALGRIND)
@@ -296,7 +296,7 @@ void em_debug_slab(struct em_expert *expert, void *start)
 		__asan_poison_memory_region(start, EM_SLAB_SIZE);
 }
 
-/* The same for a region that is to hold a large block; what is before it is nobody's. */
+/* Hook: a region for a large block was allocated. It, and the BEHIND bytes before it, have no block. */
 void em_debug_region(struct em_expert *expert, char *start, size_t size)
 {
 	if (expert->debug & EM_DEBUG_VALGRIND)

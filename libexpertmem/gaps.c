@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* The gaps between the regions of a window of the anon backend. */
+/*
+ * The regions of a window of the anon backend and the gaps between them, in a treap: a binary tree
+ * ordered by address, and a heap by random priorities, which keeps it balanced. The expert's lock is
+ * held.
+ */
 #include "internal.h"
 #include "gaps.h"
 
@@ -11,7 +15,7 @@ static void update(struct em_gaps *gaps, uint32_t i)
 					  gaps->nodes[node->child[1]].widest));
 }
 
-/* Cut the tree @i in two: what starts below @start, and the rest. */
+/* Split the tree @i into the nodes that start below @start, and the others. */
 static void split(struct em_gaps *gaps, uint32_t i, size_t start, uint32_t *below,
 		  uint32_t *rest)
 {
@@ -32,7 +36,7 @@ static void split(struct em_gaps *gaps, uint32_t i, size_t start, uint32_t *belo
 	update(gaps, i);
 }
 
-/* Join two trees, all of @a below all of @b. */
+/* Join two trees. All nodes of @a start below all nodes of @b. */
 static uint32_t join(struct em_gaps *gaps, uint32_t a, uint32_t b)
 {
 	if (!a || !b)
@@ -47,7 +51,7 @@ static uint32_t join(struct em_gaps *gaps, uint32_t a, uint32_t b)
 	return b;
 }
 
-/* The node that starts at @start, or the last one below. */
+/* The node with the highest start that is not above @start. */
 static uint32_t at_or_below(const struct em_gaps *gaps, size_t start)
 {
 	uint32_t i = gaps->root, found = 0;
@@ -60,7 +64,7 @@ static uint32_t at_or_below(const struct em_gaps *gaps, size_t start)
 	return found;
 }
 
-/* Set a node's gap, and what its ancestors know of it. */
+/* Set a node's gap, and update @widest of its ancestors. */
 static void set_gap(struct em_gaps *gaps, uint32_t i, size_t gap)
 {
 	uint32_t below, rest, above;
@@ -73,7 +77,7 @@ static void set_gap(struct em_gaps *gaps, uint32_t i, size_t gap)
 	gaps->root = join(gaps, below, join(gaps, i, above));
 }
 
-/* The lowest node with a gap of @need. */
+/* The lowest node with a gap of at least @need bytes; 0: none. */
 static uint32_t first_gap(const struct em_gaps *gaps, size_t need)
 {
 	uint32_t i = gaps->root;
@@ -91,7 +95,7 @@ static uint32_t first_gap(const struct em_gaps *gaps, size_t need)
 	return 0;
 }
 
-/* There is a node: see em_gaps_has_node(). */
+/* Take a free node. There is one: em_gaps_has_node(). */
 static uint32_t new_node(struct em_gaps *gaps, size_t start, size_t size)
 {
 	uint32_t i = gaps->free;
@@ -108,9 +112,9 @@ static uint32_t new_node(struct em_gaps *gaps, size_t start, size_t size)
 }
 
 /*
- * A place for @size bytes, with a granule free on either side: in the middle of the
- * widest gap where it may grow (@roomy), else at the bottom of the lowest gap that fits.
- * Returns the new region's offset, or 0.
+ * Insert a region of @size bytes, with @guard bytes free on either side. @roomy: in the middle of the
+ * widest gap, so that it can grow. Else at the bottom of the lowest gap that fits. Returns the
+ * region's offset, or 0: no gap fits.
  */
 size_t em_gaps_insert(struct em_gaps *gaps, size_t size, size_t guard, bool roomy)
 {
@@ -153,7 +157,10 @@ void em_gaps_remove(struct em_gaps *gaps, size_t start)
 	gaps->free = i;
 }
 
-/* Resize in place; what has a reservation that is large enough keeps it. */
+/*
+ * Resize a region in place. A region with a reservation beyond its @old bytes keeps the reservation.
+ * False: the gap behind is too short.
+ */
 bool em_gaps_resize(struct em_gaps *gaps, size_t start, size_t old, size_t size, size_t guard)
 {
 	uint32_t i = at_or_below(gaps, start);
@@ -168,14 +175,14 @@ bool em_gaps_resize(struct em_gaps *gaps, size_t start, size_t old, size_t size,
 	return true;
 }
 
-/* A window without regions. */
+/* Initialize the tree of a window of @window bytes without regions. */
 void em_gaps_init(struct em_gaps *gaps, size_t window)
 {
 	gaps->root = new_node(gaps, 0, 0);
 	set_gap(gaps, gaps->root, window);
 }
 
-/* Is there a node more? */
+/* Is there a free node in the array? Else it has to grow before em_gaps_insert(). */
 bool em_gaps_has_node(const struct em_gaps *gaps)
 {
 	return gaps->free || sizeof(*gaps) + (gaps->used + 2) * sizeof(gaps->nodes[0]) <= gaps->size;

@@ -274,7 +274,8 @@ static void states_put(struct em_heap *heap, const struct em_slab *slab)
 
 /*
  * Move the slabs in limbo to the pool, after all sections have ended that may still use their old
- * class, because they were shared. False: limbo is empty, or this is a signal's handler.
+ * class, because they were shared. False: limbo stays as it is; em_wait_all() has failed, or limbo is empty, or
+ * this is a signal's handler.
  */
 bool em_pool_recycle(struct em_expert *expert)
 {

@@ -21,32 +21,32 @@
 #define MADV_POPULATE_WRITE	23
 #endif
 
-/* regions from this size on are placed where they can grow, as the module does */
+/* regions of at least this size are placed where they can grow, as the module does */
 #define ROOMY	(256UL << 10)
 
 /* regions of the small window that have grown to this size have huge pages inside */
 #define LARGE	(2 * EM_HUGE)
 
-/* at this one, the pages that are there become huge ones (Linux 6.1) */
+/* at this size, their resident pages are collapsed into huge pages (Linux 6.1) */
 #define SETTLED	(4 * EM_HUGE)
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE	25
 #endif
 
-/* what is mapped is a multiple of this; which units are is known by a bit each, in pages of these */
+/* Windows are mapped in units of this size. em_gaps.units has a bit for each unit, in pages. */
 #define UNIT		(16UL << 10)
 #define PAGE_UNITS	(EM_PAGE * 8)
 
-/* so much of the small window is mapped at once at most, and as a part of what there is */
+/* Up to AHEAD_MAX bytes are mapped ahead in the small window, and up to 1/AHEAD_PART of @committed. */
 #define AHEAD_MAX	(1UL << 20)
 #define AHEAD_PART	16
 
-/* mapped bytes in no region that are left so, apart from 1/AHEAD_PART of the rest */
+/* tidy() leaves so many mapped bytes outside of regions, and 1/AHEAD_PART of @committed. */
 #define IDLE_MAX	(4UL << 20)
 
 /*
- * Bytes in one piece that are unmapped. Every hole is a mapping more, of which a process can have
- * 65,530: with many regions in a window only large holes are made.
+ * The smallest hole that is made by unmapping. Each hole is one more mapping, and a process can have
+ * 65,530 (vm.max_map_count): with REGIONS_MANY regions in a window the hole is at least UNMAP_LARGE.
  */
 #define UNMAP_LEAST	(256UL << 10)
 #define UNMAP_LARGE	(2UL << 20)
@@ -75,7 +75,7 @@ static bool charge(struct em_expert *expert, size_t size)
 	return true;
 }
 
-/* Pages that somebody has locked, and left so, are not given back before that is undone. */
+/* Pages that the program has locked by mlock() have to be unlocked first. */
 static bool anon_discard(void *start, size_t size)
 {
 	if (!madvise(start, size, MADV_DONTNEED) ||
@@ -89,7 +89,7 @@ static bool anon_discard(void *start, size_t size)
 
 enum mapped { MAPPED, REFUSED, FOREIGN };
 
-/* Which of 64 units are mapped, one of which is @unit. */
+/* The word of 64 bits with the bit of @unit: 1 if the unit is mapped. */
 static uint64_t word_of(const struct em_gaps *gaps, size_t unit)
 {
 	const uint64_t *page = gaps->units[unit / PAGE_UNITS];
@@ -109,7 +109,7 @@ static size_t units_until(const struct em_gaps *gaps, size_t i, size_t end)
 	uint64_t others = (word_of(gaps, i) ^ flip) >> i % 64;
 
 	while (!others) {
-		/* Of most pages there is none. */
+		/* A missing page stands for PAGE_UNITS units that are not mapped. */
 		size_t step = flip || gaps->units[i / PAGE_UNITS] ? 64 : PAGE_UNITS;
 
 		i = (i / step + 1) * step;
@@ -143,8 +143,8 @@ static void set_units(struct em_gaps *gaps, size_t i, size_t end, bool mapped)
 }
 
 /*
- * Map units, none of which is mapped. Addresses that are only chosen may be somebody else's by
- * now; the kernel then ignores that we ask for them.
+ * Map units, none of which is mapped. FOREIGN: the addresses were not reserved, and another mapping
+ * of the process is there: the kernel has chosen other addresses.
  */
 static enum mapped map_units(struct em_expert *expert, enum em_window window, size_t i,
 			     size_t end)
@@ -170,7 +170,7 @@ static enum mapped map_units(struct em_expert *expert, enum em_window window, si
 	return MAPPED;
 }
 
-/* Unmap units, all of which are mapped. Where there are too many mappings they stay. */
+/* Unmap units, all of which are mapped. They stay if the process has too many mappings. */
 static void unmap_units(struct em_expert *expert, enum em_window window, size_t i, size_t end)
 {
 	char *start = em_window_base(expert, window) + i * UNIT;
@@ -188,7 +188,7 @@ static void unmap_units(struct em_expert *expert, enum em_window window, size_t 
 	set_units(expert->gaps[window], i, end, false);
 }
 
-/* Unmap what is mapped of a range where no region is, in pieces of at least @least bytes. */
+/* Unmap the mapped units of a range without regions, in pieces of at least @least bytes. */
 static void unmap_range(struct em_expert *expert, enum em_window window, size_t start,
 			size_t size, size_t least)
 {
@@ -214,7 +214,7 @@ static void unmap_gaps(struct em_expert *expert, enum em_window window, uint32_t
 	unmap_gaps(expert, window, node->child[1], least);
 }
 
-/* Mapped bytes that are not in use. */
+/* Mapped bytes outside of regions. */
 static size_t idle_bytes(const struct em_expert *expert)
 {
 	return expert->gaps[EM_SMALL_WINDOW]->mapped + expert->gaps[EM_HUGE_WINDOW]->mapped -
@@ -238,7 +238,7 @@ static void unmap_idle(struct em_expert *expert)
 	expert->idle = idle_bytes(expert);
 }
 
-/* After memory was given back: what cannot be unmapped is not looked for every time. */
+/* After memory was given back: unmap idle units, if there are many more than after the last time. */
 static void tidy(struct em_expert *expert)
 {
 	size_t idle = idle_bytes(expert);
@@ -249,7 +249,7 @@ static void tidy(struct em_expert *expert)
 		unmap_idle(expert);
 }
 
-/* How many more units are to be mapped behind unit @end, for what comes next? */
+/* Number of units to map behind unit @end, for the next regions. */
 static size_t units_ahead(const struct em_expert *expert, enum em_window window, size_t end)
 {
 	size_t ahead = expert->shared->committed / AHEAD_PART, last = expert->window / UNIT;
@@ -262,7 +262,7 @@ static size_t units_ahead(const struct em_expert *expert, enum em_window window,
 	return ahead ? units_until(expert->gaps[window], end, last) - end : 0;
 }
 
-/* Map what is not mapped of a range. */
+/* Map the units of a range that are not mapped. */
 static enum mapped map_range(struct em_expert *expert, enum em_window window, size_t start,
 			     size_t size)
 {
@@ -368,7 +368,7 @@ static struct em_gaps *gaps_new(const struct em_expert *expert)
 	return gaps;
 }
 
-/* Make sure that there is a node more. */
+/* Make sure that the tree has a free node. False: no memory. */
 static bool gaps_grow(struct em_expert *expert, enum em_window window)
 {
 	struct em_gaps *gaps = expert->gaps[window];
@@ -384,7 +384,7 @@ static bool gaps_grow(struct em_expert *expert, enum em_window window)
 	return true;
 }
 
-/* What fails is undone by anon_unmap(). */
+/* anon_unmap() undoes a failure. */
 static int anon_attach(struct em_expert *expert)
 {
 	expert->gaps[EM_SMALL_WINDOW] = gaps_new(expert);
@@ -393,17 +393,17 @@ static int anon_attach(struct em_expert *expert)
 	       EXPERTMEM_OK : EXPERTMEM_E_NOMEM;
 }
 
-/* What is in no region may be there to be touched, too, but for these. */
+/* Pages outside of regions may be mapped, and then do not fault. Guard pages do. */
 static void anon_guard(struct em_expert *expert, void *page, bool guard)
 {
 	enum em_window window = em_window_of(expert, page);
 
-	/* Else what is mapped here later could be touched. A mapping of others is left alone. */
+	/* Map the page first: a unit that is mapped later would replace PROT_NONE. */
 	if (map_range(expert, window, (char *)page - em_window_base(expert, window), EM_PAGE) == MAPPED)
 		mprotect(page, EM_PAGE, guard ? PROT_NONE : PROT_READ | PROT_WRITE);
 }
 
-/* Private memory is the child's already. */
+/* fork() itself copies private memory. */
 static int anon_fork_prepare(struct em_expert *expert)
 {
 	(void)expert;
@@ -421,7 +421,7 @@ static int anon_fork_child(struct em_expert *expert, bool shares_files)
 	return EXPERTMEM_OK;
 }
 
-/* Is a region placed where it can grow? With many of them that would be too many mappings. */
+/* Is a region placed where it can grow? Not with many regions: each may become a mapping. */
 static bool may_grow(const struct em_gaps *gaps, enum em_window window, size_t size)
 {
 	return gaps->used < REGIONS_MANY && (window == EM_HUGE_WINDOW || size >= ROOMY);
@@ -436,7 +436,7 @@ static void *anon_alloc(struct em_expert *expert, enum em_window window, size_t 
 
 	size = rounded(window, size);
 	room = rounded(window, room);
-	/* A place where somebody else has mapped something is left to nobody. */
+	/* A range with a foreign mapping stays in the tree as a region that nobody uses. */
 	while (mapped == FOREIGN) {
 		if (!gaps_grow(expert, window))
 			return NULL;
@@ -453,7 +453,7 @@ static void *anon_alloc(struct em_expert *expert, enum em_window window, size_t 
 	return NULL;
 }
 
-/* What grows large in the small window gets huge pages inside nevertheless. */
+/* Advise huge pages for the inside of a region that has grown large in the small window. */
 static void advise(struct em_expert *expert, char *region, size_t size, int advice)
 {
 	char *start = (char *)em_round_up((uintptr_t)region, EM_HUGE);
@@ -504,7 +504,7 @@ static bool anon_terminate(struct em_expert *expert)
 	return true;
 }
 
-/* What was mapped stays so, without pages, that nobody else has the addresses. */
+/* Replace all mappings of the windows by inaccessible ones, which keep the addresses. */
 static bool protect_all(struct em_expert *expert)
 {
 	size_t i, next, end = expert->window / UNIT;

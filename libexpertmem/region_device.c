@@ -64,7 +64,7 @@ static int error_of(int err)
 	}
 }
 
-/* Of open(). A container that has the node, but not the permission, says EPERM. */
+/* The error of open(). A device cgroup that forbids the device answers EPERM. */
 static int open_error_of(int err)
 {
 	switch (err) {
@@ -88,7 +88,7 @@ static void set_default_limit(struct expertmem_config *config)
 	config->flags |= EXPERTMEM_CONFIG_DEFAULT_LIMIT;
 }
 
-/* After an error, @fd is only good for being closed. */
+/* Configure a new expert; enum expertmem_error. After an error the caller closes @fd. */
 static int configure(int fd, const struct expertmem_options *options)
 {
 	struct expertmem_config config = { .limit = options->limit };
@@ -110,10 +110,10 @@ static int configure(int fd, const struct expertmem_options *options)
 	       EXPERTMEM_E_PERM : EXPERTMEM_E_LIMIT;
 }
 
-/* Programs choose low numbers, and expect the lowest that is free. */
+/* Programs expect open() to return the lowest free number, and use low numbers themselves. */
 #define HIGH_FD		1000
 
-/* Give a descriptor of ours a number that no program asks for; the same where there is none. */
+/* Move a descriptor of the library to a high number. Returns @fd itself if there is none. */
 static int to_high(int fd)
 {
 	struct rlimit limit;
@@ -167,7 +167,7 @@ static int device_open(struct em_expert *expert, const struct expertmem_options 
 		error = error_of(errno);
 		goto err_fd;
 	}
-	/* A host that passes a descriptor knows it by the number that it has chosen. */
+	/* A host may go on using the number of a descriptor that it passed. */
 	if (adopted < 0 || em_preloaded)
 		fd = to_high(fd);
 	expert->fd = fd;
@@ -191,7 +191,7 @@ static int device_attach(struct em_expert *expert)
 			 PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, expert->fd,
 			 window_offset[expert->mapped]) == MAP_FAILED)
 			return error_of(errno);
-	/* The kernel then refuses pages, too: an error is better than a signal at the first touch. */
+	/* vm.overcommit_memory=2: the kernel may refuse pages. An error is better than SIGBUS at a touch. */
 	if (em_is_strict())
 		expert->flags |= EXPERTMEM_POPULATE;
 	em_debug_on_map(expert, expert->base, expert->window * 2);
@@ -211,21 +211,21 @@ static void device_unmap(struct em_expert *expert)
 		expert->backend->reclaim(expert, &bytes);
 }
 
-/* What is in no region always faults. */
+/* Pages outside of regions always fault. */
 static void device_guard(struct em_expert *expert, void *page, bool guard)
 {
 	(void)expert, (void)page, (void)guard;
 }
 
-/* A filter of the program's refuses the module's calls: preload.c is to go on without it. */
+/* A filter of system calls refuses ioctl() of the module: preload.c goes on with private memory. */
 bool em_device_refused;
 
-/* EXPERTMEM_BACKEND=device: the heap of the program must not become private memory. */
+/* EXPERTMEM_BACKEND=device: preload.c must not use private memory. */
 bool em_device_only;
 
 /*
- * Is that why a call of the module has failed with @err, and may private memory take its place? The
- * module itself has no such errors.
+ * Has a filter of system calls refused a call of the module with @err, and is private memory allowed
+ * instead? The module itself never returns these errors to the calls in question.
  */
 static bool is_refused(int err)
 {
@@ -251,7 +251,7 @@ static bool is_refused(int err)
  */
 static int device_fork_prepare(struct em_expert *expert)
 {
-	/* where memory is promised, a child must not fail for it at a touch */
+	/* vm.overcommit_memory=2: the child must not run out of memory at a touch */
 	struct expertmem_fork arg = { .flags = em_is_strict() ? EXPERTMEM_FORK_POPULATE : 0 };
 
 	expert->heir = -1;
@@ -320,7 +320,7 @@ static int device_fork_child(struct em_expert *expert, bool shares_files)
 	return EXPERTMEM_OK;
 }
 
-/* A program that closes by system calls of its own hears why it has no more memory, once. */
+/* Report, once, that the program has closed the descriptor by a raw system call. Sets errno to @err. */
 static void check_refusal(const struct em_expert *expert, int err)
 {
 	static bool said;

@@ -2,16 +2,16 @@
 /*
  * The table of the experts of this process, and where their windows are.
  *
- * A key is an index into the table and the generation of that slot, so a key that was
- * closed is told apart from the one that has its slot now. Slots and their locks are
- * never freed: a call that comes after closing finds another generation and says so.
+ * A key is the index of a slot and the slot's generation, so that no key is ever used again. Slots
+ * and their locks are never freed: a call with a key that was closed finds another generation, and
+ * fails.
  *
- * Locks: em_table_lock (which slots are taken) before an expert's lock (all else about it).
- * Two experts' locks are held together only around fork(), in the order of the table.
+ * Lock order: em_private_lock, em_table_lock (protects em_taken), the lock of an expert, em_place_lock
+ * (protects the choice of addresses). Two experts' locks are held together only around fork(), in the
+ * order of the table.
  *
- * RLIMIT_AS counts every mapping, and strict overcommit keeps a part of the memory from processes
- * with many addresses. Under these the windows of the anon backend are not mapped before they are
- * used: see em_place().
+ * RLIMIT_AS counts every mapping. With vm.overcommit_memory=2 large mappings use up the memory that the
+ * kernel promises. In both cases the anon backend does not reserve its windows by a mapping: em_place().
  */
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -26,14 +26,14 @@
 _Static_assert(EM_MAX_EXPERTS == 1 << INDEX_BITS, "an index must fit into a key");
 
 struct em_expert em_experts[EM_MAX_EXPERTS];
-/* for every EM_WINDOW_MIN of addresses: 0, or 1 + the index of the expert there */
+/* for each EM_WINDOW_MIN of addresses: 0, or 1 + the index of the expert with windows there */
 uint16_t em_owners[1UL << (EM_ADDRESS_BITS - EM_WINDOW_SHIFT)];
 pthread_mutex_t em_table_lock = PTHREAD_MUTEX_INITIALIZER;
 bool em_taken[EM_MAX_EXPERTS];
 static unsigned int open_experts;
 const uint32_t em_closed = EXPERTMEM_STATUS_RECLAIMED;
 
-/* The expert is the heap of this program, through the malloc family. */
+/* This is libexpertmem-malloc.so: the expert is the heap of the program. */
 bool em_preloaded;
 
 HEXPERTKEY em_key_of(const struct em_expert *expert)
@@ -45,7 +45,7 @@ HEXPERTKEY em_key_of(const struct em_expert *expert)
 
 /* ---------------------------------------------------------------------------- slots */
 
-/* Slots that were never used are not writable; the first are in a page with other data. */
+/* Make all slots before @end writable. The first slots share a page with other data, and always are. */
 static bool slots_use(const struct em_expert *end)
 {
 	static struct em_table slots;
@@ -77,7 +77,7 @@ int em_slot_get(struct em_expert **slot)
 	return error;
 }
 
-/* How many experts this process has. */
+/* Number of taken slots of this process. */
 unsigned int em_nr_experts(void)
 {
 	return em_read_once(&open_experts);
@@ -94,9 +94,9 @@ void em_slot_put(struct em_expert *expert)
 /* ------------------------------------------------------------------------ addresses */
 
 /*
- * A window has 64 GiB of addresses, or so many times the memory that the expert may have, as a
- * power of two, if that is more. The nth expert of a process has windows of at most 1/n of the
- * share, so that all find place.
+ * A window has WINDOW_USUAL (64 GiB) of addresses, or WINDOW_TIMES the memory that the expert can have,
+ * rounded up to a power of two, if that is more. The nth expert of a process has windows of at most
+ * WINDOW_SHARE / n bytes, so that there are addresses for all.
  */
 #define WINDOW_USUAL	(1UL << 36)
 #define WINDOW_TIMES	8
@@ -105,15 +105,15 @@ void em_slot_put(struct em_expert *expert)
 #define WINDOW_SHARE	(1UL << 42)
 
 /*
- * Windows that are not mapped yet are at least so far below what the kernel maps next; closer
- * where a kernel has few addresses, as one for arm64 with 39 bits.
+ * Windows without a mapping are at least so many bytes below the address that the kernel maps next;
+ * fewer if the kernel has few addresses, as on arm64 with 39 bits.
  */
 #define AWAY		(1UL << 38)
 
-/* Two experts must not choose the same addresses. Taken with an expert's lock held. */
+/* Two experts must not choose the same addresses. Taken while an expert's lock is held. */
 pthread_mutex_t em_place_lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* RLIMIT_AS or RLIMIT_DATA, in bytes; SIZE_MAX: none that matters. */
+/* The limit RLIMIT_AS or RLIMIT_DATA, in bytes; SIZE_MAX: it is unlimited, or at least AWAY. */
 static size_t limit_of(int resource)
 {
 	struct rlimit limit;
@@ -139,7 +139,7 @@ static size_t window_for(struct em_expert *expert, bool strict)
 	if (limit > limit_of(RLIMIT_DATA))
 		limit = limit_of(RLIMIT_DATA);
 
-	/* What looks for leaks reads all that is mapped. */
+	/* Leak checkers read all that is mapped: no larger than usual. */
 	if (expert->debug & EM_DEBUG_BLOCKS)
 		return window;
 	expert->backend->stats(expert, &stats);
@@ -151,7 +151,7 @@ static size_t window_for(struct em_expert *expert, bool strict)
 	return window;
 }
 
-/* Addresses of @size bytes, mapped and inaccessible; NULL: there are none. */
+/* Reserve @size bytes of addresses by an inaccessible mapping. NULL: the kernel refuses. */
 static char *reserve(size_t size)
 {
 	char *start, *base, *end;
@@ -170,7 +170,7 @@ static char *reserve(size_t size)
 	return base;
 }
 
-/* Is one of @size bytes from @base on in the windows of an expert? */
+/* Do the @size bytes from @base on overlap the windows of an expert? */
 static bool is_owned(uintptr_t base, size_t size)
 {
 	size_t i = base >> EM_WINDOW_SHIFT, end = (base + size) >> EM_WINDOW_SHIFT;
@@ -182,8 +182,8 @@ static bool is_owned(uintptr_t base, size_t size)
 }
 
 /*
- * Addresses of @size bytes that the kernel will not come to by itself: it maps from high to low
- * addresses, and under RLIMIT_AS not so much as to get there.
+ * Choose @size bytes of addresses without a mapping, which the kernel will not give to others: it maps
+ * from high to low addresses, and RLIMIT_AS keeps it from getting AWAY further down.
  */
 static char *choose(size_t size)
 {
@@ -203,7 +203,7 @@ static char *choose(size_t size)
 	return NULL;
 }
 
-/* The expert is in the table of owners, or is so no longer. */
+/* Enter the windows of the expert into em_owners, or remove them. */
 void em_set_owner(const struct em_expert *expert, bool owner)
 {
 	size_t i = (uintptr_t)expert->base >> EM_WINDOW_SHIFT;
@@ -227,12 +227,12 @@ bool em_place(struct em_expert *expert, size_t most)
 	bool strict = expert->backend->maps_parts && !em_filtered && em_is_strict();
 	bool chosen = expert->backend->maps_parts && (limit < SIZE_MAX || strict);
 
-	/* A core file tells nothing by it. */
+	/* Keep the table out of core files. */
 	madvise((void *)em_round_up((uintptr_t)em_owners, EM_PAGE), sizeof(em_owners) - EM_PAGE,
 		MADV_DONTDUMP);
 	if (!most)
 		most = window_for(expert, strict);
-	/* What is mapped at once leaves a quarter to the program. */
+	/* Windows that are mapped at once take at most 3/4 of RLIMIT_AS. */
 	if (!chosen && most > limit / 8 * 3)
 		most = limit / 8 * 3;
 	if (window > most)

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * The file that "expertmem run" shares with the process that it runs, see report.h. The command's
- * own library makes it, with what host and expert share in it; the command passes it on, and
- * the library of the process takes it for the first expert that it opens.
+ * The memfd that "expertmem run" shares with the process that it runs, see report.h. The library in
+ * the command makes it, with struct em_shared in it. The command passes the descriptor in
+ * EXPERTMEM_REPORT. The library in the process uses it for the first expert that it opens.
  *
- * Its descriptor is closed when it is mapped, so that the program cannot close it, and the
- * programs that it starts do not get it.
+ * Each library closes the descriptor after it has mapped the file, so that the program cannot close
+ * it, and the programs that it starts do not inherit it.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -25,18 +25,18 @@ struct file {
 	struct em_shared shared __attribute__((aligned(EM_PAGE)));
 };
 
-static struct file *file;	/* mapped; NULL: there is none */
-static bool is_taken;		/* an expert uses it */
-static bool is_shared;		/* the heap of this program has it there */
-static bool is_mine;		/* this process is that expert, and writes the report */
+static struct file *file;	/* the mapping; NULL: there is no file */
+static bool is_taken;		/* an expert of this process uses file->shared */
+static bool is_shared;		/* the heap of this preloaded program uses file->shared */
+static bool is_mine;		/* this process is attached to that expert, and writes the report */
 
-/* Give a new file its size, for good. False: it is no file of the command's. */
+/* Give a new file its size, and seal it. False: the file is not from the command. */
 static bool set_size(int fd, bool *is_new)
 {
 	struct rlimit most;
 	struct stat stat;
 
-	/* Only a memfd has seals: a file of the program's is left alone. */
+	/* Only a memfd has seals: leave other files of the program alone. */
 	if (fcntl(fd, F_GET_SEALS) < 0 || fstat(fd, &stat))
 		return false;
 	*is_new = !stat.st_size;
@@ -48,7 +48,7 @@ static bool set_size(int fd, bool *is_new)
 	       !fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
 }
 
-/* Map the file, if it is for this process and not for the one that started it. */
+/* Map the file, if it is for this process, and not for a process that started this one. */
 static void map_file(int fd)
 {
 	pid_t self = em_raw(SYS_getpid, 0, 0, 0);
@@ -75,10 +75,10 @@ static void map_file(int fd)
 }
 
 /**
- * em_shared_get() - memory for what an expert and its hosts share
- * @counts: receives where it is
+ * em_shared_get() - get the memory that an expert and its hosts share
+ * @counts: receives the mapping
  *
- * Return: zeros, in the file that is shared with the command if there is one, or NULL.
+ * Return: the memory, of zeros; in the file of the command if there is one. NULL: no memory.
  */
 struct em_shared *em_shared_get(struct em_table *counts)
 {
@@ -87,7 +87,7 @@ struct em_shared *em_shared_get(struct em_table *counts)
 	uint64_t fd;
 
 	if (passed) {
-		/* Not for others: what this process opens under that number later is no report. */
+		/* Programs that this one starts must not take another file with this number for it. */
 		unsetenv("EXPERTMEM_REPORT");
 		if (!file && em_parse_size(passed, &fd) && fd <= INT32_MAX)
 			map_file((int)fd);
@@ -100,7 +100,7 @@ struct em_shared *em_shared_get(struct em_table *counts)
 		};
 		return &file->shared;
 	}
-	/* Else the heap of a program is shared with nobody, and forks with it. */
+	/* A preloaded program without the command shares it with nobody: fork() copies it. */
 	if (!em_table_map(counts, NULL, size, em_preloaded ? MAP_PRIVATE : MAP_SHARED))
 		return NULL;
 	if (em_table_use(counts, offsetof(struct em_shared, counts)))
@@ -109,7 +109,7 @@ struct em_shared *em_shared_get(struct em_table *counts)
 	return NULL;
 }
 
-/* Undo em_shared_get(). What an expert has used in the file stays there for the command. */
+/* Undo em_shared_get(). Counts in the file stay for the command to read. */
 void em_shared_put(const struct em_table *counts)
 {
 	if (!file || counts->start != (char *)&file->shared)
@@ -118,7 +118,7 @@ void em_shared_put(const struct em_table *counts)
 		is_taken = false;
 }
 
-/* In a child that has its parent's heap: the counts are its own, at the same address. */
+/* In a child with a copy of its parent's heap: give it counts of its own, at the same address. */
 bool em_shared_inherit(struct em_table *counts)
 {
 	void *copy;
@@ -135,7 +135,7 @@ bool em_shared_inherit(struct em_table *counts)
 		      counts->start) != MAP_FAILED;
 }
 
-/* This process has become the expert whose memory is @shared. Is there a report about it? */
+/* This process is attached to the expert with @shared. True: it writes the report. */
 bool em_report_begin(const struct em_shared *shared)
 {
 	if (!file || shared != &file->shared)
@@ -151,7 +151,7 @@ struct em_crash *em_report_crash(void)
 	return is_mine ? &file->report.crash : NULL;
 }
 
-/* In a child: if its parent was the expert, the report is not about the child. */
+/* In a child: if its parent writes the report, the child does not. */
 void em_report_after_fork(void)
 {
 	if (is_mine)
