@@ -2,8 +2,8 @@
 /**
  * DOC: expertmem.h, the host's side of libexpertmem
  *
- * A *host* is the program in Network Monitor's role. It opens an expert, sets its
- * limit, runs it, usually in a child process, and reads what became of it:
+ * A *host* is the program in Network Monitor's role. It opens an expert, sets the expert's
+ * limit, runs the expert, usually in a child process, and reads how the expert ended:
  *
  *	HEXPERTKEY key;
  *	struct expertmem_options options = { .name = "topusers", .limit = 64 << 20 };
@@ -14,14 +14,14 @@
  *	if (fork() == 0)
  *		_exit(!Run(key, NULL, &startup, 0, NULL));
  *
- * The process that first allocates with a key becomes the expert: the windows are
- * mapped there. The other processes that hold the key are hosts: they may terminate,
- * reclaim, and read statistics and progress, also after the expert's death, but
- * memory calls with that key answer NMERR_INVALID_EXPERT_HANDLE. A fork of the
- * expert itself does not inherit its memory; every key in use is closed in it.
+ * The first process that allocates with a key becomes the expert: the library maps the
+ * windows there. The other processes with the key are hosts. A host can terminate and
+ * reclaim the expert, and read statistics and progress, also after the expert's end. Memory
+ * calls with the key return NMERR_INVALID_EXPERT_HANDLE in a host. A child that the expert
+ * forks has none of the memory: the library closes the keys of attached experts in it.
  *
- * All calls may be made from any thread. They return EXPERTMEM_OK (0) or one of
- * enum expertmem_error (below zero), never abort, and never print. None but
+ * All calls may be made from any thread. They return EXPERTMEM_OK (0) or a negative enum
+ * expertmem_error. They neither abort nor print, unless EXPERTMEM_DEBUG asks for it. Only
  * expertmem_strerror() may be called from a signal handler.
  */
 #ifndef EXPERTMEM_H
@@ -38,58 +38,57 @@ extern "C" {
 
 enum expertmem_error {
 	EXPERTMEM_OK		= 0,
-	EXPERTMEM_E_INVALID	= -1,	/* an argument is not allowed */
-	EXPERTMEM_E_KEY		= -2,	/* the key is not of an open expert */
-	EXPERTMEM_E_NOMEM	= -3,	/* out of memory or of addresses */
+	EXPERTMEM_E_INVALID	= -1,	/* invalid argument or environment variable */
+	EXPERTMEM_E_KEY		= -2,	/* no open expert has this key */
+	EXPERTMEM_E_NOMEM	= -3,	/* out of memory or addresses */
 	EXPERTMEM_E_NO_MODULE	= -4,	/* there is no /dev/expertmem */
-	EXPERTMEM_E_ACCESS	= -5,	/* /dev/expertmem may not be opened */
+	EXPERTMEM_E_ACCESS	= -5,	/* no permission for /dev/expertmem */
 	EXPERTMEM_E_ABI		= -6,	/* the module is too old for the library */
-	EXPERTMEM_E_NO_DEVICE	= -7,	/* that is no expertmem device */
+	EXPERTMEM_E_NO_DEVICE	= -7,	/* not the expertmem device */
 	EXPERTMEM_E_TOO_MANY	= -8,	/* too many experts, or descriptors */
-	EXPERTMEM_E_PERM	= -9,	/* UNSWAPPABLE needs CAP_IPC_LOCK */
-	EXPERTMEM_E_UNSUPPORTED	= -10,	/* the backend cannot do that */
-	EXPERTMEM_E_BUSY	= -11,	/* the expert is in use already */
-	EXPERTMEM_E_RECLAIMED	= -12,	/* the expert was reclaimed */
+	EXPERTMEM_E_PERM	= -9,	/* UNSWAPPABLE needs CAP_IPC_LOCK or RLIMIT_MEMLOCK */
+	EXPERTMEM_E_UNSUPPORTED	= -10,	/* the backend cannot do this */
+	EXPERTMEM_E_BUSY	= -11,	/* another process uses the expert */
+	EXPERTMEM_E_RECLAIMED	= -12,	/* the expert was reclaimed or terminated */
 	EXPERTMEM_E_LIMIT	= -13,	/* a limit above the default needs CAP_NET_ADMIN */
-	EXPERTMEM_E_KERNEL	= -14	/* pages not of 4 KiB, or longer addresses */
+	EXPERTMEM_E_KERNEL	= -14	/* other page size than 4 KiB, or longer addresses */
 };
 
 enum expertmem_backend {
-	/* EXPERTMEM_BACKEND=device|anon if set, else DEVICE if there, else ANON */
+	/* EXPERTMEM_BACKEND if set to device or anon; else DEVICE if it exists, else ANON */
 	EXPERTMEM_BACKEND_AUTO,
-	/* the kernel module: memory is back whatever happens to the expert */
+	/* the kernel module, which reclaims the memory however the expert ends */
 	EXPERTMEM_BACKEND_DEVICE,
 	/* private memory of the process: for development, no module needed */
 	EXPERTMEM_BACKEND_ANON
 };
 
-/* No huge pages: for experts that must stay small. */
+/* Use no huge pages, which take memory in steps of 2 MiB. */
 #define EXPERTMEM_NO_HUGE	(1U << 0)
 /* Pages never go to swap; DEVICE only. */
 #define EXPERTMEM_UNSWAPPABLE	(1U << 1)
-/* Memory exists when a call returns it: running out is an error, not a signal. */
+/* Populate regions in the call: running out of memory is an error, not SIGBUS at a touch. */
 #define EXPERTMEM_POPULATE	(1U << 2)
 
 /*
- * As a limit: the default_limit of the module. It is what the module gives an expert whose
- * host sets no limit, and the most that a host without CAP_NET_ADMIN may ask for. ANON has
- * no default limit: there it means none.
+ * As a limit: the module's parameter default_limit. That is also the largest limit that a
+ * host without CAP_NET_ADMIN may set. For ANON it means no limit.
  */
 #define EXPERTMEM_LIMIT_DEFAULT	UINT64_MAX
 
 /**
  * struct expertmem_options - how to open an expert
- * @name: shown to operators; at most 31 bytes of UTF-8 without control characters; NULL:
- *	the name of the program, as much of it as may be one
- * @limit: most bytes that its memory may take, with the heap's own; 0: none;
- *	EXPERTMEM_LIMIT_DEFAULT: the module's default
+ * @name: name that operators see; at most 31 bytes of UTF-8 without control characters;
+ *	NULL: the name of the program, up to the first byte that is not allowed
+ * @limit: most bytes that the expert can have committed and pinned, with the heap's
+ *	metadata; 0: no limit; EXPERTMEM_LIMIT_DEFAULT: the module's default_limit
  * @flags: EXPERTMEM_NO_HUGE, EXPERTMEM_UNSWAPPABLE, EXPERTMEM_POPULATE
  * @backend: where memory comes from
  * @startup: what ExpertGetStartupInfo() returns; copied; NULL: zeros
  * @reserved: zero
  *
- * A member that is zero asks for nothing special. Only @limit does: no limit, which a module
- * that has a default_limit gives to CAP_NET_ADMIN alone.
+ * Zero is the default of each member but @limit: there 0 means no limit, which needs
+ * CAP_NET_ADMIN if the module has a default_limit.
  */
 struct expertmem_options {
 	const char *name;
@@ -101,22 +100,23 @@ struct expertmem_options {
 };
 
 /**
- * struct expertmem_heap_stats - what an expert holds
- * @id: the kernel's number of the expert; 0 for ANON
+ * struct expertmem_heap_stats - statistics of an expert
+ * @id: the expert's id in the module; 0 for ANON
  * @backend: DEVICE or ANON
- * @terminating: termination was asked for
- * @reclaimed_now: the memory is gone: it was reclaimed or, for DEVICE, the expert's
- *	process has ended
- * @live_blocks: blocks not yet freed; stays what it was when the expert ended
- * @live_bytes: bytes asked for in these blocks
- * @peak_blocks: the most that @live_bytes has been
- * @limit: bytes, 0: none
- * @committed: bytes in regions, blocks and heap data, counted against the limit
- * @resident: bytes in memory; for ANON the same as @committed
- * @peak: the most that @committed and @pinned together have been
- * @reclaimed_bytes: bytes in regions that the kernel took back; 0 for ANON
- * @pinned: bytes of freed pages that a pipe, a socket or a device still holds, counted
- *	against the limit as well; 0 for ANON
+ * @terminating: 1 if the expert was terminated, else 0
+ * @reclaimed_now: 1 if the expert was reclaimed, by a host, an operator or, for DEVICE,
+ *	because its process has ended; else 0
+ * @live_blocks: number of live blocks; after the expert's end, of those that were live then
+ * @live_bytes: bytes that were asked for in live blocks
+ * @peak_blocks: highest @live_bytes so far; with several threads it may be too low by 4 KiB
+ *	for each of them
+ * @limit: limit in bytes; 0: no limit
+ * @committed: bytes in regions, of blocks and metadata; charged to the limit
+ * @resident: bytes in memory; for ANON equal to @committed
+ * @peak: highest sum of @committed and @pinned so far, in bytes
+ * @reclaimed_bytes: bytes in regions that the module reclaimed; 0 for ANON
+ * @pinned: bytes that were freed, but that a pipe, a socket or a device still references;
+ *	charged to the limit; 0 for ANON
  * @reserved: zero
  */
 struct expertmem_heap_stats {
@@ -138,11 +138,11 @@ struct expertmem_heap_stats {
 
 /**
  * struct expertmem_progress - the last ExpertIndicateStatus() of an expert
- * @calls: how many calls there have been; 0: the rest is zero
+ * @calls: number of calls so far; 0: all other members are zero
  * @status: EXPERTSTATUS_*
- * @sub_status: as given
- * @percent: 0 to 99; values above leave it as it was
- * @text: as given, cut to 255 bytes; never NULL
+ * @sub_status: value of the last call
+ * @percent: 0 to 99; a call with another value leaves it unchanged
+ * @text: text of the last call, cut to 255 bytes; "" if that was NULL
  */
 struct expertmem_progress {
 	uint64_t calls;
@@ -153,13 +153,13 @@ struct expertmem_progress {
 };
 
 /**
- * expertmem_open() - make an expert
- * @options: NULL: zeros, and EXPERTMEM_LIMIT_DEFAULT for the limit
+ * expertmem_open() - open an expert
+ * @options: the options; NULL: zeros, with EXPERTMEM_LIMIT_DEFAULT as limit
  * @key: receives the key; unchanged on error
  *
- * AUTO falls back to ANON only where there is no device (E_NO_MODULE). A device that
- * may not be opened, or is too old, is an error, so that nobody loses the kernel's
- * promise unawares. At most 4,096 experts are open in one process.
+ * AUTO falls back to ANON only if there is no device (E_NO_MODULE). Other failures of the
+ * device are errors, so that no host loses the module's guarantees without notice. One
+ * process can have at most 4,096 open experts.
  *
  * Return: EXPERTMEM_OK, E_INVALID (name, flags, reserved, backend, or an unknown word in
  * EXPERTMEM_BACKEND or EXPERTMEM_DEBUG in the environment), E_NO_MODULE, E_ACCESS, E_ABI, E_NO_DEVICE,
@@ -168,13 +168,13 @@ struct expertmem_progress {
 int expertmem_open(const struct expertmem_options *options, HEXPERTKEY *key);
 
 /**
- * expertmem_adopt() - take over an expert whose descriptor was received
- * @fd: a descriptor of /dev/expertmem, inherited through exec or received over a
- *	socket; the library owns it on success
+ * expertmem_adopt() - make an expert from a descriptor of another process's expert
+ * @fd: descriptor of /dev/expertmem, inherited through exec or received over a socket; on
+ *	success the library owns it
  * @key: receives the key; unchanged on error
  *
- * Name, limit and flags are what its host configured. Progress and counts of blocks
- * are not seen by that host.
+ * Name, limit and flags are those that its host configured. The host that opened the expert
+ * sees neither progress nor counts of blocks.
  *
  * Return: EXPERTMEM_OK, E_INVALID (also for an unknown word in EXPERTMEM_DEBUG),
  * E_NO_DEVICE, E_ACCESS (it is not open for reading and writing), E_ABI, E_TOO_MANY,
@@ -183,8 +183,8 @@ int expertmem_open(const struct expertmem_options *options, HEXPERTKEY *key);
 int expertmem_adopt(int fd, HEXPERTKEY *key);
 
 /**
- * expertmem_close() - end an expert; in the expert's process all its memory goes
- * @key: the key; never valid again
+ * expertmem_close() - close an expert; in the expert's process, this frees all its memory
+ * @key: the key, which is never valid again
  *
  * Return: EXPERTMEM_OK, E_KEY.
  */
@@ -194,7 +194,7 @@ int expertmem_close(HEXPERTKEY key);
  * expertmem_fd() - the expert's descriptor of /dev/expertmem
  * @key: the key
  *
- * Close-on-exec, owned by the library.
+ * The descriptor is close-on-exec, and belongs to the library: do not close it.
  *
  * Return: the descriptor, E_KEY, or E_UNSUPPORTED for ANON.
  */
@@ -204,19 +204,19 @@ int expertmem_fd(HEXPERTKEY key);
  * expertmem_terminate() - ask an expert to stop
  * @key: the key
  *
- * From now on its calls say NMERR_EXPERT_TERMINATE.
+ * From now on the expert's calls return NMERR_EXPERT_TERMINATE.
  *
  * Return: EXPERTMEM_OK, E_KEY.
  */
 int expertmem_terminate(HEXPERTKEY key);
 
 /**
- * expertmem_reclaim() - take an expert's memory back, whatever it is doing
+ * expertmem_reclaim() - give all pages of an expert back, whatever it is doing
  * @key: the key
- * @bytes: receives the bytes that were in regions; may be NULL
+ * @bytes: receives the number of bytes that were in regions; may be NULL
  *
- * The expert's next touch of a block faults; its next call says
- * NMERR_EXPERT_TERMINATE. With ANON only the expert's own process can do this.
+ * A touch of a block then faults, and calls return NMERR_EXPERT_TERMINATE. An ANON expert can
+ * only be reclaimed in its own process.
  *
  * Return: EXPERTMEM_OK, E_KEY, E_UNSUPPORTED, E_NOMEM (ANON: the process has too many
  * mappings; nothing has changed).
@@ -224,20 +224,20 @@ int expertmem_terminate(HEXPERTKEY key);
 int expertmem_reclaim(HEXPERTKEY key, uint64_t *bytes);
 
 /**
- * expertmem_heap_stats() - what an expert holds
+ * expertmem_heap_stats() - read the statistics of an expert
  * @key: the key
- * @stats: receives the numbers
+ * @stats: receives the statistics
  *
  * Return: EXPERTMEM_OK, E_KEY, E_INVALID (@stats is NULL).
  */
 int expertmem_heap_stats(HEXPERTKEY key, struct expertmem_heap_stats *stats);
 
 /**
- * expertmem_progress() - the last ExpertIndicateStatus() of an expert
+ * expertmem_progress() - read the last ExpertIndicateStatus() of an expert
  * @key: the key
- * @progress: receives it
+ * @progress: receives the progress
  *
- * Works across fork(): the host reads what its child said.
+ * A host reads the progress of its child.
  *
  * Return: EXPERTMEM_OK, E_KEY, E_INVALID (@progress is NULL).
  */
@@ -246,52 +246,53 @@ int expertmem_progress(HEXPERTKEY key, struct expertmem_progress *progress);
 /**
  * expertmem_walk() - visit every live block
  * @key: the key, in the expert's own process
- * @visit: called with each block's address and size asked for; a result other
- *	than 0 ends the walk. It must make no call of this library. The expert's other
- *	threads wait meanwhile.
- * @arg: passed on
+ * @visit: called with the address of each block and the size that was asked for; a result
+ *	other than 0 ends the walk. @visit must make no call of this library. Calls of
+ *	other threads wait until the walk has ended.
+ * @arg: passed to @visit
  *
- * Return: what @visit returned last (0 if never called), or E_KEY, E_INVALID.
+ * Return: the last result of @visit, or 0 if there is no block; E_KEY, E_INVALID.
  */
 int expertmem_walk(HEXPERTKEY key, int (*visit)(void *block, size_t size, void *arg),
 		   void *arg);
 
 /**
- * expertmem_trim() - give memory back that no block needs
+ * expertmem_trim() - give memory that holds no block back to the kernel
  * @key: the key, in the expert's own process
- * @bytes: receives by how much the committed and pinned bytes shrank; may be NULL
+ * @bytes: receives the decrease of committed and pinned bytes; may be NULL
  *
- * Also takes in what other threads, and threads that have ended, kept for their next
- * blocks. The threads of the expert wait meanwhile. Without this call, memory that
- * stays unused is given back a second or two after the last block in it was freed (not
- * where the expert is the heap of a whole program: there no thread is started for that).
+ * This includes the slabs that other threads, and threads that have ended, kept for their
+ * next blocks. Calls of other threads wait meanwhile. Without this call, a thread of the
+ * library trims an expert one to two seconds after its last free. A program that
+ * libexpertmem-malloc.so is preloaded in has no such thread.
  *
  * Return: EXPERTMEM_OK, E_KEY.
  */
 int expertmem_trim(HEXPERTKEY key, uint64_t *bytes);
 
 enum expertmem_finding_kind {
-	/* a call was given what is no live block of the expert; @error says what it answered */
+	/* a call got a pointer that is no live block of the expert, and returned @error */
 	EXPERTMEM_BAD_FREE,
 	EXPERTMEM_BAD_REALLOC,
 	EXPERTMEM_BAD_SIZE,
-	/* EXPERTMEM_DEBUG=canary: bytes behind a block that is freed or resized were changed */
+	/* EXPERTMEM_DEBUG=canary: bytes behind a block were changed; found by free or realloc */
 	EXPERTMEM_OVERRUN,
 	/* EXPERTMEM_DEBUG=sites: at close, blocks allocated at @site were still live */
 	EXPERTMEM_LEAK
 };
 
 /**
- * struct expertmem_finding - what the library has found wrong with the use of memory
- * @key: the expert's
- * @kind: what it is; more may come
- * @error: NMERR_INVALID_PARAMETER, NMERR_ACCESS_DENIED; for the last two kinds
+ * struct expertmem_finding - an error in the use of memory
+ * @key: key of the expert
+ * @kind: kind of error; later versions may have more kinds
+ * @error: for the BAD_ kinds NMERR_INVALID_PARAMETER or NMERR_ACCESS_DENIED; else
  *	NMERR_SUCCESS
- * @pointer: what was given, or the block; NULL for LEAK
- * @size: of the block that was overrun; of all blocks that leaked from @site
- * @blocks: how many leaked from @site; else 0
- * @site: with EXPERTMEM_DEBUG=sites, the return address of the call that allocated
- *	the block; else NULL
+ * @pointer: for the BAD_ kinds the pointer; for OVERRUN the block; NULL for LEAK
+ * @size: for OVERRUN the bytes of the block; for LEAK the bytes of all blocks of @site;
+ *	else 0
+ * @blocks: for LEAK the number of live blocks of @site; else 0
+ * @site: with EXPERTMEM_DEBUG=sites, the return address of the call that allocated the
+ *	block; else NULL
  */
 struct expertmem_finding {
 	HEXPERTKEY key;
@@ -306,24 +307,22 @@ struct expertmem_finding {
 typedef void (*expertmem_listener)(const struct expertmem_finding *finding, void *arg);
 
 /**
- * expertmem_listen() - hear of every finding about an expert
+ * expertmem_listen() - set the function that is called with each finding of an expert
  * @key: the key
- * @listener: called in the thread whose call found it, with no lock held, before that
- *	call returns; it may log, count or abort, and may call memory calls. NULL:
- *	nobody listens
- * @arg: passed on
+ * @listener: called without a lock, in the thread whose call has the finding, before that
+ *	call returns; may log, count or abort, and make memory calls. NULL: none
+ * @arg: passed to @listener
  *
- * One listener per expert; a second one replaces the first. A thread that finds
- * something while that happens tells one of the two, but never one with the other's
- * @arg.
+ * An expert has one listener; a second one replaces the first. A finding at the time of the
+ * replacement goes to one of the two, with the @arg of that listener.
  *
  * Return: EXPERTMEM_OK, E_KEY.
  */
 int expertmem_listen(HEXPERTKEY key, expertmem_listener listener, void *arg);
 
 /**
- * expertmem_strerror() - an error in words, with its remedy
- * @error: what a call of this header returned
+ * expertmem_strerror() - describe an error and its remedy
+ * @error: result of a call of this header
  *
  * Return: a constant string, never NULL.
  */

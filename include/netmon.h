@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Sources written on Windows, where case does not matter, spell it both ways. */
+/* For sources that include <netmon.h>: file names on Windows ignore case. */
 #ifndef NETMON_LOWER_CASE_H
 #define NETMON_LOWER_CASE_H
 

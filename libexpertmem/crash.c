@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * How the process that "expertmem run" runs crashes: which address it touched, what the heap has
- * there, and which instruction it was. A handler writes that to the report, and the signal ends
- * the process as it would have without: at the same instruction, with the same core dump.
+ * A signal handler that records how a process of "expertmem run" crashes: the address, what the heap
+ * has there, and the instruction. After the handler the signal ends the process at the instruction
+ * that raised it, so a core dump is as without the handler.
  *
- * The handler is there only while the process is run by the command, and only where nothing else
- * handles the signal. It takes no lock, and makes no system call where an instruction is at
- * fault: a seccomp filter could end the process by another signal. The heap's data is only read,
- * and what another thread changes meanwhile is seen half done at worst.
+ * The handler is installed only in processes that "expertmem run" runs, and only for signals with
+ * the default action. It takes no lock. If an instruction is at fault, it makes no system call: a
+ * seccomp filter could end the process by another signal. It reads metadata without a lock, so the
+ * record may be wrong if another thread changes the heap.
  */
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -24,13 +24,13 @@
 #include "raw.h"
 #include "report.h"
 
-/* regions freed last that an address is looked for in */
+/* number of freed regions that are remembered, to tell a use after free */
 #define FREED		256
 
-/* an address so near to the stack pointer is the stack's */
+/* an address within so many bytes of the stack pointer counts as the stack */
 #define STACK_NEAR	(64UL << 10)
 
-/* for the handler, where a stack has overflowed */
+/* bytes of the alternate stack of the handler, for stack overflows */
 #define STACK_SIZE	(64UL << 10)
 
 static struct {
@@ -41,7 +41,7 @@ static uint32_t nr_freed;
 
 static char program[sizeof(((struct em_crash *)0)->file)];
 
-/* A region goes. Calls of several experts may come at once. */
+/* Remember a region that is about to be freed. Two experts' threads may call this at once. */
 void em_crash_freed(const void *start, size_t size)
 {
 	uint32_t i = em_fetch_add_relaxed(&nr_freed, 1) % FREED;
@@ -58,11 +58,11 @@ static enum em_memory in_slab(const struct em_slab *slab, uint32_t offset,
 	unsigned int i;
 	uint16_t state;
 
-	if (!slab->inverse)	/* in the pool */
+	if (!slab->inverse)	/* the slab is in the pool */
 		return slab->clean ? EM_MEMORY_UNUSED : EM_MEMORY_FREED;
 	i = offset / slab->block;
 	if (i >= slab->blocks)
-		i = slab->blocks - 1;	/* what is left of the slab is behind the last one */
+		i = slab->blocks - 1;	/* the rest of the slab is behind the last block */
 	state = em_get_state(slab->states, i);
 	if (!em_is_live(state))
 		return i < slab->fresh ? EM_MEMORY_FREED : EM_MEMORY_UNUSED;
@@ -82,7 +82,7 @@ static bool was_freed(uintptr_t address)
 	return false;
 }
 
-/* Among the large blocks: in one, or in what is kept free around it. */
+/* Is the address in a large block, or in the granule before or behind one? */
 static enum em_memory in_large(const struct em_expert *expert, uintptr_t address,
 			       struct em_crash *crash)
 {
@@ -137,7 +137,7 @@ static void get_registers(const ucontext_t *context, uintptr_t *pc, uintptr_t *s
 #endif
 }
 
-/* The call that has led to where no code is: its return address is where calls leave it. */
+/* The call instruction that jumped to an address without code, from the return address. */
 static uintptr_t caller(const ucontext_t *context)
 {
 #if defined(__x86_64__)
@@ -147,7 +147,7 @@ static uintptr_t caller(const ucontext_t *context)
 #endif
 }
 
-/* Which file has this instruction? Not by dladdr(), which takes the dynamic loader's lock. */
+/* Find the file with this instruction. dladdr() would take the dynamic loader's lock. */
 static void find_file(struct em_crash *crash, uintptr_t pc)
 {
 #ifdef DLFO_STRUCT_HAS_EH_DBASE	/* glibc 2.35 */
@@ -176,7 +176,7 @@ static void record(struct em_crash *crash, const siginfo_t *info, const ucontext
 	get_registers(context, &pc, &stack);
 	crash->pc = pc;
 	find_file(crash, pc);
-	/* From here on there is something to read, should the rest fault. */
+	/* Publish the record now, in case the rest of this function faults. */
 	crash->signal = info->si_signo;
 	if (!has_address)
 		return;
@@ -196,7 +196,7 @@ static bool is_repeated(const siginfo_t *info)
 	       !(info->si_signo == SIGBUS && info->si_code == BUS_MCEERR_AO);
 }
 
-/* Its disposition is the default again: SA_RESETHAND. */
+/* SA_RESETHAND: the action of the signal is the default again. */
 static void on_crash(int number, siginfo_t *info, void *context)
 {
 	struct em_crash *crash = em_report_crash();
@@ -208,25 +208,25 @@ static void on_crash(int number, siginfo_t *info, void *context)
 		return;
 	pid = em_raw(SYS_getpid, 0, 0, 0);
 	tid = em_raw(SYS_gettid, 0, 0, 0);
-	/* abort() and raise() have come by tgkill(); others keep their sender in the core dump. */
+	/* Send the signal again: by tgkill() as abort() and raise() did, else with its siginfo. */
 	if (info->si_code == SI_TKILL)
 		em_raw(SYS_tgkill, pid, tid, number);
 	else
 		em_raw6(SYS_rt_tgsigqueueinfo, pid, tid, number, (long)info, 0, 0);
 }
 
-/* Is it the one that records a crash? */
+/* Is @handler on_crash()? */
 bool em_crash_is_handler(void (*handler)(int number))
 {
 	return (uintptr_t)handler == (uintptr_t)on_crash;
 }
 
-/* sigaction() of the C library, under its other name: libexpertmem-malloc.so has one, too. */
+/* sigaction() of the C library by its other name, as libexpertmem-malloc.so interposes sigaction(). */
 int __sigaction(int number, const struct sigaction *action, struct sigaction *before);
 
 /*
- * An expert's stack may overflow: the handler gets another one. A program's does not, for it may
- * ask whether its threads have one.
+ * Set an alternate stack for the handler, so that stack overflows are recorded. Not in a preloaded
+ * program, which may query its alternate stack.
  */
 static void get_stack(void)
 {
@@ -239,7 +239,7 @@ static void get_stack(void)
 		sigaltstack(&stack, NULL);
 }
 
-/* From now on, record how this process crashes. */
+/* Install the handler. */
 void em_crash_catch(void)
 {
 	static const int signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT };

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * The descriptor of a preloaded program's heap. The program has not opened it, so it is not
- * there for the program: calls that close descriptors leave it alone and answer EBADF, and it
- * makes way where dup2() asks for its number.
+ * The descriptor of a preloaded program's heap. The program has not opened it, so calls that close
+ * descriptors skip it, and fail by EBADF. If dup2() asks for its number, it moves to another number.
  *
- * A child of vfork() has descriptors of its own, and shares the heap: it may do what it likes
- * with its copy.
+ * A child of vfork() has a copy of the descriptor, and shares the heap. It may close its copy.
  */
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -18,7 +16,7 @@
 
 static int (*real_close)(int fd);
 
-/* A point where a thread can be cancelled: all others are not. */
+/* close() is a cancellation point, so it calls the C library. The other calls are not. */
 __attribute__((constructor)) static void find_real(void)
 {
 	*(void **)&real_close = dlsym(RTLD_NEXT, "close");
@@ -42,7 +40,7 @@ int close_range(unsigned int first, unsigned int last, int flags)
 	unsigned int fd = ours;
 	long answer = 0;
 
-	/* closed by exec() it is already */
+	/* The descriptor is close-on-exec already. */
 	if (ours < 0 || fd < first || fd > last || flags & CLOSE_RANGE_CLOEXEC ||
 	    !em_program_is_here())
 		return (int)em_answer(em_raw(SYS_close_range, first, last, flags));

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Filters of system calls (seccomp) that a preloaded program sets for itself. The heap is told
- * before, for it makes some system calls that malloc() of the C library does not make. The other
- * way to set a filter is syscall(), in process.c.
+ * Filters of system calls (seccomp) that a preloaded program sets by prctl(); process.c handles
+ * those by syscall(). em_filter_begin() is called first: from then on the library makes only system
+ * calls that malloc() of the C library makes.
  *
- * A filter that a program is started with is not seen: it must allow what the C library calls
- * when a program starts, and rt_sigprocmask, gettid, getpid, prctl and membarrier.
+ * The library does not see a filter that a program is started with. Such a filter must allow the
+ * calls of the C library at start, and rt_sigprocmask, gettid, getpid, prctl and membarrier.
  */
 #include <stdarg.h>
 #include <sys/prctl.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * The handlers of a preloaded program's signals. The one that records a crash is not the
- * program's. Where it is installed the program sees the default disposition, for programs act on
- * what they find: a Java VM would call that handler instead of writing its own report.
+ * sigaction() and signal() of a preloaded program. They hide the handler of crash.c, and report the
+ * default action instead, because programs act on what they find: a Java VM would chain to that
+ * handler instead of writing its own report.
  */
 #include <dlfcn.h>
 #include <signal.h>
@@ -23,7 +23,7 @@ int sigaction(int number, const struct sigaction *action, struct sigaction *befo
 {
 	int error;
 
-	if (!real_sigaction)	/* another library's constructor came first */
+	if (!real_sigaction)	/* called by another library's constructor, before ours */
 		find_real();
 	error = real_sigaction(number, action, before);
 	if (!error && before && em_crash_is_handler(before->sa_handler))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* The host's calls. */
+/* The calls of expertmem.h, apart from expertmem_walk(), expertmem_listen() and expertmem_strerror(). */
 #include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@
 
 #define NAME_SIZE sizeof(((struct expertmem_config *)0)->name)
 
-/* Make an expert in a free slot; @fd: a descriptor to adopt, or -1 */
+/* Open an expert in a free slot. @fd: descriptor to adopt, or -1. Returns enum expertmem_error. */
 static int open_slot(const struct expertmem_options *options,
 		     const struct em_backend *backend, int fd, HEXPERTKEY *key)
 {
@@ -65,7 +65,7 @@ static int open_slot(const struct expertmem_options *options,
 	return error;
 }
 
-/* Let EXPERTMEM_BACKEND choose where @backend is AUTO. Return false for a choice that is not known. */
+/* If @backend is AUTO, set it from EXPERTMEM_BACKEND. False: the variable or @backend has an unknown value. */
 bool em_choose_backend(enum expertmem_backend *backend)
 {
 	const char *name = secure_getenv("EXPERTMEM_BACKEND");
@@ -81,7 +81,7 @@ bool em_choose_backend(enum expertmem_backend *backend)
 	return *backend >= EXPERTMEM_BACKEND_AUTO && *backend <= EXPERTMEM_BACKEND_ANON;
 }
 
-/* As the kernel sees it. */
+/* Does the module accept the name: up to 31 bytes of UTF-8 without control characters? */
 static bool is_name(const char *name)
 {
 	const unsigned char *c = (const unsigned char *)name;
@@ -116,7 +116,7 @@ int expertmem_open(const struct expertmem_options *options, HEXPERTKEY *key)
 		chosen = *options;
 	if (!chosen.name) {
 		strncpy(name, program_invocation_short_name, sizeof(name) - 1);
-		/* a file may be called anything; and half a character is none */
+		/* The file name may have bytes that are not allowed, or be cut inside of a character. */
 		for (size_t i = strlen(name); !is_name(name); i--)
 			name[i] = '\0';
 		chosen.name = name;
@@ -155,7 +155,7 @@ int expertmem_close(HEXPERTKEY key)
 	}
 	if (!expert)
 		return EXPERTMEM_E_KEY;
-	/* From here on the key is nobody's, also while em_pause() gives the lock up. */
+	/* From here on em_lock() does not find the key, also while em_pause() releases the lock. */
 	expert->key = 0;
 	if (expert->attached)
 		em_set_owner(expert, false);
@@ -200,7 +200,7 @@ int expertmem_reclaim(HEXPERTKEY key, uint64_t *bytes)
 
 	if (!expert)
 		return EXPERTMEM_E_KEY;
-	/* No call is to find its heap gone in the middle. */
+	/* Pause, so that no section touches pages that are reclaimed. */
 	em_pause(expert);
 	error = expert->backend->reclaim(expert, &given);
 	em_unpause(expert);
@@ -210,7 +210,7 @@ int expertmem_reclaim(HEXPERTKEY key, uint64_t *bytes)
 	return error;
 }
 
-/* Threads go on counting meanwhile, and a block may be freed by another one. */
+/* Sum the counts. Threads count meanwhile, so the sums may be off, and even negative: then 0. */
 static void sum_counts(struct em_shared *shared, struct expertmem_heap_stats *stats)
 {
 	uint32_t n = em_read_once(&shared->nr_counts), i;
@@ -248,7 +248,7 @@ int expertmem_heap_stats(HEXPERTKEY key, struct expertmem_heap_stats *stats)
 	return EXPERTMEM_OK;
 }
 
-/* Read without stopping the writer, who may die in the middle: then it is torn. */
+/* Reads by a seqlock. If the writer died in the middle of a write, the result is torn. */
 int expertmem_progress(HEXPERTKEY key, struct expertmem_progress *progress)
 {
 	struct em_expert *expert;
@@ -286,7 +286,7 @@ int expertmem_trim(HEXPERTKEY key, uint64_t *bytes)
 		expert->backend->stats(expert, &after);
 	}
 	em_unlock(expert);
-	/* What was freed but is pinned has not been given back. */
+	/* Pages that were freed but are pinned have not been given back. */
 	before.committed += before.pinned;
 	after.committed += after.pinned;
 	if (bytes)

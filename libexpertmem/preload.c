@@ -2,21 +2,21 @@
 /*
  * libexpertmem-malloc.so: the malloc family, for programs that know nothing of experts.
  *
- * Preloaded, it makes the whole heap of a program one expert. That expert is opened by the
- * first call, which may come from the dynamic loader, before any constructor has run. It
- * is never closed: the kernel takes the memory back when the process ends or calls exec.
+ * When it is preloaded, the whole heap of the program is one expert. The first call opens the expert,
+ * perhaps in the dynamic loader, before any constructor has run. Nothing closes it: the kernel
+ * reclaims it when the process ends or calls exec.
  *
  *	EXPERTMEM_FD	 descriptor of the expert that "expertmem run" has opened for the
- *			 program; whoever adopts it takes it out of the environment
+ *			 program; the library that adopts it unsets the variable
  *	EXPERTMEM_LIMIT	 most bytes of an expert opened here, as 65536, 64M or 1.5GiB; 0 or
  *			 "none": no limit; "default", or not set: the module's default_limit
  *	EXPERTMEM_NAME	 its name, instead of the program's
  *
- * A program that another one starts, with other rights maybe, must run even where it can
- * have no expert of the kernel's: then its heap is private memory. EXPERTMEM_BACKEND=device
- * forbids that: such a program ends before its first instruction.
+ * A program that the program starts may have no permission for the device, and must run all the same:
+ * then its heap is private memory. With EXPERTMEM_BACKEND=device it ends instead, before its first
+ * instruction.
  *
- * Fork and signals are the library's business: see em_preloaded.
+ * See em_preloaded for what the library does about fork() and signals.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -34,7 +34,7 @@
 #include "raw.h"
 #include "text.h"
 
-/* what malloc() promises for every size */
+/* bytes; the alignment that malloc() guarantees */
 #define ALIGNMENT 16UL
 
 static HEXPERTKEY program;	/* the expert's key; NULL: not opened yet */
@@ -42,8 +42,8 @@ static HEXPERTKEY former;	/* the expert that @program has replaced: see go_priva
 static pid_t opener;		/* the thread that is opening it */
 
 /*
- * What that thread allocates meanwhile: opening an expert may call functions of another
- * preloaded library. Never given back. The size of a block is right before it.
+ * Blocks for the thread that is opening the expert, as that may call functions of another preloaded
+ * library, which allocate. They are never freed. The size of a block is in the bytes before it.
  */
 static char early[64 << 10] __attribute__((aligned(4096)));
 static size_t early_used;
@@ -75,14 +75,14 @@ static size_t early_size(const void *p)
 	return size;
 }
 
-/* What the dynamic loader ends with where a program cannot be started. */
+/* End the process by status 127, as the dynamic loader does if a program cannot be started. */
 static __attribute__((noreturn)) void die(const char *subject, const char *problem)
 {
 	em_say("libexpertmem-malloc: ", subject, problem);
 	_exit(127);
 }
 
-/* A user who has set a limit does not want to run without. */
+/* The limit in EXPERTMEM_LIMIT, in bytes. Ends the process if it is invalid. */
 static uint64_t get_limit(void)
 {
 	const char *text = secure_getenv("EXPERTMEM_LIMIT");
@@ -99,9 +99,8 @@ static uint64_t get_limit(void)
 }
 
 /*
- * An expert of the program's own. A limit above the module's default_limit may have been set
- * for a parent that had the right to it (CAP_NET_ADMIN): then the default is the limit. A heap
- * outside of the module would escape that limit.
+ * Open an expert. EXPERTMEM_LIMIT may have been set for a parent with CAP_NET_ADMIN, and be above the
+ * module's default_limit: then the default is the limit. Private memory would escape it.
  */
 static int open_own(const struct expertmem_options *options, HEXPERTKEY *key)
 {
@@ -125,7 +124,7 @@ static void get_name(char name[static 32])
 	em_plain_text(name);
 }
 
-/* Is it this process's to use? Not where another one has made it its own. */
+/* Attach the expert to this process. False: another process is attached. */
 static bool is_ours(HEXPERTKEY key)
 {
 	DWORD error;
@@ -137,7 +136,7 @@ static bool is_ours(HEXPERTKEY key)
 	return block || error == NMERR_EXPERT_TERMINATE;
 }
 
-/* The kernel's promise was asked for: is private memory forbidden? */
+/* Does EXPERTMEM_BACKEND=device forbid private memory? */
 static bool wants_device(void)
 {
 	enum expertmem_backend backend = EXPERTMEM_BACKEND_AUTO;
@@ -145,7 +144,7 @@ static bool wants_device(void)
 	return em_choose_backend(&backend) && backend == EXPERTMEM_BACKEND_DEVICE;
 }
 
-/* The expert that was opened for the program, else one of its own, else private memory. */
+/* Open the expert: the one in EXPERTMEM_FD, else a new one of the module, else private memory. */
 static HEXPERTKEY open_any(void)
 {
 	char name[32] = "";
@@ -161,7 +160,7 @@ static HEXPERTKEY open_any(void)
 	em_preloaded = true;
 	em_device_only = wants_device();
 	get_name(name);
-	/* Not for others: what this process opens under that number later is no expert. */
+	/* Programs that this one starts must not take another file with this number for the expert. */
 	unsetenv("EXPERTMEM_FD");
 	if (passed && em_parse_size(passed, &fd) && fd <= INT32_MAX && !expertmem_adopt(fd, &key)) {
 		if (is_ours(key))
@@ -180,7 +179,10 @@ static HEXPERTKEY open_any(void)
 	return key;
 }
 
-/* Open the expert, or wait until another thread has. NULL to the one that is opening it. */
+/*
+ * Open the expert, or wait until another thread has opened it. NULL: this thread is opening it, and
+ * calls malloc() meanwhile.
+ */
 static __attribute__((noinline, cold)) HEXPERTKEY open_program(void)
 {
 	pid_t self = em_raw(SYS_gettid, 0, 0, 0), other;
@@ -207,8 +209,8 @@ static void at_exit(int status, void *arg)
 }
 
 /*
- * What the program closes or duplicates is to find it open, also where nothing was allocated.
- * This runs before the C library has set the environment up.
+ * Open the expert before main(), also if nothing was allocated, so that the program does not get its
+ * descriptor number. This may run before the C library has set @environ.
  */
 __attribute__((constructor)) static void open_early(int argc, char **argv, char **envp)
 {
@@ -216,7 +218,7 @@ __attribute__((constructor)) static void open_early(int argc, char **argv, char 
 	if (!environ)
 		environ = envp;
 	free(malloc(1));
-	/* Registered first, it is called last: after the destructors of program and libraries. */
+	/* Functions of on_exit() run in reverse order: this one runs after those of program and libraries. */
 	if (em_slot_of(program)->debug & EM_DEBUG_SITES)
 		on_exit(at_exit, NULL);
 }
@@ -226,7 +228,7 @@ static inline HEXPERTKEY get_program(void)
 	return em_read_once(&program);
 }
 
-/* The expert that @p is to be looked for in. */
+/* The key of the expert that may have @p. */
 static inline HEXPERTKEY program_of(const void *p)
 {
 	if (__builtin_expect(former != NULL, false) && em_owner_of(p) == em_slot_of(former))
@@ -235,11 +237,11 @@ static inline HEXPERTKEY program_of(const void *p)
 }
 
 /*
- * A filter of the program's refuses the calls of the kernel module, so the expert gets no more
- * memory. Blocks that there are stay; new ones come from private memory, in an expert of its own.
- * Its limit is that of the environment: what the first one has cannot be asked for any more.
+ * If a filter of system calls refuses the calls of the module, the expert gets no more memory. Open a
+ * second expert, of private memory, for new blocks; old blocks stay in the first one. The second
+ * one's limit is EXPERTMEM_LIMIT, as the module cannot be asked for the limit of the first.
  *
- * Returns the expert to allocate from, or NULL if @key is the only one.
+ * Returns the key of the second expert. NULL: there is none.
  */
 static HEXPERTKEY go_private(HEXPERTKEY key)
 {
@@ -276,13 +278,13 @@ int em_program_fd(void)
 	return em_read_once(&expert->fd);
 }
 
-/* Is it this process's, and not that of a parent with the same memory? */
+/* Is this process attached to the expert? A child of vfork() is not: its parent is. */
 bool em_program_is_here(void)
 {
 	return em_slot_of(get_program())->shared->owner == em_process();
 }
 
-/* Give it another number: its own will be somebody else's. False: there is none. */
+/* Duplicate the descriptor to another number, as dup2() will replace this one. False: no number is free. */
 bool em_program_fd_moves(void)
 {
 	struct em_expert *expert = em_lock(former ? former : get_program());
@@ -314,7 +316,7 @@ static inline void *get_block(HEXPERTKEY key, size_t alignment, size_t size, boo
 	return em_alloc(key, size, site, NULL);
 }
 
-/* With @key there was no block. Had it been opened yet? */
+/* Slow path: @key has no block. Open the program's expert, or go on with private memory. */
 static __attribute__((noinline, cold)) void *
 no_block(HEXPERTKEY key, size_t alignment, size_t size, bool zeroed, const void *site)
 {
@@ -357,7 +359,7 @@ void *calloc(size_t count, size_t size)
 	return allocate(ALIGNMENT, size, true);
 }
 
-/* What is no block of the program's is left alone; EXPERTMEM_DEBUG can tell of it. */
+/* A pointer that is no block is ignored. EXPERTMEM_DEBUG=report prints it. */
 void free(void *p)
 {
 	int saved = errno;
@@ -367,7 +369,7 @@ void free(void *p)
 	errno = saved;
 }
 
-/* Resize a block where it cannot be resized: to the expert that the program has now. */
+/* Resize a block by a copy in the program's current expert. */
 static void *move(void *p, size_t size)
 {
 	size_t old = malloc_usable_size(p);
@@ -426,7 +428,7 @@ size_t malloc_usable_size(void *p)
 	return is_early(p) ? early_size(p) : ExpertMemorySize(program_of(p), p);
 }
 
-/* Nobody else gives unused memory back: there is no thread that could look for it. */
+/* In a preloaded program the thread of trim.c does not run, so only this gives idle memory back. */
 int malloc_trim(size_t keep)
 {
 	uint64_t bytes = 0;
@@ -451,7 +453,7 @@ int posix_memalign(void **p, size_t alignment, size_t size)
 	return 0;
 }
 
-/* What is no power of two is rounded up, as the C library does. */
+/* An alignment that is no power of two is rounded up to one, as the C library does. */
 INLINE void *allocate_aligned(size_t alignment, size_t size)
 {
 	if (alignment > SIZE_MAX / 2 + 1) {
@@ -559,7 +561,7 @@ int malloc_info(int options, FILE *out)
 	return ferror(out) ? -1 : 0;
 }
 
-/* Nothing of this heap can be set so: a program that tries goes on. */
+/* Returns 1, success, for the parameters of the C library, but has no effect. */
 int mallopt(int parameter, int value)
 {
 	(void)value;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * A child's heap in private memory. The module copies the heap of a program that forks, unless a
- * filter of system calls (seccomp) refuses ioctl() to it. Then the parent copies all regions before
- * the fork, and the child moves the copies to the addresses of the regions. Both take only mmap(),
- * munmap() and mremap(), which malloc() of the C library needs, too.
+ * A copy of the heap in private memory, for a child of a program whose filter of system calls
+ * (seccomp) refuses ioctl() of the module. The parent copies all regions before the fork. The child
+ * moves the copies to the addresses of the regions. That needs only mmap(), munmap() and mremap(),
+ * which malloc() of the C library needs, too.
  */
 #include <string.h>
 #include <sys/mman.h>
@@ -11,10 +11,10 @@
 #include "internal.h"
 
 /**
- * struct em_copy - the regions of an expert; their bytes follow from the next page on
- * @size: bytes of all
- * @count: regions
- * @bytes: of the regions, in whole pages
+ * struct em_copy - a copy of all regions of an expert; their contents begin at the next page
+ * @size: bytes of this mapping
+ * @count: number of regions
+ * @bytes: bytes of the regions, in whole pages; while em_copy_make() runs, those yet to be copied
  */
 struct em_copy {
 	size_t size;
@@ -46,7 +46,7 @@ static bool is_zero(const char *page)
 	return !*page && !memcmp(page, page + 1, EM_PAGE - 1);
 }
 
-/* New private memory is zero: a page that is, too, takes no memory. */
+/* Copy a region. Pages of zeros are skipped: new private memory reads as zeros. */
 static void add(char *region, size_t size, void *arg)
 {
 	struct em_copy *copy = arg;
@@ -62,7 +62,7 @@ static void add(char *region, size_t size, void *arg)
 
 /**
  * em_copy_make() - copy the regions of an expert
- * @expert: the expert, stopped
+ * @expert: the expert, paused
  *
  * Return: the copy, or NULL: there is no memory for it.
  */
@@ -93,7 +93,7 @@ static bool make_unusable(char *start, size_t size)
 }
 
 /**
- * em_copy_free() - give back a region of a copy
+ * em_copy_free() - give back the pages of a region of a copy
  * @region: its first byte
  * @size: bytes
  */
@@ -103,9 +103,9 @@ void em_copy_free(char *region, size_t size)
 }
 
 /**
- * em_copy_use() - in the child: put the copy in the place of the windows
+ * em_copy_use() - in the child: replace the windows by the copy
  * @expert: the expert
- * @copy: of its regions; it is gone afterwards
+ * @copy: the copy of its regions, which is unmapped
  *
  * Addresses outside of the regions fault, as before. No region grows any more.
  *
@@ -128,7 +128,7 @@ bool em_copy_use(struct em_expert *expert, struct em_copy *copy)
 		from += size;
 	}
 	munmap(copy, header_size(copy->count));
-	/* The parent's says what becomes of the parent's expert. */
+	/* Replace the status page of the parent's expert by one of zeros. */
 	return mmap((void *)expert->status, EM_PAGE, PROT_READ,
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
 }

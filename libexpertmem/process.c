@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Children of a preloaded program, however it makes them: fork(), _Fork(), clone(), and
- * syscall() with SYS_clone, SYS_clone3 or SYS_fork. All that get an mm of their own get a copy of
- * the heap; what shares the parent's (vfork(), posix_spawn(), threads) needs none.
+ * syscall() with SYS_clone, SYS_clone3 or SYS_fork. A child with an mm of its own gets a copy of the
+ * heap. A child that shares its parent's mm (vfork(), posix_spawn(), threads) needs none.
  *
- * The handlers of fork() do most of it, and they alone see a fork() of the C library's own
- * (daemon(), forkpty()). The wrappers are for what calls no handlers, for stacks that are in the
- * heap, and to answer an error where the child cannot have the heap.
+ * The handlers of pthread_atfork() do most of the work, and catch fork() inside of the C library
+ * (daemon(), forkpty()). The wrappers are for calls that run no handlers, for stacks in the heap, and
+ * to return an error if the child cannot have the heap.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -28,7 +28,7 @@ static pid_t (*real_fork)(void);
 static pid_t (*real__Fork)(void);
 static int (*real_clone)(int (*entry)(void *), void *stack, int flags, void *arg, ...);
 
-/* Early, for dlsym() takes a lock. */
+/* In a constructor, because dlsym() takes a lock, and fork() may be called while it is held. */
 __attribute__((constructor)) static void find_real(void)
 {
 	*(void **)&real_fork = dlsym(RTLD_NEXT, "fork");
@@ -36,7 +36,7 @@ __attribute__((constructor)) static void find_real(void)
 	*(void **)&real_clone = dlsym(RTLD_NEXT, "clone");
 }
 
-/* What fork() says: there is no memory, or too much of something else. */
+/* Set the errno of fork() for enum expertmem_error: ENOMEM or EAGAIN. Returns -1. */
 static int set_errno(int error)
 {
 	errno = error == EXPERTMEM_E_NOMEM ? ENOMEM : EAGAIN;
@@ -58,16 +58,16 @@ static bool prepare(void)
 /* ---------------------------------------------------------------- another stack */
 
 /**
- * struct detour - a call on a stack that is not in the heap
- * @from: where it goes back to
- * @to: where it runs
- * @call: what to call
+ * struct detour - a function call on a stack that is not in the heap
+ * @from: context of the caller
+ * @to: context of the call
+ * @call: the function
  * @arg: its argument
- * @answer: what it has returned
- * @stack: to run on
+ * @answer: its return value
+ * @stack: its stack
  *
- * A stack in the heap is copied before the child is made: what is written to it between
- * these two would be missing in the child.
+ * A stack in the heap is copied with the heap before the child is made. Writes to the stack between
+ * these two moments would be missing in the child.
  */
 struct detour {
 	ucontext_t from, to;
@@ -92,7 +92,7 @@ static struct detour *detour_new(void)
 	return p == MAP_FAILED ? NULL : p;
 }
 
-/* Call on the stack of @size bytes at @stack; return when that has returned. */
+/* Run the call of @detour on the stack of @size bytes at @stack, and wait for its return. */
 static void take_detour(struct detour *detour, void *stack, size_t size)
 {
 	getcontext(&detour->to);
@@ -135,7 +135,7 @@ static long do_fork(void *arg)
 	error = em_fork_wrapped(false);
 	if (pid <= 0 || !error)
 		return pid;
-	/* It has ended at once. */
+	/* The child has ended at once, by em_fork_child(). */
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	return set_errno(error);
@@ -146,7 +146,7 @@ pid_t fork(void)
 	return call_outside_heap(do_fork, NULL);
 }
 
-/* A system call that makes a child, with the heap prepared for that. */
+/* The arguments of a system call that makes a child. */
 struct cloning {
 	long number, args[6];
 	bool shares_files;
@@ -184,7 +184,7 @@ pid_t _Fork(void)
 	return call_outside_heap(do_cloning, &cloning);
 }
 
-/* Does the child get an mm of its own, and go on with the caller's stack? */
+/* Does the call make a child with an mm of its own, which goes on with the caller's stack? */
 static bool is_like_fork(struct cloning *cloning)
 {
 	const struct clone_args *args = (const struct clone_args *)cloning->args[0];
@@ -232,7 +232,7 @@ long syscall(long number, ...)
 
 /* ------------------------------------------------------------------------ clone() */
 
-/* The child of a clone(): what it is to do, and with which stack. */
+/* What the child of clone() runs, and on which stack. */
 struct start {
 	int (*entry)(void *arg);
 	void *arg;
@@ -308,7 +308,7 @@ int clone(int (*entry)(void *), void *stack, int flags, void *arg, ...)
 	if (flags & CLONE_VM || !entry || !stack)
 		return real_clone(entry, stack, flags, arg, call.parent_tid, call.tls,
 				  call.child_tid);
-	/* The C library writes to the child's stack after the copy was made. */
+	/* The C library writes to the child's stack after the heap was copied. */
 	if (em_owner_of((char *)stack - 1)) {
 		call.start.detour = detour_new();
 		if (!call.start.detour)

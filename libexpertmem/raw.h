@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * System calls without the C library. Its functions may be another preloaded library's, which
- * allocates, or ours, which wrap them.
+ * System calls without the C library, whose functions may be interposed: by another preloaded
+ * library, which may allocate memory, or by libexpertmem-malloc.so.
  */
 #ifndef EM_RAW_H
 #define EM_RAW_H
@@ -38,7 +38,7 @@ static inline long em_raw(long number, long a, long b, long c)
 	return em_raw6(number, a, b, c, 0, 0, 0);
 }
 
-/* From what the kernel returns to what the C library does. */
+/* Convert what the kernel returns to what the C library returns: -1 and errno for an error. */
 static inline long em_answer(long answer)
 {
 	if (answer >= 0 || answer < -4095)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The start of the file that "expertmem run" shares with the process that it runs: a memfd, whose
- * descriptor the library finds in EXPERTMEM_REPORT. The process writes to it as it goes, so that
- * the command can read it whatever became of the process.
+ * The start of the memfd that "expertmem run" shares with the process that it runs. The library finds
+ * its descriptor in EXPERTMEM_REPORT. The process writes while it runs, so that the command can read
+ * the report after a crash.
  */
 #ifndef EM_REPORT_H
 #define EM_REPORT_H
@@ -10,34 +10,34 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Another version of the library or of the command has another layout. */
+/* Changes with the layout of this file. The command and the library may be of different versions. */
 #define EM_REPORT_VERSION	1
 
-/* What is at the address that a process has touched when it crashed. */
+/* What was at the address that a process touched when it crashed. */
 enum em_memory {
-	EM_MEMORY_NONE,		/* the signal is not about an address */
+	EM_MEMORY_NONE,		/* the signal has no address */
 	EM_MEMORY_LIVE,		/* a live block: @distance from its start */
 	EM_MEMORY_BEHIND,	/* no block: @distance from the end of a live one */
 	EM_MEMORY_BEFORE,	/* no block: @distance to the start of a live one */
 	EM_MEMORY_FREED,	/* a block that was freed */
-	EM_MEMORY_UNUSED,	/* the heap, but no block that is known */
-	EM_MEMORY_RECLAIMED,	/* the heap, all of which was reclaimed */
+	EM_MEMORY_UNUSED,	/* in the windows, where no block is known to have been */
+	EM_MEMORY_RECLAIMED,	/* in the windows of an expert that was reclaimed */
 	EM_MEMORY_STACK,	/* beyond the end of the stack */
-	EM_MEMORY_FOREIGN,	/* not the heap */
+	EM_MEMORY_FOREIGN,	/* not in the windows of an expert */
 	EM_MEMORY_NOWHERE,	/* x86: not canonical; the kernel does not tell the address */
 };
 
 /**
  * struct em_crash - the signal that ends a process by its own fault
- * @signal: its number; 0: there was none, or a handler of the program's own has it
- * @memory: enum em_memory, of @address
- * @address: that was touched
- * @distance: bytes, see enum em_memory
+ * @signal: number of the signal; 0: none, or the program handles the signal itself
+ * @memory: enum em_memory: what was at @address
+ * @address: the address that was touched
+ * @distance: bytes from or to a block, see enum em_memory
  * @size: bytes of that block
  * @pc: address of the instruction
- * @offset: of the instruction in @file, as addr2line(1) takes it
- * @file: the program or library that has the instruction, or, where no code is, the call of it;
- *	empty: not known
+ * @offset: offset of the instruction in @file, as addr2line(1) takes it
+ * @file: path of the program or library with the instruction; if there is no code at @pc, of the one
+ *	that called @pc; empty: not known
  */
 struct em_crash {
 	int32_t signal;
@@ -51,14 +51,14 @@ struct em_crash {
 };
 
 /**
- * struct em_report - what the process that is run tells of itself
- * @version: EM_REPORT_VERSION; set by the library of the command
- * @pid: the process that may write to the file; set by the command
- * @begun: that process has a heap, so that counts of blocks are known
+ * struct em_report - the report of a process to the command that runs it
+ * @version: EM_REPORT_VERSION; written by the library in the command
+ * @pid: the process that writes the report; written by the command
+ * @begun: the process has attached an expert, so that counts of blocks are known
  * @heap_lost: the program has closed the descriptor of its heap
- * @crash: how it has crashed
+ * @crash: how the process has crashed
  *
- * The process can spoil all of it, so the command only prints what it finds here.
+ * The process can overwrite all of it, so the command only prints it.
  */
 struct em_report {
 	uint32_t version;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the library and the command read alike: sizes, and names that are shown to people. No
- * function of the C library is called: its locale may not be there yet.
+ * Parsers of sizes and names that the library and the command share. They call no function of the
+ * C library, which may not have set up its locale yet.
  */
 #ifndef EM_TEXT_H
 #define EM_TEXT_H
@@ -9,10 +9,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The length of the UTF-8 character that @s starts with, or 0 if it is none. */
+/* The length in bytes of the UTF-8 character at @s; 0: no valid character. */
 static inline int em_utf8_length(const unsigned char *s)
 {
-	/* the smallest second byte tells overlong forms, the largest surrogates */
+	/* @low excludes overlong forms, @high surrogates and characters above U+10FFFF */
 	unsigned char low = 0x80, high = 0xbf;
 	int length;
 
@@ -37,13 +37,13 @@ static inline int em_utf8_length(const unsigned char *s)
 	return length;
 }
 
-/* Some terminals obey U+0080 to U+009F as they do escape sequences. */
+/* Is it a control character? Some terminals take U+0080 to U+009F for escape sequences. */
 static inline bool em_is_control(const unsigned char *s, int length)
 {
 	return *s < ' ' || *s == 0x7f || (length == 2 && *s == 0xc2 && s[1] < 0xa0);
 }
 
-/* The length of the character at @s, or 0 if it is none of UTF-8, or a control character. */
+/* The length in bytes of the character at @s; 0: not UTF-8, or a control character. */
 static inline int em_plain_length(const unsigned char *s)
 {
 	int length = em_utf8_length(s);
@@ -51,7 +51,7 @@ static inline int em_plain_length(const unsigned char *s)
 	return length && !em_is_control(s, length) ? length : 0;
 }
 
-/* Put a question mark for each control character, and each byte that is not UTF-8. */
+/* Replace each control character, and each byte that is not UTF-8, by a question mark. */
 static inline void em_plain_text(char *text)
 {
 	unsigned char *from = (unsigned char *)text, *to = from;
@@ -71,7 +71,10 @@ static inline void em_plain_text(char *text)
 	*to = '\0';
 }
 
-/* Digits, and perhaps a point and more digits: @whole + @part / @scale. NULL: no number. */
+/*
+ * Parse a decimal number, perhaps with a point: its value is @whole + @part / @scale. Returns the end
+ * of the number. NULL: no number, or @whole is too large.
+ */
 static inline const char *em_parse_number(const char *text, uint64_t *whole, uint64_t *part,
 					  uint64_t *scale)
 {
@@ -90,7 +93,7 @@ static inline const char *em_parse_number(const char *text, uint64_t *whole, uin
 			if (__builtin_mul_overflow(*whole, 10, whole) ||
 			    __builtin_add_overflow(*whole, digit, whole))
 				return NULL;
-		} else if (*scale < 1000000000000000000) {	/* more is less than a byte */
+		} else if (*scale < 1000000000000000000) {	/* further digits are less than a byte */
 			*part = *part * 10 + digit;
 			*scale *= 10;
 		}
@@ -103,7 +106,7 @@ static inline bool em_is_letter(char c, char capital)
 	return c == capital || c == capital + ('a' - 'A');
 }
 
-/* "65536", "64M", "1.5 GiB": binary units. False: that is no size. */
+/* Parse a size, as "65536", "64M" or "1.5 GiB"; units are binary. False: no size. */
 static inline bool em_parse_size(const char *text, uint64_t *bytes)
 {
 	static const char units[] = "KMGTPE";
