@@ -262,6 +262,7 @@ void em_lock_slot(struct em_expert *expert)
 	if (self->index && self->busy == EM_BUSY)
 		em_store_release(&self->busy, EM_PARKED);
 	pthread_mutex_lock(&expert->lock);
+	expert->holder = &em_tls;
 	expert->masked = masked;
 	if (masked)
 		expert->signals = before;
@@ -273,6 +274,7 @@ void em_unlock(struct em_expert *expert)
 	sigset_t before = expert->signals;
 	bool masked = expert->masked;
 
+	expert->holder = NULL;
 	pthread_mutex_unlock(&expert->lock);
 	/* Release: pairs with the load of busy in get_record(), by the next thread with this record. */
 	if (self->index)
@@ -316,6 +318,7 @@ void em_relock(struct em_expert *expert)
  */
 void em_pause(struct em_expert *expert)
 {
+	em_assert_locked(expert);
 	expert->pause_depth++;
 	em_write_once(&expert->gate, 0);
 	while (!em_wait_all())

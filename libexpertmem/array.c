@@ -9,6 +9,7 @@ bool em_array_grow(struct em_expert *expert, struct em_array *array, size_t more
 {
 	size_t size = em_round_up(array->used + more, EM_PAGE);
 
+	em_assert_locked(expert);
 	if (size <= array->size)
 		return true;
 	if (!expert->backend->resize(expert, array->base, array->size, size))

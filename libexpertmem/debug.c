@@ -56,6 +56,7 @@ bool em_debug_parse(unsigned int *flags)
 		{ "sites", EM_DEBUG_SITES },
 		{ "report", EM_DEBUG_REPORT },
 		{ "abort", EM_DEBUG_ABORT },
+		{ "check", EM_DEBUG_CHECK },
 		{ "all", EM_DEBUG_CANARY | EM_DEBUG_FILL | EM_DEBUG_GUARD | EM_DEBUG_SITES |
 			 EM_DEBUG_REPORT },
 	};

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* The texts of errors, and lines on standard error. */
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -20,6 +22,16 @@ void em_say(const char *who, const char *what, const char *which)
 		size += length;
 	}
 	(void)!write(STDERR_FILENO, text, size);
+}
+
+/* EXPERTMEM_DEBUG=check: an invariant does not hold. @where: address of the object. */
+void em_fail(const char *what, const void *where)
+{
+	char text[40];
+
+	snprintf(text, sizeof(text), ", at %p", where);
+	em_say("expertmem: check: ", what, text);
+	abort();
 }
 
 const char *expertmem_strerror(int error)

@@ -36,6 +36,7 @@ static void make_room(struct em_expert *expert, struct em_tcache *tcache)
 	em_collect(expert, tcache);
 	em_pool_trim(expert);
 	em_large_trim(expert);
+	em_heap_check(expert);
 	em_unpause(expert);
 	expert->heap.nr_trimmed = em_read_once(&expert->heap.nr_put);
 }

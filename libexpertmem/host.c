@@ -160,8 +160,10 @@ int expertmem_close(HEXPERTKEY key)
 	if (expert->attached)
 		em_set_owner(expert, false);
 	em_pause(expert);
-	if (expert->attached && !(em_status(expert) & EXPERTMEM_STATUS_RECLAIMED))
+	if (expert->attached && !(em_status(expert) & EXPERTMEM_STATUS_RECLAIMED)) {
+		em_heap_check(expert);
 		em_debug_on_close(expert);
+	}
 	em_teardown(expert);
 	em_unlock(expert);
 	em_slot_put(expert);

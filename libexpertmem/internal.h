@@ -18,6 +18,7 @@
  *   trim.c		a thread that trims experts which do nothing
  *   findings.c		who is told what the library finds
  *   heap.c		blocks, with the expert's lock held; trimming, walking
+ *   check.c		the invariants of the heap, for EXPERTMEM_DEBUG=check
  *   slab.c, large.c	small blocks of any owner; large blocks
  *   tcache.c		what each thread has
  *   pool.c		slabs of no class, and the chunks that they are in
@@ -59,6 +60,7 @@
 #pragma GCC visibility push(hidden)
 
 /* errors.c */
+void em_fail(const char *what, const void *where) __attribute__((noreturn, cold));
 void em_say(const char *who, const char *what, const char *which);
 
 /* os.c */
@@ -199,6 +201,9 @@ void em_slab_share(struct em_expert *expert, struct em_slab *slab);
 int em_slabs_walk(struct em_expert *expert,
 		  int (*visit)(void *block, size_t size, void *arg), void *arg);
 
+/* check.c */
+void em_heap_check(const struct em_expert *expert);
+
 /* heap.c; the lock is held */
 void em_heap_regions(struct em_expert *expert, em_region_visitor visit, void *arg);
 void *em_heap_alloc(struct em_expert *expert, size_t size, size_t alignment,
@@ -278,6 +283,13 @@ static inline struct em_expert *em_owner_of(const void *p)
 		return NULL;
 	owner = em_read_once(&em_owners[address >> EM_WINDOW_SHIFT]);
 	return owner ? &em_experts[owner - 1] : NULL;
+}
+
+/* For EXPERTMEM_DEBUG=check: end the process if the calling thread does not hold the expert's lock. */
+static inline void em_assert_locked(const struct em_expert *expert)
+{
+	if (__builtin_expect(expert->debug & EM_DEBUG_CHECK, 0) && expert->holder != &em_tls)
+		em_fail("the lock of the expert is not held", expert);
 }
 
 static inline char *em_window_base(const struct em_expert *expert, enum em_window window)

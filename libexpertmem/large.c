@@ -192,6 +192,7 @@ size_t em_large_free(struct em_expert *expert, struct em_large *hole)
 	struct em_heap *heap = &expert->heap;
 	struct em_large *large = hole, moved, freed = *hole;
 
+	em_assert_locked(expert);
 	write_begin(heap);
 	set(hole, &none);
 	/* Open addressing: insert the entries behind the hole anew, up to the next free one. */

@@ -299,6 +299,7 @@ void em_slab_put(struct em_expert *expert, struct em_slab *slab)
 	struct em_heap *heap = &expert->heap;
 	bool shared = slab->owner & EM_SHARED;
 
+	em_assert_locked(expert);
 	em_write_once(&slab->owner, 0);
 	em_write_once(&slab->inverse, 0);
 	slab->clean = false;
@@ -322,6 +323,7 @@ struct em_slab *em_slab_get(struct em_expert *expert, unsigned int class)
 	struct em_heap *heap = &expert->heap;
 	struct em_slab *slab;
 
+	em_assert_locked(expert);
 	if (!heap->chunks && !grow(expert))
 		return NULL;
 	slab = pool_get(expert);

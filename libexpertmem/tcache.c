@@ -177,6 +177,7 @@ struct em_tcache *em_tcache_get(struct em_expert *expert)
 	struct em_thread *self = em_self;
 	struct em_tcache *tcache = NULL;
 
+	em_assert_locked(expert);
 	if (!heap->nr_tcaches && (!em_heap_prepare(expert) || !tcache_new(expert, 0)))
 		return NULL;
 	if (self->index && self->busy == EM_IDLE && !(expert->debug & EM_DEBUG_BLOCKS)) {

@@ -429,6 +429,7 @@ enum {
 	EM_DEBUG_BLOCKS		= (1 << 6) - 1,
 	EM_DEBUG_REPORT		= 1 << 6,
 	EM_DEBUG_ABORT		= 1 << 7,
+	EM_DEBUG_CHECK		= 1 << 8,
 	EM_DEBUG_LISTENS		= EM_DEBUG_REPORT | EM_DEBUG_ABORT,
 };
 
@@ -451,6 +452,7 @@ struct em_expert {
 	pthread_mutex_t lock;
 	sigset_t signals;		/* signal mask that em_unlock() restores, if @masked */
 	bool masked;
+	const struct em_tls *holder;	/* em_tls of the thread that holds @lock; NULL: none does */
 	uint64_t generation;		/* number of experts that have had this slot; atomic */
 	HEXPERTKEY key;			/* 0: not open */
 	const uint32_t *status;		/* EXPERTMEM_STATUS_*; &em_closed while no expert is open */

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * EXPERTMEM_DEBUG=check: verify the invariants of a heap, at each trim, also when memory is short, and
+ * at close. The first invariant that does not hold ends the process: em_fail().
+ */
+#include "internal.h"
+
+/* What a walk over all slabs has counted. */
+struct totals {
+	int64_t blocks, bytes;		/* live */
+	size_t slabs;			/* with a class */
+	size_t pooled;			/* without a class */
+	size_t where[EM_SPARE + 1];	/* slabs, by enum em_where */
+};
+
+static void expect(bool holds, const char *what, const void *where)
+{
+	if (!holds)
+		em_fail(what, where);
+}
+
+static void check_queue(const struct em_slab *slab)
+{
+	uint64_t seen[EM_BLOCKS_MAX / 64] = { 0 };
+	uint32_t n;
+
+	expect(slab->tail - slab->head <= slab->fresh, "a queue has more blocks than were used", slab);
+	for (n = slab->head; n != slab->tail; n++) {
+		unsigned int i = slab->queue[n & slab->mask] ^ (n & slab->mask);
+
+		expect(i < slab->fresh, "a queue has a block that was never used", slab);
+		expect(!(seen[i / 64] >> i % 64 & 1), "a queue has a block twice", slab);
+		expect(slab->states[i] == EM_STATE_FREE, "a queue has a block that is not free", slab);
+		seen[i / 64] |= 1UL << i % 64;
+	}
+}
+
+static void check_remote(const struct em_slab *slab)
+{
+	unsigned int i = slab->remote, n;
+
+	for (n = 0; i != EM_NO_BLOCK; n++) {
+		expect(n < slab->blocks && i < slab->fresh, "a list of remote frees is broken", slab);
+		expect(slab->states[i] >= EM_STATE_REMOTE &&
+		       slab->states[i] <= EM_STATE_REMOTE + EM_NO_BLOCK,
+		       "a list of remote frees has another block", slab);
+		i = slab->states[i] - EM_STATE_REMOTE;
+	}
+}
+
+static void check_blocks(const struct em_slab *slab, struct totals *totals)
+{
+	for (unsigned int i = 0; i <= slab->blocks; i++) {
+		uint16_t state = slab->states[i];
+
+		expect(i < slab->fresh || state == EM_STATE_FREE,
+		       "a block that was never used has a state", slab);
+		if (!em_is_live(state))
+			continue;
+		expect(state - 1U <= slab->block, "a block is larger than its class", slab);
+		totals->blocks++;
+		totals->bytes += state - 1;
+	}
+}
+
+static void check_slab(const struct em_expert *expert, const struct em_slab *slab,
+		       struct totals *totals)
+{
+	const struct em_tcache *tcache = (struct em_tcache *)(slab->owner & ~EM_OWNER_FLAGS);
+	size_t i = slab - expert->slabs;
+
+	expect(slab->base == expert->base + i * EM_SLAB_SIZE, "a slab has the wrong address", slab);
+	expect(slab->where <= EM_SPARE, "a slab is nowhere", slab);
+	totals->where[slab->where]++;
+	if (!slab->inverse) {
+		expect(slab->where == EM_POOL && !slab->owner, "a slab without a class is in use", slab);
+		totals->pooled++;
+		return;
+	}
+	totals->slabs++;
+	expect(slab->class < EM_CLASSES && slab->block == em_class_size[slab->class] &&
+	       slab->blocks == EM_SLAB_SIZE / slab->block && slab->fresh <= slab->blocks,
+	       "a slab does not fit its class", slab);
+	expect(slab->where != EM_POOL && (size_t)((char *)tcache - expert->heap.tcaches.base) <
+	       expert->heap.tcaches.used, "a slab has no owner", slab);
+	check_queue(slab);
+	check_remote(slab);
+	check_blocks(slab, totals);
+}
+
+static void check_slabs(const struct em_expert *expert, struct totals *totals)
+{
+	const struct em_heap *heap = &expert->heap;
+	const char *end = heap->small.base + heap->small.used;
+	const char *base = (char *)em_round_up((uintptr_t)heap->small.base, EM_SLAB_SIZE);
+	unsigned int chunks = 0;
+
+	for (; base + EM_SLAB_SIZE <= end; base += EM_SLAB_SIZE)
+		check_slab(expert, &expert->slabs[(base - expert->base) / EM_SLAB_SIZE], totals);
+	for (size_t i = heap->huge_first; i < heap->huge_end; i++) {
+		if (!expert->slabs[i].base)
+			continue;
+		check_slab(expert, &expert->slabs[i], totals);
+		chunks += i % EM_CHUNK_SLABS == 0;
+	}
+	expect(chunks == heap->nr_chunks, "the number of huge chunks is wrong", heap);
+	expect(totals->slabs == heap->nr_slabs, "the number of slabs is wrong", heap);
+}
+
+static void check_list(const struct em_slab *slab, const struct em_tcache *tcache,
+		       unsigned int class, size_t *left)
+{
+	const struct em_slab *first = slab, *last = slab;
+
+	for (; slab; slab = slab->next) {
+		expect((*left)--, "a list of partial slabs is too long", tcache);
+		expect(slab->where == EM_PARTIAL && slab->class == class &&
+		       (slab->owner & ~EM_OWNER_FLAGS) == (uintptr_t)tcache &&
+		       (slab == first || slab->prev == last), "a list of partial slabs is broken", slab);
+		last = slab;
+	}
+	expect(!first || first->prev == last, "a list of partial slabs has another end", tcache);
+}
+
+static void check_tcaches(const struct em_expert *expert, struct totals *totals)
+{
+	const struct em_tcache *tcache = (struct em_tcache *)expert->heap.tcaches.base;
+
+	for (unsigned int i = 0; i < expert->heap.nr_tcaches; i++, tcache++) {
+		for (unsigned int class = 0; class < EM_CLASSES; class++) {
+			const struct em_slab *slab = tcache->bins[class].current;
+
+			check_list(tcache->bins[class].partial, tcache, class,
+				   &totals->where[EM_PARTIAL]);
+			if (slab == &em_no_slab)
+				continue;
+			expect(slab->where == EM_CURRENT && slab->class == class &&
+			       (slab->owner & ~EM_OWNER_FLAGS) == (uintptr_t)tcache,
+			       "the current slab of a bin is another one's", slab);
+			expect(totals->where[EM_CURRENT]--, "two bins have one current slab", slab);
+		}
+		for (const struct em_slab *slab = tcache->spare; slab; slab = slab->next)
+			expect(slab->where == EM_SPARE && totals->where[EM_SPARE]--,
+			       "a list of spare slabs is broken", slab);
+	}
+	expect(!totals->where[EM_CURRENT] && !totals->where[EM_PARTIAL] && !totals->where[EM_SPARE],
+	       "a slab is in no list", expert);
+}
+
+static void check_pool(const struct em_expert *expert, size_t left)
+{
+	const struct em_heap *heap = &expert->heap;
+	unsigned int empty = 0, limbo = 0;
+
+	for (const struct em_slab *chunk = heap->chunks; chunk; chunk = chunk->chunk.next) {
+		expect(chunk->chunk.pool, "a chunk in the pool has no slab there", chunk);
+		expect(!chunk->chunk.next || chunk->chunk.next->chunk.prev == chunk,
+		       "the list of chunks is broken", chunk);
+		for (unsigned int i = 0; i < EM_CHUNK_SLABS; i++)
+			expect(!(chunk->chunk.pool >> i & 1) || (chunk[i].base && !chunk[i].inverse && left--),
+			       "the pool has a slab that is in use", &chunk[i]);
+		empty += chunk->chunk.pool == UINT32_MAX &&
+			 em_window_of(expert, chunk->base) == EM_HUGE_WINDOW;
+	}
+	for (const struct em_slab *slab = heap->limbo; slab; slab = slab->next, limbo++)
+		expect(!slab->inverse && left--, "a slab in limbo is in use", slab);
+	expect(limbo == heap->nr_limbo, "the number of slabs in limbo is wrong", heap);
+	expect(empty == heap->nr_empty, "the number of empty chunks is wrong", heap);
+	expect(!left, "a slab without a class is not in the pool", heap);
+}
+
+static void check_large(const struct em_heap *heap, struct totals *totals)
+{
+	struct em_large_table *table = heap->large;
+	size_t n = 0;
+
+	expect(!(heap->large_version & 1), "the table of large blocks is being written", heap);
+	for (size_t i = 0; table && i <= table->mask; i++) {
+		const struct em_large *large = &table->places[i];
+
+		if (!large->address)
+			continue;
+		expect(em_large_slot(table, large->address) == large,
+		       "a large block is in the wrong place of its table", large);
+		expect(large->size <= large->room && (uintptr_t)large->region <= large->address,
+		       "a large block is not in its region", large);
+		n++;
+		totals->blocks++;
+		totals->bytes += large->size;
+	}
+	expect(n == heap->nr_large, "the number of large blocks is wrong", heap);
+}
+
+static void check_counts(const struct em_expert *expert, const struct totals *totals)
+{
+	int64_t blocks = 0, bytes = 0;
+
+	for (unsigned int i = 0; i < expert->heap.nr_tcaches; i++) {
+		const struct em_count *count = &expert->shared->counts[i];
+
+		blocks += count->blocks;
+		bytes += count->peak_mark - count->credit;
+	}
+	expect(blocks == totals->blocks, "the count of live blocks is wrong", expert);
+	expect(bytes == totals->bytes, "the count of live bytes is wrong", expert);
+}
+
+/**
+ * em_heap_check() - end the process if an invariant of the heap does not hold
+ * @expert: the expert, locked and paused
+ *
+ * Does nothing without EM_DEBUG_CHECK, and in a signal's handler, whose thread may be in a section.
+ */
+void em_heap_check(const struct em_expert *expert)
+{
+	struct totals totals = { 0 };
+
+	if (!(expert->debug & EM_DEBUG_CHECK) || !expert->heap.nr_tcaches ||
+	    em_self->busy == EM_PARKED)
+		return;
+	em_assert_locked(expert);
+	check_slabs(expert, &totals);
+	check_large(&expert->heap, &totals);
+	check_counts(expert, &totals);
+	check_pool(expert, totals.pooled);
+	check_tcaches(expert, &totals);
+}
