@@ -16,7 +16,9 @@
 #include "internal.h"
 #include "raw.h"
 
-/* A new thread looks at so many records for one whose thread has ended, before it uses a new one. */
+/*
+ * A new thread looks at so many records for one whose thread has ended, before it uses a new one.
+ */
 #define PROBES	8
 
 /* Initial em_tls: an expert that is never open, and the record of threads without a record. */
@@ -65,7 +67,10 @@ static bool take_over(struct em_thread *thread, pid_t tid)
 {
 	pid_t old = em_read_once(&thread->tid);
 
-	/* The kernel reuses thread numbers: a record with the caller's number is of a thread that has ended. */
+	/*
+	 * The kernel reuses thread numbers: a record with the caller's number is of a thread that
+	 * has ended.
+	 */
 	return (old == tid || em_is_dead(thread)) &&
 	       em_try_cmpxchg(&thread->tid, &old, tid);
 }
@@ -95,7 +100,10 @@ found:
 	em_threads[i].calls = 0;
 	em_threads[i].user++;
 	em_store_release(&em_threads[i].tid, tid);
-	/* nr_threads is incremented before the first section begins; pairs with em_mb() in barrier(). */
+	/*
+	 * nr_threads is incremented before the first section begins; pairs with em_mb() in
+	 * barrier().
+	 */
 	em_mb();
 	return &em_threads[i];
 }
@@ -134,7 +142,10 @@ static void barrier(void)
 {
 	if (em_filtered)
 		return;
-	/* Pairs with em_mb() in get_record(): a thread that nr_threads does not include yet sees it, too. */
+	/*
+	 * Pairs with em_mb() in get_record(): a thread that nr_threads does not include yet sees
+	 * it, too.
+	 */
 	em_mb();
 	if (em_read_once(&nr_threads) <= 2 && em_self != &nobody)
 		return;
@@ -176,7 +187,10 @@ static bool wait_for(const struct em_thread *thread)
 		}
 		if (++spins % 128)
 			continue;
-		/* The thread may have ended in its section: its signal handler called pthread_exit(). */
+		/*
+		 * The thread may have ended in its section: its signal handler called
+		 * pthread_exit().
+		 */
 		if (em_is_dead(thread))
 			return true;
 		sched_yield();
@@ -276,7 +290,10 @@ void em_unlock(struct em_expert *expert)
 
 	expert->holder = NULL;
 	pthread_mutex_unlock(&expert->lock);
-	/* Release: pairs with the load of busy in get_record(), by the next thread with this record. */
+	/*
+	 * Release: pairs with the load of busy in get_record(), by the next thread with this
+	 * record.
+	 */
 	if (self->index)
 		em_store_release(&self->busy, self->busy == EM_PARKED ? EM_BUSY : self->busy);
 	if (masked) {

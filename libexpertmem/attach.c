@@ -36,7 +36,9 @@ static int attach(struct em_expert *expert, size_t most)
 {
 	int error = EXPERTMEM_E_NOMEM;
 
-	/* The module reclaims an expert when its last window is unmapped. So a mapped window stays. */
+	/*
+	 * The module reclaims an expert when its last window is unmapped. So a mapped window stays.
+	 */
 	if (!expert->mapped && !em_place(expert, most))
 		return error;
 	if (!tables_get(expert))

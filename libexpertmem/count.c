@@ -49,7 +49,10 @@ void em_note_peak(struct em_expert *expert, struct em_tcache *tcache)
 		;
 	if (bytes < (int64_t)peak && threads)
 		slack += ((int64_t)peak - bytes) / threads;
-	/* em_live_bytes() loads the mark first: between these stores it finds too few bytes, not too many. */
+	/*
+	 * em_live_bytes() loads the mark first: between these stores it finds too few bytes, not
+	 * too many.
+	 */
 	bytes = count->peak_mark - count->credit;
 	em_write_once(&count->credit, slack);
 	em_store_release(&count->peak_mark, bytes + slack);

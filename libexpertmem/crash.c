@@ -221,7 +221,9 @@ bool em_crash_is_handler(void (*handler)(int number))
 	return (uintptr_t)handler == (uintptr_t)on_crash;
 }
 
-/* sigaction() of the C library by its other name, as libexpertmem-malloc.so interposes sigaction(). */
+/*
+ * sigaction() of the C library by its other name, as libexpertmem-malloc.so interposes sigaction().
+ */
 int __sigaction(int number, const struct sigaction *action, struct sigaction *before);
 
 /*

@@ -297,7 +297,10 @@ void em_debug_slab(struct em_expert *expert, void *start)
 		__asan_poison_memory_region(start, EM_SLAB_SIZE);
 }
 
-/* Hook: a region for a large block was allocated. It, and the BEHIND bytes before it, have no block. */
+/*
+ * Hook: a region for a large block was allocated. It, and the BEHIND bytes before it, have no
+ * block.
+ */
 void em_debug_region(struct em_expert *expert, char *start, size_t size)
 {
 	if (expert->debug & EM_DEBUG_VALGRIND)

@@ -92,7 +92,10 @@ static void inherit(struct em_expert *expert, bool shares_files)
 		expert->shared->owner = em_process();
 		if (em_tls.expert == expert)
 			em_tls.status = expert->status;
-		/* The threads that had paused the expert or were in em_relock() are not in the child. */
+		/*
+		 * The threads that had paused the expert or were in em_relock() are not in the
+		 * child.
+		 */
 		expert->pause_depth = 1;
 		expert->refs = 0;
 		em_unpause(expert);

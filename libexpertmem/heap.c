@@ -174,7 +174,9 @@ static bool resize(struct em_expert *expert, struct em_tcache *tcache, void *p, 
 {
 	uint32_t offset;
 
-	/* With debugging each realloc moves the block, so that a use of the old pointer is found. */
+	/*
+	 * With debugging each realloc moves the block, so that a use of the old pointer is found.
+	 */
 	if (expert->debug & EM_DEBUG_BLOCKS && !stay)
 		return false;
 	if (em_slab_at(expert, p, &offset))

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* The calls of expertmem.h, apart from expertmem_walk(), expertmem_listen() and expertmem_strerror(). */
+/*
+ * The calls of expertmem.h, apart from expertmem_walk(), expertmem_listen() and
+ * expertmem_strerror().
+ */
 #include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -65,7 +68,10 @@ static int open_slot(const struct expertmem_options *options,
 	return error;
 }
 
-/* If @backend is AUTO, set it from EXPERTMEM_BACKEND. False: the variable or @backend has an unknown value. */
+/*
+ * If @backend is AUTO, set it from EXPERTMEM_BACKEND. False: the variable or @backend has an
+ * unknown value.
+ */
 bool em_choose_backend(enum expertmem_backend *backend)
 {
 	const char *name = secure_getenv("EXPERTMEM_BACKEND");
@@ -116,7 +122,10 @@ int expertmem_open(const struct expertmem_options *options, HEXPERTKEY *key)
 		chosen = *options;
 	if (!chosen.name) {
 		strncpy(name, program_invocation_short_name, sizeof(name) - 1);
-		/* The file name may have bytes that are not allowed, or be cut inside of a character. */
+		/*
+		 * The file name may have bytes that are not allowed, or be cut inside of a
+		 * character.
+		 */
 		for (size_t i = strlen(name); !is_name(name); i--)
 			name[i] = '\0';
 		chosen.name = name;

@@ -285,7 +285,9 @@ static inline struct em_expert *em_owner_of(const void *p)
 	return owner ? &em_experts[owner - 1] : NULL;
 }
 
-/* For EXPERTMEM_DEBUG=check: end the process if the calling thread does not hold the expert's lock. */
+/*
+ * For EXPERTMEM_DEBUG=check: end the process if the calling thread does not hold the expert's lock.
+ */
 static inline void em_assert_locked(const struct em_expert *expert)
 {
 	if (__builtin_expect(expert->debug & EM_DEBUG_CHECK, 0) && expert->holder != &em_tls)
@@ -320,7 +322,9 @@ static inline uint32_t em_status(const struct em_expert *expert)
 	return em_read_once(expert->status);
 }
 
-/* The slab that @p points into, or NULL: @p is outside of the windows or in a part without slabs. */
+/*
+ * The slab that @p points into, or NULL: @p is outside of the windows or in a part without slabs.
+ */
 static inline struct em_slab *em_slab_at(const struct em_expert *expert, const void *p,
 					 uint32_t *offset)
 {
@@ -384,7 +388,10 @@ static inline void *em_bin_pop(struct em_bin *bin, struct em_slab *slab, size_t 
 	void *block;
 
 	em_set_state(bin->next_state, 0, size + 1);
-	/* Compiler barrier: keeps bin->next_block from being loaded early into a callee-saved register. */
+	/*
+	 * Compiler barrier: keeps bin->next_block from being loaded early into a callee-saved
+	 * register.
+	 */
 	em_barrier();
 	block = bin->next_block;
 	slab->head = head;
@@ -403,7 +410,9 @@ static inline uint32_t em_slab_push(struct em_slab *slab, unsigned int i)
 	uint32_t place = tail & slab->mask;
 	uint16_t *states = slab->states, *queue = slab->queue;
 
-	/* Compiler barrier: the loads above come before the stores, whose addresses depend on them. */
+	/*
+	 * Compiler barrier: the loads above come before the stores, whose addresses depend on them.
+	 */
 	em_barrier();
 	em_set_state(states, i, EM_STATE_FREE);
 	queue[place] = i ^ place;
@@ -492,7 +501,10 @@ static inline struct em_large *em_large_slot(struct em_large_table *table, uintp
 	}
 }
 
-/* In a section. 1: a large block starts at @p. 0: none does. -1: a writer interfered; take the lock. */
+/*
+ * In a section. 1: a large block starts at @p. 0: none does. -1: a writer interfered; take the
+ * lock.
+ */
 static inline int em_large_lookup_unlocked(const struct em_heap *heap, const void *p, size_t *size)
 {
 	uint32_t version = em_load_acquire(&heap->large_version);
@@ -500,7 +512,10 @@ static inline int em_large_lookup_unlocked(const struct em_heap *heap, const voi
 	const struct em_large *large;
 	bool found;
 
-	/* Large blocks are page aligned; with EM_DEBUG_GUARD they are not, but then no section begins. */
+	/*
+	 * Large blocks are page aligned; with EM_DEBUG_GUARD they are not, but then no section
+	 * begins.
+	 */
 	if (!table || (uintptr_t)p % EM_PAGE)
 		return 0;
 	if (version & 1)

@@ -129,7 +129,10 @@ void *em_large_alloc(struct em_expert *expert, size_t size, size_t room, size_t 
 	return insert(expert, &large);
 }
 
-/* Allocate a block whose end, rounded up to 16 bytes, is the end of its region, before a guard page. */
+/*
+ * Allocate a block whose end, rounded up to 16 bytes, is the end of its region, before a guard
+ * page.
+ */
 void *em_large_alloc_guarded(struct em_expert *expert, size_t size)
 {
 	size_t room = em_round_up(size, 16);

@@ -27,7 +27,9 @@
 
 /* --------------------------------------------------------------------- bad pointers */
 
-/* Report the finding that a call with @p returned @error, if there is a listener. Returns @error. */
+/*
+ * Report the finding that a call with @p returned @error, if there is a listener. Returns @error.
+ */
 static __attribute__((noinline)) SIZE_T report_answer(HEXPERTKEY key, enum expertmem_finding_kind kind, const void *p,
 		     DWORD error)
 {
@@ -140,7 +142,10 @@ static DWORD no_memory(const struct em_expert *expert)
 	return em_status(expert) ? NMERR_EXPERT_TERMINATE : NMERR_OUT_OF_MEMORY;
 }
 
-/* Attach the expert, if it is not. NMERR_SUCCESS: it can allocate. The heap of a reclaimed one faults. */
+/*
+ * Attach the expert, if it is not. NMERR_SUCCESS: it can allocate. The heap of a reclaimed one
+ * faults.
+ */
 static DWORD check(struct em_expert *expert)
 {
 	if (em_status(expert))
@@ -419,7 +424,10 @@ static __attribute__((noinline)) void *realloc_small(HEXPERTKEY key, void *p, si
 		em_set_error(error, NMERR_SUCCESS);
 		return new;
 	}
-	/* Another thread frees the block now, or the slab becomes shared. The locked path finds out. */
+	/*
+	 * Another thread frees the block now, or the slab becomes shared. The locked path finds
+	 * out.
+	 */
 	if (new)
 		drop(key, new);
 	return realloc_locked(key, p, size, site, error);
@@ -674,7 +682,9 @@ void *em_alloc_zeroed(HEXPERTKEY key, size_t size, const void *site, DWORD *erro
 {
 	void *block = alloc_from(key, size, site, error);
 
-	/* A large block is a new region, which reads as zeros unless EM_DEBUG_FILL has filled it. */
+	/*
+	 * A large block is a new region, which reads as zeros unless EM_DEBUG_FILL has filled it.
+	 */
 	if (block && (size <= EM_SMALL_MAX || em_slot_of(key)->debug))
 		memset(block, 0, size);
 	return block;

@@ -401,7 +401,10 @@ void em_pool_trim(struct em_expert *expert)
 			if (!is_pooled(&chunk[i]) || chunk[i].clean ||
 			    expert->flags & EXPERTMEM_POPULATE)
 				continue;
-			/* If a pipe or a device pins a page, @clean stays false, and the next trim tries again. */
+			/*
+			 * If a pipe or a device pins a page, @clean stays false, and the next trim
+			 * tries again.
+			 */
 			chunk[i].clean = expert->backend->discard(chunk[i].base, EM_SLAB_SIZE);
 		}
 	}

@@ -160,7 +160,9 @@ static HEXPERTKEY open_any(void)
 	em_preloaded = true;
 	em_device_only = wants_device();
 	get_name(name);
-	/* Programs that this one starts must not take another file with this number for the expert. */
+	/*
+	 * Programs that this one starts must not take another file with this number for the expert.
+	 */
 	unsetenv("EXPERTMEM_FD");
 	if (passed && em_parse_size(passed, &fd) && fd <= INT32_MAX && !expertmem_adopt(fd, &key)) {
 		if (is_ours(key))
@@ -218,7 +220,10 @@ __attribute__((constructor)) static void open_early(int argc, char **argv, char 
 	if (!environ)
 		environ = envp;
 	free(malloc(1));
-	/* Functions of on_exit() run in reverse order: this one runs after those of program and libraries. */
+	/*
+	 * Functions of on_exit() run in reverse order: this one runs after those of program and
+	 * libraries.
+	 */
 	if (em_slot_of(program)->debug & EM_DEBUG_SITES)
 		on_exit(at_exit, NULL);
 }
@@ -284,7 +289,10 @@ bool em_program_is_here(void)
 	return em_slot_of(get_program())->shared->owner == em_process();
 }
 
-/* Duplicate the descriptor to another number, as dup2() will replace this one. False: no number is free. */
+/*
+ * Duplicate the descriptor to another number, as dup2() will replace this one. False: no number is
+ * free.
+ */
 bool em_program_fd_moves(void)
 {
 	struct em_expert *expert = em_lock(former ? former : get_program());

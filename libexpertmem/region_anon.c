@@ -37,7 +37,9 @@
 #define UNIT		(16UL << 10)
 #define PAGE_UNITS	(EM_PAGE * 8)
 
-/* Up to AHEAD_MAX bytes are mapped ahead in the small window, and up to 1/AHEAD_PART of @committed. */
+/*
+ * Up to AHEAD_MAX bytes are mapped ahead in the small window, and up to 1/AHEAD_PART of @committed.
+ */
 #define AHEAD_MAX	(1UL << 20)
 #define AHEAD_PART	16
 
@@ -238,7 +240,9 @@ static void unmap_idle(struct em_expert *expert)
 	expert->idle = idle_bytes(expert);
 }
 
-/* After memory was given back: unmap idle units, if there are many more than after the last time. */
+/*
+ * After memory was given back: unmap idle units, if there are many more than after the last time.
+ */
 static void tidy(struct em_expert *expert)
 {
 	size_t idle = idle_bytes(expert);

@@ -191,7 +191,10 @@ static int device_attach(struct em_expert *expert)
 			 PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, expert->fd,
 			 window_offset[expert->mapped]) == MAP_FAILED)
 			return error_of(errno);
-	/* vm.overcommit_memory=2: the kernel may refuse pages. An error is better than SIGBUS at a touch. */
+	/*
+	 * vm.overcommit_memory=2: the kernel may refuse pages. An error is better than SIGBUS at a
+	 * touch.
+	 */
 	if (em_is_strict())
 		expert->flags |= EXPERTMEM_POPULATE;
 	em_debug_on_map(expert, expert->base, expert->window * 2);
@@ -320,7 +323,10 @@ static int device_fork_child(struct em_expert *expert, bool shares_files)
 	return EXPERTMEM_OK;
 }
 
-/* Report, once, that the program has closed the descriptor by a raw system call. Sets errno to @err. */
+/*
+ * Report, once, that the program has closed the descriptor by a raw system call. Sets errno to
+ * @err.
+ */
 static void check_refusal(const struct em_expert *expert, int err)
 {
 	static bool said;

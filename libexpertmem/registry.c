@@ -45,7 +45,10 @@ HEXPERTKEY em_key_of(const struct em_expert *expert)
 
 /* ---------------------------------------------------------------------------- slots */
 
-/* Make all slots before @end writable. The first slots share a page with other data, and always are. */
+/*
+ * Make all slots before @end writable. The first slots share a page with other data, and always
+ * are.
+ */
 static bool slots_use(const struct em_expert *end)
 {
 	static struct em_table slots;

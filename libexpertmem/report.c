@@ -87,7 +87,9 @@ struct em_shared *em_shared_get(struct em_table *counts)
 	uint64_t fd;
 
 	if (passed) {
-		/* Programs that this one starts must not take another file with this number for it. */
+		/*
+		 * Programs that this one starts must not take another file with this number for it.
+		 */
 		unsetenv("EXPERTMEM_REPORT");
 		if (!file && em_parse_size(passed, &fd) && fd <= INT32_MAX)
 			map_file((int)fd);

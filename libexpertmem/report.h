@@ -10,7 +10,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Changes with the layout of this file. The command and the library may be of different versions. */
+/*
+ * Changes with the layout of this file. The command and the library may be of different versions.
+ */
 #define EM_REPORT_VERSION	1
 
 /* What was at the address that a process touched when it crashed. */

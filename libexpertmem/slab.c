@@ -50,7 +50,10 @@ enum em_outcome em_slab_free(struct em_expert *expert, struct em_tcache *tcache,
 	if (!em_is_live(state))
 		return EM_NOT_A_BLOCK;
 	if (owner & EM_SHARED) {
-		/* Of several threads that free the block, one claims it. A resize changes @state: try again. */
+		/*
+		 * Of several threads that free the block, one claims it. A resize changes @state:
+		 * try again.
+		 */
 		while (!em_try_cmpxchg(&slab->states[i], &state, EM_STATE_CLAIMED))
 			if (!em_is_live(state))
 				return EM_NOT_A_BLOCK;

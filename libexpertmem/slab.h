@@ -76,7 +76,10 @@ static inline void em_slab_extend(struct em_slab *slab)
 		uint32_t place = slab->tail & slab->mask;
 		uint16_t entry = slab->fresh ^ place;
 
-		/* Before the first free, all entries are right as zeros: touch no page of the queue. */
+		/*
+		 * Before the first free, all entries are right as zeros: touch no page of the
+		 * queue.
+		 */
 		if (slab->queue[place] != entry)
 			slab->queue[place] = entry;
 		slab->fresh++;

@@ -12,7 +12,10 @@
 #define TCACHES_MANY	16
 #define CALLS_FEW	64
 
-/* Placeholder for em_bin.current of a bin without a current slab: it has no free block. Never written. */
+/*
+ * Placeholder for em_bin.current of a bin without a current slab: it has no free block. Never
+ * written.
+ */
 struct em_slab em_no_slab = { .where = EM_CURRENT };
 
 /*
@@ -65,7 +68,10 @@ static void retire(struct em_tcache *tcache, struct em_slab *slab)
 	em_slab_wake_at(slab, em_slab_reserve(slab) + (slab->blocks / 16 ? slab->blocks / 16 : 1));
 }
 
-/* Find a current slab with a free block in this tcache. NULL: that needs another slab from the pool. */
+/*
+ * Find a current slab with a free block in this tcache. NULL: that needs another slab from the
+ * pool.
+ */
 static struct em_slab *refill(struct em_tcache *tcache, unsigned int class)
 {
 	struct em_bin *bin = &tcache->bins[class];
@@ -188,7 +194,9 @@ struct em_tcache *em_tcache_get(struct em_expert *expert)
 	return tcache ? tcache : (struct em_tcache *)heap->tcaches.base;
 }
 
-/* Each time the heap has grown by half, pool the unused slabs of all tcaches, before it grows more. */
+/*
+ * Each time the heap has grown by half, pool the unused slabs of all tcaches, before it grows more.
+ */
 static void tidy(struct em_expert *expert)
 {
 	struct em_heap *heap = &expert->heap;
@@ -214,7 +222,9 @@ static bool get_slab(struct em_expert *expert, struct em_tcache *tcache, unsigne
 	slab = em_slab_get(expert, class);
 	if (!slab)
 		return false;
-	/* em_collect() in tidy() may have given this thread the slabs of a thread that has ended. */
+	/*
+	 * em_collect() in tidy() may have given this thread the slabs of a thread that has ended.
+	 */
 	old = tcache->bins[class].current;
 	retire(tcache, old);
 	em_tcache_place(tcache, old);
