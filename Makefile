@@ -32,7 +32,7 @@ export PATH := $(PATH):/usr/sbin:/sbin
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: FORCE all module lib tools selftests test-experts sanitizers asan tsan deps demo-deps demo check check-long check-programs check-appliance bench install dkms deb uninstall module_install sign clean help
+.PHONY: FORCE all module lib tools selftests test-experts sanitizers asan tsan deps demo-deps demo test check check-fast check-long check-programs check-appliance bench install dkms deb uninstall module_install sign clean help
 
 all: lib tools selftests module ## build everything
 
@@ -163,11 +163,14 @@ TEST_PROGRAMS := $(B)/selftests/programs/exceptions $(B)/selftests/programs/oper
 	$(B)/selftests/programs/own_malloc $(B)/selftests/programs/audit.so \
 	$(B)/selftests/programs/journald
 
+# the tests that say so in their top comment
+also = $(shell grep -lsE '^ \* also: (.* )?$1( |$$)' selftests/*.c)
+
 # for 32 bit callers of the module; static, for there is one set of libraries in the VM
 HAVE_32 := $(wildcard $(shell $(CC) -m32 -print-libgcc-file-name 2>/dev/null))
-TESTS_32 := $(if $(HAVE_32),$(patsubst %,$(B)/selftests/32/%,layout device regions placement limits))
+TESTS_32 := $(if $(HAVE_32),$(patsubst selftests/%.c,$(B)/selftests/32/%,$(call also,32bit)))
 
-test-experts: $(TEST_EXPERTS)
+test-experts: $(TEST_EXPERTS) ## build the experts that the tests load
 
 selftests: $(TESTS) $(TESTS_32) test-experts $(TEST_PROGRAMS) ## build the tests (run them with "make check")
 
@@ -215,15 +218,15 @@ $(B)/selftests/programs/%.i: libexpertmem/%.c
 
 ## The library's tests once more, watched by the compiler's run-time checks
 
-WATCHED	:= pointers threads safety findings stray model heap contend churn debug
-
 asan_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all
 tsan_FLAGS := -fsanitize=thread,undefined -fno-sanitize-recover=undefined -Wno-tsan
 
 sanitizers: asan tsan $(B)/asan/misuse ## build the library and its tests with ASan, UBSan and TSan
 
+asan: ## build the library and the tests that say "also: asan" with ASan and UBSan
+tsan: ## build the library and the tests that say "also: tsan" with TSan and UBSan
 asan tsan: $(KSELFTEST_DIR)/kselftest_harness.h
-	$(MAKE) B=$(B)/$@ KSELFTEST_DIR=$(KSELFTEST_DIR) CPPFLAGS= LDFLAGS= CFLAGS='-O1 -g $($@_FLAGS)' lib $(WATCHED:%=$(B)/$@/selftests/%)
+	$(MAKE) B=$(B)/$@ KSELFTEST_DIR=$(KSELFTEST_DIR) CPPFLAGS= LDFLAGS= CFLAGS='-O1 -g $($@_FLAGS)' lib $(patsubst selftests/%.c,$(B)/$@/selftests/%,$(call also,$@))
 
 # only the program, as its author would: the library is the one that is installed
 $(B)/asan/misuse: selftests/misuse.c | $(SO)
@@ -251,7 +254,7 @@ $(B)/fuzz/device: $(FUZZ_DEVICE) $(wildcard selftests/fuzz/*.h selftests/*_test.
 deps: ## install the Debian packages that "make check" needs and that are missing
 	@selftests/deps
 
-demo-deps:
+demo-deps: ## install the Debian packages that "make demo" needs and that are missing
 	@selftests/deps demo
 
 # to the script as it is: make would expand what follows a $ in it, and a shell its quotes
@@ -259,6 +262,12 @@ unexport CAPTURE
 demo: export DEMO_CAPTURE := $(value CAPTURE)
 demo: demo-deps ## analyse traffic in a VM; limit, end and kill experts, and see their memory come back (CAPTURE=file)
 	@selftests/demo
+
+test: ## build one test and run it, natively or in a VM (T=windows; more: selftests/test --help)
+	@selftests/test $(T)
+
+check-fast: ## run the native tests and the checks of the sources that end soon
+	@selftests/check --only fast
 
 check: deps ## run the tests, natively and in VMs (KERNELS="own 6.1 6.12 7.2 debug", default: see selftests/check --help)
 	@KERNELS="$(KERNELS)" selftests/check
@@ -389,6 +398,6 @@ clean: ## remove what was built, but for downloads and the fuzzers' corpora
 	  $(filter-out %corpus,$(wildcard $(B)/fuzz/*))
 
 help: ## this text
-	@sed -n 's/^\([a-z_-]*\):.*## /\1\t/p' Makefile | expand -t 16
+	@sed -n 's/^## \(.*\)/\n\1/p; s/^\([a-z_ -]*\):.*## /  \1\t/p' Makefile | expand -t 20
 
 -include $(wildcard $(B)/obj/*/*.d $(B)/obj/*/*/*.d $(B)/experts/*.d $(B)/selftests/*.d $(B)/selftests/*/*.d $(B)/bench/*.d $(B)/asan/*.d)

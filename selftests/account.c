@@ -3,6 +3,9 @@
  * The expert's side of libexpertmem: what an expert may have, what it is said to have, and
  * many experts beside each other. Tests run on both backends, but for those about pages that
  * somebody else holds: only the kernel module knows of them.
+ *
+ * needs: module native
+ * also: arm64
  */
 #include <sys/resource.h>
 #include <sys/uio.h>

@@ -3,6 +3,8 @@
  * Advice: what madvise(), mlock(), msync() and the calls for memory policy do to a window.
  * Whatever a call answers, the bytes of regions stay, addresses outside regions fault, STAT
  * counts what it counted before, and the window still works.
+ *
+ * needs: module root
  */
 #include <sys/personality.h>
 #include <sys/prctl.h>

@@ -2,6 +2,9 @@
 /*
  * Bad memory in a window: who touches it hears of it, and the region, its place and the expert
  * can be used and given back as ever.
+ *
+ * needs: module root
+ * also: slow
  */
 #include <sys/uio.h>
 

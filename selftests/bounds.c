@@ -3,6 +3,8 @@
  * Bounds of users: the parameters, and the bytes that one user's experts may have. No user
  * keeps others from memory, whatever it does with experts, threads, pinned pages and user
  * namespaces; and root always gets some. max_experts.c has the number of experts.
+ *
+ * needs: module root
  */
 #include <sys/uio.h>
 

@@ -2,6 +2,9 @@
 /*
  * Calls at once: of threads that allocate, resize, free and map in one expert, or end
  * it. Every test does a number of rounds, that EXPERTMEM_ROUNDS multiplies.
+ *
+ * needs: module root
+ * also: slow
  */
 #include "race_test.h"
 

@@ -2,6 +2,9 @@
 /*
  * libexpertmem: threads that come and go, with and without a farewell, and what they leave;
  * blocks that travel. Every test runs on both backends.
+ *
+ * needs: module native
+ * also: long asan tsan watched arm64
  */
 #include <pthread.h>
 #include <sys/syscall.h>

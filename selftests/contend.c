@@ -2,6 +2,9 @@
 /*
  * libexpertmem: two threads want the same block, and one of them wins. Then threads whose
  * expert is terminated or closed under them. Every test runs on both backends.
+ *
+ * needs: module native
+ * also: long asan tsan watched arm64
  */
 #include <pthread.h>
 

@@ -2,6 +2,8 @@
 /*
  * COPY: an expert gets what another one has. What it copies, what it refuses, and a
  * fork that has its parent's memory.
+ *
+ * needs: module root
  */
 #include <sys/stat.h>
 

@@ -2,6 +2,9 @@
 /*
  * COPY in the middle of everything: killed, reclaimed, raced, short of memory, from and
  * to swap. EXPERTMEM_ROUNDS multiplies the rounds that some tests do.
+ *
+ * needs: module root
+ * also: slow
  */
 #include <pthread.h>
 #include <sched.h>

@@ -2,6 +2,9 @@
 /*
  * Death: whatever ends an expert, its memory is back. What the host does about one that
  * lives is in reclaim.c.
+ *
+ * needs: module root
+ * also: slow
  */
 #include <pthread.h>
 #include <sched.h>

@@ -3,6 +3,9 @@
  * libexpertmem: what EXPERTMEM_DEBUG finds. The library looks at the environment when it
  * starts, so each test executes this program once more, as "debug SCENE BACKEND". Every
  * test runs on both backends.
+ *
+ * needs: module native
+ * also: tsan
  */
 #include "heap_test.h"
 

@@ -2,6 +2,8 @@
 /*
  * The heap's descriptor in a program that closes and duplicates descriptors as it likes. Passes
  * with the C library's malloc, too; run it with libexpertmem-malloc.so preloaded and the module.
+ *
+ * needs: module native preload
  */
 #include <dirent.h>
 #include <fcntl.h>

@@ -2,6 +2,9 @@
 /*
  * The device: the calls that concern an expert as a whole, and the parameters of the
  * module.
+ *
+ * needs: module root
+ * also: 32bit
  */
 #include <sys/resource.h>
 

@@ -4,6 +4,8 @@
  * are, what a descriptor that was opened O_RDONLY is good for, and what is refused when the
  * expert is terminating or gone. As root, the owner, another member of the device's group,
  * and a stranger who was given the descriptor.
+ *
+ * needs: module root
  */
 #include <linux/openat2.h>
 

@@ -2,6 +2,8 @@
 /*
  * Events by generic netlink: what is told when, what happens when nobody hears it, and how
  * many of one user are told.
+ *
+ * needs: module root
  */
 #include <sched.h>
 

@@ -7,6 +7,10 @@
  * The kernel needs FAULT_INJECTION with FAILSLAB, FAIL_PAGE_ALLOC, FAULT_INJECTION_USERCOPY
  * and FAULT_INJECTION_DEBUG_FS, and "slub_debug=A,radix_tree_node" on its command line. What
  * counts is what the calling thread does, be it the module's or the mm's on its behalf.
+ *
+ * needs: module root debug
+ * also: slow
+ * vm: --excuse event_define_fields --append slub_debug=A,radix_tree_node
  */
 #include <sys/syscall.h>
 

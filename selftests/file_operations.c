@@ -3,6 +3,8 @@
  * Every file operation that the kernel offers on a descriptor of the device: none reaches an
  * expert's memory, or changes the expert. As root, the owner, another member of the device's
  * group, and a stranger who was given the descriptor.
+ *
+ * needs: module root
  */
 #include <poll.h>
 #include <sys/epoll.h>

@@ -2,6 +2,9 @@
 /*
  * libexpertmem: who hears of a bad call, when and where. What is heard of each kind of bad
  * pointer is in safety.c. Every test runs on both backends.
+ *
+ * needs: module native
+ * also: asan tsan arm64
  */
 #include <pthread.h>
 

@@ -2,6 +2,8 @@
 /*
  * Foreign processes: what they can do to a window that is not theirs. Whoever may trace the
  * process reads and writes its regions, and nothing else; whoever may not, does nothing.
+ *
+ * needs: module root
  */
 #include <sys/ptrace.h>
 #include <sys/uio.h>

@@ -2,6 +2,8 @@
 /*
  * The malloc family in programs that fork and call exec. Passes with the C library's, too;
  * run it with libexpertmem-malloc.so preloaded.
+ *
+ * needs: module native preload
  */
 #include <linux/sched.h>
 #include <pthread.h>

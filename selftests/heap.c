@@ -2,6 +2,9 @@
 /*
  * libexpertmem: every size beside every other, the edge of the limit, memory that is given
  * back, and keys through many lives. Every test runs on both backends.
+ *
+ * needs: module native
+ * also: long asan tsan arm64
  */
 #include <pthread.h>
 

@@ -2,6 +2,9 @@
 /*
  * FORK: the next child of a thread gets the heir, a copy of its parent's memory. What the child
  * has, who else gets nothing, and how the memory comes back.
+ *
+ * needs: module root
+ * also: slow
  */
 #include <pthread.h>
 #include <sys/resource.h>

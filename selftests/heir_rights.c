@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-/* FORK: what it is refused for, the bounds that it keeps, and the rights that it does not need. */
+/*
+ * FORK: what it is refused for, the bounds that it keeps, and the rights that it does not need.
+ *
+ * needs: module root
+ * also: slow
+ */
 #include <sys/resource.h>
 
 #include "heir_test.h"

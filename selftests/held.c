@@ -2,6 +2,9 @@
 /*
  * Held pages: a pipe or io_uring holds a page of a region that is freed, shrunk or reclaimed.
  * The page stays charged until its last holder lets go.
+ *
+ * needs: module root
+ * also: slow
  */
 #include <linux/io_uring.h>
 #include <pthread.h>

@@ -2,6 +2,8 @@
 /*
  * Hoarding: an expert, or a user with one expert after the other, has pages held in pipes and
  * gives up the memory that they are in, again and again. It comes no further than its limit.
+ *
+ * needs: module root
  */
 #include <sched.h>
 #include <sys/stat.h>

@@ -2,6 +2,9 @@
 /*
  * The host's side of libexpertmem: what the expert said, fork, taking memory back, and
  * adopting. Opening is in open.c, the memory calls are in library.c.
+ *
+ * needs: module native
+ * also: arm64
  */
 #include <limits.h>
 #include <pthread.h>

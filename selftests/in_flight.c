@@ -3,6 +3,8 @@
  * I/O in flight: a pipe, a fixed buffer of io_uring, a direct read or write, or a socket has a
  * page of a region that is freed, shrunk or reclaimed meanwhile. It has the old page to the
  * end: it neither sees nor changes a later region in that place.
+ *
+ * needs: module root
  */
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>

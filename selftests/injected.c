@@ -8,6 +8,8 @@
  * The functions of libc that make these system calls are defined here, which hides
  * libc's from the library. Those that the kernel cannot refuse are left alone. Each
  * failure has a process of its own, where the library has not been used before.
+ *
+ * needs: module native
  */
 #include <dlfcn.h>
 #include <pthread.h>

@@ -2,6 +2,8 @@
 /*
  * The walk of the sample experts from a frame's first byte to IP. Every frame ends where a
  * page begins that cannot be read: a byte behind the frame is not touched unseen.
+ *
+ * needs: native
  */
 #include <stdlib.h>
 #include <string.h>

@@ -2,6 +2,9 @@
 /*
  * The layout of what passes between programs and the module: the same for 64 and 32 bit
  * programs, and the same for ever. Built for both.
+ *
+ * needs: native
+ * also: 32bit arm64
  */
 #include <stddef.h>
 

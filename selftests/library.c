@@ -3,6 +3,9 @@
  * The expert's side of libexpertmem: what the memory calls do with keys and sizes.
  * Limits and statistics are in account.c, pointers in pointers.c, threads in threads.c, the
  * host's side in open.c and host.c. Every test runs on both backends.
+ *
+ * needs: module native
+ * also: arm64
  */
 #include "library_test.h"
 

@@ -2,6 +2,9 @@
 /*
  * Experts among the kernel's other machinery: memory control groups, swap, unloading,
  * tracing.
+ *
+ * needs: module root
+ * also: 32bit
  */
 #include <sys/stat.h>
 #include <sys/syscall.h>

@@ -2,6 +2,9 @@
 /*
  * The pages of a child, which are copied when it or its parent touches them: whatever either of
  * them does, each has the bytes that it should have.
+ *
+ * needs: module root
+ * also: slow
  */
 #include <pthread.h>
 

@@ -2,6 +2,8 @@
 /*
  * The malloc family: what each call promises, to programs that were written for the C
  * library's. Passes with that one, too; run it with libexpertmem-malloc.so preloaded.
+ *
+ * needs: module native preload
  */
 #include <sys/uio.h>
 

@@ -2,6 +2,8 @@
 /*
  * /proc/PID/map_files: links to the files of mappings, for root. The file of a window would show
  * its pages without the gate, so the link leads to nothing that can be used.
+ *
+ * needs: module root
  */
 #include <sys/inotify.h>
 #include <sys/mount.h>

@@ -2,6 +2,8 @@
 /*
  * Bounds of users: no user keeps others from opening experts, whatever it does with threads,
  * processes and user namespaces; reclaimed experts keep nobody out; and root always gets some.
+ *
+ * needs: module root
  */
 #include "bounds_test.h"
 

@@ -6,6 +6,9 @@
  *
  * MODEL_SEED and MODEL_STEPS in the environment say what to try, and how long. A failure
  * prints both. Every test runs on both backends.
+ *
+ * needs: module native
+ * also: asan tsan watched arm64
  */
 #include <pthread.h>
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Generic netlink: requests, who may make them, and what is wrong with some.
+ *
+ * needs: module root
  */
 #include <sched.h>
 

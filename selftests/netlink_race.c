@@ -2,6 +2,9 @@
 /*
  * Generic netlink while experts come and go: dumps, requests about an expert that ends
  * just then, and the module's own end. EXPERTMEM_ROUNDS multiplies how often.
+ *
+ * needs: module root
+ * also: unload
  */
 #include <pthread.h>
 #include <sched.h>

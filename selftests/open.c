@@ -2,6 +2,8 @@
 /*
  * Opening an expert by libexpertmem: what may be asked for, what is had, and every way in
  * which there can be no device.
+ *
+ * needs: module native
  */
 #include <grp.h>
 #include <sched.h>

@@ -3,6 +3,8 @@
  * Orphans: the mapping that a child inherits after MADV_DOFORK. It shows nothing, and nothing can
  * be done to it but to unmap it whole. The bytes of the parent stay whatever the child tries, and
  * whatever a grandchild tries.
+ *
+ * needs: module root
  */
 #include <sys/syscall.h>
 #include <sys/uio.h>

@@ -2,6 +2,8 @@
 /*
  * The pages of a window: advice about them, huge ones, and what the kernel reads and
  * writes of them.
+ *
+ * needs: module root
  */
 #include <sys/uio.h>
 

@@ -2,6 +2,8 @@
 /*
  * Pages that others hold by reference: they stay charged, and are back when these let go.
  * held.c has what one page is charged for.
+ *
+ * needs: module root
  */
 #include <linux/if_xdp.h>
 #include <linux/io_uring.h>

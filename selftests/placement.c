@@ -2,6 +2,9 @@
 /*
  * Where regions are: room to grow, neighbours, what stays unmapped between them, full
  * windows, and any sequence of calls.
+ *
+ * needs: module root
+ * also: 32bit
  */
 #include "region_test.h"
 

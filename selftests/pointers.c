@@ -2,6 +2,9 @@
 /*
  * libexpertmem: pointers that are no blocks get an error code from every call, and writes
  * that go astray do not reach the heap. Every test runs on both backends.
+ *
+ * needs: module native
+ * also: tsan arm64
  */
 #include "library_test.h"
 

@@ -2,6 +2,9 @@
 /*
  * Windows under pressure: control groups that are full, and swap that comes and goes. What an
  * expert keeps is right, and is charged to whom it belongs.
+ *
+ * needs: module root
+ * also: slow
  */
 #include <pthread.h>
 #include <sched.h>

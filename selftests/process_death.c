@@ -3,6 +3,8 @@
  * Death of the process that mapped a window, when its mm lives on: another process shares it, or
  * is reading from it. The windows are reclaimed all the same, and the cause and the signal are
  * told. As long as a thread of the process lives, nothing is reclaimed.
+ *
+ * needs: module root
  */
 #include <poll.h>
 #include <pthread.h>

@@ -2,6 +2,8 @@
 /*
  * The malloc family in programs with threads, signals and plug-ins. But for signals, it
  * passes with the C library's, too; run it with libexpertmem-malloc.so preloaded.
+ *
+ * needs: module native preload
  */
 #include <pthread.h>
 #include <sys/time.h>

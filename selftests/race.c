@@ -2,6 +2,9 @@
 /*
  * Races: what threads that touch memory see while others free, resize, unmap, fork or
  * swap it. Every test does a number of rounds, that EXPERTMEM_ROUNDS multiplies.
+ *
+ * needs: module root swap
+ * also: slow
  */
 #include <sys/uio.h>
 

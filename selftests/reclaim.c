@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Reclaim: the host takes the memory of an expert that lives, whatever it does just now.
+ *
+ * needs: module root
  */
 #include <pthread.h>
 #include <sched.h>

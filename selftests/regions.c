@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Regions: ALLOC, REALLOC and FREE, in both windows. Where regions are is in placement.c.
+ *
+ * needs: module root
+ * also: 32bit
  */
 #include "region_test.h"
 

@@ -3,6 +3,8 @@
  * Remapping: calls that would cut a window, move it, resize it, protect a part of it or map
  * something over a part. The kernel refuses all of them, also where the range includes memory
  * beside the window.
+ *
+ * needs: module root
  */
 #include <sys/ipc.h>
 #include <sys/shm.h>

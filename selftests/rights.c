@@ -2,6 +2,8 @@
 /*
  * Who may do what to an expert: by netlink, where whoever opened the socket, whoever sends
  * and whoever reads each need the right; and with its limit, which its owner may only lower.
+ *
+ * needs: module root
  */
 #include <pthread.h>
 #include <sys/utsname.h>

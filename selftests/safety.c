@@ -3,6 +3,9 @@
  * libexpertmem: every kind of bad pointer by name. Each is refused by every call, heard of
  * once, and changes nothing: a crowd of blocks around it is as it was, and the heap goes on.
  * Every test runs on both backends.
+ *
+ * needs: module native
+ * also: asan tsan watched arm64
  */
 #include "heap_test.h"
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Many experts: the books are right, and nothing remains of them.
+ *
+ * needs: module root
  */
 #include <sys/resource.h>
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The status page: what a program reads of its expert without a call.
+ *
+ * needs: module root
  */
 #include "harness.h"
 #include "expertmem_test.h"

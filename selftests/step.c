@@ -4,6 +4,8 @@
  * ends at its first instruction, its second, ... without telling anyone; or a signal's
  * handler makes calls there. The heap must be right afterwards, but perhaps for a lost
  * block. To be run as "expertmem run -- step".
+ *
+ * needs: native preload
  */
 #include <limits.h>
 #include <pthread.h>

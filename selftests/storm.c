@@ -4,6 +4,9 @@
  * hold descriptors, kill, swap, compact, split, migrate and squeeze. A shadow model says
  * what each page holds: all that is read is compared with it. When the storm is over,
  * everything is counted.
+ *
+ * needs: module root swap
+ * also: slow
  */
 #include <getopt.h>
 #include <sys/klog.h>

@@ -2,6 +2,9 @@
 /*
  * libexpertmem: what writes that go astray can spoil, and how long a freed address rests.
  * Every test runs on both backends.
+ *
+ * needs: module native
+ * also: tsan arm64
  */
 #include <pthread.h>
 

@@ -2,6 +2,9 @@
 /*
  * A swap disk that does not answer: an operator can always see an expert that waits for it, and
  * end it.
+ *
+ * needs: module root
+ * also: slow
  */
 #include <pthread.h>
 

@@ -3,6 +3,9 @@
  * libexpertmem: what system calls for memory do to blocks, which a program may take for memory
  * like any other. "What it does not do" in Documentation/admin-guide/expertmem.rst is the table
  * below in words. Every test runs on both backends.
+ *
+ * needs: module native
+ * also: arm64
  */
 #include <fcntl.h>
 #include <linux/mempolicy.h>

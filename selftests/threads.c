@@ -2,6 +2,9 @@
 /*
  * libexpertmem: random calls compared with a model, alone and from several threads, and
  * calls that race. Every test runs on both backends.
+ *
+ * needs: module native
+ * also: asan tsan arm64
  */
 #include <pthread.h>
 

@@ -6,6 +6,9 @@
  *
  * Every word that a tenant writes names its page and its region. Whoever reads one knows from
  * that whether the page has ever been shown to somebody who must not see it.
+ *
+ * needs: module root
+ * also: slow
  */
 #include <sys/syscall.h>
 #include <sys/uio.h>

@@ -3,6 +3,8 @@
  * userfaultfd on windows. Whoever has registered a mapping decides what a fault finds there, and
  * places pages in it. The kernel registers no part of a window, for a window is no shmem mapping
  * to it, and has VM_DONTEXPAND.
+ *
+ * needs: module root
  */
 #include <sys/syscall.h>
 #include <linux/userfaultfd.h>

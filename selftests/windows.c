@@ -2,6 +2,8 @@
 /*
  * Windows: what may be done with a mapping of the device, and what becomes of it in
  * fork and exec.
+ *
+ * needs: module root
  */
 #include "window_test.h"
 
