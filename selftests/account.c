@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The expert's side of libexpertmem: what an expert may have, what it is said to have, and
- * many experts beside each other. Tests run on both backends, but for those about pages that
- * somebody else holds: only the kernel module knows of them.
+ * An expert in libexpertmem: its limit, the statistics that it is told, and many experts
+ * beside each other. Tests run on both backends. Tests of pages that a pipe or a socket still
+ * references need the module, since only the module counts such pages.
  *
  * needs: module native
  * also: arm64

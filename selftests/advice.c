@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Advice: what madvise(), mlock(), msync() and the calls for memory policy do to a window.
- * Whatever a call answers, the bytes of regions stay, addresses outside regions fault, STAT
- * counts what it counted before, and the window still works.
+ * madvise(), mlock(), msync() and the calls for memory policy on a window. After each call,
+ * whether it succeeded or not: the bytes of regions are unchanged, addresses outside of
+ * regions fault, STAT returns the same numbers, and the window still works.
  *
  * needs: module root
  */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Bad memory in a window: who touches it hears of it, and the region, its place and the expert
- * can be used and given back as ever.
+ * Memory failure (hwpoison) in a page of a window: a process that touches the page gets
+ * SIGBUS. The region can be freed, its place can be allocated again, and the expert works on.
  *
  * needs: module root
  * also: slow

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Bounds of users: the parameters, and the bytes that one user's experts may have. No user
- * keeps others from memory, whatever it does with experts, threads, pinned pages and user
- * namespaces; and root always gets some. max_experts.c has the number of experts.
+ * The module's parameters, and the bytes that all experts of one user may have committed. A
+ * user who reaches this bound keeps no other user from allocating, whatever it does with
+ * experts, threads, pinned pages and user namespaces. A reserve is left for root.
+ * max_experts.c tests the number of experts.
  *
  * needs: module root
  */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Calls at once: of threads that allocate, resize, free and map in one expert, or end
- * it. Every test does a number of rounds, that EXPERTMEM_ROUNDS multiplies.
+ * Concurrent calls: threads allocate, resize, free and map in one expert, or end it. No call
+ * returns an error that its documentation does not name, and all memory is returned at the
+ * end. EXPERTMEM_ROUNDS multiplies the number of rounds.
  *
  * needs: module root
  * also: slow

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * libexpertmem: threads that come and go, with and without a farewell, and what they leave;
- * blocks that travel. Every test runs on both backends.
+ * libexpertmem: threads that start and end while others allocate. A thread ends normally, or
+ * by a raw exit system call that runs no destructor. The blocks of an ended thread stay valid,
+ * and other threads can free them. Every test runs on both backends.
  *
  * needs: module native
  * also: long asan tsan watched arm64

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * libexpertmem: two threads want the same block, and one of them wins. Then threads whose
- * expert is terminated or closed under them. Every test runs on both backends.
+ * libexpertmem: two threads free or resize one block at the same time, and exactly one of them
+ * succeeds. Then threads whose expert is terminated or closed by another thread get the
+ * documented error. Every test runs on both backends.
  *
  * needs: module native
  * also: long asan tsan watched arm64

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * COPY: an expert gets what another one has. What it copies, what it refuses, and a
- * fork that has its parent's memory.
+ * COPY: an expert gets a copy of another expert's memory. Which regions and bytes it copies,
+ * which calls it refuses, and a fork whose child attaches the copy of its parent's memory.
  *
  * needs: module root
  */

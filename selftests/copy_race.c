@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * COPY in the middle of everything: killed, reclaimed, raced, short of memory, from and
- * to swap. EXPERTMEM_ROUNDS multiplies the rounds that some tests do.
+ * COPY that is killed, reclaimed, raced by other calls, short of memory, or copies from and to
+ * swap. The copy is complete, or the call fails and leaves nothing. EXPERTMEM_ROUNDS
+ * multiplies the number of rounds of some tests.
  *
  * needs: module root
  * also: slow

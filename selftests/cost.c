@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the calls of the module cost, in instructions. No test: run it in
- * "vm/run --icount", where the clock counts one nanosecond for each instruction; on a
- * clock of time it prints nanoseconds.
+ * Measures the instructions that each call of the module takes. It is no test. Run it in
+ * "vm/run --icount", whose clock counts one nanosecond for each instruction. With a clock of
+ * real time it prints nanoseconds.
  */
 #include "expertmem_test.h"
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Death: whatever ends an expert, its memory is back. What the host does about one that
- * lives is in reclaim.c.
+ * A process that loses its windows, in whatever way, returns all their memory: by munmap(), exit,
+ * exec, a fatal signal, or the OOM killer. Closing a descriptor alone returns nothing. reclaim.c
+ * tests what a host does with an expert that still runs.
  *
  * needs: module root
  * also: slow

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * libexpertmem: what EXPERTMEM_DEBUG finds. The library looks at the environment when it
- * starts, so each test executes this program once more, as "debug SCENE BACKEND". Every
- * test runs on both backends.
+ * libexpertmem with EXPERTMEM_DEBUG: each kind of misuse that the options detect is reported.
+ * The library reads the environment when it starts, so each test executes this program again,
+ * as "debug SCENE BACKEND". Every test runs on both backends.
  *
  * needs: module native
  * also: tsan

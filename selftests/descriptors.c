@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The heap's descriptor in a program that closes and duplicates descriptors as it likes. Passes
- * with the C library's malloc, too; run it with libexpertmem-malloc.so preloaded and the module.
+ * The descriptor of the heap stays open and usable in a program that closes and duplicates
+ * descriptors, also by close_range() and dup2() on its number. The tests pass with the C
+ * library's malloc, too. Run them with libexpertmem-malloc.so preloaded and the module loaded.
  *
  * needs: module native preload
  */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The device: the calls that concern an expert as a whole, and the parameters of the
- * module.
+ * The ioctls that concern an expert as a whole, and the parameters of the module: results,
+ * refusals and error codes.
  *
  * needs: module root
  * also: 32bit

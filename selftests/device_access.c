@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Descriptors of the device: who may open it and how, which ioctls and which mappings there
- * are, what a descriptor that was opened O_RDONLY is good for, and what is refused when the
- * expert is terminating or gone. As root, the owner, another member of the device's group,
- * and a stranger who was given the descriptor.
+ * Rights on the device: who may open it with which flags, which ioctls and mappings exist,
+ * what a descriptor opened with O_RDONLY allows, and what is refused when the expert
+ * terminates or was reclaimed. Each test acts as root, the owner, another member of the
+ * device's group, and a stranger who was given the descriptor.
  *
  * needs: module root
  */

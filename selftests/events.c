@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Events by generic netlink: what is told when, what happens when nobody hears it, and how
- * many of one user are told.
+ * Events by generic netlink: which change sends which event, what is reported as lost when
+ * nobody reads, and how many events of one user are sent.
  *
  * needs: module root
  */

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Injected faults: of every way into the module, the first, second, third ... allocation
- * and user copy fails in turn, until there are no more. After each, nothing must have
- * changed, and the same call must work.
+ * Injected faults: for each entry into the module, the first, second, third ... allocation and
+ * user copy of a call fails in turn, until the call has no more of them. After each failure
+ * nothing has changed, and the repeated call succeeds. Allocations of the mm on behalf of the
+ * calling thread fail, too.
  *
  * The kernel needs FAULT_INJECTION with FAILSLAB, FAIL_PAGE_ALLOC, FAULT_INJECTION_USERCOPY
- * and FAULT_INJECTION_DEBUG_FS, and "slub_debug=A,radix_tree_node" on its command line. What
- * counts is what the calling thread does, be it the module's or the mm's on its behalf.
+ * and FAULT_INJECTION_DEBUG_FS, and "slub_debug=A,radix_tree_node" on its command line.
  *
  * needs: module root debug
  * also: slow

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Every file operation that the kernel offers on a descriptor of the device: none reaches an
- * expert's memory, or changes the expert. As root, the owner, another member of the device's
- * group, and a stranger who was given the descriptor.
+ * Every file operation that the kernel offers on a descriptor of the device: no operation
+ * reads or writes an expert's memory, or changes the expert. Each test acts as root, the
+ * owner, another member of the device's group, and a stranger who was given the descriptor.
  *
  * needs: module root
  */

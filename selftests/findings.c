@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * libexpertmem: who hears of a bad call, when and where. What is heard of each kind of bad
- * pointer is in safety.c. Every test runs on both backends.
+ * libexpertmem: which listener hears of a bad call, when, and with which numbers. safety.c
+ * tests which finding each kind of bad pointer causes. Every test runs on both backends.
  *
  * needs: module native
  * also: asan tsan arm64

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Foreign processes: what they can do to a window that is not theirs. Whoever may trace the
- * process reads and writes its regions, and nothing else; whoever may not, does nothing.
+ * Access to a window from another process, by ptrace, /proc/PID/mem and process_vm_readv(). A
+ * process that may trace the owner of the window reads and writes its regions, and nothing
+ * else. A process that may not trace it gets an error.
  *
  * needs: module root
  */

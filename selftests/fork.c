@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The malloc family in programs that fork and call exec. Passes with the C library's, too;
- * run it with libexpertmem-malloc.so preloaded.
+ * The malloc family in programs that fork and call exec: parent and child each have a working
+ * heap and the right bytes. The tests pass with the C library's malloc, too. Run them with
+ * libexpertmem-malloc.so preloaded.
  *
  * needs: module native preload
  */

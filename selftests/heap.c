@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * libexpertmem: every size beside every other, the edge of the limit, memory that is given
- * back, and keys through many lives. Every test runs on both backends.
+ * libexpertmem: blocks of every size beside each other, allocation up to the limit, memory that
+ * trim returns to the kernel, and slots that many experts use one after the other. Every test runs
+ * on both backends.
  *
  * needs: module native
  * also: long asan tsan arm64

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * FORK: the next child of a thread gets the heir, a copy of its parent's memory. What the child
- * has, who else gets nothing, and how the memory comes back.
+ * FORK: the next child of a thread gets the heir, a copy of its parent's memory. Which bytes
+ * the child has, that no other process gets the heir, and that all memory is returned.
  *
  * needs: module root
  * also: slow

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * FORK: what it is refused for, the bounds that it keeps, and the rights that it does not need.
+ * FORK: the cases in which it is refused, the bounds of bytes and experts that it obeys, and
+ * the rights that it does not require.
  *
  * needs: module root
  * also: slow

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Held pages: a pipe or io_uring holds a page of a region that is freed, shrunk or reclaimed.
- * The page stays charged until its last holder lets go.
+ * Pinned pages: a pipe or io_uring references a page of a region that is freed, shrunk or
+ * reclaimed. The page stays charged until the last reference is gone.
  *
  * needs: module root
  * also: slow

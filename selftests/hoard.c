@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Hoarding: an expert, or a user with one expert after the other, has pages held in pipes and
- * gives up the memory that they are in, again and again. It comes no further than its limit.
+ * Pinned pages as an attack: an expert, or a user who opens experts one after the other, pins
+ * pages in pipes and frees their regions, again and again. The bytes that stay charged never
+ * exceed the limit.
  *
  * needs: module root
  */

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * An expert to look at, for tests of those who look. No test of its own.
+ * An expert for the tests of tools that list and control experts. It is no test.
  *
- *   hold NAME LIMIT SIZE COUNT	an expert with COUNT regions of SIZE bytes, all touched, until
- *				it is asked to stop; SIGUSR1 makes it ask for another one;
- *				SIGUSR2 makes it free one more, of which a pipe holds the first
- *				page, and the next SIGUSR2 makes it close the pipe
+ *   hold NAME LIMIT SIZE COUNT	open an expert with COUNT regions of SIZE bytes, all touched, and wait
+ *				until it is terminated. SIGUSR1 makes it allocate one more region.
+ *				The first SIGUSR2 makes it free a region of which a pipe pins the
+ *				first page; the next SIGUSR2 makes it close the pipe
  *   hold --churn COUNT		open and close COUNT experts
- *   hold --crowd COUNT		hold COUNT experts, while others come and go, until it is killed
+ *   hold --crowd COUNT		hold COUNT experts, while others are opened and closed, until it is
+ *				killed
  */
 #include <sys/resource.h>
 #include <sys/uio.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The host's side of libexpertmem: what the expert said, fork, taking memory back, and
- * adopting. Opening is in open.c, the memory calls are in library.c.
+ * The host's side of libexpertmem: messages of experts, fork, reclaim and adopt. open.c tests
+ * opening, library.c tests the calls that allocate memory.
  *
  * needs: module native
  * also: arm64

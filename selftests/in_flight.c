@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * I/O in flight: a pipe, a fixed buffer of io_uring, a direct read or write, or a socket has a
- * page of a region that is freed, shrunk or reclaimed meanwhile. It has the old page to the
- * end: it neither sees nor changes a later region in that place.
+ * I/O in flight: a pipe, a fixed buffer of io_uring, a direct read or write, or a socket
+ * references a page of a region that is freed, shrunk or reclaimed before the I/O ends. The
+ * I/O keeps the old page: it neither reads nor changes a later region at this address.
  *
  * needs: module root
  */

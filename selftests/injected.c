@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * libexpertmem: every system call that it makes fails in turn. For each call of the
- * library the first, second, third... fails, alone or with all that follow, until none
- * was left to fail. After each: the documented error, every block, size and number as
- * before, and the same call succeeds.
+ * libexpertmem: each system call of the library that the kernel can refuse fails in turn. For
+ * each call of the library the first, second, third ... system call fails, alone or with all
+ * that follow, until the call makes no more. After each failure: the documented error, every
+ * block, size and number unchanged, and the repeated call succeeds.
  *
- * The functions of libc that make these system calls are defined here, which hides
- * libc's from the library. Those that the kernel cannot refuse are left alone. Each
- * failure has a process of its own, where the library has not been used before.
+ * This program defines the functions of libc that make these system calls, which hides libc's
+ * from the library. Each failure has a process of its own, in which the library was not used
+ * before.
  *
  * needs: module native
  */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The walk of the sample experts from a frame's first byte to IP. Every frame ends where a
- * page begins that cannot be read: a byte behind the frame is not touched unseen.
+ * The sample experts' walk over the link layer headers of a frame finds the IP packet, and
+ * reads no byte behind the end of the frame: each frame ends where a page begins that cannot
+ * be read.
  *
  * needs: native
  */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The layout of what passes between programs and the module: the same for 64 and 32 bit
- * programs, and the same for ever. Built for both.
+ * The layout of the structures that programs pass to the module: size, alignment, offset of
+ * each member, and the numbers of the ioctls. They are equal for 64 and 32 bit programs, and
+ * never change. This program is built for both.
  *
  * needs: native
  * also: 32bit arm64

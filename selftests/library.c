@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The expert's side of libexpertmem: what the memory calls do with keys and sizes.
- * Limits and statistics are in account.c, pointers in pointers.c, threads in threads.c, the
- * host's side in open.c and host.c. Every test runs on both backends.
+ * The calls of libexpertmem that allocate, resize, free and examine blocks: their results for
+ * each kind of key and size. account.c tests limits and statistics, pointers.c tests pointers,
+ * threads.c tests threads, open.c and host.c test the host's side. Every test runs on both
+ * backends.
  *
  * needs: module native
  * also: arm64

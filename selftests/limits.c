@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Experts among the kernel's other machinery: memory control groups, swap, unloading,
- * tracing.
+ * Experts and other parts of the kernel: windows are charged to memory control groups, their
+ * pages are swapped, a module in use is not unloaded, and tracepoints report the calls.
  *
  * needs: module root
  * also: 32bit

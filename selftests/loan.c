@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The pages of a child, which are copied when it or its parent touches them: whatever either of
- * them does, each has the bytes that it should have.
+ * Pages that a child borrows from its parent after FORK, and that are copied when parent or
+ * child touches them. After each operation of either of them, parent and child have the bytes
+ * of the moment of the fork, and what they wrote themselves.
  *
  * needs: module root
  * also: slow

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The malloc family: what each call promises, to programs that were written for the C
- * library's. Passes with that one, too; run it with libexpertmem-malloc.so preloaded.
+ * The malloc family: each call keeps the promises of its man page, to programs that were
+ * written for the C library's malloc. The tests pass with that one, too. Run them with
+ * libexpertmem-malloc.so preloaded.
  *
  * needs: module native preload
  */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * /proc/PID/map_files: links to the files of mappings, for root. The file of a window would show
- * its pages without the gate, so the link leads to nothing that can be used.
+ * /proc/PID/map_files has a link to the file of each mapping, for root. A descriptor of the
+ * file of a window would show pages without a check of the gate. No use of the link gives such
+ * a descriptor.
  *
  * needs: module root
  */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Bounds of users: no user keeps others from opening experts, whatever it does with threads,
- * processes and user namespaces; reclaimed experts keep nobody out; and root always gets some.
+ * The number of experts of one user: no user keeps others from opening experts, whatever it
+ * does with threads, processes and user namespaces. A reclaimed expert does not count. A
+ * reserve is left for root.
  *
  * needs: module root
  */

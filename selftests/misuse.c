@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Use memory of an expert well, or make one mistake with it, for tools that watch. No
- * test: sanitizer_test runs it under valgrind, and built with AddressSanitizer.
+ * Uses memory of an expert correctly, or makes one mistake, so that valgrind or
+ * AddressSanitizer can report it. It is no test: sanitizer_test runs it under valgrind, and
+ * built with AddressSanitizer.
  */
 #include <expertmem.h>
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * libexpertmem: random calls compared with a model of what they do: contents, sizes,
- * addresses, codes, statistics, what a walk visits and what a listener hears. One thread
- * through the lives of many experts, and threads that share one and pass blocks around.
+ * libexpertmem: random calls are compared with a model of contents, sizes, addresses, error
+ * codes, statistics, walks and findings. One thread uses many experts one after the other;
+ * several threads share one expert and pass blocks to each other.
  *
- * MODEL_SEED and MODEL_STEPS in the environment say what to try, and how long. A failure
- * prints both. Every test runs on both backends.
+ * MODEL_SEED and MODEL_STEPS in the environment select the random numbers and the number of
+ * calls. A failure prints both. Every test runs on both backends.
  *
  * needs: module native
  * also: asan tsan watched arm64

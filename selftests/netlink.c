@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Generic netlink: requests, who may make them, and what is wrong with some.
+ * Generic netlink: what each request answers, who may send it, and which malformed requests
+ * are refused.
  *
  * needs: module root
  */

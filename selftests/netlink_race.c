@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Generic netlink while experts come and go: dumps, requests about an expert that ends
- * just then, and the module's own end. EXPERTMEM_ROUNDS multiplies how often.
+ * Generic netlink while experts are opened and closed: dumps, requests about an expert that is
+ * closed at that moment, and the unloading of the module. EXPERTMEM_ROUNDS multiplies the
+ * number of rounds.
  *
  * needs: module root
  * also: unload

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Opening an expert by libexpertmem: what may be asked for, what is had, and every way in
- * which there can be no device.
+ * Opening an expert by libexpertmem: which options are accepted, which backend the expert
+ * gets, and the error for each reason why the device cannot be used.
  *
  * needs: module native
  */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Orphans: the mapping that a child inherits after MADV_DOFORK. It shows nothing, and nothing can
- * be done to it but to unmap it whole. The bytes of the parent stay whatever the child tries, and
- * whatever a grandchild tries.
+ * Orphans: the mapping that a child inherits after MADV_DOFORK. No page of it can be touched,
+ * and no call on it succeeds but an munmap() of all of it. The bytes of the parent are
+ * unchanged, whatever the child or a grandchild tries.
  *
  * needs: module root
  */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The pages of a window: advice about them, huge ones, and what the kernel reads and
- * writes of them.
+ * The pages of a window: advice about them, huge pages, and reads and writes that the kernel
+ * makes in system calls.
  *
  * needs: module root
  */

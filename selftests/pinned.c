@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Pages that others hold by reference: they stay charged, and are back when these let go.
- * held.c has what one page is charged for.
+ * Pinned pages of all kinds of users (pipes, sockets, io_uring, direct I/O): they stay
+ * charged, and are returned when the last reference is gone. held.c tests the charge of one
+ * page.
  *
  * needs: module root
  */

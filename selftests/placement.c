@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Where regions are: room to grow, neighbours, what stays unmapped between them, full
- * windows, and any sequence of calls.
+ * The addresses of regions: room to grow, neighbours, the gaps that stay unmapped between
+ * regions, full windows, and random sequences of calls.
  *
  * needs: module root
  * also: 32bit

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * libexpertmem: pointers that are no blocks get an error code from every call, and writes
- * that go astray do not reach the heap. Every test runs on both backends.
+ * libexpertmem: each call refuses a pointer that is no block with an error code, and a stray
+ * write of the program does not reach the metadata of the heap. Every test runs on both
+ * backends.
  *
  * needs: module native
  * also: tsan arm64

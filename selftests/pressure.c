@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Windows under pressure: control groups that are full, and swap that comes and goes. What an
- * expert keeps is right, and is charged to whom it belongs.
+ * Windows under memory pressure: control groups at their limit, and swap that is turned on and
+ * off. The bytes of an expert stay right, and are charged to the control group of the process
+ * that touched them.
  *
  * needs: module root
  * also: slow

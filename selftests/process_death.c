@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Death of the process that mapped a window, when its mm lives on: another process shares it, or
- * is reading from it. The windows are reclaimed all the same, and the cause and the signal are
- * told. As long as a thread of the process lives, nothing is reclaimed.
+ * Death of the process that mapped a window, while another process shares its mm or reads from
+ * it. The windows are reclaimed, and cause and signal are reported. While a thread of the
+ * process lives, nothing is reclaimed.
  *
  * needs: module root
  */

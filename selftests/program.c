@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The malloc family in programs with threads, signals and plug-ins. But for signals, it
- * passes with the C library's, too; run it with libexpertmem-malloc.so preloaded.
+ * The malloc family in programs with threads, signals and plug-ins. Except for the tests of
+ * signals, they pass with the C library's malloc, too. Run them with libexpertmem-malloc.so
+ * preloaded.
  *
  * needs: module native preload
  */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Races: what threads that touch memory see while others free, resize, unmap, fork or
- * swap it. Every test does a number of rounds, that EXPERTMEM_ROUNDS multiplies.
+ * Races: threads touch memory while others free, resize, unmap, fork or swap it. A thread
+ * never reads a page of another region: it gets the right bytes, or SIGSEGV. EXPERTMEM_ROUNDS
+ * multiplies the number of rounds.
  *
  * needs: module root swap
  * also: slow

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Reclaim: the host takes the memory of an expert that lives, whatever it does just now.
+ * RECLAIM: the host takes the memory of an expert that runs, in the middle of any call or touch.
+ * All memory is returned. From then on, a touch gets SIGSEGV and a call ESHUTDOWN.
  *
  * needs: module root
  */

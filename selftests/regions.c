@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Regions: ALLOC, REALLOC and FREE, in both windows. Where regions are is in placement.c.
+ * ALLOC, REALLOC and FREE in both windows: results, contents and error codes. placement.c
+ * tests where regions are placed.
  *
  * needs: module root
  * also: 32bit

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Remapping: calls that would cut a window, move it, resize it, protect a part of it or map
- * something over a part. The kernel refuses all of them, also where the range includes memory
- * beside the window.
+ * Calls that would cut a window, move it, resize it, change the protection of a part, or map
+ * something over a part. The kernel refuses each of them, also for a range that includes
+ * memory beside the window.
  *
  * needs: module root
  */

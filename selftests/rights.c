@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Who may do what to an expert: by netlink, where whoever opened the socket, whoever sends
- * and whoever reads each need the right; and with its limit, which its owner may only lower.
+ * Who may list and control an expert by netlink: the process that opened the socket, the one
+ * that sends and the one that reads each need the right. The owner of an expert may only lower
+ * its limit.
  *
  * needs: module root
  */

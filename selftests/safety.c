@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * libexpertmem: every kind of bad pointer by name. Each is refused by every call, heard of
- * once, and changes nothing: a crowd of blocks around it is as it was, and the heap goes on.
- * Every test runs on both backends.
+ * libexpertmem: each kind of bad pointer, by name. Each call refuses it and reports one
+ * finding; the blocks around it are unchanged, and the heap still works. Every test runs on
+ * both backends.
  *
  * needs: module native
  * also: asan tsan watched arm64

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Many experts: the books are right, and nothing remains of them.
+ * Thousands of experts at a time: the numbers of experts and bytes are right, and all memory
+ * is returned.
  *
  * needs: module root
  */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The status page: what a program reads of its expert without a call.
+ * The status page: a program reads the state of its expert from it without a system call, and
+ * it agrees with STAT.
  *
  * needs: module root
  */

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * libexpertmem-malloc.so: calls that are cut off. A thread is stepped through a call, and
- * ends at its first instruction, its second, ... without telling anyone; or a signal's
- * handler makes calls there. The heap must be right afterwards, but perhaps for a lost
- * block. To be run as "expertmem run -- step".
+ * libexpertmem-malloc.so: calls that are interrupted at each instruction. A thread is
+ * single-stepped through a call, and ends after its first instruction, its second, ... without
+ * running destructors; or the handler of a signal calls malloc there. The heap still works
+ * afterwards; one block may be lost. Run it as "expertmem run -- step".
  *
  * needs: native preload
  */

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The storm: processes whose threads use experts, while others ask and order by netlink,
- * hold descriptors, kill, swap, compact, split, migrate and squeeze. A shadow model says
- * what each page holds: all that is read is compared with it. When the storm is over,
- * everything is counted.
+ * The storm: processes whose threads use experts, while other processes send netlink requests,
+ * hold descriptors, kill, swap, compact, split and migrate pages. A shadow model knows the
+ * content of each page, and every word that is read is compared with it. At the end all
+ * numbers are as before.
  *
  * needs: module root swap
  * also: slow

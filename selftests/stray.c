@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * libexpertmem: what writes that go astray can spoil, and how long a freed address rests.
- * Every test runs on both backends.
+ * libexpertmem: which memory stray writes of a program can damage, and how long the address of a
+ * freed block stays in quarantine. Every test runs on both backends.
  *
  * needs: module native
  * also: tsan arm64

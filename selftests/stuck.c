@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A swap disk that does not answer: an operator can always see an expert that waits for it, and
- * end it.
+ * A swap disk that does not answer: an operator can still list an expert whose page fault
+ * waits for the disk, and terminate it.
  *
  * needs: module root
  * also: slow

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * libexpertmem: what system calls for memory do to blocks, which a program may take for memory
- * like any other. "What it does not do" in Documentation/admin-guide/expertmem.rst is the table
- * below in words. Every test runs on both backends.
+ * libexpertmem: system calls for memory on blocks, which a program may treat like any other
+ * memory. "What it does not do" in Documentation/admin-guide/expertmem.rst lists the
+ * differences that this program tests. Every test runs on both backends.
  *
  * needs: module native
  * also: arm64

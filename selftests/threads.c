@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * libexpertmem: random calls compared with a model, alone and from several threads, and
- * calls that race. Every test runs on both backends.
+ * libexpertmem: random calls are compared with a model, from one thread and from several, and
+ * calls race for one block or expert. Every test runs on both backends.
  *
  * needs: module native
  * also: asan tsan arm64

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Upheaval: tenants make, write, resize and free regions, while others do to the windows all
- * that the mm lets them: remap, protect, advise, unmap parts, fork, read by system call, and
- * hold pages in pipes. In the middle of it the expert is reclaimed.
+ * Upheaval: tenants create, write, resize and free regions, while other threads do to the
+ * windows all that the mm permits: remap, protect, advise, unmap parts, fork, read by system
+ * call, and pin pages in pipes. The expert is reclaimed meanwhile.
  *
- * Every word that a tenant writes names its page and its region. Whoever reads one knows from
- * that whether the page has ever been shown to somebody who must not see it.
+ * Each word that a tenant writes names its page and its region. A reader sees from this word
+ * whether the page was ever mapped where another region should be.
  *
  * needs: module root
  * also: slow

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * userfaultfd on windows. Whoever has registered a mapping decides what a fault finds there, and
- * places pages in it. The kernel registers no part of a window, for a window is no shmem mapping
- * to it, and has VM_DONTEXPAND.
+ * userfaultfd cannot register a part of a window. A process that has registered a mapping
+ * decides which page a fault finds there, which would pass by the gate. The kernel refuses,
+ * since a window is not a shmem mapping and has VM_DONTEXPAND.
  *
  * needs: module root
  */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Windows: what may be done with a mapping of the device, and what becomes of it in
- * fork and exec.
+ * Windows: which mappings of the device are possible, and what becomes of them in fork and
+ * exec.
  *
  * needs: module root
  */
