@@ -5,7 +5,7 @@
  * references need the module, since only the module counts such pages.
  *
  * needs: module native
- * also: arm64
+ * also: arm64 fast
  */
 #include <sys/resource.h>
 #include <sys/uio.h>

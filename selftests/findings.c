@@ -4,7 +4,7 @@
  * tests which finding each kind of bad pointer causes. Every test runs on both backends.
  *
  * needs: module native
- * also: asan tsan arm64
+ * also: asan tsan arm64 fast
  */
 #include <pthread.h>
 

@@ -4,7 +4,7 @@
  * opening, library.c tests the calls that allocate memory.
  *
  * needs: module native
- * also: arm64
+ * also: arm64 fast
  */
 #include <limits.h>
 #include <pthread.h>

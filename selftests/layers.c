@@ -5,6 +5,7 @@
  * be read.
  *
  * needs: native
+ * also: fast
  */
 #include <stdlib.h>
 #include <string.h>

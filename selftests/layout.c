@@ -5,7 +5,7 @@
  * never change. This program is built for both.
  *
  * needs: native
- * also: 32bit arm64
+ * also: 32bit arm64 fast
  */
 #include <stddef.h>
 

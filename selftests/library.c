@@ -6,7 +6,7 @@
  * backends.
  *
  * needs: module native
- * also: arm64
+ * also: arm64 fast
  */
 #include "library_test.h"
 

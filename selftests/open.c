@@ -4,6 +4,7 @@
  * gets, and the error for each reason why the device cannot be used.
  *
  * needs: module native
+ * also: fast
  */
 #include <grp.h>
 #include <sched.h>

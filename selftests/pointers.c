@@ -5,7 +5,7 @@
  * backends.
  *
  * needs: module native
- * also: tsan arm64
+ * also: tsan arm64 fast
  */
 #include "library_test.h"
 

@@ -5,7 +5,7 @@
  * differences that this program tests. Every test runs on both backends.
  *
  * needs: module native
- * also: arm64
+ * also: arm64 fast
  */
 #include <fcntl.h>
 #include <linux/mempolicy.h>
