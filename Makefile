@@ -72,7 +72,7 @@ sign: $(KO) ## sign the module for secure boot (KEY=file CERT=file)
 	  echo "make sign: say KEY=file and CERT=file; how to make them: Documentation/admin-guide/secure-boot.rst" >&2; exit 1; }
 	$(KDIR)/scripts/sign-file sha256 "$(KEY)" "$(CERT)" $(KO)
 
-# another KDIR may have the same release
+# Two KDIRs may have one release: build again when KDIR changed.
 $(KO): $(if $(filter-out $(realpath $(KDIR)),$(file <$(dir $(KO))kdir)),FORCE)
 
 ## The library
@@ -115,7 +115,7 @@ $(B)/lib/libexpertmem.a: $(LIB_OBJS)
 
 TOOL_OBJS := $(patsubst tools/%.c,$(B)/obj/tools/%.o,$(wildcard tools/*.c tools/run/*.c))
 EXPERTS	:= $(patsubst tools/experts/%.c,$(B)/experts/%.so,$(wildcard tools/experts/*.c))
-# what the experts share
+# linked into each expert
 EXPERT_OBJS := $(patsubst tools/experts/common/%.c,$(B)/obj/experts/%.o,$(wildcard tools/experts/common/*.c))
 LINK_LIB = -L$(B)/lib -lexpertmem $(RPATH)
 
@@ -151,7 +151,7 @@ $(B)/experts/%.so: tools/experts/%.c $(SO)
 ## The tests
 
 KSELFTEST_DIR ?= $(B)/kselftest
-# what tests do wrong on purpose is not for FORTIFY to judge
+# Tests make mistakes on purpose, which FORTIFY would report.
 NO_FORTIFY := -U_FORTIFY_SOURCE
 TEST_FLAGS := $(NO_FORTIFY) -isystem $(KSELFTEST_DIR) -Wno-unused-parameter -Wno-missing-prototypes -pthread
 TESTS	:= $(patsubst selftests/%.c,$(B)/selftests/%,$(filter-out selftests/netmon_layout.c,$(wildcard selftests/*.c)))
@@ -336,7 +336,7 @@ INSTALLED = $(addprefix $(DESTDIR), \
 	$(patsubst $(B)/experts/%,$(expertdir)/%,$(EXPERTS)) \
 	$(patsubst Documentation/man/%,$(mandir)/%,$(PAGES)))
 
-# what the scripts of a package do, where root installs by hand
+# A package's scripts do these steps; here they are done when root installs by hand.
 by_root = [ -n "$(DESTDIR)" ] || [ "$$(id -u)" != 0 ] ||
 
 install: lib tools ## install library, headers and command below PREFIX (the module: module_install)

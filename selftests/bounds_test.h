@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the tests of the users' bounds share: small bounds, experts opened until there are no
+ * Shared by the tests of the users' bounds: small bounds, experts opened until there are no
  * more, user namespaces, and threads that race.
  */
 #ifndef BOUNDS_TEST_H

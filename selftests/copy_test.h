@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the tests of COPY share: two experts, and bytes that tell where they belong.
+ * Shared by the tests of COPY: two experts, and a pattern whose words differ at each offset.
  */
 #ifndef COPY_TEST_H
 #define COPY_TEST_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the tests of the device share: everybody who may try to open it. */
+/* Shared by the tests of the device: the users who may try to open it. */
 #ifndef EXPERTMEM_DEVICE_TEST_H
 #define EXPERTMEM_DEVICE_TEST_H
 

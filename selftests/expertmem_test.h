@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the tests of the module share.
+ * Shared by the tests of the module.
  *
  * Calls return 0 (or what they make) or a negative errno, so that a test compares one
- * value. What a call is to fill in is poisoned first.
+ * value. The memory that a call fills in is poisoned before it.
  */
 #ifndef EXPERTMEM_TEST_H
 #define EXPERTMEM_TEST_H

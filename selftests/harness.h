@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The kernel's harness. A test that hangs must end, one in an emulated machine that is
- * busy must not.
+ * The kernel's harness with a longer timeout. A test that hangs must end; a test on a busy
+ * emulated machine must not be ended early.
  */
 #ifndef HARNESS_H
 #define HARNESS_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the tests of the heap share: an ear for findings, pointers that every call is to
+ * Shared by the tests of the heap: a listener for findings, pointers that every call must
  * refuse, and the sizes at which blocks change their kind.
  */
 #ifndef HEAP_TEST_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the tests of FORK share: a parent with a region, and its children. The teardown of each
+ * Shared by the tests of FORK: a parent with a region, and its children. The teardown of each
  * test checks that the parent's bytes are unchanged, and that as many experts are open as before.
  */
 #ifndef EXPERTMEM_HEIR_TEST_H

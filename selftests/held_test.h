@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the tests of held pages share: a byte of a window that a pipe holds. */
+/* Shared by the tests of pinned pages: a byte of a window that a pipe pins. */
 #ifndef EXPERTMEM_HELD_TEST_H
 #define EXPERTMEM_HELD_TEST_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the tests of libexpertmem share: a fixture with an expert on either backend, calls
- * that poison what they are to fill in, and blocks filled with a pattern.
+ * Shared by the tests of libexpertmem: a fixture with an expert on either backend, calls
+ * that poison the memory that they fill in, and blocks filled with a pattern.
  */
 #ifndef LIBRARY_TEST_H
 #define LIBRARY_TEST_H

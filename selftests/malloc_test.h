@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the tests of the malloc family share. */
+/* Shared by the tests of the malloc family. */
 #ifndef MALLOC_TEST_H
 #define MALLOC_TEST_H
 

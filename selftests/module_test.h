@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the tests that unload the module share: loading it again, with the same parameters. */
+/* Shared by the tests that unload the module: it is loaded again with its old parameters. */
 #ifndef EXPERTMEM_MODULE_TEST_H
 #define EXPERTMEM_MODULE_TEST_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What may be an expert's name and what may not, for the tests of module and library. */
+/* Valid and invalid names of an expert, for the tests of module and library. */
 #ifndef NAMES_H
 #define NAMES_H
 

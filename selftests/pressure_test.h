@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the tests of windows that are short of memory share: a control group, pages to look at. */
+/* Shared by the tests of windows under memory pressure: a control group, and numbers of pages. */
 #ifndef EXPERTMEM_PRESSURE_TEST_H
 #define EXPERTMEM_PRESSURE_TEST_H
 

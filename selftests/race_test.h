@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the tests with threads that work against each other share. */
+/* Shared by the tests whose threads race with each other. */
 #ifndef RACE_TEST_H
 #define RACE_TEST_H
 

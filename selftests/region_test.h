@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the tests of regions share: a long window of each kind, with no limit. */
+/* Shared by the tests of regions: a long window of each kind, with no limit. */
 #ifndef REGION_TEST_H
 #define REGION_TEST_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the processes of the storm share: a board in shared memory, random numbers, and
+ * Shared by the processes of the storm: a board in shared memory, random numbers, and
  * the shadow model, which knows what each page of a region must hold.
  */
 #ifndef STORM_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the tests of windows share: one of each kind, with a region in it. */
+/* Shared by the tests of windows: a window of each kind, with a region in it. */
 #ifndef WINDOW_TEST_H
 #define WINDOW_TEST_H
 
