@@ -51,13 +51,14 @@ KO	= $(B)/module/$(KERNELRELEASE)/expertmem.ko
 
 module: $(KO) ## build expertmem.ko for the running kernel, or KDIR=, or KERNELRELEASE=
 
-# Built from a copy, so that kernels do not share objects. Kbuild takes no blank in a path: where
+# Built from a copy, so that kernels do not share objects. It has the times of the originals: only
+# objects of changed files are built again. Kbuild takes no blank in a path: where
 # this directory has one, the copy is elsewhere.
 $(KO): Kbuild VERSION $(wildcard kmod/*.[ch]) include/uapi/linux/expertmem.h
 	@test -f "$(KDIR)/Makefile" || { \
 	  echo "no kernel headers in '$(KDIR)': install linux-headers-$(or $(KERNELRELEASE),$$(uname -r)), or say KDIR=" >&2; exit 1; }
 	@mkdir -p $(@D)/include/uapi/linux
-	@cp -r Kbuild VERSION kmod $(@D)/ && cp include/uapi/linux/expertmem.h $(@D)/include/uapi/linux/
+	@cp -rp Kbuild VERSION kmod $(@D)/ && cp -p include/uapi/linux/expertmem.h $(@D)/include/uapi/linux/
 	$(if $(word 2,$(CURDIR)),work=$$(mktemp -d) && cp -r $(@D)/. $$work && \
 	  $(MAKE) -C $(KDIR) M=$$work modules && cp $$work/expertmem.ko $(@D)/; status=$$?; rm -rf $$work; exit $$status, \
 	  $(MAKE) -C $(KDIR) M=$(abspath $(@D)) modules)
