@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * EXPERTMEM_DEBUG=check: verify the invariants of a heap, at each trim, also when memory is short, and
- * at close. The first invariant that does not hold ends the process: em_fail().
+ * at close. The first invariant that does not hold ends the process: em_abort().
  */
 #include "internal.h"
 
@@ -16,7 +16,7 @@ struct totals {
 static void expect(bool holds, const char *what, const void *where)
 {
 	if (!holds)
-		em_fail(what, where);
+		em_abort(what, where);
 }
 
 static void check_queue(const struct em_slab *slab)

@@ -25,7 +25,7 @@ void em_say(const char *who, const char *what, const char *which)
 }
 
 /* EXPERTMEM_DEBUG=check: an invariant does not hold. @where: address of the object. */
-void em_fail(const char *what, const void *where)
+void em_abort(const char *what, const void *where)
 {
 	char text[40];
 

@@ -60,7 +60,7 @@
 #pragma GCC visibility push(hidden)
 
 /* errors.c */
-void em_fail(const char *what, const void *where) __attribute__((noreturn, cold));
+void em_abort(const char *what, const void *where) __attribute__((noreturn, cold));
 void em_say(const char *who, const char *what, const char *which);
 
 /* os.c */
@@ -291,7 +291,7 @@ static inline struct em_expert *em_owner_of(const void *p)
 static inline void em_assert_locked(const struct em_expert *expert)
 {
 	if (__builtin_expect(expert->debug & EM_DEBUG_CHECK, 0) && expert->holder != &em_tls)
-		em_fail("the lock of the expert is not held", expert);
+		em_abort("the lock of the expert is not held", expert);
 }
 
 static inline char *em_window_base(const struct em_expert *expert, enum em_window window)
