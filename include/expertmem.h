@@ -108,8 +108,8 @@ struct expertmem_options {
  *	because its process has ended; else 0
  * @live_blocks: number of live blocks; after the expert's end, of those that were live then
  * @live_bytes: bytes that were asked for in live blocks
- * @peak_blocks: highest @live_bytes so far; with several threads it may be too low by 4 KiB
- *	for each of them
+ * @peak_blocks: highest @live_bytes so far. With several threads it is an estimate: a thread
+ *	does not look at the others while it allocates as much as it freed before, and 4 KiB more
  * @limit: limit in bytes; 0: no limit
  * @committed: bytes in regions, of blocks and metadata; charged to the limit
  * @resident: bytes in memory; for ANON equal to @committed

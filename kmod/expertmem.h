@@ -52,9 +52,10 @@
  *   expert->pins_lock		Protects expert->pins. Held from the search for pinned pages in
  *				a part of a range (64 MiB at most) until that part is truncated.
  *   mapping->invalidate_lock	The lock of a window file's page cache. Shared: from the check
- *				of the gate until the page is in the file and locked, or
- *				mapped. Exclusive: to wait for the faults that passed the gate
- *				before it was closed. Afterwards no fault adds a page there. A
+ *				of the gate until the page is in the file and locked; in
+ *				fault-around, until the pages are mapped. Exclusive: to wait for
+ *				the faults that passed the gate before it was closed. Afterwards
+ *				no fault adds a page there. A
  *				fault that has locked its page may still map it; truncation
  *				waits for that page's lock. MADV_REMOVE holds invalidate_lock
  *				exclusively while it truncates pages whose gate is open.
@@ -69,7 +70,8 @@
  *				the memory of experts is allocated, read, truncated or copied,
  *				or while a lock of the mm is awaited. Nobody therefore waits
  *				long for it, whatever the expert is doing.
- *   folio lock, i_mmap lock	Inside the mm; inside all of the above but expert->lock.
+ *   folio lock, i_mmap lock	Inside the mm; never held together with expert->lock, and inside all
+ *				others above.
  *   xa_lock of the experts	Protects the table of experts; held from the lookup of an expert
  *				until there is a reference to it.
  *   xa_lock of the users	Protects the table of users and their reference counts.
@@ -211,7 +213,8 @@ static inline bool expertmem_window_has_loan(const struct expertmem_window *wind
 /**
  * enum expertmem_region_state - who may change a region
  * @REGION_LIVE: any call that holds expert->lock
- * @REGION_BUSY: only the call that marked it busy, and reclaim
+ * @REGION_BUSY: only the call that marked it busy, and reclaim. Paying off a loan clears @owed, and
+ *	MADV_REMOVE frees pages, in either state
  */
 enum expertmem_region_state {
 	REGION_LIVE,
@@ -286,7 +289,7 @@ struct expertmem_region {
  * @pins_lock: see the top of this file
  * @pins: list of the folios that are pinned; protected by @pins_lock
  * @holder: entry in the list of experts with pinned pages; protected by holders_lock
- * @peak: the most pages that were charged at one time; protected by @lock
+ * @peak: the most pages that were charged when a region was published; protected by @lock
  * @refused: number of ALLOC, REALLOC and COPY calls that failed with EDQUOT or ENOMEM;
  *	protected by @lock
  * @next_hit: earliest time of the next event LIMIT_HIT, in ns of CLOCK_MONOTONIC; protected

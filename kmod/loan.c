@@ -18,7 +18,9 @@
  * frees is not copied: afterwards the lender has no page there, and the borrower reads zeros.
  *
  * When the borrower forks, its heir borrows from the same lender, and FORK copies the pages that
- * the borrower has. So a borrower never lends, and a lender never borrows.
+ * the borrower has. So a window never borrows and lends at the same time. A loan ends only when one
+ * of the two windows is reclaimed, even if nothing is owed any more. Populate and COPY copy owed
+ * pages as a fault does.
  *
  * A device may write to the lender's pages after the fork, without a fault. The borrower sees these
  * bytes in pages of which it has no copy yet.

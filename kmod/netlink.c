@@ -31,7 +31,8 @@ static struct expertmem_reader this_reader(void)
 /* --------------------------------------------------------------------- rights */
 
 /*
- * All processes that take part in a request must have the right:
+ * All processes that take part in a request must be the owner of the expert or an operator
+ * (CAP_NET_ADMIN):
  *
  *	The opener of the socket. Otherwise a user could hand a socket to a privileged program that
  *	writes to it what the user wants.

@@ -17,8 +17,8 @@
 #include "expertmem.h"
 
 /*
- * Map the prepared window in place of the orphan, which closes the orphan. Its pages are mapped at
- * once, so that they count as resident memory of the child.
+ * Map the prepared window in place of the orphan, which closes the orphan. The pages that the
+ * window's file has already are mapped at once, so that they count as the child's resident memory.
  *
  * The mm was not locked from the lookup of the orphan until here. If another thread of the child
  * unmaps the orphan in between and maps something else there, this mapping replaces it.

@@ -214,7 +214,8 @@ static struct page *next_page(struct expertmem_window *window, unsigned long *in
 
 /*
  * Copy @n pages from @source on to @index; sets @n to the number of pages copied. If @to borrows, a
- * page that the lender copies there at the same time is overwritten by this copy.
+ * page that the lender copies there at the same time is overwritten by this copy, which has the
+ * bytes that the child wrote.
  */
 static int put_copies(struct expertmem_window *to, pgoff_t index, struct page *source,
 		      unsigned long *n)

@@ -15,7 +15,8 @@
  * Truncations of one range can run in parallel (FREE and reclaim). Collecting, truncating and
  * settling therefore is one critical section of expert->pins_lock. Otherwise each truncation would
  * count the other's references as foreign ones. A truncation that finds no held folio does not take
- * pins_lock: another one may count its references as a pin until the next check.
+ * pins_lock: another truncation of the range may take the references
+ * of this one for foreign ones, and count the pages as pinned until the next check.
  */
 #include <linux/atomic.h>
 #include <linux/cpu.h>

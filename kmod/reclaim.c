@@ -335,7 +335,7 @@ static int process_ended(struct wait_queue_entry *entry, unsigned int mode, int 
 	if (!dead)
 		return 0;
 
-	/* the mapping holds the expert while the entry is queued; the work gets a reference */
+	/* the mapping keeps the expert while the entry waits; the work gets its own reference */
 	expertmem_reclaim_soon(window);
 	return 0;
 }

@@ -330,7 +330,8 @@ void em_relock(struct em_expert *expert)
 /* --------------------------------------------------------------------------- pauses */
 
 /*
- * Pause the expert: close its gate, and wait until no thread is in a section. The lock is held
+ * Pause the expert: close its gate, and wait until each other thread has been outside of a section
+ * once. A section that begins later finds the gate closed and waits for the lock. The lock is held
  * before and afterwards, and may be released in between.
  */
 void em_pause(struct em_expert *expert)

@@ -30,8 +30,10 @@ int64_t em_live_bytes(const struct em_shared *shared, unsigned int *threads)
  * @tcache: the calling thread's tcache, whose credit is used up
  *
  * Sets a new credit: the bytes that this thread can allocate before the sum has to be computed
- * again. With one thread the peak is exact. With more threads each gets 4 KiB of extra credit, and
- * so the peak may be too low by 4 KiB for each thread.
+ * again. A free adds to the credit of its thread. With one thread the peak is exact. With more, the
+ * peak can be too low, because each thread gets 4 KiB of extra credit, and because a thread that
+ * freed bytes can allocate as many again without a look at the others. It can be too high, because
+ * em_live_bytes() can be.
  */
 void em_note_peak(struct em_expert *expert, struct em_tcache *tcache)
 {

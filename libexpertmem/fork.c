@@ -107,6 +107,9 @@ static void inherit(struct em_expert *expert, bool shares_files)
  * em_fork_child() - in the child: use the copies of inherited experts, and tear down the others
  * @shares_files: parent and child share one table of descriptors (CLONE_FILES)
  *
+ * An expert that no process has attached keeps its key: parent or child can attach it. A slot that
+ * a thread of the parent was opening or closing is free in the child.
+ *
  * Ends the process if it cannot have its heap.
  */
 void em_fork_child(bool shares_files)
@@ -130,6 +133,8 @@ void em_fork_child(bool shares_files)
 		/* A thread of the parent may hold the lock; it is not in the child. */
 		pthread_mutex_init(&expert->lock, NULL);
 		expert->mapped = 0;
+		expert->pause_depth = 0;
+		expert->refs = 0;
 		if (expert->key && expert->attached) {
 			em_write_once(&expert->gate, 0);
 			em_set_owner(expert, false);

@@ -70,7 +70,7 @@ static inline SIZE_T end_bad(HEXPERTKEY key, enum expertmem_finding_kind kind, c
 	return unlikely(has_listener) ? report_answer(key, kind, p, error) : error;
 }
 
-/* Ends a section: @p is in the windows of this expert. */
+/* Ends a section: @p is in no other expert's windows. */
 static inline SIZE_T bad_here(HEXPERTKEY key, enum expertmem_finding_kind kind, const void *p)
 {
 	return end_bad(key, kind, p, NMERR_INVALID_PARAMETER);

@@ -296,9 +296,10 @@ static int use_copy(struct em_expert *expert, bool shares_files)
 }
 
 /*
- * The descriptor keeps its number, unless it is still the parent's. The module maps a window at
- * its first touch, which limits of the program might keep it from later: here it comes from a
- * call that fails, because no region is at the start of a window.
+ * The descriptor keeps its number, unless parent and child share the table of descriptors. The
+ * module maps a window when the child touches it first, and a limit of the program could prevent
+ * that later. Therefore STAT is told here to write to the start of each window: the module maps the
+ * window, and the call itself fails, because no region is there.
  */
 static int device_fork_child(struct em_expert *expert, bool shares_files)
 {

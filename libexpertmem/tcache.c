@@ -296,6 +296,7 @@ static void empty_tcache(struct em_expert *expert, struct em_tcache *tcache,
 	for (class = 0; class < EM_CLASSES; class++) {
 		struct em_bin *bin = &tcache->bins[class];
 
+		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): nr_tcaches counts them */
 		slab = bin->current;
 		if (slab != &em_no_slab && (heir || em_slab_is_free(slab))) {
 			bin->current = &em_no_slab;

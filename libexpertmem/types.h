@@ -12,7 +12,8 @@
  *		slab, where the thread allocates, and a list of *partial* slabs with free blocks.
  *   owner	the tcache that a slab belongs to. Only the owner's thread allocates in the slab.
  *		Until another thread frees a block there, the owner frees without atomic
- *		operations. The first such free makes the slab *shared* until it is pooled.
+ *		operations. The first free by another thread takes the lock and
+ *		makes the slab *shared* until it is pooled.
  *
  * Metadata is never inside or next to a block. The states, the queues, the tcaches and the table of
  * large blocks are in regions of their own. The table of slabs is outside of the windows. So no
@@ -23,8 +24,8 @@
  * state of that block says whether the block is live.
  *
  * The free blocks of a slab are a FIFO queue: the next block to be allocated is the one that was
- * freed first. The last @quarantine blocks of the queue are not allocated, so that most double
- * frees find the block still free, and are reported.
+ * freed first. The last @quarantine blocks of the queue are not allocated until memory is short, so
+ * that most double frees find the block still free, and are reported.
  */
 #ifndef EM_TYPES_H
 #define EM_TYPES_H
@@ -198,11 +199,12 @@ enum { EM_IDLE, EM_BUSY, EM_PARKED };
  * @pending: next slab of em_tcache.pending
  * @chunk: only in the first slab of a chunk
  *
- * Every thread in a section reads the fields before @mask. Every thread writes @remote and @pending
- * by compare-and-swap; they have a cache line of their own against false sharing with the fields
- * that the fast paths use. The owner's thread writes @head, @tail, @queue, @where and the lists,
- * without a lock. All other fields are written with the expert's lock held, while the slab has no
- * owner.
+ * Every thread in a section reads @class and the fields before @mask. Every thread writes @remote
+ * and @pending by compare-and-swap; they have a cache line of their own against false sharing with
+ * the fields that the fast paths use. The owner's thread writes @head, @tail, @queue, @fresh, @wake,
+ * @where and the lists, without a lock. The expert's lock is held where em_slab_share() changes
+ * @owner and em_slab_use_quarantine() changes @quarantine. All other fields are written with the
+ * lock held, while the slab has no owner.
  */
 struct em_slab {
 	uintptr_t owner;
@@ -263,8 +265,9 @@ struct em_bin {
  * @pending: list of slabs with remotely freed blocks; other threads push by compare-and-swap, the
  *	owner takes the whole list by an exchange
  *
- * Only the thread @thread uses a tcache, in a section or with the lock held, apart from @pending.
- * Who has paused the expert uses all of them.
+ * Only the thread @thread uses a tcache, in a section or with the lock held, apart from @pending, and
+ * from @revoked, which other threads write with the lock held. A thread that has paused the expert
+ * uses all tcaches.
  */
 struct em_tcache {
 	struct em_bin bins[EM_CLASSES];

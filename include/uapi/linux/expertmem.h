@@ -362,10 +362,10 @@ struct expertmem_copy {
  *
  * The next child with an mm of its own (fork, clone without CLONE_VM) that the calling thread makes
  * gets the heir's windows, at the addresses of this expert's windows. The kernel maps each window
- * when the child touches it for the first time. Before that, other processes cannot reach the
- * memory, and it is reclaimed when the child exits or calls exec. If a window cannot be mapped
- * (RLIMIT_AS), it is reclaimed, and the child gets SIGSEGV. Protection keys and memory policies are
- * not inherited.
+ * when the child touches it for the first time. Before that, only a process that has the
+ * descriptor @fd can map it, and the memory is reclaimed when the child exits or calls exec. If a
+ * window cannot be mapped (RLIMIT_AS), it is reclaimed, and the child gets SIGSEGV. Protection keys
+ * and memory policies are not inherited.
  *
  * The child may miss bytes that are written to the windows between the call and fork(). The
  * caller must keep other threads from writing there, and from calling FORK, and its stack must be
