@@ -33,7 +33,8 @@
  *
  * Code that works on an expert without the device file holds a reference to the expert: netlink
  * requests, queued work, the list of experts with pinned pages, and the files of windows. The
- * expert may be released meanwhile. Such code then finds expert->released set and changes nothing.
+ * expert may be released meanwhile. Such code then finds expert->released set and changes
+ * nothing but the charges of pages that are pinned no longer.
  *
  * window->file is the shmem file of a window. It exists from mmap or FORK until the expert is
  * released.
@@ -75,6 +76,9 @@
  *   xa_lock of the experts	Protects the table of experts; held from the lookup of an expert
  *				until there is a reference to it.
  *   xa_lock of the users	Protects the table of users and their reference counts.
+ *   user->lock			Protects a user's budget of events; inside expert->lock.
+ *   drain_lock			Of pinned.c: one drain of the LRU caches at a time; no other
+ *				lock of the module is taken inside.
  *   holders_lock		Protects the list of experts with pinned pages.
  *   pid->wait_pidfd.lock	The kernel holds it when it reports that a process died.
  *

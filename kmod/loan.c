@@ -15,7 +15,8 @@
  *
  * A page that is in the borrower's file is not owed any more. If the lender has no page, a fault of
  * the lender therefore makes a page of zeros for the borrower. A page of zeros that the lender
- * frees is not copied: afterwards the lender has no page there, and the borrower reads zeros.
+ * frees is copied like others: without a copy, a fault of the borrower would read the lender's page
+ * while it is truncated, and could so make a new one there.
  *
  * When the borrower forks, its heir borrows from the same lender, and FORK copies the pages that
  * the borrower has. So a window never borrows and lends at the same time. A loan ends only when one
@@ -64,25 +65,6 @@ static struct page *lender_page(struct address_space *mapping, pgoff_t index, gf
 	return IS_ERR(page) && page != ERR_PTR(-ENOMEM) ? ERR_PTR(-EIO) : page;
 }
 
-/*
- * Do the lender's pages from @index to the end of their folio, or to @end, hold only zeros? Sets
- * @pages to their number. Return: 1 or 0; -ENOMEM or -EIO if they cannot be read.
- */
-static int lender_has_zeros(struct address_space *mapping, pgoff_t index, pgoff_t end, gfp_t gfp,
-			    unsigned long *pages)
-{
-	struct page *page = lender_page(mapping, index, gfp);
-	bool zero;
-
-	if (IS_ERR(page))
-		return PTR_ERR(page);
-	*pages = page ? min(expertmem_pages_from(page), end - index) : 1;
-	zero = !page || expertmem_pages_are_zero(page, *pages);
-	if (page)
-		put_page(page);
-	return zero;
-}
-
 /* Copy the lender's pages from @index on into @pages pages from @to on, which hold zeros. */
 static int copy_from_lender(struct address_space *lender, pgoff_t index, struct page *to,
 			    unsigned long pages, gfp_t gfp)
@@ -108,15 +90,14 @@ static int copy_from_lender(struct address_space *lender, pgoff_t index, struct 
 
 /*
  * Copy a page that @to owes at @index from its lender @from, unless @to has the page. If the lender
- * has no page, the copy holds zeros. With @zeros, pages of zeros are copied as well: the lender's
- * page is about to be written to, not freed. Sets @pages to the number of pages that are done, from
- * @index on, none beyond the granule. The borrower's invalidate_lock is held.
+ * has no page, the copy holds zeros. Sets @pages to the number of pages that are done, from @index
+ * on, none beyond the granule. The borrower's invalidate_lock is held.
  * Return: 0; -ENOMEM; -EIO if the page cannot be read.
  */
 static int copy_owed(struct expertmem_window *to, struct expertmem_window *from, pgoff_t index,
-		     bool zeros, gfp_t gfp, unsigned long *pages)
+		     gfp_t gfp, unsigned long *pages)
 {
-	struct address_space *mapping = to->file->f_mapping, *lender = from->file->f_mapping;
+	struct address_space *mapping = to->file->f_mapping;
 	pgoff_t end = round_down(index, to->granule) + to->granule;
 	struct page *page;
 	int err;
@@ -126,16 +107,11 @@ static int copy_owed(struct expertmem_window *to, struct expertmem_window *from,
 	if (xa_load(&mapping->i_pages, index))
 		return 0;
 	gfp |= mapping_gfp_mask(mapping);
-	if (!zeros) {
-		err = lender_has_zeros(lender, index, end, gfp, pages);
-		if (err)
-			return min(err, 0);
-	}
 	page = expertmem_page_get(mapping, index, gfp);
 	if (IS_ERR(page))
 		return -ENOMEM;
 	*pages = min(expertmem_pages_from(page), end - index);
-	err = copy_from_lender(lender, index, page, *pages, gfp);
+	err = copy_from_lender(from->file->f_mapping, index, page, *pages, gfp);
 	if (err)
 		drop_page(mapping, page, index, *pages);
 	else
@@ -144,11 +120,13 @@ static int copy_owed(struct expertmem_window *to, struct expertmem_window *from,
 }
 
 /*
- * Copy the owed pages of the granule that contains @index; with @zeros, also pages that hold only
- * zeros. The caller has checked that the page is owed, and holds the borrower's invalidate_lock, so
- * that the region is not freed meanwhile.
+ * Copy the granule that contains @index, if it is owed. The caller holds the borrower's
+ * invalidate_lock, so that the region is not freed meanwhile.
+ *
+ * Whether the page is owed is decided under loan_lock. Otherwise a fault of the borrower could
+ * decide, sleep until the region owes nothing any more, and then copy what the lender wrote later.
  */
-static int copy_granule(struct expertmem_window *borrower, pgoff_t index, bool zeros, gfp_t gfp)
+static int copy_granule(struct expertmem_window *borrower, pgoff_t index, gfp_t gfp)
 {
 	pgoff_t next = round_down(index, borrower->granule), end = next + borrower->granule;
 	struct expertmem_window *lender = borrower->lender;
@@ -156,8 +134,10 @@ static int copy_granule(struct expertmem_window *borrower, pgoff_t index, bool z
 	int err = 0;
 
 	lockdep_assert_held(&borrower->loan_lock);
-	while (!err && lender && next < end) {
-		err = copy_owed(borrower, lender, next, zeros, gfp, &pages);
+	if (!lender || borrower->lost || !expertmem_region_owes(borrower, index))
+		return 0;
+	while (!err && next < end) {
+		err = copy_owed(borrower, lender, next, gfp, &pages);
 		next += pages;
 	}
 	return err;
@@ -178,20 +158,16 @@ static void give_up(struct expertmem_window *borrower)
 /*
  * Copy a granule for a borrower before the lender changes or frees it. The lender's invalidate_lock
  * may be held. This waits while a fault of the borrower copies a granule, or reads it from swap.
- * @zeros: see copy_granule().
  */
-static int lend_granule(struct expertmem_window *borrower, pgoff_t index, bool zeros, gfp_t gfp)
+static int lend_granule(struct expertmem_window *borrower, pgoff_t index, gfp_t gfp)
 {
 	struct rw_semaphore *lock = &borrower->file->f_mapping->invalidate_lock;
-	int err = 0;
+	int err;
 
 	down_read_nested(lock, SINGLE_DEPTH_NESTING);
-	if (expertmem_region_owes(borrower, index)) {
-		mutex_lock(&borrower->loan_lock);
-		if (!borrower->lost)
-			err = copy_granule(borrower, index, zeros, gfp);
-		mutex_unlock(&borrower->loan_lock);
-	}
+	mutex_lock(&borrower->loan_lock);
+	err = copy_granule(borrower, index, gfp);
+	mutex_unlock(&borrower->loan_lock);
 	up_read(lock);
 	return err;
 }
@@ -221,7 +197,7 @@ static int lend_to_all(struct expertmem_window *lender, pgoff_t index, gfp_t gfp
 			continue;
 		must = take || own != borrower->loan_memcg;
 		old = set_active_memcg(borrower->loan_memcg);
-		err = lend_granule(borrower, index, !take, must ? CALL_GFP : gfp);
+		err = lend_granule(borrower, index, must ? CALL_GFP : gfp);
 		set_active_memcg(old);
 		if (err == -EIO || (err && must)) {
 			give_up(borrower);
@@ -255,8 +231,7 @@ int expertmem_loan_touch(struct expertmem_window *window, pgoff_t index, gfp_t g
 	/* pairs with end_loan(): if @lender is NULL, @lost is seen below */
 	if (smp_load_acquire(&window->lender) && expertmem_region_owes(window, index)) {
 		mutex_lock(&window->loan_lock);
-		if (!window->lost)
-			err = copy_granule(window, index, true, gfp);
+		err = copy_granule(window, index, gfp);
 		mutex_unlock(&window->loan_lock);
 	} else if (!list_empty(&window->borrowers)) {
 		/* a reclaim waits for the invalidate_lock: if not gone, window->mm is valid */
@@ -311,7 +286,7 @@ static int copy_range(struct expertmem_window *borrower, pgoff_t first, pgoff_t 
 			break;
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		err = lend_granule(borrower, index, false, CALL_GFP);
+		err = lend_granule(borrower, index, CALL_GFP);
 		index = round_down(index, borrower->granule) + borrower->granule;
 		cond_resched();
 	}

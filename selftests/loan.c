@@ -290,60 +290,6 @@ TEST_F(heir, what_was_untouched_at_the_fork_is_zero_in_the_child)
 	EXPECT_EQ(0, finish(pid, heir));
 }
 
-/* The third page is not of zeros. */
-static CHILD_FN(find_zeros_and_bytes)
-{
-	wait_for_others();
-	CHECK(all_bytes(page_of(m, 0), 2 * m->w.granule, 0));
-	CHECK(all_bytes(page_of(m, 2), m->w.granule, 7));
-	CHECK(all_bytes(page_of(m, 3), m->w.granule, 0));
-}
-
-TEST_F(heir, pages_of_zeros_that_the_parent_gives_up_are_not_copied)
-{
-	__u64 granule = self->m.w.granule, again;
-	struct memory m = { };
-	pid_t pid;
-	int heir;
-
-	ASSERT_EQ(0, memory_make(&m, &variant->kind, expert_open(), self->m.size));
-	memset(page_of(&m, 0), 0, m.size);
-	memset(page_of(&m, 2), 7, granule);
-	pid = spawn_waiting(&m, &heir, find_zeros_and_bytes);
-	ASSERT_LT(0, pid);
-	EXPECT_EQ(0, madvise(page_of(&m, 0), granule, MADV_REMOVE));
-	EXPECT_EQ(0, expert_stat(heir).resident);
-	EXPECT_EQ(0, region_free(&m.w, m.offset));
-	EXPECT_EQ(granule, expert_stat(heir).resident);
-	ASSERT_EQ(0, region_alloc(&m.w, m.size, &again));
-	ASSERT_EQ(m.offset, again);
-	memset(page_of(&m, 0), 1, m.size);
-	EXPECT_EQ(m.size, expert_stat(heir).resident);
-	EXPECT_EQ(0, finish(pid, heir));
-	window_close(&m.w);
-}
-
-static CHILD_FN(discard_one_of_zeros)
-{
-	__u64 granule = m->w.granule;
-
-	CHECK(!read_touch(page_of(m, 2)));
-	CHECK(!madvise(page_of(m, 0), granule, MADV_REMOVE));
-	CHECK(expert_stat(heir).resident == granule);
-	CHECK(all_bytes(page_of(m, 0), 2 * granule, 0) && all_bytes(page_of(m, 3), granule, 0));
-	CHECK(all_bytes(page_of(m, 2), granule, 7));
-}
-
-TEST_F(heir, pages_of_zeros_are_not_copied_when_the_child_discards_others)
-{
-	struct memory *m = &self->m;
-
-	memset(page_of(m, 0), 0, m->size);
-	memset(page_of(m, 2), 7, m->w.granule);
-	EXPECT_EQ(0, heir_status(m, discard_one_of_zeros));
-	restore(m);
-}
-
 /* -------------------------------------------------------------- children of children */
 
 static CHILD_FN(check_changed)

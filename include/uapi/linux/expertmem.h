@@ -350,7 +350,7 @@ struct expertmem_copy {
  * nor a path to it.
  *
  * A page is copied when this expert or the heir touches it for the first time after the call. A
- * page is also copied when this expert frees it, unless it holds only zeros. Copies for a touch
+ * page is also copied when this expert frees it, even if it holds only zeros. Copies for a touch
  * of the heir are charged to the memory cgroup of the child, all others to that of the caller of
  * FORK. With FORK_POPULATE, the call copies all pages, as COPY does.
  *
