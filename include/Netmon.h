@@ -3,8 +3,8 @@
  * DOC: Netmon.h, the expert's side of libexpertmem
  *
  * An *expert* is a shared object that analyses a capture. It exports Register() and Run(),
- * and Configure() if there is something to configure. A *host* loads and calls it, passing
- * a key that is the expert's name in every call below:
+ * and Configure() if it has a configuration. A *host* loads the expert, and calls these
+ * functions. It passes a key to them, which names the expert in every call below:
  *
  *	BOOL Run(HEXPERTKEY key, PEXPERTCONFIG config, PEXPERTSTARTUPINFO startup,
  *		 DWORD flags, HWND parent)
@@ -16,26 +16,26 @@
  *			return FALSE;
  *		...
  *
- * Memory taken with these calls is back when the expert ends, however it ends: by
- * returning, by a crash, by SIGKILL.
+ * When the expert ends, all blocks that it has not freed are freed, whether the expert
+ * returned, crashed or was killed.
  *
- * Any call may answer NMERR_EXPERT_TERMINATE: someone asked the expert to stop. It
- * cleans up and returns at once; its blocks stay usable and can be freed meanwhile,
- * unless they were reclaimed: then touching one is a fault.
+ * Each call but ExpertMemorySize() can return NMERR_EXPERT_TERMINATE: the expert was
+ * terminated or reclaimed. It then has to clean up and return. A terminated expert can use
+ * and free its blocks. If it was reclaimed, a touch of a block raises SIGSEGV.
  *
- * All calls may be made from any thread, by many at once. They may take locks and wait for
- * memory, so none may be made from a signal handler.
+ * All functions may be called by any thread, and by several threads at once. They may take
+ * locks and wait for memory, so a signal handler must not call them.
  *
- * Rules marked [MS] are those of Microsoft's Netmon.h reference for Network Monitor 2.1;
- * rules marked [here] are this project's, where that reference is silent.
+ * Rules marked [MS] are those of Microsoft's Netmon.h reference for Network Monitor 2.1.
+ * Rules marked [here] are this project's: the reference has no rule there.
  *
- * Left out on purpose: ExpertGetFrame(), ExpertSubmitEvent(), and the functions that experts
- * share with parsers, such as GetFrame(), GetProperty() and FilterAddObject(). The library
- * does not have them. An expert opens EXPERTSTARTUPINFO.szCaptureFile itself, with libpcap
- * for instance, and reports in its own way. Types, constants, macros and inline functions of
- * the expert's side are here, so that code which handles frames, properties, addresses,
- * filters and events compiles. Left out too is what only parsers, monitors and network
- * packet providers use, and dprintf(), which is the name of a function of POSIX.
+ * The library has no ExpertGetFrame() and ExpertSubmitEvent(), and not the functions that
+ * experts share with parsers, such as GetFrame(), GetProperty() and FilterAddObject(). An
+ * expert opens EXPERTSTARTUPINFO.szCaptureFile itself, for instance by libpcap, and reports
+ * its results itself. This header has the types, constants, macros and inline functions of
+ * the expert's side, so that code for frames, properties, addresses, filters and events
+ * compiles. It does not have what only parsers, monitors and network packet providers use.
+ * It does not have dprintf() either, because POSIX has a function with this name.
  */
 #ifndef NETMON_H
 #define NETMON_H
@@ -52,8 +52,8 @@ extern "C" {
 #endif
 
 /*
- * Types have their Windows sizes. DWORD and LONG are therefore not long here: printf()
- * takes them with %u and %d.
+ * Types have the sizes that they have on Windows. DWORD and LONG have 32 bits, so they are
+ * int, not long: print them by %u and %d.
  */
 typedef uint8_t BYTE;
 typedef uint16_t WORD;
@@ -79,20 +79,21 @@ typedef LONG HRESULT;
 
 #define MAX_PATH 260
 
-/* The calling convention: there is only one. */
+/* Calling conventions. They are empty: Linux has one for all functions. */
 #define WINAPI
 #define BHAPI
 
 /*
- * HEXPERTKEY is a number in the shape of a pointer, never an address. It is given to Run()
- * or Configure(); the two may differ, and Configure()'s must not be kept [MS].
+ * HEXPERTKEY is a number that is stored in a pointer, not an address. The host passes a key
+ * to Run() and Configure(). The two keys may differ. An expert must not use the key of
+ * Configure() after Configure() has returned [MS].
  */
 typedef LPVOID HEXPERTKEY;
 typedef LPVOID HEXPERT;
 typedef LPVOID HINSTANCE;
 typedef LPVOID HWND;
 
-/* Network Monitor's own objects. Nothing here makes one: such members are NULL. */
+/* Objects of Network Monitor. This library creates none: members of these types are NULL. */
 typedef struct CAPTURE *HCAPTURE;
 typedef struct CAPFRAMEDESC *HFRAME;
 typedef struct PROTOCOL *HPROTOCOL;
@@ -102,14 +103,14 @@ typedef struct PROPERTYTABLE *LPPROPERTYTABLE;
 typedef struct RECOGNIZEDATATABLE *LPRECOGNIZEDATATABLE;
 
 /*
- * Error codes. Those of this library come first; the rest of the family is for experts
- * that were written for Network Monitor and name them.
+ * Error codes. Those of this library come first. The library does not return the others:
+ * they are here so that experts that were written for Network Monitor compile.
  */
 #define NMERR_SUCCESS				0
 #define NMERR_OUT_OF_MEMORY			19	/* or the limit is reached */
 #define NMERR_ACCESS_DENIED			74	/* another expert's block */
-#define NMERR_INVALID_PARAMETER			76	/* not a block, or no block any more */
-#define NMERR_EXPERT_TERMINATE			125	/* clean up and return at once */
+#define NMERR_INVALID_PARAMETER			76	/* not the start of a live block */
+#define NMERR_EXPERT_TERMINATE			125	/* clean up and return */
 #define NMERR_INVALID_EXPERT_HANDLE		130	/* not the key of an open expert */
 
 /* Experts and their groups */
@@ -186,7 +187,7 @@ typedef struct RECOGNIZEDATATABLE *LPRECOGNIZEDATATABLE;
 #define NMERR_ROUTING_INFO_NOT_PRESENT		47
 #define NMERR_IP_ADDRESS_NOT_FOUND		80
 
-/* A capture under way */
+/* Running captures */
 #define NMERR_CAPTURING				3
 #define NMERR_NOT_CAPTURING			4
 #define NMERR_CAPTURE_PAUSED			20
@@ -215,7 +216,7 @@ typedef struct RECOGNIZEDATATABLE *LPRECOGNIZEDATATABLE;
 #define NMERR_INVALID_MEDIA_TYPE		94
 #define NMERR_NETWORK_ERROR			99
 
-/* What a network was opened for, and transmitting */
+/* Modes in which a network was opened, and transmission */
 #define NMERR_TRANSMIT_ERROR			58
 #define NMERR_TRANSMIT_CANCELLED		81
 #define NMERR_NO_TRANSMITS_PENDING		83
@@ -244,7 +245,7 @@ typedef struct RECOGNIZEDATATABLE *LPRECOGNIZEDATATABLE;
 #define NMERR_INVALID_REMOTE_COMPUTERNAME	1016
 #define NMERR_RPC_REMOTE_FAILURE		1017
 
-/* Anything else */
+/* Others */
 #define NMERR_BUFFER_TOO_SMALL			6
 #define NMERR_LOCKED				14
 #define NMERR_NOT_LOCKED			23
@@ -287,13 +288,16 @@ typedef struct RECOGNIZEDATATABLE *LPRECOGNIZEDATATABLE;
 #define NMERR_NO_NPP_DLLS			3020
 #define NMERR_NO_VALID_NPP_DLLS			3021
 
-/* Hosts and experts must agree on layouts, whatever the packing where this is included. */
+/*
+ * Hosts and experts must have equal layouts. So the packing is set here: a file may include
+ * this header with another packing.
+ */
 #pragma pack(push, 8)
 
 /**
- * struct EXPERTCONFIG - an expert's configuration, as the host keeps it
- * @RawConfigLength: bytes, counting this member
- * @RawConfigData: the expert's own
+ * struct EXPERTCONFIG - an expert's configuration, as the host stores it
+ * @RawConfigLength: size in bytes, with this member
+ * @RawConfigData: data that the expert defines
  */
 __extension__ typedef struct EXPERTCONFIG {
 	DWORD RawConfigLength;
@@ -301,14 +305,14 @@ __extension__ typedef struct EXPERTCONFIG {
 } EXPERTCONFIG, *PEXPERTCONFIG;
 
 /**
- * struct EXPERTSTARTUPINFO - what the user was looking at when the expert was started
- * @Flags: the host's
+ * struct EXPERTSTARTUPINFO - what the user had selected when the expert was started
+ * @Flags: value that the host defines
  * @hCapture: NULL
  * @szCaptureFile: path of the capture
- * @dwFrameNumber: the frame in focus, or INVALID_FRAME_NUMBER
+ * @dwFrameNumber: number of the selected frame, or INVALID_FRAME_NUMBER
  * @hProtocol: NULL
  * @lpPropertyInst: NULL
- * @sBitfield: the bit in focus, and whether it is set
+ * @sBitfield: number of the selected bit, and whether it is set
  */
 typedef struct EXPERTSTARTUPINFO {
 	DWORD Flags;
@@ -323,10 +327,10 @@ typedef struct EXPERTSTARTUPINFO {
 	} sBitfield;
 } EXPERTSTARTUPINFO, *PEXPERTSTARTUPINFO;
 
-/* The only flag of StartupFlags: prefer the start-up information to the configuration. */
+/* For StartupFlags: the start-up information takes precedence over the configuration. */
 #define EXPERT_STARTUP_FLAG_USE_STARTUP_DATA_OVER_CONFIG_DATA	0x1
 
-/* The entry points of an expert, as a host finds and calls them. */
+/* Names of the entry points of an expert, for dlsym(), and their types. */
 #define EXPERTENTRY_REGISTER	"Register"
 #define EXPERTENTRY_CONFIGURE	"Configure"
 #define EXPERTENTRY_RUN		"Run"
@@ -341,18 +345,20 @@ typedef BOOL (WINAPI *PEXPERTRUNPROC)(HEXPERTKEY, PEXPERTCONFIG, PEXPERTSTARTUPI
 #define EXPERTSTRINGLENGTH 260
 
 /**
- * struct EXPERTENUMINFO - what an expert says about itself in Register()
+ * struct EXPERTENUMINFO - description of an expert
  * @szName: name of the expert
- * @szVendor: who made it
- * @szDescription: what it does
+ * @szVendor: name of the expert's vendor
+ * @szDescription: one line about what the expert does
  * @Version: 0
  * @Flags: EXPERT_ENUM_FLAG_*
- * @szDllName: the host's, like all that follow
- * @hExpert: not for the expert
- * @hModule: not for the expert
- * @pRegisterProc: not for the expert
- * @pConfigProc: not for the expert
- * @pRunProc: not for the expert
+ * @szDllName: the host's; the expert does not write it
+ * @hExpert: the host's; the expert does not write it
+ * @hModule: the host's; the expert does not write it
+ * @pRegisterProc: the host's; the expert does not write it
+ * @pConfigProc: the host's; the expert does not write it
+ * @pRunProc: the host's; the expert does not write it
+ *
+ * The expert fills in the members up to @Flags in Register().
  */
 typedef struct EXPERTENUMINFO {
 	char szName[EXPERTSTRINGLENGTH];
@@ -369,34 +375,34 @@ typedef struct EXPERTENUMINFO {
 } EXPERTENUMINFO;
 
 #define EXPERT_ENUM_FLAG_CONFIGURABLE			0x1	/* exports Configure() */
-#define EXPERT_ENUM_FLAG_VIEWER_PRIVATE			0x2	/* wants a viewer of its own */
+#define EXPERT_ENUM_FLAG_VIEWER_PRIVATE			0x2	/* needs its own event viewer */
 #define EXPERT_ENUM_FLAG_NO_VIEWER			0x4	/* raises no events */
-/* offer it in the context menu of the summary, of the detail */
+/* the context menu of the summary pane, or of the detail pane, has an entry for the expert */
 #define EXPERT_ENUM_FLAG_ADD_ME_TO_RMC_IN_SUMMARY	0x10
 #define EXPERT_ENUM_FLAG_ADD_ME_TO_RMC_IN_DETAIL	0x20
 
-/* How an expert is doing. */
+/* Status of an expert. */
 typedef enum EXPERTSTATUSENUMERATION {
 	EXPERTSTATUS_INACTIVE	= 0,	/* never started */
 	EXPERTSTATUS_STARTING	= 1,
 	EXPERTSTATUS_RUNNING	= 2,
-	EXPERTSTATUS_PROBLEM	= 3,	/* stopped; the sub-status says by what */
+	EXPERTSTATUS_PROBLEM	= 3,	/* failed; the sub-status has the expert's reason */
 	EXPERTSTATUS_ABORTED	= 4,	/* was stopped; EXPERTSUBSTATUS_ABORTED_* */
-	EXPERTSTATUS_DONE	= 5	/* finished, all is well */
+	EXPERTSTATUS_DONE	= 5	/* finished without an error */
 } EXPERTSTATUSENUMERATION;
 
-#define EXPERTSUBSTATUS_ABORTED_USER		0x1	/* the user asked for it */
-#define EXPERTSUBSTATUS_ABORTED_LOAD_FAIL	0x2	/* it could not be loaded */
-#define EXPERTSUBSTATUS_ABORTED_THREAD_FAIL	0x4	/* no thread for it */
+#define EXPERTSUBSTATUS_ABORTED_USER		0x1	/* the user has stopped the expert */
+#define EXPERTSUBSTATUS_ABORTED_LOAD_FAIL	0x2	/* the host could not load it */
+#define EXPERTSUBSTATUS_ABORTED_THREAD_FAIL	0x4	/* the host could not create its thread */
 #define EXPERTSUBSTATUS_ABORTED_BAD_ENTRY	0x8	/* an entry point is missing */
 
 /**
- * struct EXPERTFRAMEDESCRIPTOR - a frame, as ExpertGetFrame() described it
- * @FrameNumber: its place in the capture
- * @hFrame: its handle
- * @pFrame: its header and bytes
- * @lpRecognizeDataTable: the protocols found in it
- * @lpPropertyTable: its properties, with FLAGS_ATTACH_PROPERTIES
+ * struct EXPERTFRAMEDESCRIPTOR - a frame that ExpertGetFrame() of Network Monitor returned
+ * @FrameNumber: number of the frame in the capture
+ * @hFrame: handle of the frame
+ * @pFrame: header and bytes of the frame
+ * @lpRecognizeDataTable: protocols that were found in the frame
+ * @lpPropertyTable: properties of the frame; only with FLAGS_ATTACH_PROPERTIES
  */
 typedef struct EXPERTFRAMEDESCRIPTOR {
 	DWORD FrameNumber;
@@ -406,17 +412,17 @@ typedef struct EXPERTFRAMEDESCRIPTOR {
 	LPPROPERTYTABLE lpPropertyTable;
 } EXPERTFRAMEDESCRIPTOR, *LPEXPERTFRAMEDESCRIPTOR;
 
-/* Which frame: the one with that number, or the next from there in either direction. */
+/* Which frame to get: the frame with the given number, or the next frame in one direction. */
 #define GET_SPECIFIED_FRAME		0
 #define GET_FRAME_NEXT_FORWARD		1
 #define GET_FRAME_NEXT_BACKWARD		2
-/* "before the first" for NEXT_FORWARD */
+/* no frame; with GET_FRAME_NEXT_FORWARD: start before the first frame */
 #define INVALID_FRAME_NUMBER		((DWORD)-1)
-/* Only frames that pass the user's display filter; with their properties. */
+/* Get only frames that pass the user's display filter; get the properties, too. */
 #define FLAGS_DEFER_TO_UI_FILTER	0x1
 #define FLAGS_ATTACH_PROPERTIES		0x2
 
-/* An event: a line for the user, with columns of the expert's own. */
+/* Types for events. An event is a line for the user, with columns that the expert defines. */
 typedef struct SYSTEMTIME {
 	WORD wYear;
 	WORD wMonth;		/* 1 to 12 */
@@ -433,7 +439,7 @@ typedef struct IPX_ADDR {
 	BYTE Address[6];
 } IPX_ADDR;
 
-/* Which member of NMCOLUMNVARIANT.Value holds the value, and how it is shown. */
+/* The member of NMCOLUMNVARIANT.Value that has the value, and the format of the value. */
 typedef enum NMCOLUMNTYPE {
 	NMCOLUMNTYPE_UINT8	= 0,
 	NMCOLUMNTYPE_SINT8	= 1,
@@ -457,7 +463,7 @@ typedef struct NMCOLUMNVARIANT {
 	NMCOLUMNTYPE Type;
 	union {
 		BYTE Uint8Val;
-		signed char Sint8Val;	/* plain char is unsigned on some machines */
+		signed char Sint8Val;	/* char is unsigned on arm64 */
 		WORD Uint16Val;
 		int16_t Sint16Val;
 		DWORD Uint32Val;
@@ -483,10 +489,10 @@ typedef struct NMCOLUMNINFO {
 __extension__ typedef struct NMEVENTDATA {
 	LPSTR pszReserved;
 	BYTE Version;
-	DWORD EventIdent;	/* the expert's number for this kind of event */
+	DWORD EventIdent;	/* kind of event; the expert defines the number */
 	DWORD Flags;		/* NMEVENTFLAG_* */
 	DWORD Severity;		/* NMEVENT_SEVERITY_* */
-	BYTE NumColumns;	/* in Column[] */
+	BYTE NumColumns;	/* number of entries of Column[] */
 	LPSTR szSourceName;
 	LPSTR szEventName;
 	LPSTR szDescription;
@@ -494,7 +500,7 @@ __extension__ typedef struct NMEVENTDATA {
 	LPSTR Justification;
 	union {
 		LPVOID pvReserved;
-		LPSTR szUrl;	/* the name on Microsoft's page */
+		LPSTR szUrl;	/* name of pvReserved on Microsoft's page */
 	};
 	SYSTEMTIME SysTime;
 	NMCOLUMNINFO Column[];
@@ -511,7 +517,7 @@ enum NMEVENT_SEVERITIES {
 	NMEVENT_SEVERITY_CRITICAL_ERROR	= 5
 };
 
-/* Raised by an expert; then: which of the fixed columns to hide. */
+/* NMEVENTFLAG_EXPERT: an expert has raised the event. The others hide fixed columns. */
 #define NMEVENTFLAG_EXPERT				0x00000001
 #define NMEVENTFLAG_DO_NOT_DISPLAY_SEVERITY		0x80000000
 #define NMEVENTFLAG_DO_NOT_DISPLAY_SOURCE		0x40000000
@@ -523,7 +529,7 @@ enum NMEVENT_SEVERITIES {
 #define NMEVENTFLAG_DO_NOT_DISPLAY_FIXED_COLUMNS	0xfe000000
 
 /*
- * The same codes by their older names, which some of Microsoft's pages use.
+ * Older names of the NMERR_ codes, which some of Microsoft's pages use.
  */
 #define BHERR_SUCCESS				NMERR_SUCCESS
 #define BHERR_OUT_OF_MEMORY			NMERR_OUT_OF_MEMORY
@@ -688,7 +694,8 @@ enum NMEVENT_SEVERITIES {
 #pragma pack(push, 8)
 
 /*
- * Names that Microsoft's pages use where mingw-w64's netmon.h has another. Both compile.
+ * Names of Microsoft's pages for what has another name in mingw-w64's netmon.h. This header
+ * has both names.
  */
 typedef EXPERTSTATUSENUMERATION EXPERT_STATUS_ENUMERATION;
 typedef NMCOLUMNINFO EVENTCOLUMNINFO;
@@ -700,8 +707,9 @@ typedef LPSTR JTYPE;
 #define EVENT_FLAG_EXPERT			NMEVENTFLAG_EXPERT
 
 /*
- * Pointers into frames. A frame's fields have no alignment, and its bytes are read as
- * several types: numbers behind these pointers may be misaligned and may alias others.
+ * Pointers into frames. Fields of a frame may be misaligned, and programs read the bytes of
+ * a frame as several types. So the types that these pointers point to have an alignment of
+ * 1, and integers may alias other types.
  */
 #ifdef __GNUC__
 #define NETMON_UNALIGNED __attribute__((__aligned__(1)))
@@ -740,7 +748,7 @@ typedef NETMON_DWORD *ULPDWORD;
 typedef NETMON_LARGE_INTEGER *ULPLARGEINT;
 typedef NETMON_SYSTEMTIME *ULPSYSTEMTIME;
 
-/* Handles. They are numbers, never addresses to read from. */
+/* Handles. They are numbers, not addresses: do not dereference them. */
 typedef struct FILTER *HFILTER;
 typedef HFILTER *LPHFILTER;
 typedef HPROTOCOL *LPHPROTOCOL;
@@ -750,7 +758,7 @@ typedef HEXPERT *PHEXPERT;
 typedef LPVOID HRUNNINGEXPERT;
 typedef HRUNNINGEXPERT *PHRUNNINGEXPERT;
 
-/* An expert with its configuration, and its state: the host's own. */
+/* A configured expert, and the status of a running expert. Only hosts use them. */
 typedef struct CONFIGUREDEXPERT {
 	HEXPERT hExpert;
 	DWORD StartupFlags;
@@ -761,13 +769,13 @@ typedef struct EXPERTSTATUS {
 	EXPERTSTATUSENUMERATION Status;
 	DWORD SubStatus;
 	DWORD PercentDone;		/* 0 to 100 */
-	DWORD Frame;			/* number of the frame the expert is at */
+	DWORD Frame;			/* number of the current frame */
 	char szStatusText[MAX_PATH];
 } EXPERTSTATUS, *PEXPERTSTATUS;
 
 #define EXPERTGROUPNAMELENGTH	25
 
-/* Frames. A capture has one link type: MAC_TYPE_*. */
+/* Frames. All frames of a capture have one link type, MAC_TYPE_*. */
 #define MAC_TYPE_UNKNOWN	0
 #define MAC_TYPE_ETHERNET	1
 #define MAC_TYPE_TOKENRING	2
@@ -775,7 +783,7 @@ typedef struct EXPERTSTATUS {
 #define MAC_TYPE_ATM		4
 #define MAC_TYPE_1394		5
 
-/* What the page of GetCaptureMacType() calls its answer for an unknown type. */
+/* The page of GetCaptureMacType() has this name for MAC_TYPE_UNKNOWN. */
 #define NMERR_MAC_TYPE_UNKNOWN	MAC_TYPE_UNKNOWN
 
 /* A frame as it was captured. */
@@ -783,40 +791,40 @@ typedef struct FRAME {
 	int64_t TimeStamp;		/* microseconds since the capture started */
 	DWORD FrameLength;		/* bytes on the wire */
 	DWORD nBytesAvail;		/* bytes in MacFrame[] */
-	BYTE MacFrame[1];		/* from the link header on */
+	BYTE MacFrame[1];		/* bytes of the frame; the link header is first */
 } FRAME, *LPFRAME;
 
 #define FRAME_SIZE		sizeof(FRAME)
 
-/* What to keep of the first byte of an address, to be rid of its group or routing bit. */
+/* Masks for the first byte of an address, which clear its group bit or routing bit. */
 #define FRAME_MASK_ETHERNET	((BYTE)~0x01)
 #define FRAME_MASK_TOKENRING	((BYTE)~0x80)
 #define FRAME_MASK_FDDI		((BYTE)~0x01)
 
-/* The headers of links. */
-#define MAX_ADDR_LENGTH		6	/* bytes of an address of a link */
+/* Link headers. */
+#define MAX_ADDR_LENGTH		6	/* bytes of a link address */
 
 __extension__ typedef struct ETHERNET {
 	BYTE DstAddr[MAX_ADDR_LENGTH];
 	BYTE SrcAddr[MAX_ADDR_LENGTH];
 	union {
-		WORD Length;		/* below ETHERNET_FRAME_TYPE; network order */
-		WORD Type;		/* from ETHERNET_FRAME_TYPE on; network order */
+		WORD Length;		/* if below ETHERNET_FRAME_TYPE; network order */
+		WORD Type;		/* else; network order */
 	};
 	BYTE Info[];
 } ETHERNET, *LPETHERNET;
 
 #define ETHERNET_SIZE		sizeof(ETHERNET)
 #define ETHERNET_HEADER_LENGTH	14
-#define ETHERNET_DATA_LENGTH	1500	/* bytes behind the header, at most */
+#define ETHERNET_DATA_LENGTH	1500	/* most bytes behind the header */
 #define ETHERNET_FRAME_LENGTH	1514
 #define ETHERNET_FRAME_TYPE	0x600
 
 #pragma pack(push, 1)
 
 /*
- * [0]: an array in a union cannot be written as []. Clang warns that such a union has a size
- * in C++; it has none there either.
+ * C does not allow a flexible array member, [], in a union, so these arrays are [0]. Clang
+ * warns that the size of such a union differs between C and C++. It is 0 in both.
  */
 #ifdef __clang__
 #pragma clang diagnostic push
@@ -828,8 +836,8 @@ __extension__ typedef struct TOKENRING {
 	BYTE DstAddr[MAX_ADDR_LENGTH];
 	BYTE SrcAddr[MAX_ADDR_LENGTH];
 	union {
-		BYTE Info[0];		/* without routing information */
-		WORD RoutingInfo[0];	/* see IsRoutingInfoPresent() */
+		BYTE Info[0];		/* if IsRoutingInfoPresent() is FALSE */
+		WORD RoutingInfo[0];	/* if IsRoutingInfoPresent() is TRUE */
 	};
 } TOKENRING, *LPTOKENRING, *ULPTOKENRING;
 #ifdef __clang__
@@ -890,14 +898,14 @@ typedef union MACFRAME {
 
 #define LLC_SIZE			sizeof(LLC)
 
-/* @f: address of a token ring frame; bytes of routing information are counted with its header */
+/* @f: address of a token ring frame. The length, in bytes, includes the routing header. */
 #define IsRoutingInfoPresent(f) \
 	((((ULPTOKENRING)(f))->SrcAddr[0] & TOKENRING_SA_ROUTING_INFO) ? TRUE : FALSE)
 #define GetRoutingInfoLength(f) \
 	(IsRoutingInfoPresent(f) ? \
 	 (((ULPBYTE)(f))[TOKENRING_HEADER_LENGTH] & TOKENRING_RC_LENGTHMASK) : 0)
 
-/* Addresses. ADDRESS.Type is one of these, or they say which address is wanted. */
+/* Types of addresses, for ADDRESS.Type, and for calls that get an address of a frame. */
 #define ADDRESS_TYPE_ETHERNET		0
 #define ADDRESS_TYPE_IP			1
 #define ADDRESS_TYPE_IPX		2
@@ -906,26 +914,26 @@ typedef union MACFRAME {
 #define ADDRESS_TYPE_XNS		5
 #define ADDRESS_TYPE_ANY		6
 #define ADDRESS_TYPE_ANY_GROUP		7
-#define ADDRESS_TYPE_FIND_HIGHEST	8	/* of the highest protocol that has addresses */
+#define ADDRESS_TYPE_FIND_HIGHEST	8	/* that of the highest protocol with addresses */
 #define ADDRESS_TYPE_VINES_IP		9
 #define ADDRESS_TYPE_LOCAL_ONLY		10
 #define ADDRESS_TYPE_ATM		11
 #define ADDRESS_TYPE_1394		12
 #define ADDRESS_TYPE_IP6		13
 
-/* How an address that is asked for is changed: no group and routing bits; bits turned round. */
+/* Changes of an address: clear the group and routing bits; reverse the bits of each byte. */
 #define ADDRESSTYPE_FLAGS_NORMALIZE	0x1
 #define ADDRESSTYPE_FLAGS_BIT_REVERSE	0x2
 
-/* How a pair of addresses is compared. */
+/* Flags for comparing pairs of addresses. */
 #define ADDRESS_FLAGS_MATCH_DST		0x1
 #define ADDRESS_FLAGS_MATCH_SRC		0x2
 #define ADDRESS_FLAGS_EXCLUDE		0x4
-#define ADDRESS_FLAGS_EXCLUDED		ADDRESS_FLAGS_EXCLUDE	/* the page's name */
-#define ADDRESS_FLAGS_DST_GROUP_ADDR	0x8	/* only the group bit counts */
+#define ADDRESS_FLAGS_EXCLUDED		ADDRESS_FLAGS_EXCLUDE	/* name on Microsoft's page */
+#define ADDRESS_FLAGS_DST_GROUP_ADDR	0x8	/* compare only the group bit */
 #define ADDRESS_FLAGS_MATCH_BOTH	0x3
 
-/* Bytes */
+/* Sizes in bytes. */
 #define MAC_ADDRESS_SIZE		6
 #define IP_ADDRESS_SIZE			4
 #define IP6_ADDRESS_SIZE		16
@@ -934,7 +942,7 @@ typedef union MACFRAME {
 #define MAX_NAME_LENGTH			16
 
 typedef IPX_ADDR *LPIPX_ADDR;
-typedef IPX_ADDR IPX_ADDRESS;		/* the page's name */
+typedef IPX_ADDR IPX_ADDRESS;		/* name on Microsoft's page */
 typedef IPX_ADDR *LPIPX_ADDRESS;
 typedef IPX_ADDR XNS_ADDRESS;
 typedef IPX_ADDR *LPXNS_ADDRESS;
@@ -951,7 +959,7 @@ typedef struct VINES_IP_ADDRESS {
 
 #define VINES_IP_ADDRESS_SIZE		sizeof(VINES_IP_ADDRESS)
 
-/* Bits of the first byte of an address, in the order in which the link sends them. */
+/* Bit fields of the first byte of an address, in the order in which the link sends the bits. */
 __extension__ typedef struct ETHERNET_SRC_ADDRESS {
 	BYTE RoutingBit : 1;
 	BYTE LocalBit : 1;
@@ -987,8 +995,9 @@ __extension__ typedef struct TOKENRING_DST_ADDRESS {
 } TOKENRING_DST_ADDRESS, *LPTOKENRING_DST_ADDRESS;
 
 /*
- * ADDRESS is ADDRESS2, which has room for IPv6 [here]: Microsoft's pages call the old ADDRESS
- * obsolete, but declare functions with it that the header declares with ADDRESS2.
+ * ADDRESS and ADDRESS2 are one type, which can hold an IPv6 address [here]. Microsoft's pages
+ * call ADDRESS obsolete. But they declare functions with ADDRESS that Microsoft's header
+ * declares with ADDRESS2.
  */
 __extension__ typedef struct ADDRESS2 {
 	DWORD Type;			/* ADDRESS_TYPE_* */
@@ -1019,7 +1028,7 @@ __extension__ typedef struct ADDRESS2 {
 typedef struct RECOGNIZEDATA {
 	WORD ProtocolID;
 	WORD nProtocolOffset;		/* bytes from the start of the frame */
-	LPVOID InstData;		/* the parser's own */
+	LPVOID InstData;		/* data that the parser defines */
 } RECOGNIZEDATA, *LPRECOGNIZEDATA;
 
 __extension__ typedef struct RECOGNIZEDATATABLE {
@@ -1027,7 +1036,7 @@ __extension__ typedef struct RECOGNIZEDATATABLE {
 	RECOGNIZEDATA RecognizeData[];
 } RECOGNIZEDATATABLE;
 
-/* Properties: fields of a protocol. What a property's value is: PROPERTYINFO.DataType */
+/* A property is a field of a protocol. Types of its value, for PROPERTYINFO.DataType: */
 #define PROP_TYPE_VOID			0x00	/* unknown */
 #define PROP_TYPE_SUMMARY		0x01	/* the heading of a protocol or a group */
 #define PROP_TYPE_BYTE			0x02
@@ -1036,14 +1045,14 @@ __extension__ typedef struct RECOGNIZEDATATABLE {
 #define PROP_TYPE_LARGEINT		0x05
 #define PROP_TYPE_ADDR			0x06	/* MAC_ADDRESS_SIZE bytes */
 #define PROP_TYPE_TIME			0x07	/* SYSTEMTIME */
-#define PROP_TYPE_STRING		0x08	/* no 0 at its end; see IFLAG_UNICODE */
+#define PROP_TYPE_STRING		0x08	/* without a null character; see IFLAG_UNICODE */
 #define PROP_TYPE_IP_ADDRESS		0x09
 #define PROP_TYPE_IPX_ADDRESS		0x0a
-#define PROP_TYPE_BYTESWAPPED_WORD	0x0b	/* obsolete, like the next two */
-#define PROP_TYPE_BYTESWAPPED_DWORD	0x0c
-#define PROP_TYPE_TYPED_STRING		0x0d
+#define PROP_TYPE_BYTESWAPPED_WORD	0x0b	/* obsolete */
+#define PROP_TYPE_BYTESWAPPED_DWORD	0x0c	/* obsolete */
+#define PROP_TYPE_TYPED_STRING		0x0d	/* obsolete */
 #define PROP_TYPE_RAW_DATA		0x0e
-#define PROP_TYPE_COMMENT		0x0f	/* as PROP_TYPE_VOID */
+#define PROP_TYPE_COMMENT		0x0f	/* unknown, like PROP_TYPE_VOID */
 #define PROP_TYPE_SRCFRIENDLYNAME	0x10
 #define PROP_TYPE_DSTFRIENDLYNAME	0x11
 #define PROP_TYPE_TOKENRING_ADDRESS	0x12
@@ -1056,15 +1065,15 @@ __extension__ typedef struct RECOGNIZEDATATABLE {
 #define PROP_TYPE_1394_ADDRESS		0x19
 #define PROP_TYPE_IP6_ADDRESS		0x1a
 
-/* Which values it takes: PROPERTYINFO.DataQualifier, and the member that goes with it */
+/* Kinds of values, for PROPERTYINFO.DataQualifier, and the member of PROPERTYINFO for each: */
 #define PROP_QUAL_NONE			0x00
 #define PROP_QUAL_RANGE			0x01	/* lpRange */
-#define PROP_QUAL_SET			0x02	/* lpSet, of numbers */
+#define PROP_QUAL_SET			0x02	/* lpSet, a set of numbers */
 #define PROP_QUAL_BITFIELD		0x03	/* obsolete */
-#define PROP_QUAL_LABELED_SET		0x04	/* lpSet, of numbers with a label each */
-#define PROP_QUAL_LABELED_BITFIELD	0x08	/* lpSet, of LABELED_BIT */
+#define PROP_QUAL_LABELED_SET		0x04	/* lpSet, a set of numbers with labels */
+#define PROP_QUAL_LABELED_BITFIELD	0x08	/* lpSet, a set of LABELED_BIT */
 #define PROP_QUAL_CONST			0x09	/* Value */
-#define PROP_QUAL_FLAGS			0x0a	/* lpSet, of bits with a label each */
+#define PROP_QUAL_FLAGS			0x0a	/* lpSet, a set of bits with labels */
 #define PROP_QUAL_ARRAY			0x0b
 
 typedef struct RANGE {
@@ -1098,7 +1107,7 @@ typedef struct LABELED_SYSTEMTIME {
 } LABELED_SYSTEMTIME, *LPLABELED_SYSTEMTIME;
 
 typedef struct LABELED_BIT {
-	BYTE BitNumber;			/* 0: the lowest */
+	BYTE BitNumber;			/* 0 is the lowest bit */
 	LPSTR LabelOff;
 	LPSTR LabelOn;
 } LABELED_BIT, *LPLABELED_BIT;
@@ -1109,18 +1118,18 @@ typedef struct LABELED_BIT {
 
 __extension__ typedef struct TYPED_STRING {
 	BYTE StringType : 7;		/* TYPED_STRING_NORMAL or TYPED_STRING_UNICODE */
-	BYTE fStringEx : 1;		/* the string is Byte[], not lpString */
+	BYTE fStringEx : 1;		/* 1: the string is in Byte[]; 0: at lpString */
 	LPSTR lpString;
-	BYTE Byte[0];			/* [0]: PROPERTYINSTEX has it in a union */
+	BYTE Byte[0];			/* not []: PROPERTYINSTEX has this struct in a union */
 } TYPED_STRING, *LPTYPED_STRING;
 
 typedef struct OBJECT_IDENTIFIER {
-	DWORD Length;			/* numbers in lpIdentifier */
+	DWORD Length;			/* number of entries at lpIdentifier */
 	LPDWORD lpIdentifier;
 } OBJECT_IDENTIFIER, *LPOBJECT_IDENTIFIER;
 
 __extension__ typedef struct SET {
-	DWORD nEntries;			/* of the table; its type is PROPERTYINFO's */
+	DWORD nEntries;			/* of the table, whose type is PROPERTYINFO.DataType */
 	union {
 		LPVOID lpVoidTable;
 		LPBYTE lpByteTable;
@@ -1151,17 +1160,17 @@ __extension__ typedef struct PROPERTYINFO {
 		DWORD Bitmask;
 		DWORD Value;
 	};
-	WORD FormatStringSize;		/* bytes that its text takes */
-	LPVOID InstanceData;		/* the parser's own */
+	WORD FormatStringSize;		/* bytes that the formatted text needs */
+	LPVOID InstanceData;		/* data that the parser defines */
 } PROPERTYINFO, *LPPROPERTYINFO;
 
 #define PROPERTYINFO_SIZE	sizeof(PROPERTYINFO)
 
-/* A property's value that is not in the frame as it stands. */
+/* The value of a property that differs from the bytes in the frame. */
 __extension__ typedef struct PROPERTYINSTEX {
 	WORD Length;			/* bytes at lpData */
 	WORD LengthEx;			/* bytes of the union */
-	ULPVOID lpData;			/* what stands for it in the frame */
+	ULPVOID lpData;			/* bytes of the property in the frame */
 	union {
 		BYTE Byte[1];
 		WORD Word[1];
@@ -1191,7 +1200,7 @@ __extension__ typedef struct PROPERTYINST {
 		LPPROPERTYINSTEX lpPropertyInstEx;
 	};
 	WORD DataLength;		/* bytes at lpData; 0xffff: see lpPropertyInstEx */
-	WORD Level : 4;			/* how far it is indented */
+	WORD Level : 4;			/* level of indentation */
 	WORD HelpID : 12;
 	DWORD IFlags;			/* IFLAG_* */
 } PROPERTYINST;
@@ -1199,17 +1208,17 @@ __extension__ typedef struct PROPERTYINST {
 #define PROPERTYINST_SIZE	sizeof(PROPERTYINST)
 
 #define IFLAG_ERROR		0x1	/* the value is wrong */
-#define IFLAG_SWAPPED		0x2	/* its bytes are in the other order: XCHG(), DXCHG() */
+#define IFLAG_SWAPPED		0x2	/* swap the bytes of the value: XCHG(), DXCHG() */
 #define IFLAG_UNICODE		0x4	/* a string of 16-bit characters */
 
 typedef struct PROPERTYINSTTABLE {
 	WORD nPropertyInsts;
-	WORD nPropertyInstIndex;	/* of the first, counted from lpFirstPropertyInst */
+	WORD nPropertyInstIndex;	/* of the first property, from lpFirstPropertyInst on */
 } PROPERTYINSTTABLE, *LPPROPERTYINSTTABLE;
 
 #define PROPERTYINSTTABLE_SIZE	sizeof(PROPERTYINSTTABLE)
 
-/* All properties of a frame, and which of them belong to which protocol. */
+/* All properties of a frame. PropertyInstTable[] has an entry for each protocol. */
 __extension__ typedef struct PROPERTYTABLE {
 	LPVOID lpFormatBuffer;
 	DWORD FormatBufferLength;	/* bytes */
@@ -1240,12 +1249,12 @@ typedef struct PROTOCOLINFO {
 
 typedef struct PROTOCOLTABLE {
 	DWORD nProtocols;
-	HPROTOCOL hProtocol[1];		/* as many as nProtocols says */
+	HPROTOCOL hProtocol[1];		/* nProtocols entries */
 } PROTOCOLTABLE, *LPPROTOCOLTABLE;
 
 typedef PROTOCOLTABLE PROTOCOLTABLETYPE, *LPPROTOCOLTABLETYPE;
 
-/* Bytes of a table with @nElements; of one without any; of the one at @p */
+/* Bytes of a table with @nElements entries; of an empty table; of the table at @p. */
 #define GetTableSize(TableBaseSize, nElements, ElementSize) \
 	((TableBaseSize) + ((nElements) * (ElementSize)))
 #define PROTOCOLTABLE_SIZE	(sizeof(PROTOCOLTABLE) - sizeof(HPROTOCOL))
@@ -1260,7 +1269,10 @@ typedef DWORD VALUETYPE;
 typedef LPSYSTEMTIME LPTIME;
 typedef ULPSYSTEMTIME ULPTIME;
 
-/* FILTEROBJECT is FILTEROBJECT2: the pages name the one, the header the other [here]. */
+/*
+ * FILTEROBJECT and FILTEROBJECT2 are one type [here]: Microsoft's pages have the first name,
+ * and Microsoft's header the second.
+ */
 __extension__ typedef struct FILTEROBJECT2 {
 	FILTERACTIONTYPE Action;	/* FILTERACTION_* */
 	HPROPERTY hProperty;
@@ -1275,7 +1287,7 @@ __extension__ typedef struct FILTEROBJECT2 {
 		LPOBJECT_IDENTIFIER lpOID;
 	};
 	union {
-		WORD ByteCount;		/* of lpArray */
+		WORD ByteCount;		/* bytes at lpArray */
 		WORD ByteOffset;	/* of the value in the property */
 	};
 	struct FILTEROBJECT2 *pNext;
@@ -1283,7 +1295,7 @@ __extension__ typedef struct FILTEROBJECT2 {
 
 #define FILTERINFO_SIZE		sizeof(FILTEROBJECT2)
 
-/* Called while a search through the frames goes on. */
+/* Callback during a search for frames. */
 typedef BOOL (WINAPI *STATUSPROC)(DWORD, HCAPTURE, HFILTER, LPVOID);
 
 #define INVALIDELEMENT		(-1)
@@ -1296,7 +1308,7 @@ typedef BOOL (WINAPI *STATUSPROC)(DWORD, HCAPTURE, HFILTER, LPVOID);
 #define FILTER_DIRECTION_NEXT	TRUE
 #define FILTER_DIRECTION_PREV	FALSE
 
-/* NC: without regard to case */
+/* NC: not case-sensitive */
 #define FILTERACTION_INVALID		0
 #define FILTERACTION_PROPERTY		1
 #define FILTERACTION_VALUE		2
@@ -1354,9 +1366,9 @@ typedef BOOL (WINAPI *STATUSPROC)(DWORD, HCAPTURE, HFILTER, LPVOID);
 #pragma pack(pop)
 
 /*
- * Bytes of numbers. XCHG() and DXCHG() turn the bytes of a WORD and a DWORD round: network
- * order to that of the machine and back. DXCHG() is unsigned [here], as its argument is.
- * SWAPBYTES() and SWAPWORDS() do it in place.
+ * XCHG() and DXCHG() reverse the bytes of a WORD and of a DWORD, to convert between network
+ * order and little-endian order. The result of DXCHG() is unsigned [here], like its argument.
+ * SWAPBYTES() and SWAPWORDS() reverse the bytes of a variable.
  */
 #define XCHG(x)		((WORD)((((WORD)(x)) << 8) | (((WORD)(x)) >> 8)))
 #define DXCHG(x)	((((DWORD)XCHG((DWORD)(x) & 0xffff)) << 16) | XCHG((DWORD)(x) >> 16))
@@ -1365,14 +1377,14 @@ typedef BOOL (WINAPI *STATUSPROC)(DWORD, HCAPTURE, HFILTER, LPVOID);
 #define LONIBBLE(b)	((BYTE)((b) & 0x0f))
 #define HINIBBLE(b)	((BYTE)((b) >> 4))
 
-/* Four characters in a DWORD, the first in its lowest byte. */
+/* A DWORD of four characters. The first character is the lowest byte. */
 #ifndef MAKE_IDENTIFIER
 #define MAKE_IDENTIFIER(a, b, c, d) \
 	((DWORD)(BYTE)(a) | ((DWORD)(BYTE)(b) << 8) | \
 	 ((DWORD)(BYTE)(c) << 16) | ((DWORD)(BYTE)(d) << 24))
 #endif
 
-/* The value of a property: in the frame, or in the PROPERTYINSTEX that replaces it. */
+/* The address of a property's value: in the frame, or in the property's PROPERTYINSTEX. */
 static __inline__ LPVOID GetPropertyInstanceData(LPPROPERTYINST PropertyInst)
 {
 	if (PropertyInst->DataLength != 0xffff)
@@ -1382,7 +1394,7 @@ static __inline__ LPVOID GetPropertyInstanceData(LPPROPERTYINST PropertyInst)
 
 #define GetPropertyInstanceDataValue(p, type) (((type *)GetPropertyInstanceData(p))[0])
 
-/* Bytes of the frame that stand for the property. */
+/* The number of bytes that the property has in the frame. */
 static __inline__ DWORD GetPropertyInstanceFrameDataLength(LPPROPERTYINST PropertyInst)
 {
 	if (PropertyInst->DataLength != 0xffff)
@@ -1390,7 +1402,7 @@ static __inline__ DWORD GetPropertyInstanceFrameDataLength(LPPROPERTYINST Proper
 	return PropertyInst->lpPropertyInstEx->Length;
 }
 
-/* Bytes in the property's PROPERTYINSTEX; 0xffff: it has none. */
+/* The number of bytes in the property's PROPERTYINSTEX; 0xffff: the property has none. */
 static __inline__ DWORD GetPropertyInstanceExDataLength(LPPROPERTYINST PropertyInst)
 {
 	if (PropertyInst->DataLength != 0xffff)
@@ -1398,7 +1410,7 @@ static __inline__ DWORD GetPropertyInstanceExDataLength(LPPROPERTYINST PropertyI
 	return PropertyInst->lpPropertyInstEx->LengthEx;
 }
 
-/* Error codes as COM's: 0, or a failure of the facility "interface". */
+/* Convert error codes to HRESULT of COM: 0, or a failure with FACILITY_ITF. */
 static __inline__ HRESULT NMERR_TO_HRESULT(DWORD nmerror)
 {
 	return nmerror == NMERR_SUCCESS ? 0 : (HRESULT)(0x80040000 | (nmerror & 0xffff));
@@ -1410,8 +1422,9 @@ static __inline__ DWORD HRESULT_TO_NMERR(HRESULT hResult)
 }
 
 /*
- * No malloc attribute: it lets the compiler assume that a new block never equals a stale
- * pointer, and here passing a stale pointer has a defined answer.
+ * The functions do not have the malloc attribute. With it, the compiler may assume that the
+ * address of a new block differs from all old pointers. But a program may pass an old pointer
+ * to this library, which returns an error for it.
  */
 #ifdef __GNUC__
 #define NETMON_ALLOCATES(size) __attribute__((__alloc_size__(size), __warn_unused_result__))
@@ -1422,133 +1435,137 @@ static __inline__ DWORD HRESULT_TO_NMERR(HRESULT hResult)
 #endif
 
 /**
- * ExpertAllocMemory() - get a block of memory
- * @hExpertKey: the key that Run() or Configure() was given
- * @nBytes: size, bytes; 0 makes a block of its own too, which has to be freed [here]
- * @pError: receives the code, NMERR_SUCCESS included; may be NULL [here]
+ * ExpertAllocMemory() - allocate a block
+ * @hExpertKey: the key that the host passed to Run() or Configure()
+ * @nBytes: size in bytes; 0: a block with a unique address, which has to be freed [here]
+ * @pError: receives the code, also NMERR_SUCCESS; may be NULL [here]
  *
- * The block is aligned to 16 bytes, from 4,096 bytes on to 4,096 [here]. What it contains is
- * unspecified, but never came from another expert [here].
+ * The block is aligned to 16 bytes, and a block of 4,096 bytes or more to 4,096 bytes [here].
+ * Its contents are not specified, but they are never data of another expert [here].
  *
- * Return: the block, or NULL and in *@pError [codes: here, but for EXPERT_TERMINATE]
- * * NMERR_INVALID_EXPERT_HANDLE - @hExpertKey is not of an open expert, or of one whose
- *   memory is another process's
- * * NMERR_OUT_OF_MEMORY - too large, over the expert's limit, or there is no more
- * * NMERR_EXPERT_TERMINATE - the expert is to stop [MS]
+ * Return: the block, or NULL with the code in *@pError [codes: here, but for EXPERT_TERMINATE]
+ * * NMERR_INVALID_EXPERT_HANDLE - @hExpertKey is not the key of an open expert, or another
+ *   process is the expert
+ * * NMERR_OUT_OF_MEMORY - @nBytes is too large, the expert would exceed its limit, or the
+ *   machine is out of memory
+ * * NMERR_EXPERT_TERMINATE - the expert has to stop [MS]
  */
 LPVOID WINAPI ExpertAllocMemory(HEXPERTKEY hExpertKey, SIZE_T nBytes, LPDWORD pError)
 	NETMON_ALLOCATES(2);
 
 /**
- * ExpertReallocMemory() - grow or shrink a block, moving it if need be
- * @hExpertKey: the key that Run() or Configure() was given
- * @pOriginalMemory: a block of this expert; NULL: as ExpertAllocMemory() [here]
- * @nBytes: new size, bytes; 0 leaves a live block of size 0 [here]
- * @pError: receives the code, NMERR_SUCCESS included [here]; may be NULL [MS]
+ * ExpertReallocMemory() - change the size of a block, and move it if necessary
+ * @hExpertKey: the key that the host passed to Run() or Configure()
+ * @pOriginalMemory: a block of this expert; NULL: allocate a block [here]
+ * @nBytes: new size in bytes; 0: the block stays live, with 0 bytes [here]
+ * @pError: receives the code, also NMERR_SUCCESS [here]; may be NULL [MS]
  *
- * The contents stay, up to the smaller of the two sizes. When it fails the block is what
- * and where it was, and still has to be freed [here].
+ * The contents are kept, up to the smaller of the old and the new size. If the call fails, the
+ * old block is unchanged and has to be freed [here].
  *
- * Return: the block, which @pOriginalMemory no longer need be, or NULL and in *@pError
- * [codes: here, but for EXPERT_TERMINATE]
- * * NMERR_INVALID_EXPERT_HANDLE - as ExpertAllocMemory()
+ * Return: the block, which may have another address than @pOriginalMemory, or NULL with the
+ * code in *@pError [codes: here, but for EXPERT_TERMINATE]
+ * * NMERR_INVALID_EXPERT_HANDLE - see ExpertAllocMemory()
  * * NMERR_INVALID_PARAMETER - @pOriginalMemory is not the start of a live block
- * * NMERR_ACCESS_DENIED - it is a block of another expert
- * * NMERR_OUT_OF_MEMORY - as ExpertAllocMemory()
- * * NMERR_EXPERT_TERMINATE - the expert is to stop [MS]
+ * * NMERR_ACCESS_DENIED - @pOriginalMemory is a live block of another expert
+ * * NMERR_OUT_OF_MEMORY - see ExpertAllocMemory()
+ * * NMERR_EXPERT_TERMINATE - the expert has to stop [MS]
  */
 LPVOID WINAPI ExpertReallocMemory(HEXPERTKEY hExpertKey, LPVOID pOriginalMemory,
 				  SIZE_T nBytes, LPDWORD pError)
 	NETMON_ALLOCATES(3);
 
 /**
- * ExpertFreeMemory() - give a block back
- * @hExpertKey: the key that Run() or Configure() was given
- * @pMemory: a block of this expert; NULL does nothing [here]
+ * ExpertFreeMemory() - free a block
+ * @hExpertKey: the key that the host passed to Run() or Configure()
+ * @pMemory: a block of this expert; NULL: the call does nothing [here]
  *
- * A pointer that is not a block is an error and changes nothing [here]. One that was freed
- * and has since been handed out again is a block: nobody can tell it from the new one.
+ * If @pMemory is not a live block, the call returns an error and changes nothing [here]. But
+ * an old pointer to a freed block is a live block if a new block has its address: the library
+ * cannot find that double free.
  *
- * Return: a code, in the type that Microsoft's page gives it [codes: here, but for SUCCESS
- * and EXPERT_TERMINATE]
+ * Return: a code, with the return type of Microsoft's page [codes: here, but for SUCCESS and
+ * EXPERT_TERMINATE]
  * * NMERR_SUCCESS - the block is free [MS]
- * * NMERR_INVALID_EXPERT_HANDLE - as ExpertAllocMemory()
- * * NMERR_INVALID_PARAMETER - @pMemory is not the start of a live block: it points into
- *   one, was freed before, or never was one
- * * NMERR_ACCESS_DENIED - it is a block of another expert
- * * NMERR_EXPERT_TERMINATE - the block is free, and the expert is to stop [MS]
+ * * NMERR_INVALID_EXPERT_HANDLE - see ExpertAllocMemory()
+ * * NMERR_INVALID_PARAMETER - @pMemory is not the start of a live block: it points into a
+ *   block, was freed before, or was never a block
+ * * NMERR_ACCESS_DENIED - @pMemory is a live block of another expert
+ * * NMERR_EXPERT_TERMINATE - the block is free, or was reclaimed; the expert has to stop [MS]
  */
 SIZE_T WINAPI ExpertFreeMemory(HEXPERTKEY hExpertKey, LPVOID pMemory);
 
 /**
- * ExpertMemorySize() - the size of a block
- * @hExpertKey: the key that Run() or Configure() was given
+ * ExpertMemorySize() - get the size of a block
+ * @hExpertKey: the key that the host passed to Run() or Configure()
  * @pOriginalMemory: a block of this expert
  *
- * Return: bytes, exactly as asked for; 0 for a bad key or a pointer that is not a block of
- * this expert [here]
+ * Return: the number of bytes that were asked for; 0 if the key is bad, or if
+ * @pOriginalMemory is not a live block of this expert [here]
  */
 SIZE_T WINAPI ExpertMemorySize(HEXPERTKEY hExpertKey, LPVOID pOriginalMemory);
 
 /**
- * ExpertIndicateStatus() - tell the host how far the expert is
- * @hExpertKey: the key that Run() was given
- * @Status: what it is doing
- * @SubStatus: more about @Status: EXPERTSUBSTATUS_ABORTED_* or the expert's own
- * @szText: a line for the user, of which 255 bytes are kept [here]; may be NULL [MS]
- * @PercentDone: percent of the capture, 0 to 99; the rest is ignored, as it is for the host
- *	to say 100 when Run() has returned [MS]
+ * ExpertIndicateStatus() - report the progress of the expert to the host
+ * @hExpertKey: the key that the host passed to Run()
+ * @Status: status of the expert
+ * @SubStatus: with EXPERTSTATUS_ABORTED one of EXPERTSUBSTATUS_ABORTED_*; else a value that
+ *	the expert defines
+ * @szText: a line for the user, cut to 255 bytes [here]; may be NULL [MS]
+ * @PercentDone: percentage of the capture that is done, 0 to 99; other values leave the
+ *	percentage unchanged, because only the host reports 100, after Run() [MS]
  *
- * To be called now and then from Run(): the answer tells whether to go on.
+ * An expert calls this function from time to time in Run().
  *
  * Return:
- * * NMERR_SUCCESS - go on [MS]
- * * NMERR_INVALID_EXPERT_HANDLE - @hExpertKey is not of an open expert [here]
- * * NMERR_EXPERT_TERMINATE - the status was taken, and the expert is to stop [MS]
+ * * NMERR_SUCCESS - the expert can go on [MS]
+ * * NMERR_INVALID_EXPERT_HANDLE - @hExpertKey is not the key of an open expert [here]
+ * * NMERR_EXPERT_TERMINATE - the status was stored, and the expert has to stop [MS]
  */
 DWORD WINAPI ExpertIndicateStatus(HEXPERTKEY hExpertKey, EXPERTSTATUSENUMERATION Status,
 				  DWORD SubStatus, const char *szText, LONG PercentDone);
 
 /**
- * ExpertGetStartupInfo() - what the expert was started with
- * @hExpertKey: the key that Run() was given
- * @pExpertStartupInfo: receives it; all zero if the host said nothing [here]
+ * ExpertGetStartupInfo() - get the start-up information of the expert
+ * @hExpertKey: the key that the host passed to Run()
+ * @pExpertStartupInfo: receives the start-up information; zeros if the host has none [here]
  *
  * Return: [codes: here, but for SUCCESS]
  * * NMERR_SUCCESS - @pExpertStartupInfo is filled in [MS]
- * * NMERR_INVALID_EXPERT_HANDLE - @hExpertKey is not of an open expert
+ * * NMERR_INVALID_EXPERT_HANDLE - @hExpertKey is not the key of an open expert
  * * NMERR_INVALID_PARAMETER - @pExpertStartupInfo is NULL
- * * NMERR_EXPERT_TERMINATE - it is filled in, and the expert is to stop
+ * * NMERR_EXPERT_TERMINATE - @pExpertStartupInfo is filled in, and the expert has to stop
  */
 DWORD WINAPI ExpertGetStartupInfo(HEXPERTKEY hExpertKey, PEXPERTSTARTUPINFO pExpertStartupInfo);
 
 /*
- * What an expert defines. Declared here so that a wrong parameter is an error of the
- * compiler, and that the names are exported, and as C, from C++ and from objects built with
- * -fvisibility=hidden too. The library has none of them.
+ * The expert defines the following functions; the library does not. This header declares them
+ * so that the compiler checks their parameters. The declarations also export them, with C
+ * linkage, from C++ and from objects that are built with -fvisibility=hidden.
  */
 
 /**
- * Register() - the expert introduces itself
- * @lpExpertInfo: the members up to Flags are to be filled in
+ * Register() - describe the expert
+ * @lpExpertInfo: the expert fills in the members up to Flags
  *
- * Context: before anything else, on no key: memory calls are not possible.
- * Return: TRUE, or FALSE and the expert is not offered [MS]
+ * Context: the host calls this function first. It passes no key, so the expert cannot call the
+ * memory functions.
+ * Return: TRUE; FALSE: the host does not offer the expert to the user [MS]
  */
 NETMON_EXPORTED BOOL WINAPI Register(PEXPERTENUMINFO lpExpertInfo);
 
 /**
- * Configure() - the user wants to change the expert's configuration
- * @hExpertKey: a key for this call only
- * @ppConfig: the configuration, made or resized with ExpertAllocMemory() and
- *	ExpertReallocMemory(); *@ppConfig is NULL if there is none yet
- * @pExpertStartupInfo: what the user was looking at
+ * Configure() - change the configuration of the expert, as the user wants
+ * @hExpertKey: a key that is valid only in this call
+ * @ppConfig: the configuration; NULL in *@ppConfig: there is none yet. The expert allocates
+ *	and resizes it by ExpertAllocMemory() and ExpertReallocMemory()
+ * @pExpertStartupInfo: what the user has selected
  * @StartupFlags: EXPERT_STARTUP_FLAG_*
- * @hWnd: the window to ask in; NULL: there is none [here]
+ * @hWnd: the parent of the expert's windows; NULL: the host has no windows [here]
  *
- * Only called with EXPERT_ENUM_FLAG_CONFIGURABLE [MS].
+ * The host calls this function only with EXPERT_ENUM_FLAG_CONFIGURABLE [MS].
  *
- * Return: TRUE if *@ppConfig is a configuration now [MS]
+ * Return: TRUE if *@ppConfig is a valid configuration [MS]
  */
 NETMON_EXPORTED BOOL WINAPI Configure(HEXPERTKEY hExpertKey, PEXPERTCONFIG *ppConfig,
 				      PEXPERTSTARTUPINFO pExpertStartupInfo,
@@ -1557,12 +1574,12 @@ NETMON_EXPORTED BOOL WINAPI Configure(HEXPERTKEY hExpertKey, PEXPERTCONFIG *ppCo
 /**
  * Run() - analyse the capture
  * @hExpertKey: the key for this run
- * @pConfig: what Configure() made; NULL: use defaults or @pExpertStartupInfo
- * @pExpertStartupInfo: which capture, and what in it
+ * @pConfig: the configuration of Configure(); NULL: use defaults or @pExpertStartupInfo
+ * @pExpertStartupInfo: the path of the capture, and what the user has selected in it
  * @StartupFlags: EXPERT_STARTUP_FLAG_*
- * @hWndParent: the host's window; NULL: there is none [here]
+ * @hWndParent: the host's window; NULL: the host has no windows [here]
  *
- * Blocks that are live when it returns are freed by the host's ending the expert.
+ * After Run() has returned, the host closes the expert. That frees all live blocks.
  *
  * Return: TRUE on success [MS]
  */
