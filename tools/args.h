@@ -101,8 +101,8 @@ struct options {
 
 /* Rows of struct option_row that several subcommands have. */
 #define OPTION(option, member, value_word, text) \
-	{ .name = option, .value = value_word, .offset = offsetof(struct options, member), \
-	  .help = text }
+	{ .name = (option), .value = (value_word), \
+	  .offset = offsetof(struct options, member), .help = (text) }
 #define OPTION_BYTES		OPTION("bytes", bytes, NULL, "print sizes in bytes, without units")
 #define OPTION_JSON(text)	OPTION("json", json, NULL, text)
 #define OPTION_HELP		OPTION("help", show_help, NULL, "print this text")
