@@ -225,7 +225,7 @@ bool em_wait_all(void)
 }
 
 /* May sections begin? Not without membarrier(), by which a pause waits for them. */
-bool em_has_sections(void)
+static bool has_sections(void)
 {
 	pthread_once(&once, init);
 	return em_threads && has_membarrier && !em_filtered;
@@ -347,7 +347,7 @@ void em_pause(struct em_expert *expert)
 void em_unpause(struct em_expert *expert)
 {
 	if (!--expert->pause_depth && expert->attached &&
-	    !(expert->debug & EM_DEBUG_BLOCKS) && em_has_sections())
+	    !(expert->debug & EM_DEBUG_BLOCKS) && has_sections())
 		em_store_release(&expert->gate, expert->key);
 }
 

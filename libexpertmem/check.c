@@ -3,7 +3,7 @@
  * EXPERTMEM_DEBUG=check: verify the invariants of a heap, at each trim, also when memory is short, and
  * at close. The first invariant that does not hold ends the process: em_abort().
  */
-#include "internal.h"
+#include "slab.h"
 
 /* What a walk over all slabs has counted. */
 struct totals {
@@ -66,7 +66,7 @@ static void check_blocks(const struct em_slab *slab, struct totals *totals)
 static void check_slab(const struct em_expert *expert, const struct em_slab *slab,
 		       struct totals *totals)
 {
-	const struct em_tcache *tcache = (struct em_tcache *)(slab->owner & ~EM_OWNER_FLAGS);
+	const struct em_tcache *tcache = em_tcache_of_owner(slab->owner);
 	size_t i = slab - expert->slabs;
 
 	expect(slab->base == expert->base + i * EM_SLAB_SIZE, "a slab has the wrong address", slab);
@@ -115,7 +115,7 @@ static void check_list(const struct em_slab *slab, const struct em_tcache *tcach
 	for (; slab; slab = slab->next) {
 		expect((*left)--, "a list of partial slabs is too long", tcache);
 		expect(slab->where == EM_PARTIAL && slab->class == class &&
-		       (slab->owner & ~EM_OWNER_FLAGS) == (uintptr_t)tcache &&
+		       em_tcache_of_owner(slab->owner) == tcache &&
 		       (slab == first || slab->prev == last), "a list of partial slabs is broken", slab);
 		last = slab;
 	}
@@ -135,7 +135,7 @@ static void check_tcaches(const struct em_expert *expert, struct totals *totals)
 			if (slab == &em_no_slab)
 				continue;
 			expect(slab->where == EM_CURRENT && slab->class == class &&
-			       (slab->owner & ~EM_OWNER_FLAGS) == (uintptr_t)tcache,
+			       em_tcache_of_owner(slab->owner) == tcache,
 			       "the current slab of a bin is another one's", slab);
 			expect(totals->where[EM_CURRENT]--, "two bins have one current slab", slab);
 		}

@@ -63,7 +63,7 @@ static void print(const struct expertmem_finding *f)
 }
 
 /* Print a finding, and abort, as EXPERTMEM_DEBUG asks for. */
-void em_debug_report(const struct expertmem_finding *finding, unsigned int debug, bool has_listener)
+static void report(const struct expertmem_finding *finding, unsigned int debug, bool has_listener)
 {
 	if (debug & EM_DEBUG_REPORT && !has_listener)
 		print(finding);
@@ -102,7 +102,7 @@ void em_report_finding(const struct expertmem_finding *finding)
 	em_unlock(expert);
 	if (listener)
 		listener(finding, arg);
-	em_debug_report(finding, debug, listener);
+	report(finding, debug, listener);
 }
 
 int expertmem_walk(HEXPERTKEY key, int (*visit)(void *block, size_t size, void *arg),
@@ -169,7 +169,7 @@ void em_debug_leaks(HEXPERTKEY key, bool is_exit)
 		leaks.sites[i].key = key;
 		leaks.sites[i].kind = EXPERTMEM_LEAK;
 		if (is_exit)
-			em_debug_report(&leaks.sites[i], expert->debug, false);
+			report(&leaks.sites[i], expert->debug, false);
 		else
 			em_report_finding(&leaks.sites[i]);
 	}

@@ -85,7 +85,6 @@ extern bool em_taken[EM_MAX_EXPERTS];
 HEXPERTKEY em_key_of(const struct em_expert *expert);
 int em_slot_get(struct em_expert **slot);
 void em_slot_put(struct em_expert *expert);
-unsigned int em_nr_experts(void);
 extern pthread_mutex_t em_place_lock;
 bool em_place(struct em_expert *expert, size_t most);
 void em_set_owner(const struct em_expert *expert, bool owner);
@@ -112,7 +111,6 @@ struct em_thread *em_register(void);
 bool em_is_dead(const struct em_thread *thread);
 bool em_wait_for(const struct em_thread *thread);
 bool em_wait_all(void);
-bool em_has_sections(void);
 pid_t em_process(void);
 void em_threads_after_fork(void);
 void em_lock_slot(struct em_expert *expert);
@@ -134,10 +132,10 @@ void em_debug_detach(struct em_expert *expert);
 size_t em_debug_padded_size(const struct em_expert *expert, size_t size);
 bool em_debug_is_guarded(struct em_expert *expert, size_t size, size_t alignment);
 void em_debug_on_alloc(struct em_expert *expert, void *p, size_t size, size_t room,
-		   const void *site);
+		       const void *site);
 void em_debug_on_shrink(struct em_expert *expert, void *p, size_t old, size_t size, size_t room);
 void em_debug_on_free(struct em_expert *expert, void *p, size_t size, size_t room,
-		   struct expertmem_finding *found);
+		      struct expertmem_finding *found);
 void em_debug_on_metadata(struct em_expert *expert, void *start, size_t size);
 void em_debug_slab(struct em_expert *expert, void *start);
 void em_debug_region(struct em_expert *expert, char *start, size_t size);
@@ -182,20 +180,20 @@ struct em_tcache *em_tcache_of(const struct em_expert *expert, const struct em_t
 void em_tcache_inherit(struct em_tcache *tcache, uint32_t user);
 struct em_tcache *em_tcache_get(struct em_expert *expert);
 void *em_tcache_alloc(struct em_expert *expert, struct em_tcache *tcache, size_t size,
-		     unsigned int class);
+		      unsigned int class);
 void em_tcache_place(struct em_tcache *tcache, struct em_slab *slab);
 void em_tcache_release(struct em_expert *expert, struct em_tcache *tcache);
 void *em_slab_alloc(struct em_expert *expert, struct em_tcache *tcache, size_t size,
 		    unsigned int class);
 void *em_slab_use_quarantine(struct em_expert *expert, struct em_tcache *tcache, size_t size,
-		     unsigned int class);
+			     unsigned int class);
 void em_collect(struct em_expert *expert, struct em_tcache *heir);
 
 /* slab.c */
 enum em_outcome em_slab_free(struct em_expert *expert, struct em_tcache *tcache,
-			   struct em_slab *slab, uint32_t offset);
+			     struct em_slab *slab, uint32_t offset);
 enum em_outcome em_slab_resize(struct em_expert *expert, struct em_tcache *tcache,
-			     struct em_slab *slab, uint32_t offset, size_t size, bool stay);
+			       struct em_slab *slab, uint32_t offset, size_t size, bool stay);
 bool em_slab_is_mine(const struct em_slab *slab, const struct em_tcache *tcache);
 void em_slab_share(struct em_expert *expert, struct em_slab *slab);
 int em_slabs_walk(struct em_expert *expert,
@@ -217,14 +215,11 @@ int em_heap_walk(struct em_expert *expert,
 		 int (*visit)(void *block, size_t size, void *arg), void *arg);
 
 /* findings.c */
-void em_debug_report(const struct expertmem_finding *finding, unsigned int debug,
-		     bool has_listener);
 void em_report_finding(const struct expertmem_finding *finding);
 void em_debug_leaks(HEXPERTKEY key, bool is_exit);
 void em_debug_exit(void);
 
 /* trim.c */
-bool em_trim_idle(void);
 void em_idle_start(void);
 void em_idle_after_fork(void);
 
@@ -431,7 +426,8 @@ static inline int64_t em_add(int64_t *counter, int64_t n)
 }
 
 /* Add to the counts of @tcache, which must be of the calling thread. Negative: freed. */
-static inline void em_count(struct em_expert *expert, struct em_tcache *tcache, int blocks, int64_t bytes)
+static inline void em_count(struct em_expert *expert, struct em_tcache *tcache, int blocks,
+			    int64_t bytes)
 {
 	em_add(&tcache->count->blocks, blocks);
 	if (em_add(&tcache->count->credit, -bytes) < 0)
@@ -455,7 +451,7 @@ static inline bool em_is_live(uint16_t state)
 
 /* The state of the block at @offset; 0 if no block starts there. @owner receives slab->owner. */
 static inline uint16_t em_slab_read_state(const struct em_slab *slab, uint32_t offset,
-				    uintptr_t *owner, uint32_t *i)
+					  uintptr_t *owner, uint32_t *i)
 {
 	const uint16_t *states;
 	uint16_t state;

@@ -18,6 +18,7 @@
 
 #define likely(x)	__builtin_expect(!!(x), 1)
 #define unlikely(x)	__builtin_expect(!!(x), 0)
+#define noinline	__attribute__((noinline))
 
 /* The return address of a call of Netmon.h. */
 #define CALLER		__builtin_return_address(0)
@@ -30,8 +31,8 @@
 /*
  * Report the finding that a call with @p returned @error, if there is a listener. Returns @error.
  */
-static __attribute__((noinline)) SIZE_T report_answer(HEXPERTKEY key, enum expertmem_finding_kind kind, const void *p,
-		     DWORD error)
+static noinline SIZE_T report_answer(HEXPERTKEY key, enum expertmem_finding_kind kind,
+				     const void *p, DWORD error)
 {
 	if (em_read_once(&em_slot_of(key)->has_listener))
 		em_report_finding(&(struct expertmem_finding){
@@ -44,7 +45,7 @@ static __attribute__((noinline)) SIZE_T report_answer(HEXPERTKEY key, enum exper
  * @p is no live block of the expert of @key: report the finding, and return the error. That is
  * NMERR_ACCESS_DENIED if @p is a live block of another expert.
  */
-static __attribute__((noinline)) SIZE_T report_bad(HEXPERTKEY key, enum expertmem_finding_kind kind, const void *p)
+static noinline SIZE_T report_bad(HEXPERTKEY key, enum expertmem_finding_kind kind, const void *p)
 {
 	struct em_expert *owner = em_owner_of(p);
 	bool live = false;
@@ -77,9 +78,8 @@ static inline SIZE_T bad_here(HEXPERTKEY key, enum expertmem_finding_kind kind, 
 }
 
 /* Ends a section: @p is in the windows of another expert. */
-static __attribute__((noinline)) SIZE_T bad_others(HEXPERTKEY key,
-						   enum expertmem_finding_kind kind,
-						   const void *p, const struct em_expert *owner)
+static noinline SIZE_T bad_others(HEXPERTKEY key, enum expertmem_finding_kind kind, const void *p,
+				  const struct em_expert *owner)
 {
 	const struct em_slab *slab;
 	uint32_t offset;
@@ -162,8 +162,8 @@ static DWORD check(struct em_expert *expert)
 	}
 }
 
-static __attribute__((noinline)) void *alloc_locked(HEXPERTKEY key, size_t size, size_t alignment, const void *site,
-		      LPDWORD error)
+static noinline void *alloc_locked(HEXPERTKEY key, size_t size, size_t alignment, const void *site,
+				   LPDWORD error)
 {
 	struct em_expert *expert = enter(key);
 	void *block = NULL;
@@ -183,7 +183,7 @@ static __attribute__((noinline)) void *alloc_locked(HEXPERTKEY key, size_t size,
 }
 
 /* Free a block that was not returned to the caller. */
-static __attribute__((noinline)) void drop(HEXPERTKEY key, void *block)
+static noinline void drop(HEXPERTKEY key, void *block)
 {
 	struct em_expert *expert = em_lock(key);
 	struct expertmem_finding none;
@@ -202,7 +202,8 @@ static void tell(const struct expertmem_finding *found)
 		em_report_finding(found);
 }
 
-static __attribute__((noinline)) void *realloc_locked(HEXPERTKEY key, void *p, size_t size, const void *site, LPDWORD error)
+static noinline void *realloc_locked(HEXPERTKEY key, void *p, size_t size, const void *site,
+				     LPDWORD error)
 {
 	struct expertmem_finding found = { 0 };
 	struct em_expert *expert = enter(key);
@@ -224,7 +225,7 @@ static __attribute__((noinline)) void *realloc_locked(HEXPERTKEY key, void *p, s
 	return block;
 }
 
-static __attribute__((noinline)) SIZE_T free_locked(HEXPERTKEY key, void *p)
+static noinline SIZE_T free_locked(HEXPERTKEY key, void *p)
 {
 	struct em_expert *expert = enter(key);
 	struct expertmem_finding found = { 0 };
@@ -245,7 +246,7 @@ static __attribute__((noinline)) SIZE_T free_locked(HEXPERTKEY key, void *p)
 	return freed ? NMERR_SUCCESS : report_bad(key, EXPERTMEM_BAD_FREE, p);
 }
 
-static __attribute__((noinline)) SIZE_T size_locked(HEXPERTKEY key, void *p)
+static noinline SIZE_T size_locked(HEXPERTKEY key, void *p)
 {
 	struct em_expert *expert = enter(key);
 	size_t size = 0;
@@ -266,7 +267,7 @@ static __attribute__((noinline)) SIZE_T size_locked(HEXPERTKEY key, void *p)
 /* ------------------------------------------------------------------------ sections */
 
 /* Begin a section, also if em_tls is about another expert: then fill em_tls. */
-static __attribute__((noinline)) bool begin(HEXPERTKEY key)
+static noinline bool begin(HEXPERTKEY key)
 {
 	struct em_expert *expert = em_slot_of(key);
 	struct em_thread *self = em_register();
@@ -342,8 +343,8 @@ static void *alloc_in_section(HEXPERTKEY key, size_t size, size_t alignment)
 
 /* --------------------------------------------------------------------- slower ways */
 
-static __attribute__((noinline)) void *alloc(HEXPERTKEY key, size_t size, size_t alignment,
-					     const void *site, LPDWORD error)
+static noinline void *alloc(HEXPERTKEY key, size_t size, size_t alignment, const void *site,
+			    LPDWORD error)
 {
 	void *block = alloc_in_section(key, size, alignment);
 
@@ -354,7 +355,7 @@ static __attribute__((noinline)) void *alloc(HEXPERTKEY key, size_t size, size_t
 }
 
 /* Ends a section: the current slab has no free block outside of its quarantine. */
-static __attribute__((noinline)) void *alloc_refill(size_t size, LPDWORD error, const void *site)
+static noinline void *alloc_refill(size_t size, LPDWORD error, const void *site)
 {
 	HEXPERTKEY key = em_tls.key;
 
@@ -363,7 +364,7 @@ static __attribute__((noinline)) void *alloc_refill(size_t size, LPDWORD error, 
 }
 
 /* Ends a section: the credit of the thread is used up, see em_note_peak(). */
-static __attribute__((noinline)) void *alloc_peak(void *block, LPDWORD error)
+static noinline void *alloc_peak(void *block, LPDWORD error)
 {
 	em_note_peak(em_tls.expert, em_tls.tcache);
 	em_end(em_self);
@@ -372,21 +373,20 @@ static __attribute__((noinline)) void *alloc_peak(void *block, LPDWORD error)
 }
 
 /* Ends a section. */
-static __attribute__((noinline)) void *realloc_bad(HEXPERTKEY key, const void *p, LPDWORD error)
+static noinline void *realloc_bad(HEXPERTKEY key, const void *p, LPDWORD error)
 {
 	return em_set_error(error, bad_here(key, EXPERTMEM_BAD_REALLOC, p));
 }
 
 /* Ends a section. */
-static __attribute__((noinline)) void *realloc_elsewhere(HEXPERTKEY key, const void *p,
-							 LPDWORD error)
+static noinline void *realloc_elsewhere(HEXPERTKEY key, const void *p, LPDWORD error)
 {
 	return em_set_error(error, bad_elsewhere(key, EXPERTMEM_BAD_REALLOC, p));
 }
 
 /* Ends a section: @p is in a part of the windows without slabs. */
-static __attribute__((noinline)) void *realloc_large(HEXPERTKEY key, void *p, size_t size,
-						     const void *site, LPDWORD error)
+static noinline void *realloc_large(HEXPERTKEY key, void *p, size_t size, const void *site,
+				    LPDWORD error)
 {
 	size_t old;
 
@@ -397,9 +397,8 @@ static __attribute__((noinline)) void *realloc_large(HEXPERTKEY key, void *p, si
 }
 
 /* Ends a section: @p was a live block of @slab. */
-static __attribute__((noinline)) void *realloc_small(HEXPERTKEY key, void *p, size_t size,
-						     const void *site, LPDWORD error,
-						     struct em_slab *slab)
+static noinline void *realloc_small(HEXPERTKEY key, void *p, size_t size, const void *site,
+				    LPDWORD error, struct em_slab *slab)
 {
 	struct em_expert *expert = em_tls.expert;
 	struct em_tcache *tcache = em_tls.tcache;
@@ -449,8 +448,8 @@ static inline void *realloc_in_section(HEXPERTKEY key, void *p, size_t size, con
 	return realloc_small(key, p, size, site, error, slab);
 }
 
-static __attribute__((noinline)) void *realloc_slow(HEXPERTKEY key, void *p, size_t size,
-						    const void *site, LPDWORD error)
+static noinline void *realloc_slow(HEXPERTKEY key, void *p, size_t size, const void *site,
+				   LPDWORD error)
 {
 	if (!p)
 		return alloc(key, size, 1, site, error);
@@ -459,7 +458,7 @@ static __attribute__((noinline)) void *realloc_slow(HEXPERTKEY key, void *p, siz
 }
 
 /* Ends a section: the tail of the slab has reached its @wake. */
-static __attribute__((noinline)) SIZE_T free_and_place(struct em_slab *slab)
+static noinline SIZE_T free_and_place(struct em_slab *slab)
 {
 	em_tcache_place(em_tls.tcache, slab);
 	end(em_tls.key);
@@ -467,13 +466,13 @@ static __attribute__((noinline)) SIZE_T free_and_place(struct em_slab *slab)
 }
 
 /* Ends a section. */
-static __attribute__((noinline)) SIZE_T free_bad(HEXPERTKEY key, const void *p)
+static noinline SIZE_T free_bad(HEXPERTKEY key, const void *p)
 {
 	return bad_here(key, EXPERTMEM_BAD_FREE, p);
 }
 
 /* Ends a section. */
-static __attribute__((noinline)) SIZE_T free_elsewhere(HEXPERTKEY key, const void *p)
+static noinline SIZE_T free_elsewhere(HEXPERTKEY key, const void *p)
 {
 	if (p)
 		return bad_elsewhere(key, EXPERTMEM_BAD_FREE, p);
@@ -482,8 +481,7 @@ static __attribute__((noinline)) SIZE_T free_elsewhere(HEXPERTKEY key, const voi
 }
 
 /* Ends a section: the slab of @p is shared, or another thread owns it. */
-static __attribute__((noinline)) SIZE_T free_foreign(HEXPERTKEY key, void *p,
-						     struct em_slab *slab, uint32_t offset)
+static noinline SIZE_T free_foreign(HEXPERTKEY key, void *p, struct em_slab *slab, uint32_t offset)
 {
 	enum em_outcome freed = em_slab_free(em_tls.expert, em_tls.tcache, slab, offset);
 
@@ -494,8 +492,7 @@ static __attribute__((noinline)) SIZE_T free_foreign(HEXPERTKEY key, void *p,
 }
 
 /* Ends a section: @p is in the windows, and not in an unshared slab of this thread. */
-static __attribute__((noinline)) SIZE_T free_any(HEXPERTKEY key, void *p,
-						 struct em_slab *slab, uint32_t offset)
+static noinline SIZE_T free_any(HEXPERTKEY key, void *p, struct em_slab *slab, uint32_t offset)
 {
 	size_t size;
 
@@ -507,7 +504,7 @@ static __attribute__((noinline)) SIZE_T free_any(HEXPERTKEY key, void *p,
 	return free_locked(key, p);
 }
 
-static __attribute__((noinline)) SIZE_T free_slow(HEXPERTKEY key, void *p)
+static noinline SIZE_T free_slow(HEXPERTKEY key, void *p)
 {
 	struct em_slab *slab;
 	uint32_t offset;
@@ -520,14 +517,14 @@ static __attribute__((noinline)) SIZE_T free_slow(HEXPERTKEY key, void *p)
 }
 
 /* Ends a section. */
-static __attribute__((noinline)) SIZE_T size_bad(HEXPERTKEY key, const void *p)
+static noinline SIZE_T size_bad(HEXPERTKEY key, const void *p)
 {
 	bad_here(key, EXPERTMEM_BAD_SIZE, p);
 	return 0;
 }
 
 /* Ends a section. */
-static __attribute__((noinline)) SIZE_T size_elsewhere(HEXPERTKEY key, const void *p)
+static noinline SIZE_T size_elsewhere(HEXPERTKEY key, const void *p)
 {
 	if (p)
 		bad_elsewhere(key, EXPERTMEM_BAD_SIZE, p);
@@ -537,7 +534,7 @@ static __attribute__((noinline)) SIZE_T size_elsewhere(HEXPERTKEY key, const voi
 }
 
 /* Ends a section: @p is in a part of the windows without slabs. */
-static __attribute__((noinline)) SIZE_T size_large(HEXPERTKEY key, void *p)
+static noinline SIZE_T size_large(HEXPERTKEY key, void *p)
 {
 	size_t size;
 	int live = em_large_lookup_unlocked(&em_tls.expert->heap, p, &size);
@@ -564,7 +561,7 @@ static inline SIZE_T size_in_section(HEXPERTKEY key, void *p)
 	return size;
 }
 
-static __attribute__((noinline)) SIZE_T size_slow(HEXPERTKEY key, void *p)
+static noinline SIZE_T size_slow(HEXPERTKEY key, void *p)
 {
 	return begin(key) ? size_in_section(key, p) : size_locked(key, p);
 }

@@ -81,7 +81,7 @@ int em_slot_get(struct em_expert **slot)
 }
 
 /* Number of taken slots of this process. */
-unsigned int em_nr_experts(void)
+static unsigned int nr_experts(void)
 {
 	return em_read_once(&open_experts);
 }
@@ -225,7 +225,7 @@ void em_set_owner(const struct em_expert *expert, bool owner)
  */
 bool em_place(struct em_expert *expert, size_t most)
 {
-	size_t window = WINDOW_SHARE / em_nr_experts();
+	size_t window = WINDOW_SHARE / nr_experts();
 	size_t limit = limit_of(RLIMIT_AS);
 	bool strict = expert->backend->maps_parts && !em_filtered && em_is_strict();
 	bool chosen = expert->backend->maps_parts && (limit < SIZE_MAX || strict);

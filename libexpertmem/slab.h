@@ -9,7 +9,7 @@
 #define REVOKED_MAX	4
 
 /* Number of free blocks in the quarantine. */
-static inline unsigned int em_slab_reserve(const struct em_slab *slab)
+static inline unsigned int em_slab_quarantine(const struct em_slab *slab)
 {
 	return slab->quarantine == EM_NO_QUARANTINE ? 0 : slab->quarantine;
 }
@@ -17,7 +17,7 @@ static inline unsigned int em_slab_reserve(const struct em_slab *slab)
 /* Number of free blocks in the queue that can be allocated; negative: fewer than the quarantine. */
 static inline int em_slab_avail(const struct em_slab *slab)
 {
-	return (int)(slab->tail - slab->head - em_slab_reserve(slab));
+	return (int)(slab->tail - slab->head - em_slab_quarantine(slab));
 }
 
 /* Is no block live? */
@@ -71,7 +71,7 @@ static inline void em_slab_extend(struct em_slab *slab)
 	unsigned int more = EM_PAGE > slab->block ? EM_PAGE / slab->block : 1;
 
 	if (!slab->fresh)
-		more += em_slab_reserve(slab);
+		more += em_slab_quarantine(slab);
 	while (more-- && slab->fresh < slab->blocks) {
 		uint32_t place = slab->tail & slab->mask;
 		uint16_t entry = slab->fresh ^ place;

@@ -65,7 +65,7 @@ static void retire(struct em_tcache *tcache, struct em_slab *slab)
 		return;
 	tcache->bins[slab->class].current = &em_no_slab;
 	slab->where = EM_FULL;
-	em_slab_wake_at(slab, em_slab_reserve(slab) + (slab->blocks / 16 ? slab->blocks / 16 : 1));
+	em_slab_wake_at(slab, em_slab_quarantine(slab) + (slab->blocks / 16 ? slab->blocks / 16 : 1));
 }
 
 /*

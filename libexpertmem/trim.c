@@ -23,7 +23,7 @@ static bool set_running(void)
  * Trim the experts in which no slab was pooled since the last look. True: slabs were pooled in
  * some, so look again.
  */
-bool em_trim_idle(void)
+static bool trim_idle(void)
 {
 	bool more = false;
 	unsigned int i;
@@ -57,10 +57,10 @@ static void *idle(void *arg)
 	do {
 		do
 			nanosleep(&second, NULL);
-		while (em_trim_idle());
+		while (trim_idle());
 		em_store_release(&running, false);
 		/* em_idle_start() may have found @running true until now: look once more. */
-	} while (em_trim_idle() && set_running());
+	} while (trim_idle() && set_running());
 	return arg;
 }
 
