@@ -105,14 +105,6 @@ static const char *event_word(uint32_t event)
 	return event < sizeof(words) / sizeof(words[0]) ? words[event] : "unknown";
 }
 
-static double now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_REALTIME, &time);
-	return time.tv_sec + time.tv_nsec / 1e9;
-}
-
 /* Print the local time of day. */
 static void print_time(double seconds)
 {
@@ -176,7 +168,7 @@ static void print_event(const struct expert *expert, bool raw)
 	char name[NAME_TEXT];
 
 	name_text(name, expert);
-	print_time(now());
+	print_time(clock_seconds(CLOCK_REALTIME));
 	printf("%4" PRIu64 "  %s%*s  ", expert->id, name,
 	       text_columns(name) < 12 ? 12 - text_columns(name) : 0, "");
 	printf("%s%-9s%s  ", escape(colour), event_word(expert->event), escape(PLAIN));
@@ -191,7 +183,7 @@ static void print_json(const char *event, const struct expert *expert)
 	struct json json;
 
 	json_begin(&json, stdout, false);
-	json_string(&json, "time", time_text(time, now()));
+	json_string(&json, "time", time_text(time, clock_seconds(CLOCK_REALTIME)));
 	json_string(&json, "event", event);
 	if (expert)
 		json_expert(&json, expert);
@@ -291,7 +283,7 @@ static void tell_notice(const struct options *options, const char *event, const 
 	} else if (options->json) {
 		print_json(event, NULL);
 	} else {
-		print_time(now());
+		print_time(clock_seconds(CLOCK_REALTIME));
 		puts(words);
 	}
 }
@@ -310,13 +302,13 @@ static void tell_suppressed_count(const struct options *options, uint64_t count)
 		journal_send(&entry);
 	} else if (options->json) {
 		json_begin(&json, stdout, false);
-		json_string(&json, "time", time_text(text, now()));
+		json_string(&json, "time", time_text(text, clock_seconds(CLOCK_REALTIME)));
 		json_string(&json, "event", "suppressed");
 		json_number(&json, "suppressed_events", count);
 		json_end(&json);
 		putchar('\n');
 	} else {
-		print_time(now());
+		print_time(clock_seconds(CLOCK_REALTIME));
 		puts(message);
 	}
 }
@@ -350,14 +342,6 @@ struct suppressed {
 	bool is_due;
 };
 
-static double clock_now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return time.tv_sec + time.tv_nsec / 1e9;
-}
-
 static void read_suppressed(struct suppressed *suppressed, struct link *link)
 {
 	struct totals totals = {};
@@ -374,7 +358,7 @@ static void read_suppressed(struct suppressed *suppressed, struct link *link)
 /* Return the time until the totals are to be read, in milliseconds; -1: do not read them. */
 static int suppressed_timeout(const struct suppressed *suppressed)
 {
-	double left = suppressed->event + NOTICE_INTERVAL - clock_now();
+	double left = suppressed->event + NOTICE_INTERVAL - clock_seconds(CLOCK_MONOTONIC);
 
 	return !suppressed->is_due ? -1 : left > 0 ? (int)(left * 1000) + 1 : 0;
 }
@@ -386,7 +370,7 @@ static void tell_suppressed(const struct options *options, struct suppressed *su
 	if (!count)
 		return;
 	suppressed->told = suppressed->count;
-	suppressed->notice = clock_now();
+	suppressed->notice = clock_seconds(CLOCK_MONOTONIC);
 	tell_suppressed_count(options, count);
 }
 
@@ -397,7 +381,7 @@ static void hear_suppressed(const struct options *options, struct suppressed *su
 	/* two CPUs may read the counter in one order and send their events in the other */
 	if (event->suppressed > suppressed->count)
 		suppressed->count = event->suppressed;
-	suppressed->event = clock_now();
+	suppressed->event = clock_seconds(CLOCK_MONOTONIC);
 	suppressed->is_due = true;
 	if (suppressed->event - suppressed->notice >= NOTICE_INTERVAL)
 		tell_suppressed(options, suppressed);

@@ -140,14 +140,6 @@ static const struct help help = {
 
 /* --- reading */
 
-static double now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return time.tv_sec + time.tv_nsec / 1e9;
-}
-
 static int by_expert_id(const void *left, const void *right)
 {
 	const struct expert *a = left, *b = right;
@@ -176,7 +168,7 @@ static void sort(struct screen *screen, uint64_t chosen)
 static void take_lines(struct screen *screen, struct line *lines,
 		       const struct expert *experts, size_t count)
 {
-	double time = now(), passed = time - screen->read;
+	double time = clock_seconds(CLOCK_MONOTONIC), passed = time - screen->read;
 	uint64_t chosen = chosen_id(screen);
 
 	for (size_t i = 0; i < count; i++)
@@ -516,7 +508,7 @@ static void watch(struct screen *screen)
 
 	read_experts(screen);
 	do {
-		left = screen->read + delay - now();
+		left = screen->read + delay - clock_seconds(CLOCK_MONOTONIC);
 		/* while the user is asked, the chosen line must stay the same expert */
 		if (left <= 0 && !screen->asking) {
 			read_experts(screen);

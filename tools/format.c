@@ -65,6 +65,14 @@ const char *count_text(char text[static SIZE_TEXT], uint64_t count, const char *
 	return text;
 }
 
+double clock_seconds(clockid_t clock)
+{
+	struct timespec time;
+
+	clock_gettime(clock, &time);
+	return time.tv_sec + time.tv_nsec / 1e9;
+}
+
 const char *duration_text(char text[static SIZE_TEXT], double seconds)
 {
 	unsigned long long s = seconds;

@@ -4,6 +4,7 @@
 #define FORMAT_H
 
 #include <stdint.h>
+#include <time.h>
 
 /* Size of a text with a size and its unit. */
 #define SIZE_TEXT 32
@@ -19,6 +20,9 @@ const char *size_text(char text[static SIZE_TEXT], uint64_t bytes);
 
 /* Write "1 region" or "4 regions". Return @text. */
 const char *count_text(char text[static SIZE_TEXT], uint64_t count, const char *noun);
+
+/* Return the time of a clock in seconds. */
+double clock_seconds(clockid_t clock);
 
 /* Write "42s", "3m07s", "2h05m" or "1d03h". Return @text. */
 const char *duration_text(char text[static SIZE_TEXT], double seconds);

@@ -115,14 +115,6 @@ const char *charged_text(char text[static CHARGED_TEXT], const struct expert *ex
 	return text;
 }
 
-static double clock_seconds(clockid_t clock)
-{
-	struct timespec time;
-
-	clock_gettime(clock, &time);
-	return time.tv_sec + time.tv_nsec / 1e9;
-}
-
 double age_of(const struct expert *expert)
 {
 	double age = clock_seconds(CLOCK_BOOTTIME) - expert->opened / 1e9;

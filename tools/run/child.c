@@ -38,14 +38,6 @@ struct stop {
 	bool killed;
 };
 
-static double now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return time.tv_sec + time.tv_nsec / 1e9;
-}
-
 /* Send a signal to the child's process group, or only to the child if it is in the host's. */
 static void send_signal(const struct job *job, pid_t child, int signal)
 {
@@ -142,7 +134,7 @@ static void ask_to_stop(struct job *job, pid_t child, struct stop *stop, const c
 	else
 		expertmem_terminate(job->key);
 	stop->reason = reason;
-	stop->since = now();
+	stop->since = clock_seconds(CLOCK_MONOTONIC);
 	fprintf(stderr, "%s: %s; asked to stop, will be killed in %g s\n",
 		job->name, reason, job->grace);
 }
@@ -188,13 +180,14 @@ static int watch(struct job *job, pid_t child, const sigset_t *signals, double s
 		if (signal > 0 && signal != SIGCHLD) {
 			fputs(clear, stderr);
 			act_on(job, child, &info, stop);
-		} else if (!stop->reason && job->timeout && now() - started >= job->timeout) {
+		} else if (!stop->reason && job->timeout &&
+			   clock_seconds(CLOCK_MONOTONIC) - started >= job->timeout) {
 			fputs(clear, stderr);
 			stop->timed_out = true;
 			ask_to_stop(job, child, stop, "timed out");
 		}
 		if (stop->reason && !stop->killed &&
-		    (stop->at_once || now() - stop->since >= job->grace)) {
+		    (stop->at_once || clock_seconds(CLOCK_MONOTONIC) - stop->since >= job->grace)) {
 			/* the child is not reaped yet, so its pid is not used again */
 			send_signal(job, child, SIGKILL);
 			stop->killed = true;
@@ -251,7 +244,7 @@ int job_run(struct job *job, struct outcome *outcome)
 	}
 	sigprocmask(SIG_BLOCK, &signals, &mask);
 
-	started = now();
+	started = clock_seconds(CLOCK_MONOTONIC);
 	child = start(job, state, &mask);
 	if (child < 0) {
 		int error = errno;
@@ -262,7 +255,9 @@ int job_run(struct job *job, struct outcome *outcome)
 	}
 	status = watch(job, child, &signals, started, &stop);
 
-	*outcome = (struct outcome){ .seconds = now() - started, .process = child };
+	*outcome = (struct outcome){
+		.seconds = clock_seconds(CLOCK_MONOTONIC) - started, .process = child,
+	};
 	job->ops->interpret_exit(outcome, job, state, status);
 	if (stop.reason)
 		interpret_stop(outcome, &stop, job);
