@@ -51,7 +51,11 @@ enum expertmem_error {
 	EXPERTMEM_E_BUSY	= -11,	/* another process uses the expert */
 	EXPERTMEM_E_RECLAIMED	= -12,	/* the expert was reclaimed or terminated */
 	EXPERTMEM_E_LIMIT	= -13,	/* a limit above the default needs CAP_NET_ADMIN */
-	EXPERTMEM_E_KERNEL	= -14	/* other page size than 4 KiB, or longer addresses */
+	EXPERTMEM_E_KERNEL	= -14,	/* other page size than 4 KiB, or longer addresses */
+	EXPERTMEM_E_NO_ENGINE	= -15,	/* the engine is not installed, or cannot be started */
+	EXPERTMEM_E_CAPTURE	= -16,	/* the capture cannot be read, or the filter is wrong */
+	EXPERTMEM_E_ENGINE	= -17,	/* the engine has ended, or does not keep to its protocol */
+	EXPERTMEM_E_LOADING	= -18	/* the capture is still being read */
 };
 
 enum expertmem_backend {
@@ -319,6 +323,173 @@ typedef void (*expertmem_listener)(const struct expertmem_finding *finding, void
  * Return: EXPERTMEM_OK, E_KEY.
  */
 int expertmem_listen(HEXPERTKEY key, expertmem_listener listener, void *arg);
+
+/* A capture that an engine reads. It may be used by several experts at once. */
+typedef struct expertmem_capture expertmem_capture;
+
+enum expertmem_engine {
+	/* EXPERTMEM_ENGINE if set to pcap or wireshark; else WIRESHARK if installed, else PCAP */
+	EXPERTMEM_ENGINE_AUTO,
+	/* frames, and filters in the language of libpcap (BPF) */
+	EXPERTMEM_ENGINE_PCAP,
+	/* and protocols, properties and Wireshark's display filters */
+	EXPERTMEM_ENGINE_WIRESHARK
+};
+
+/* lpRecognizeDataTable is NULL: getting a frame costs no request to the engine. */
+#define EXPERTMEM_NO_RECOGNIZE		(1U << 0)
+/* Attach only those properties whose handles the expert got before the first ATTACH. */
+#define EXPERTMEM_ASKED_PROPERTIES	(1U << 1)
+/* "Next" frame begins at the number given, not behind it. */
+#define EXPERTMEM_NEXT_AT		(1U << 2)
+
+/* Limit of an engine's memory where the options have 0. */
+#define EXPERTMEM_ENGINE_LIMIT		(UINT64_C(1) << 30)
+
+/**
+ * struct expertmem_capture_options - how to open a capture
+ * @name: name of the engine's expert, as @name of struct expertmem_options; NULL: "engine"
+ * @engine: which engine
+ * @flags: EXPERTMEM_NO_RECOGNIZE, EXPERTMEM_ASKED_PROPERTIES, EXPERTMEM_NEXT_AT
+ * @filter: the user's filter, for FLAGS_DEFER_TO_UI_FILTER; a display filter, or BPF with PCAP;
+ *	NULL: all frames pass
+ * @limit: most memory of the engine in bytes; 0: EXPERTMEM_ENGINE_LIMIT. An engine that
+ *	reaches it is started anew, see @degraded of struct expertmem_capture_status
+ * @reserved: zero
+ */
+struct expertmem_capture_options {
+	const char *name;
+	enum expertmem_engine engine;
+	unsigned int flags;
+	const char *filter;
+	uint64_t limit;
+	uint64_t reserved[4];
+};
+
+/**
+ * struct expertmem_capture_status - state of a capture and of its engine
+ * @engine: PCAP or WIRESHARK
+ * @loaded: 1 if all frames are read, else 0
+ * @failed: 1 if the capture cannot be used (any more); @error has the reason
+ * @truncated: 1 if the file is damaged or cut off behind the last frame; @error has the reason
+ * @frames: number of frames read so far
+ * @read: bytes of the file read so far
+ * @size: bytes of the file; 0: unknown
+ * @dissected: number of frames of the dissectors' first pass so far
+ * @degraded: how often the engine was started anew in the middle of the capture, because it
+ *	reached its memory limit: protocols that need earlier frames may be missing
+ * @crashed: number of frames whose dissection crashed or took more than two seconds
+ * @process: pid of the engine
+ * @start: time of the first frame, in nanoseconds since 1970 in UTC
+ * @end: time of the latest frame
+ * @comment: comment of the capture, or ""
+ * @error: see @failed and @truncated; else ""
+ * @software: name and version of what reads the capture
+ */
+struct expertmem_capture_status {
+	enum expertmem_engine engine;
+	int loaded;
+	int failed;
+	int truncated;
+	uint64_t frames;
+	uint64_t read;
+	uint64_t size;
+	uint64_t dissected;
+	uint32_t degraded;
+	uint32_t crashed;
+	uint32_t process;
+	int64_t start;
+	int64_t end;
+	char comment[1024];
+	char error[1024];
+	char software[128];
+};
+
+/**
+ * expertmem_open_capture() - start an engine that reads a capture
+ * @path: the file; "-": standard input
+ * @options: the options; NULL: zeros
+ * @capture: receives the capture; unchanged on error
+ *
+ * The engine is a process of its own and an expert of its own. The directory of engines is
+ * EXPERTMEM_ENGINES in the environment, or else the one that the library was built for. The call
+ * does not wait until the capture is read: expertmem_wait_capture() does.
+ *
+ * Return: EXPERTMEM_OK, E_INVALID, E_NO_ENGINE, E_NOMEM, E_TOO_MANY (descriptors).
+ */
+int expertmem_open_capture(const char *path, const struct expertmem_capture_options *options,
+			   expertmem_capture **capture);
+
+/**
+ * expertmem_wait_capture() - wait until a capture is read
+ * @capture: the capture
+ * @milliseconds: how long to wait at most; -1: for ever
+ *
+ * Return: EXPERTMEM_OK; E_LOADING (time is over); E_CAPTURE, E_ENGINE (the status has the
+ * reason); E_INVALID.
+ */
+int expertmem_wait_capture(expertmem_capture *capture, int milliseconds);
+
+/**
+ * expertmem_capture_status() - read the state of a capture
+ * @capture: the capture
+ * @status: receives the state
+ *
+ * Return: EXPERTMEM_OK, E_INVALID.
+ */
+int expertmem_capture_status(expertmem_capture *capture,
+			     struct expertmem_capture_status *status);
+
+/**
+ * expertmem_use_capture() - give a capture that is read to an expert
+ * @key: the key of an expert that has no capture yet
+ * @capture: the capture
+ *
+ * Sets hCapture of the start-up information, and szCaptureFile if it is empty. Call it before
+ * fork(), in the process that opened both. The expert's process then has the frames mapped, and a
+ * connection of its own to the engine.
+ *
+ * Return: EXPERTMEM_OK, E_KEY, E_INVALID, E_LOADING, E_BUSY (the expert has a capture), E_ENGINE,
+ * E_NOMEM, E_TOO_MANY.
+ */
+int expertmem_use_capture(HEXPERTKEY key, expertmem_capture *capture);
+
+/**
+ * expertmem_close_capture() - let go of a capture
+ * @capture: the capture, which is no longer valid; NULL: nothing is done
+ *
+ * Experts that use it keep it. The engine ends when the last of them has ended.
+ */
+void expertmem_close_capture(expertmem_capture *capture);
+
+/**
+ * expertmem_open_events() - collect the events of an expert
+ * @key: the key
+ * @fd: receives a descriptor that is readable, as of poll(2), while events are there. It
+ *	belongs to the library
+ *
+ * Call it before fork(). Without it, ExpertSubmitEvent() succeeds and drops the event.
+ *
+ * Return: EXPERTMEM_OK, E_KEY, E_INVALID, E_BUSY (called before), E_TOO_MANY.
+ */
+int expertmem_open_events(HEXPERTKEY key, int *fd);
+
+typedef void (*expertmem_event_handler)(const NMEVENTDATA *event, void *arg);
+
+/**
+ * expertmem_read_events() - call a function for each event that is there
+ * @key: the key
+ * @handler: called with each event; no pointer of it is NULL unless the expert's was, and all
+ *	are valid until the function returns
+ * @arg: passed to @handler
+ *
+ * The call does not wait. Events of an expert that has ended or crashed are still there. An expert
+ * that raises events waits while too many are unread: so a host that calls Run() itself reads
+ * them in another thread.
+ *
+ * Return: the number of events; E_KEY, E_INVALID, E_UNSUPPORTED (no expertmem_open_events()).
+ */
+int expertmem_read_events(HEXPERTKEY key, expertmem_event_handler handler, void *arg);
 
 /**
  * expertmem_strerror() - describe an error and its remedy

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * An engine reads a capture and answers questions about it: include/expertmem-engine.h has the
+ * protocol. Two programs are built from these files.
+ *
+ *   main.c		options; the supervisor: the control socket, workers, their deaths
+ *   worker.c		the worker: loads the capture, serves requests of experts in turn
+ *   load.c		read the capture by Wireshark's file library into the frames file
+ *   sandbox.c		seccomp
+ *   pcap.c		engine_ops of expertmem-engine-pcap: filters by libpcap
+ *   wireshark.c	engine_ops of expertmem-engine-wireshark: dissectors and display filters
+ *   names.c		Network Monitor's names of protocols and fields, for wireshark.c
+ *   ws_compat.h	what differs between versions of libwireshark; no other file knows them
+ *
+ * The supervisor executes itself again as the worker, so that a worker has addresses of its own, and
+ * starts with nothing of the last one. It tells the worker by descriptors and by a page that
+ * both map, struct desk in worker.h.
+ */
+#ifndef ENGINE_H
+#define ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <expertmem-engine.h>
+
+/**
+ * struct frames - the capture, as the operations see it
+ * @count: number of frames
+ * @index: index file, mapped read-only
+ * @data: frames file, mapped read-only
+ * @start: as in struct engine_state
+ * @link_type: of all frames, or 0xffff
+ */
+struct frames {
+	uint32_t count;
+	const uint64_t *index;
+	const char *data;
+	int64_t start;
+	uint16_t link_type;
+};
+
+/**
+ * struct results - where an operation writes its results
+ * @start: of the file, which is mapped
+ * @used: bytes that are written
+ */
+struct results {
+	char *start;
+	uint32_t used;
+};
+
+/* Append @size bytes, padded to a multiple of 8. False: there is no room; nothing is written. */
+bool results_add(struct results *results, const void *bytes, uint32_t size);
+/* Room for @size bytes, padded to a multiple of 8, that the caller fills; NULL: no room. */
+void *results_room(struct results *results, uint32_t size);
+
+/**
+ * struct engine_ops - what pcap.c and wireshark.c implement
+ * @kind: which engine
+ * @init: prepare, before the sandbox; reads no file of the user. @software: to be filled in
+ * @loaded: the frames are complete
+ * @compile: compile a filter. NMERR_SUCCESS; FILTER_INVALID_EXPRESSION with a reason in @text
+ * @drop: free a filter
+ * @passes: does the frame pass the filter?
+ * @properties: append a frame's properties; only those of @field unless that is ENGINE_NONE. False:
+ *	there is no room
+ * @protocols: append a frame's layers. False: there is no room
+ * @find_protocol: describe the protocol @text, or @id if @text is ""; an NMERR_ code
+ * @find_field: describe the field @text of the protocol @id, or the field @id; an NMERR_ code
+ * @fields: append the numbers of all fields of a protocol, from the @first on; *@count: how many
+ * @dissected: number of frames of the first pass so far
+ *
+ * All but @kind, @init, @compile, @drop and @passes are NULL for the pcap engine. Frames are
+ * numbered from 0. Before each frame that they dissect, the operations call desk_frame().
+ */
+struct engine_ops {
+	enum engine_kind kind;
+	bool (*init)(char software[static 128], char error[static 1024]);
+	void (*loaded)(const struct frames *frames);
+	uint32_t (*compile)(const char *filter, uint16_t link_type, void **compiled,
+			    char text[static 484]);
+	void (*drop)(void *compiled);
+	bool (*passes)(void *compiled, uint32_t frame);
+	bool (*properties)(uint32_t frame, uint32_t field, struct results *results);
+	bool (*protocols)(uint32_t frame, struct results *results);
+	uint32_t (*find_protocol)(const char *text, uint32_t id, struct results *results);
+	uint32_t (*find_field)(const char *text, uint32_t id, struct results *results);
+	uint32_t (*fields)(uint32_t protocol, uint32_t first, uint32_t *count,
+			   struct results *results);
+	uint64_t (*dissected)(void);
+};
+
+extern const struct engine_ops engine_ops;
+
+/*
+ * Note in the desk which frame is about to be dissected. False: its dissection crashed or hung
+ * before; the caller answers with @error and does not dissect it.
+ */
+bool desk_frame(uint32_t frame, uint32_t *error);
+
+#endif /* ENGINE_H */
