@@ -41,13 +41,52 @@ static void make_room(struct em_expert *expert, struct em_tcache *tcache)
 	expert->heap.nr_trimmed = em_read_once(&expert->heap.nr_put);
 }
 
-/* Bytes of room of a live block: the size of its class, or em_large_room(). */
-static size_t room_of(const struct em_expert *expert, const void *p)
-{
+/**
+ * struct block - the address of a block, looked up once for each call
+ * @p: the address
+ * @slab: the slab that @p points into; NULL: it points into none
+ * @offset: of @p in the slab
+ * @large: the large block at @p; NULL: there is none. Stale once large blocks were allocated,
+ *	freed or trimmed.
+ */
+struct block {
+	void *p;
+	struct em_slab *slab;
 	uint32_t offset;
-	struct em_slab *slab = em_slab_at(expert, p, &offset);
+	struct em_large *large;
+};
 
-	return slab ? slab->block : em_large_room(em_large_find(expert, p));
+static struct block look_up(const struct em_expert *expert, const void *p)
+{
+	struct block block = { .p = (void *)p };
+
+	block.slab = em_slab_at(expert, p, &block.offset);
+	if (!block.slab)
+		block.large = em_large_find(expert, p);
+	return block;
+}
+
+/* @size receives the bytes that were asked for. False: the block is not live. */
+static bool size_of(const struct block *block, size_t *size)
+{
+	if (block->slab)
+		return em_slab_size(block->slab, block->offset, size);
+	if (block->large)
+		*size = em_large_size(block->large);
+	return block->large;
+}
+
+/* Bytes of room of a live block: the size of its class, or em_large_room(). */
+static size_t room_of(const struct block *block)
+{
+	return block->slab ? block->slab->block : em_large_room(block->large);
+}
+
+static void note_alloc(struct em_expert *expert, void *p, size_t size, const void *site)
+{
+	const struct block block = look_up(expert, p);
+
+	em_debug_on_alloc(expert, p, size, room_of(&block), site);
 }
 
 /* Allocate a block. @site: return address of the call, for findings. NULL: no memory. */
@@ -67,17 +106,18 @@ void *em_heap_alloc(struct em_expert *expert, size_t size, size_t alignment, con
 	if (!p && is_small(room, alignment))
 		p = em_slab_use_quarantine(expert, tcache, size, em_class_of(room, alignment));
 	if (p && expert->debug & EM_DEBUG_BLOCKS)
-		em_debug_on_alloc(expert, p, size, room_of(expert, p), site);
+		note_alloc(expert, p, size, site);
 	return p;
 }
 
 /* Free a small block. False: it is not live. */
-static bool free_small(struct em_expert *expert, struct em_tcache *tcache, void *p)
+static bool free_small(struct em_expert *expert, struct em_tcache *tcache,
+		       const struct block *block)
 {
-	struct em_slab *slab;
-	uint32_t offset;
+	struct em_slab *slab = block->slab;
+	uint32_t offset = block->offset;
 
-	while ((slab = em_slab_at(expert, p, &offset))) {
+	while (slab) {
 		switch (em_slab_free(expert, tcache, slab, offset)) {
 		case EM_DONE:
 			em_tcache_release(expert, tcache);
@@ -85,10 +125,29 @@ static bool free_small(struct em_expert *expert, struct em_tcache *tcache, void 
 		case EM_NOT_A_BLOCK:
 			return false;
 		case EM_NEEDS_SHARING:
+			/* This pauses the expert: the slab may be in the pool afterwards. */
 			em_slab_share(expert, slab);
+			slab = em_slab_at(expert, block->p, &offset);
 		}
 	}
 	return false;
+}
+
+/* Free a block, or return false: it is not live, and nothing changed. */
+static bool free_block(struct em_expert *expert, struct em_tcache *tcache,
+		       const struct block *block, struct expertmem_finding *found)
+{
+	size_t size;
+
+	if (!size_of(block, &size))
+		return false;
+	if (expert->debug & EM_DEBUG_BLOCKS)
+		em_debug_on_free(expert, block->p, size, room_of(block), found);
+	if (block->slab)
+		return free_small(expert, tcache, block);
+	em_count(expert, tcache, -1, -(int64_t)size);
+	em_large_free(expert, block->large);
+	return true;
 }
 
 /*
@@ -98,44 +157,27 @@ static bool free_small(struct em_expert *expert, struct em_tcache *tcache, void 
 bool em_heap_free(struct em_expert *expert, void *p, struct expertmem_finding *found)
 {
 	struct em_tcache *tcache = em_tcache_get(expert);
-	uint32_t offset;
-	size_t size;
+	const struct block block = look_up(expert, p);
 
-	if (!tcache || !em_heap_size(expert, p, &size))
-		return false;
-	if (expert->debug & EM_DEBUG_BLOCKS)
-		em_debug_on_free(expert, p, size, room_of(expert, p), found);
-	if (em_slab_at(expert, p, &offset))
-		return free_small(expert, tcache, p);
-	em_count(expert, tcache, -1, -(int64_t)size);
-	em_large_free(expert, em_large_find(expert, p));
-	return true;
+	return tcache && free_block(expert, tcache, &block, found);
 }
 
 /* @size receives the bytes that were asked for. False: @p is not the start of a live block. */
 bool em_heap_size(const struct em_expert *expert, const void *p, size_t *size)
 {
-	const struct em_slab *slab;
-	struct em_large *large;
-	uint32_t offset;
+	const struct block block = look_up(expert, p);
 
-	slab = em_slab_at(expert, p, &offset);
-	if (slab)
-		return em_slab_size(slab, offset, size);
-	large = em_large_find(expert, p);
-	if (large)
-		*size = em_large_size(large);
-	return large;
+	return size_of(&block, size);
 }
 
 /* Resize a small block in place. @stay: also if @size belongs to a smaller class. */
-static bool resize_small(struct em_expert *expert, struct em_tcache *tcache, void *p, size_t size,
-			 bool stay)
+static bool resize_small(struct em_expert *expert, struct em_tcache *tcache,
+			 const struct block *block, size_t size, bool stay)
 {
-	struct em_slab *slab;
-	uint32_t offset;
+	struct em_slab *slab = block->slab;
+	uint32_t offset = block->offset;
 
-	while ((slab = em_slab_at(expert, p, &offset))) {
+	while (slab) {
 		switch (em_slab_resize(expert, tcache, slab, offset, size, stay)) {
 		case EM_DONE:
 			return true;
@@ -143,25 +185,23 @@ static bool resize_small(struct em_expert *expert, struct em_tcache *tcache, voi
 			return false;
 		case EM_NEEDS_SHARING:
 			em_slab_share(expert, slab);
+			slab = em_slab_at(expert, block->p, &offset);
 		}
 	}
 	return false;
 }
 
-static bool resize_large(struct em_expert *expert, struct em_tcache *tcache, void *p, size_t size)
+static bool resize_large(struct em_expert *expert, struct em_tcache *tcache, struct block *block,
+			 size_t size)
 {
-	struct em_large *large = em_large_find(expert, p);
-	size_t old;
+	size_t old = em_large_size(block->large);
 
-	if (!large)
-		return false;
-	old = em_large_size(large);
-	if (!em_large_resize(expert, large, size)) {
+	if (!em_large_resize(expert, block->large, size)) {
 		if (size <= old)
 			return false;
 		make_room(expert, tcache);
-		large = em_large_find(expert, p);
-		if (!large || !em_large_resize(expert, large, size))
+		block->large = em_large_find(expert, block->p);
+		if (!block->large || !em_large_resize(expert, block->large, size))
 			return false;
 	}
 	em_count(expert, tcache, 0, (int64_t)size - (int64_t)old);
@@ -169,19 +209,17 @@ static bool resize_large(struct em_expert *expert, struct em_tcache *tcache, voi
 }
 
 /* Resize a block in place. @stay: also if a block of @size would be of another class, or small. */
-static bool resize(struct em_expert *expert, struct em_tcache *tcache, void *p, size_t size,
-		   bool stay)
+static bool resize(struct em_expert *expert, struct em_tcache *tcache, struct block *block,
+		   size_t size, bool stay)
 {
-	uint32_t offset;
-
 	/*
 	 * With debugging each realloc moves the block, so that a use of the old pointer is found.
 	 */
 	if (expert->debug & EM_DEBUG_BLOCKS && !stay)
 		return false;
-	if (em_slab_at(expert, p, &offset))
-		return resize_small(expert, tcache, p, size, stay);
-	return (stay || size > EM_SMALL_MAX) && resize_large(expert, tcache, p, size);
+	if (block->slab)
+		return resize_small(expert, tcache, block, size, stay);
+	return (stay || size > EM_SMALL_MAX) && resize_large(expert, tcache, block, size);
 }
 
 /*
@@ -192,24 +230,28 @@ void *em_heap_realloc(struct em_expert *expert, void *p, size_t size, const void
 		      bool *bad, struct expertmem_finding *found)
 {
 	struct em_tcache *tcache = em_tcache_get(expert);
+	struct block block = look_up(expert, p);
 	size_t old;
 	void *new;
 
-	*bad = !tcache || !em_heap_size(expert, p, &old);
+	*bad = !tcache || !size_of(&block, &old);
 	if (*bad)
 		return NULL;
-	if (resize(expert, tcache, p, size, false))
+	if (resize(expert, tcache, &block, size, false))
 		return p;
 	new = em_heap_alloc(expert, size, 1, site);
+	/* An allocation may move the entries of large blocks, and make_room() the slabs. */
+	block = look_up(expert, p);
 	if (!new) {
-		if (size > old || !resize(expert, tcache, p, size, true))
+		if (size > old || !size_of(&block, &old) ||
+		    !resize(expert, tcache, &block, size, true))
 			return NULL;
 		if (expert->debug & EM_DEBUG_BLOCKS)
-			em_debug_on_shrink(expert, p, old, size, room_of(expert, p));
+			em_debug_on_shrink(expert, p, old, size, room_of(&block));
 		return p;
 	}
 	memcpy(new, p, old < size ? old : size);
-	*bad = !em_heap_free(expert, p, found);
+	*bad = !free_block(expert, tcache, &block, found);
 	if (!*bad)
 		return new;
 	/* Another thread has freed the old block meanwhile. */
