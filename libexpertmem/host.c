@@ -42,9 +42,10 @@ static int open_slot(const struct expertmem_options *options,
 		shared->startup = *options->startup;
 
 	em_lock_slot(expert);
-	memset(&expert->base, 0, offsetof(struct em_expert, lock) -
-				 offsetof(struct em_expert, base));
-	memset(&expert->key, 0, sizeof(*expert) - offsetof(struct em_expert, key));
+	expert->base = NULL;
+	expert->span = 0;
+	expert->slabs = NULL;
+	memset(&expert->opened, 0, sizeof(expert->opened));
 	em_store_release(&expert->generation, expert->generation + 1);
 	expert->status = &em_closed;
 	expert->counts = counts;

@@ -439,6 +439,13 @@ enum {
 	EM_DEBUG_LISTENS		= EM_DEBUG_REPORT | EM_DEBUG_ABORT,
 };
 
+/* Members of a structure that can also be named together, as the member @name. */
+#define EM_GROUP(name, ...) \
+	union { \
+		struct { __VA_ARGS__ }; \
+		struct { __VA_ARGS__ } name; \
+	}
+
 /**
  * struct em_expert - a slot of the table of experts; never freed
  * @gate: the key while sections may begin; 0 while calls have to take the lock
@@ -447,7 +454,7 @@ enum {
  * @slabs: table of slabs: an entry for each EM_SLAB_SIZE bytes of the windows
  *
  * Sections read these four fields without the lock. The lock protects all other fields; those that
- * are read without it are said to be atomic.
+ * are read without it are said to be atomic. The members of @opened are 0 when an expert is opened.
  */
 struct em_expert {
 	HEXPERTKEY gate;
@@ -460,6 +467,7 @@ struct em_expert {
 	bool masked;
 	const struct em_tls *holder;	/* em_tls of the thread that holds @lock; NULL: none does */
 	uint64_t generation;		/* number of experts that have had this slot; atomic */
+	EM_GROUP(opened,
 	HEXPERTKEY key;			/* 0: not open */
 	const uint32_t *status;		/* EXPERTMEM_STATUS_*; &em_closed while no expert is open */
 	bool attached;			/* this process has the windows and the heap */
@@ -491,6 +499,7 @@ struct em_expert {
 	struct em_heap heap;
 	expertmem_listener listener;	/* NULL: none */
 	void *listener_arg;
+	);
 } __attribute__((aligned(64)));
 
 #endif /* EM_TYPES_H */
