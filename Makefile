@@ -32,7 +32,7 @@ export PATH := $(PATH):/usr/sbin:/sbin
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: FORCE all module lib tools selftests test-experts sanitizers asan tsan deps demo-deps demo test check check-fast check-long check-programs check-appliance bench install dkms deb uninstall module_install sign clean help
+.PHONY: FORCE all module lib tools engines selftests test-experts sanitizers asan tsan deps demo-deps demo test check check-fast check-long check-programs check-appliance bench install dkms deb uninstall module_install sign clean help
 
 all: lib tools selftests module ## build everything
 
@@ -122,7 +122,7 @@ LINK_LIB = -L$(B)/lib -lexpertmem $(RPATH)
 
 TOOL_LIBS := libnl-genl-3.0 ncursesw libelf libsystemd
 
-tools: $(B)/tools/expertmem $(EXPERTS) ## build the expertmem command and the sample experts
+tools: $(B)/tools/expertmem $(EXPERTS) engines ## build the command, the sample experts and the engines
 
 $(B)/obj/tools/%.o: tools/%.c VERSION
 	@mkdir -p $(@D)
@@ -148,6 +148,30 @@ $(B)/experts/%.so: tools/experts/%.c $(SO)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(EXPERT_CFLAGS) -fPIC -shared $(LDFLAGS) $< $(EXPERT_OBJS) \
 	  -L$(B)/lib -lexpertmem $(EXPERT_LIBS) -o $@
+
+## The engines, which read captures for experts
+
+ENGINE_DIR := $(B)/lib/expertmem
+ENGINE_COMMON := $(addprefix $(B)/obj/engine/,main.o supervisor.o worker.o load.o)
+# Debian's libwireshark-dev; without it, there is no engine of Wireshark
+HAVE_WIRESHARK := $(and $(wildcard tools/engine/wireshark.c),$(shell pkg-config --exists wireshark && echo yes))
+ENGINES	:= $(ENGINE_DIR)/expertmem-engine-pcap \
+	$(if $(HAVE_WIRESHARK),$(ENGINE_DIR)/expertmem-engine-wireshark)
+
+engines: $(ENGINES)
+	@$(if $(HAVE_WIRESHARK),:,echo "expertmem-engine-wireshark is left out: install libwireshark-dev to build it")
+
+$(B)/obj/engine/%.o: tools/engine/%.c VERSION
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -DEXPERTMEM_VERSION='"$(VERSION)"' $(EXPERT_CFLAGS) -fPIE -c $< -o $@
+
+$(ENGINE_DIR)/expertmem-engine-pcap: $(ENGINE_COMMON) $(B)/obj/engine/pcap.o
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -pie $^ $(EXPERT_LIBS) -lpcap -o $@
+
+$(ENGINE_DIR)/expertmem-engine-wireshark: $(ENGINE_COMMON) $(addprefix $(B)/obj/engine/,wireshark.o names.o)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -pie $^ -lwireshark $(EXPERT_LIBS) -o $@
 
 ## The tests
 

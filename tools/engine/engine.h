@@ -3,7 +3,8 @@
  * An engine reads a capture and answers questions about it: include/expertmem-engine.h has the
  * protocol. Two programs are built from these files.
  *
- *   main.c		options; the supervisor: the control socket, workers, their deaths
+ *   main.c		options
+ *   supervisor.c	the supervisor: the control socket, workers, their deaths
  *   worker.c		the worker: loads the capture, serves requests of experts in turn
  *   load.c		read the capture by Wireshark's file library into the frames file
  *   sandbox.c		seccomp
@@ -32,6 +33,8 @@
  * @data: frames file, mapped read-only
  * @start: as in struct engine_state
  * @link_type: of all frames, or 0xffff
+ * @begin: where the dissectors' first pass begins. Not 0 if the worker before this one has reached
+ *	its memory limit at that frame. Frames before it are dissected without a first pass.
  */
 struct frames {
 	uint32_t count;
@@ -39,6 +42,7 @@ struct frames {
 	const char *data;
 	int64_t start;
 	uint16_t link_type;
+	uint32_t begin;
 };
 
 /**
@@ -59,20 +63,23 @@ void *results_room(struct results *results, uint32_t size);
 /**
  * struct engine_ops - what pcap.c and wireshark.c implement
  * @kind: which engine
- * @init: prepare, before the sandbox; reads no file of the user. @software: to be filled in
+ * @init: prepare, before the sandbox; reads no file of the user. wtap_init() was called before.
+ *	@software: to be filled in
  * @loaded: the frames are complete
- * @compile: compile a filter. NMERR_SUCCESS; FILTER_INVALID_EXPRESSION with a reason in @text
+ * @compile: compile a filter. NMERR_SUCCESS; FILTER_INVALID_EXPRESSION with a reason in @text. Also
+ *	called before @loaded, to check the user's filter
  * @drop: free a filter
  * @passes: does the frame pass the filter?
- * @properties: append a frame's properties; only those of @field unless that is ENGINE_NONE. False:
- *	there is no room
- * @protocols: append a frame's layers. False: there is no room
+ * @properties: append a struct engine_frame and the frame's properties; only those of @field unless
+ *	that is ENGINE_NONE. False: there is no room; the caller removes what was appended
+ * @protocols: append a struct engine_frame and the frame's layers. False: as @properties
  * @find_protocol: describe the protocol @text, or @id if @text is ""; an NMERR_ code
  * @find_field: describe the field @text of the protocol @id, or the field @id; an NMERR_ code
- * @fields: append the numbers of all fields of a protocol, from the @first on; *@count: how many
+ * @fields: append the numbers of all fields of a protocol, from the @first on; *@count: how many; an
+ *	NMERR_ code
  * @dissected: number of frames of the first pass so far
  *
- * All but @kind, @init, @compile, @drop and @passes are NULL for the pcap engine. Frames are
+ * All but @kind, @init, @loaded, @compile, @drop and @passes are NULL for the pcap engine. Frames are
  * numbered from 0. Before each frame that they dissect, the operations call desk_frame().
  */
 struct engine_ops {
@@ -96,7 +103,8 @@ extern const struct engine_ops engine_ops;
 
 /*
  * Note in the desk which frame is about to be dissected. False: its dissection crashed or hung
- * before; the caller answers with @error and does not dissect it.
+ * before; the caller answers with @error and does not dissect it. If the memory limit is near, the
+ * call does not return: the next worker gets the request again.
  */
 bool desk_frame(uint32_t frame, uint32_t *error);
 

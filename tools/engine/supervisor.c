@@ -1,0 +1,651 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The supervisor: makes the files, starts workers, watches them, and tells the library.
+ *
+ * No byte of the capture reaches this process. It reads the desk and the state, which a worker may
+ * have overwritten, only for numbers, and believes none of them. It allocates no memory.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/close_range.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <Netmon.h>
+
+#include "worker.h"
+
+#ifndef MFD_NOEXEC_SEAL		/* Linux 6.3 */
+#define MFD_NOEXEC_SEAL		0x0008U
+#endif
+
+#define CLIENTS_MAX	1024
+#define LARGE_CAPTURE	(256LL << 20)	/* bytes; frames of larger captures go to a disk */
+#define DEATHS_MAX	3		/* workers that die in a row without progress */
+#define TICK		100		/* ms between two looks at a busy worker */
+#define FIRST_FD	16		/* above the descriptors that a worker gets */
+
+/**
+ * struct client - an expert
+ * @id: its number
+ * @fd: a duplicate of its socket, for the next worker, and to see that it was closed
+ * @results: its results file
+ * @introduced: the present worker has it
+ */
+struct client {
+	uint32_t id;
+	int fd;
+	int results;
+	bool introduced;
+};
+
+/**
+ * struct watch - what a worker was seen to do
+ * @step: desk.step when it was seen first
+ * @activity: desk.activity then
+ * @frames: state.frames then
+ * @read: state.read then
+ * @cpu: CPU time of the worker then, in milliseconds
+ * @ticks: number of looks since then
+ */
+struct watch {
+	uint64_t step;
+	uint32_t activity;
+	uint64_t frames;
+	uint64_t read;
+	long long cpu;
+	unsigned int ticks;
+};
+
+static struct {
+	const struct options *options;
+	char **argv;
+	int control;			/* -1: closed by the host */
+	int signals;
+	int desk_fd;
+	int state_fd;
+	int index;
+	int frames;
+	int index_read;
+	int frames_read;
+	struct desk *desk;
+	struct engine_state *state;
+	int worker;			/* socket to the worker; -1: there is none */
+	pid_t pid;
+	bool loaded;			/* the frames are complete */
+	bool over;			/* ENGINE_FAILED or ENGINE_LOST */
+	struct watch watch;
+	uint32_t killed_for;		/* NMERR_RUNAWAY_PROTOCOL if the supervisor killed the worker */
+	unsigned int deaths;		/* in a row without progress */
+	uint32_t last_frame;		/* at which the last worker was killed, or ENGINE_NONE */
+	uint32_t last_client;		/* whose request the last worker died at */
+	uint32_t last_sequence;
+	uint32_t begin;			/* for desk.begin */
+	uint32_t next_client;
+	struct client clients[CLIENTS_MAX];
+	unsigned int nr_clients;
+	struct bad_frame bad[BAD_MAX];
+	uint32_t nr_bad;
+} engine;
+
+/* ------------------------------------------------------------------------- files */
+
+/* Move a descriptor above those that a worker gets. */
+static int move_up(int fd)
+{
+	int high = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, FIRST_FD);
+
+	if (fd >= 0)
+		close(fd);
+	return high;
+}
+
+static int memory_file(const char *name)
+{
+	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+
+	if (fd < 0 && errno == EINVAL)
+		fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	return move_up(fd);
+}
+
+static int file_in(const char *directory)
+{
+	return move_up(open(directory, O_TMPFILE | O_RDWR | O_EXCL | O_CLOEXEC, 0600));
+}
+
+/* A file without a name beside the capture, or in a directory for temporary files; -1: none. */
+static int disk_file(const char *capture)
+{
+	const char *temporary = secure_getenv("TMPDIR"), *slash = strrchr(capture, '/');
+	char directory[PATH_MAX] = ".";
+	int fd;
+
+	if (slash)
+		snprintf(directory, sizeof(directory), "%.*s",
+			 slash == capture ? 1 : (int)(slash - capture), capture);
+	fd = file_in(directory);
+	if (fd < 0 && temporary && *temporary)
+		fd = file_in(temporary);
+	return fd < 0 ? file_in("/var/tmp") : fd;
+}
+
+/* The file for frames: memory, or if the capture is large, a disk, whose cache can be reclaimed. */
+static int frames_file(const char *capture)
+{
+	struct stat file;
+	int fd = -1;
+
+	if (strcmp(capture, "-") && !stat(capture, &file) && file.st_size > LARGE_CAPTURE)
+		fd = disk_file(capture);
+	return fd < 0 ? memory_file("expertmem-frames") : fd;
+}
+
+/* A read-only descriptor of a file without a name. */
+static int read_only(int fd)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return move_up(open(path, O_RDONLY | O_CLOEXEC));
+}
+
+static void *map_new(int fd, size_t size)
+{
+	void *p;
+
+	if (ftruncate(fd, (off_t)size))
+		return NULL;
+	p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED)
+		return NULL;
+	fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK);
+	return p;
+}
+
+static bool make_files(void)
+{
+	engine.desk_fd = memory_file("expertmem-desk");
+	engine.state_fd = memory_file("expertmem-state");
+	engine.index = memory_file("expertmem-index");
+	engine.frames = frames_file(engine.options->capture);
+	if (engine.desk_fd < 0 || engine.state_fd < 0 || engine.index < 0 || engine.frames < 0)
+		return false;
+	engine.index_read = read_only(engine.index);
+	engine.frames_read = read_only(engine.frames);
+	engine.desk = map_new(engine.desk_fd, sizeof(struct desk));
+	engine.state = map_new(engine.state_fd, sizeof(struct engine_state));
+	if (!engine.desk || !engine.state)
+		return false;
+	engine.state->version = ENGINE_VERSION;
+	engine.state->kind = engine_ops.kind;
+	engine.state->link_type = 0xffff;
+	return engine.index_read >= 0 && engine.frames_read >= 0;
+}
+
+/* -------------------------------------------------------------- messages to the host */
+
+static void send_control(uint32_t message, const int *fds, size_t nr_fds)
+{
+	struct engine_control body = { .message = message, .version = ENGINE_VERSION };
+	union {
+		char bytes[CMSG_SPACE(3 * sizeof(int))];
+		struct cmsghdr align;
+	} control = { { 0 } };
+	struct iovec part = { .iov_base = &body, .iov_len = sizeof(body) };
+	struct msghdr message_header = { .msg_iov = &part, .msg_iovlen = 1 };
+	struct cmsghdr *head = &control.align;
+
+	if (engine.control < 0)
+		return;
+	if (nr_fds) {
+		message_header.msg_control = &control;
+		message_header.msg_controllen = CMSG_SPACE(nr_fds * sizeof(int));
+		*head = (struct cmsghdr){
+			.cmsg_level = SOL_SOCKET,
+			.cmsg_type = SCM_RIGHTS,
+			.cmsg_len = CMSG_LEN(nr_fds * sizeof(int)),
+		};
+		memcpy(CMSG_DATA(head), fds, nr_fds * sizeof(int));
+	}
+	/* A host that does not read its messages sees the phase in the state. */
+	sendmsg(engine.control, &message_header, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static bool say_hello(void)
+{
+	int fds[] = { read_only(engine.state_fd), engine.index_read, engine.frames_read };
+
+	if (fds[0] < 0)
+		return false;
+	send_control(ENGINE_HELLO, fds, 3);
+	close(fds[0]);
+	return true;
+}
+
+static void set_phase(enum engine_phase phase)
+{
+	__atomic_store_n(&engine.state->phase, phase, __ATOMIC_RELEASE);
+	send_control(ENGINE_PHASE, NULL, 0);
+}
+
+static void drop_client(struct client *client)
+{
+	shutdown(client->fd, SHUT_RDWR);
+	close(client->fd);
+	close(client->results);
+	*client = engine.clients[--engine.nr_clients];
+}
+
+/* Stop for good. */
+static void give_up(enum engine_phase phase)
+{
+	engine.over = true;
+	while (engine.nr_clients)
+		drop_client(&engine.clients[0]);
+	engine.state->error[sizeof(engine.state->error) - 1] = '\0';
+	set_phase(phase);
+}
+
+/* ------------------------------------------------------------------------ workers */
+
+/*
+ * The worker's environment. WIRESHARK_CONFIG_DIR and HOME keep Wireshark's library from the user's
+ * profiles, plug-ins and scripts.
+ */
+static char **worker_environment(void)
+{
+	static char preload[PATH_MAX + 16], name[64], limit[64], zone[256];
+	static char *environment[16];
+	const char *tz = secure_getenv("TZ"), *backend = secure_getenv("EXPERTMEM_BACKEND");
+	const struct options *options = engine.options;
+	static char given_backend[64];
+	int n = 0;
+
+	environment[n++] = "PATH=/usr/bin:/bin";
+	environment[n++] = "LC_ALL=C.UTF-8";
+	environment[n++] = "HOME=/nonexistent";
+	environment[n++] = "XDG_CONFIG_HOME=/nonexistent";
+	environment[n++] = "WIRESHARK_CONFIG_DIR=/nonexistent";
+	environment[n++] = "WIRESHARK_PLUGIN_DIR=/nonexistent";
+	if (tz) {
+		snprintf(zone, sizeof(zone), "TZ=%s", tz);
+		environment[n++] = zone;
+	}
+	if (options->preload) {
+		snprintf(preload, sizeof(preload), "LD_PRELOAD=%s", options->preload);
+		snprintf(name, sizeof(name), "EXPERTMEM_NAME=%s", options->name);
+		if (options->limit)
+			snprintf(limit, sizeof(limit), "EXPERTMEM_LIMIT=%llu",
+				 (unsigned long long)options->limit);
+		else
+			strcpy(limit, "EXPERTMEM_LIMIT=none");
+		environment[n++] = preload;
+		environment[n++] = name;
+		environment[n++] = limit;
+		if (backend) {
+			snprintf(given_backend, sizeof(given_backend), "EXPERTMEM_BACKEND=%s",
+				 backend);
+			environment[n++] = given_backend;
+		}
+	}
+	environment[n] = NULL;
+	return environment;
+}
+
+/* Execute this program as a worker with the descriptors of enum worker_fd; an error number. */
+static int spawn(int socket)
+{
+	const int fds[][2] = {
+		{ socket, FD_SUPERVISOR }, { engine.desk_fd, FD_DESK },
+		{ engine.state_fd, FD_STATE }, { engine.index_read, FD_INDEX },
+		{ engine.frames_read, FD_FRAMES },
+		{ engine.index, FD_INDEX_WRITE }, { engine.frames, FD_FRAMES_WRITE },
+	};
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	sigset_t none;
+	int error;
+
+	sigemptyset(&none);
+	posix_spawnattr_init(&attributes);
+	posix_spawnattr_setsigmask(&attributes, &none);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+	posix_spawn_file_actions_init(&actions);
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+		if (fds[i][0] >= 0)
+			posix_spawn_file_actions_adddup2(&actions, fds[i][0], fds[i][1]);
+	error = posix_spawn(&engine.pid, "/proc/self/exe", &actions, &attributes, engine.argv,
+			    worker_environment());
+	posix_spawn_file_actions_destroy(&actions);
+	posix_spawnattr_destroy(&attributes);
+	return error;
+}
+
+/* Put on the desk what a new worker has to know. */
+static void set_desk(void)
+{
+	struct desk *desk = engine.desk;
+
+	desk->supervisor = (uint32_t)getpid();
+	desk->loads = !engine.loaded;
+	desk->activity = ACTIVITY_STARTING;
+	desk->frame = ENGINE_NONE;
+	desk->done = 0;
+	desk->begin = engine.begin;
+	desk->nr_bad = engine.nr_bad;
+	memcpy(desk->bad, engine.bad, engine.nr_bad * sizeof(engine.bad[0]));
+}
+
+static void start_worker(void)
+{
+	int pair[2], error;
+
+	set_desk();
+	engine.killed_for = 0;
+	memset(&engine.watch, 0, sizeof(engine.watch));
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) {
+		error = errno;
+	} else {
+		int theirs = move_up(pair[1]);
+
+		engine.worker = move_up(pair[0]);
+		error = spawn(theirs);
+		close(theirs);
+	}
+	if (error) {
+		engine.pid = 0;
+		snprintf(engine.state->error, sizeof(engine.state->error),
+			 "cannot start the engine's worker: %s", strerror(error));
+		give_up(engine.loaded ? ENGINE_LOST : ENGINE_FAILED);
+		return;
+	}
+	engine.state->workers++;
+	engine.state->process = (uint32_t)engine.pid;
+	for (unsigned int i = 0; i < engine.nr_clients; i++)
+		engine.clients[i].introduced = false;
+}
+
+static void introduce(struct client *client)
+{
+	const int fds[] = { client->fd, client->results };
+	struct introduction body = { .client = client->id };
+	union {
+		char bytes[CMSG_SPACE(sizeof(fds))];
+		struct cmsghdr align;
+	} control = { { 0 } };
+	struct iovec part = { .iov_base = &body, .iov_len = sizeof(body) };
+	struct msghdr message = {
+		.msg_iov = &part, .msg_iovlen = 1,
+		.msg_control = &control, .msg_controllen = sizeof(control),
+	};
+
+	control.align = (struct cmsghdr){
+		.cmsg_level = SOL_SOCKET,
+		.cmsg_type = SCM_RIGHTS,
+		.cmsg_len = CMSG_LEN(sizeof(fds)),
+	};
+	memcpy(CMSG_DATA(&control.align), fds, sizeof(fds));
+	if (sendmsg(engine.worker, &message, MSG_DONTWAIT | MSG_NOSIGNAL) == sizeof(body))
+		client->introduced = true;
+}
+
+/* Introduce clients to the worker as far as its socket has room. True: it has them all. */
+static bool introduce_clients(void)
+{
+	for (unsigned int i = 0; i < engine.nr_clients; i++) {
+		if (engine.clients[i].introduced)
+			continue;
+		introduce(&engine.clients[i]);
+		if (!engine.clients[i].introduced)
+			return false;
+	}
+	return true;
+}
+
+/* ------------------------------------------------------------------ host's messages */
+
+/* A results file must not be truncated while a worker has it mapped. */
+static bool is_results_file(int fd)
+{
+	struct stat file;
+	int seals;
+
+	fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK);
+	seals = fcntl(fd, F_GET_SEALS);
+	return seals >= 0 && seals & F_SEAL_SHRINK && !(seals & F_SEAL_WRITE) &&
+	       !fstat(fd, &file) && file.st_size >= ENGINE_RESULTS;
+}
+
+static bool is_seqpacket(int fd)
+{
+	socklen_t size = sizeof(int);
+	int type;
+
+	return !getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) && type == SOCK_SEQPACKET;
+}
+
+static void connect_client(int socket, int results)
+{
+	if (engine.over || engine.nr_clients == CLIENTS_MAX || !is_seqpacket(socket) ||
+	    !is_results_file(results)) {
+		close(socket);
+		close(results);
+		return;
+	}
+	engine.clients[engine.nr_clients++] = (struct client){
+		.id = ++engine.next_client,
+		.fd = move_up(socket),
+		.results = move_up(results),
+	};
+}
+
+/* Receive a message of the host. False: the host has closed the socket. */
+static bool receive_control(void)
+{
+	struct engine_control body = { 0 };
+	union {
+		char bytes[CMSG_SPACE(8 * sizeof(int))];
+		struct cmsghdr align;
+	} control;
+	struct iovec part = { .iov_base = &body, .iov_len = sizeof(body) };
+	struct msghdr message = {
+		.msg_iov = &part, .msg_iovlen = 1,
+		.msg_control = &control, .msg_controllen = sizeof(control),
+	};
+	ssize_t size = recvmsg(engine.control, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	struct cmsghdr *head = size < 0 ? NULL : CMSG_FIRSTHDR(&message);
+	size_t nr_fds = 0;
+	int fds[8];
+
+	if (size < 0)
+		return errno == EAGAIN || errno == EINTR;
+	if (head && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS) {
+		nr_fds = (head->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		memcpy(fds, CMSG_DATA(head), nr_fds * sizeof(int));
+	}
+	if (size == sizeof(body) && body.message == ENGINE_CONNECT &&
+	    body.version == ENGINE_VERSION && nr_fds == 2) {
+		connect_client(fds[0], fds[1]);
+		nr_fds = 0;
+	}
+	while (nr_fds)
+		close(fds[--nr_fds]);
+	return size > 0;
+}
+
+/* --------------------------------------------------------------------- worker's life */
+
+/* The capture is complete: nobody can change the files any more. */
+static void finish_loading(void)
+{
+	const int seals = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL;
+
+	fcntl(engine.index, F_ADD_SEALS, seals);
+	fcntl(engine.frames, F_ADD_SEALS, seals);
+	close(engine.index);
+	close(engine.frames);
+	engine.index = engine.frames = -1;
+	engine.loaded = true;
+	set_phase(ENGINE_READY);
+}
+
+static void receive_report(void)
+{
+	char what;
+
+	if (recv(engine.worker, &what, 1, MSG_DONTWAIT) != 1 || engine.loaded)
+		return;
+	if (what == REPORT_LOADING)
+		set_phase(ENGINE_LOADING);
+	else if (what == REPORT_LOADED)
+		finish_loading();
+}
+
+/* The worker has ended while it loaded the capture. */
+static void fail_loading(int status)
+{
+	struct engine_state *state = engine.state;
+
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != EXIT_FAILED || !state->error[0])
+		snprintf(state->error, sizeof(state->error), WIFSIGNALED(status) ?
+			 "reading it crashed (signal %d); it is damaged, or made to harm" :
+			 "the engine's worker has ended with status %d; see its messages",
+			 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+	give_up(ENGINE_FAILED);
+}
+
+static void lose(void)
+{
+	snprintf(engine.state->error, sizeof(engine.state->error),
+		 "%d workers in a row ended without finishing a frame", DEATHS_MAX);
+	give_up(ENGINE_LOST);
+}
+
+static void reap(void)
+{
+	struct signalfd_siginfo info;
+	int status;
+
+	while (read(engine.signals, &info, sizeof(info)) > 0)
+		;
+	if (engine.pid <= 0 || waitpid(engine.pid, &status, WNOHANG) != engine.pid)
+		return;
+	if (engine.worker >= 0)
+		receive_report();
+	engine.pid = 0;
+	engine.state->process = 0;
+	close(engine.worker);
+	engine.worker = -1;
+	if (!engine.loaded)
+		fail_loading(status);
+	else
+		lose();
+}
+
+/* --------------------------------------------------------------------------- loop */
+
+enum { POLL_CONTROL, POLL_SIGNALS, POLL_WORKER, POLL_CLIENTS };
+
+static struct pollfd fds[POLL_CLIENTS + CLIENTS_MAX];
+
+static void wait_for_events(bool introduced)
+{
+	fds[POLL_CONTROL] = (struct pollfd){ .fd = engine.control, .events = POLLIN };
+	fds[POLL_SIGNALS] = (struct pollfd){ .fd = engine.signals, .events = POLLIN };
+	fds[POLL_WORKER] = (struct pollfd){
+		.fd = engine.worker,
+		.events = POLLIN | (introduced ? 0 : POLLOUT),
+	};
+	for (unsigned int i = 0; i < engine.nr_clients; i++)
+		fds[POLL_CLIENTS + i] = (struct pollfd){ .fd = engine.clients[i].fd };
+	poll(fds, POLL_CLIENTS + engine.nr_clients, -1);
+}
+
+/* Run until nobody can ask the engine any more. */
+static void run(void)
+{
+	while (engine.control >= 0 || engine.nr_clients) {
+		bool introduced = !engine.loaded || engine.worker < 0 || introduce_clients();
+
+		wait_for_events(introduced);
+		for (unsigned int i = engine.nr_clients; i-- > 0;)
+			if (fds[POLL_CLIENTS + i].revents)
+				drop_client(&engine.clients[i]);
+		if (fds[POLL_WORKER].revents & POLLIN)
+			receive_report();
+		if (fds[POLL_SIGNALS].revents)
+			reap();
+		if (fds[POLL_CONTROL].revents && !receive_control()) {
+			close(engine.control);
+			engine.control = -1;
+		}
+	}
+}
+
+/* Take the worker along. */
+static void end_worker(void)
+{
+	if (engine.pid <= 0)
+		return;
+	kill(engine.pid, SIGKILL);
+	while (waitpid(engine.pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
+/*
+ * The terminal's signals are for the host. Descriptors that the host has forgotten to close could
+ * keep sockets of other engines open.
+ */
+static bool leave_the_host(void)
+{
+	sigset_t child;
+
+	setsid();
+	close_range(ENGINE_CONTROL_FD + 1, UINT_MAX, 0);
+	umask(077);
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	signal(SIGCHLD, SIG_DFL);
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	sigprocmask(SIG_SETMASK, &child, NULL);
+	engine.signals = move_up(signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK));
+	engine.control = move_up(ENGINE_CONTROL_FD);
+	return engine.signals >= 0 && engine.control >= 0;
+}
+
+int supervise(const struct options *options, char **argv)
+{
+	engine.options = options;
+	engine.argv = argv;
+	engine.worker = -1;
+	engine.last_frame = ENGINE_NONE;
+	if (!is_seqpacket(ENGINE_CONTROL_FD)) {
+		fprintf(stderr, "%s: descriptor %d is no control socket; libexpertmem starts this program\n",
+			program_invocation_short_name, ENGINE_CONTROL_FD);
+		return EXIT_FAILURE;
+	}
+	if (!leave_the_host() || !make_files() || !say_hello()) {
+		fprintf(stderr, "%s: cannot make files in memory: %s\n",
+			program_invocation_short_name, strerror(errno));
+		return EXIT_FAILURE;
+	}
+	start_worker();
+	run();
+	end_worker();
+	return EXIT_SUCCESS;
+}

@@ -1,0 +1,681 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The worker: loads the capture if it is the first one, and serves the requests of experts.
+ *
+ * A request stays in its socket until its reply is sent: the worker looks at it by MSG_PEEK. So if
+ * the worker dies, the next one finds it again. If the worker is killed between the reply and
+ * the removal, the next one sends the reply again; experts ignore it, as its number is old.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <Netmon.h>
+
+#include "worker.h"
+
+#define CLIENTS_MAX	1024	/* the supervisor introduces no more at a time */
+#define SLICE		250000000LL	/* ns; a request is answered in part after this time */
+
+/**
+ * struct client - an expert that sends requests
+ * @id: its number
+ * @fd: its socket
+ * @results: its results file, mapped
+ */
+struct client {
+	uint32_t id;
+	int fd;
+	char *results;
+};
+
+static struct desk *desk;
+static struct engine_state *state;
+static struct frames frames;
+static uint64_t memory_limit;		/* bytes; 0: no limit */
+static const char *user_text;		/* the user's filter; "" if there is none */
+static void *user_filter;		/* compiled; NULL if there is none */
+static bool renewing;			/* the memory limit is near: end after this request */
+
+static struct client clients[CLIENTS_MAX];
+static unsigned int nr_clients;
+static void *compiled[FILTERS_MAX];	/* desk->filters as compiled by this worker, or NULL */
+
+/* ----------------------------------------------------------------------- results */
+
+static uint32_t padded(uint32_t size)
+{
+	return (size + 7) & ~7u;
+}
+
+void *results_room(struct results *results, uint32_t size)
+{
+	char *room = results->start + results->used;
+	uint32_t left = ENGINE_RESULTS - results->used;
+
+	if (size > left || padded(size) > left)
+		return NULL;
+	results->used += padded(size);
+	memset(room + size, 0, padded(size) - size);
+	return room;
+}
+
+bool results_add(struct results *results, const void *bytes, uint32_t size)
+{
+	void *room = results_room(results, size);
+
+	if (room)
+		memcpy(room, bytes, size);
+	return room;
+}
+
+/* ------------------------------------------------------------------ desk, memory */
+
+static void set_activity(enum activity activity)
+{
+	__atomic_store_n(&desk->activity, activity, __ATOMIC_RELEASE);
+}
+
+/* Tell the supervisor's clock that the worker goes on. */
+static void step(void)
+{
+	__atomic_store_n(&desk->step, desk->step + 1, __ATOMIC_RELAXED);
+}
+
+/* Is more than @part eighths of the memory limit used? */
+static bool memory_above(unsigned int part)
+{
+	struct mallinfo2 info;
+
+	if (!memory_limit)
+		return false;
+	info = mallinfo2();
+	return info.arena + info.hblkhd > memory_limit / 8 * part;
+}
+
+/* End this worker, so that the next one begins to dissect at frame @begin. */
+static void __attribute__((noreturn)) renew(uint32_t begin)
+{
+	desk->begin = begin;
+	_exit(EXIT_RENEW);
+}
+
+static uint32_t at_frame;	/* the frame that the present request is at */
+
+/* Is the frame in desk->bad? */
+static bool is_bad(uint32_t frame, uint32_t *error)
+{
+	uint32_t low = 0, high = desk->nr_bad;
+
+	while (low < high) {
+		uint32_t middle = (low + high) / 2;
+
+		if (desk->bad[middle].frame == frame) {
+			*error = desk->bad[middle].error;
+			return true;
+		}
+		if (desk->bad[middle].frame < frame)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return false;
+}
+
+static void finish_frame(void)
+{
+	if (desk->frame == ENGINE_NONE)
+		return;
+	desk->done++;
+	desk->frame = ENGINE_NONE;
+	set_activity(ACTIVITY_REQUEST);
+}
+
+bool desk_frame(uint32_t frame, uint32_t *error)
+{
+	static unsigned int calls;
+
+	finish_frame();
+	if (is_bad(frame, error))
+		return false;
+	if (++calls % 64 == 0) {
+		if (memory_above(7))
+			renew(at_frame);
+		if (engine_ops.dissected)
+			state->dissected = engine_ops.dissected();
+	}
+	step();
+	desk->frame = frame;
+	set_activity(ACTIVITY_FRAME);
+	return true;
+}
+
+/* ----------------------------------------------------------------------- filters */
+
+/*
+ * The compiled filter @id of a client; NULL: there is none. It may be of an earlier worker, and is
+ * compiled again then.
+ */
+static void *filter_of(const struct client *client, uint32_t id, char text[static 484])
+{
+	if (id >= FILTERS_MAX || desk->filters[id].client != client->id)
+		return NULL;
+	if (!compiled[id] &&
+	    engine_ops.compile(desk->filters[id].text, frames.link_type, &compiled[id], text))
+		compiled[id] = NULL;
+	return compiled[id];
+}
+
+static void drop_filter(uint32_t id)
+{
+	if (compiled[id])
+		engine_ops.drop(compiled[id]);
+	compiled[id] = NULL;
+	desk->filters[id].client = 0;
+}
+
+static uint32_t op_filter(const struct client *client, const struct engine_request *request,
+			  struct engine_reply *reply)
+{
+	uint32_t id = 0, error;
+
+	while (id < FILTERS_MAX && desk->filters[id].client)
+		id++;
+	if (id == FILTERS_MAX) {
+		snprintf(reply->text, sizeof(reply->text), "the engine has %d filters already",
+			 FILTERS_MAX);
+		return NMERR_OUT_OF_MEMORY;
+	}
+	error = engine_ops.compile(request->text, frames.link_type, &compiled[id], reply->text);
+	if (error) {
+		compiled[id] = NULL;
+		return error;
+	}
+	memcpy(desk->filters[id].text, request->text, request->length);
+	desk->filters[id].client = client->id;
+	reply->id = id;
+	return NMERR_SUCCESS;
+}
+
+static uint32_t op_drop_filter(const struct client *client, const struct engine_request *request)
+{
+	if (request->id >= FILTERS_MAX || desk->filters[request->id].client != client->id)
+		return NMERR_INVALID_HFILTER;
+	drop_filter(request->id);
+	return NMERR_SUCCESS;
+}
+
+/* ------------------------------------------------------------------------ frames */
+
+/* The frame behind @frame in the direction of the request, or ENGINE_NONE. */
+static uint32_t next_frame(const struct engine_request *request, uint32_t frame)
+{
+	if (request->flags & ENGINE_BACKWARD)
+		return frame ? frame - 1 : ENGINE_NONE;
+	return frame + 1 < frames.count ? frame + 1 : ENGINE_NONE;
+}
+
+static long long now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return time.tv_sec * 1000000000LL + time.tv_nsec;
+}
+
+/*
+ * Shall the request be answered with what there is? @calls is the caller's counter of frames, so
+ * that clocks and memory are asked for only some frames.
+ */
+static bool is_enough(unsigned int calls, long long end)
+{
+	if (calls % 64)
+		return false;
+	step();
+	if (engine_ops.dissected && memory_above(6))
+		renewing = true;
+	return renewing || now() > end;
+}
+
+static uint32_t op_search(const struct client *client, const struct engine_request *request,
+			  struct engine_reply *reply, struct results *results)
+{
+	void *user = request->flags & ENGINE_USER ? user_filter : NULL, *filter = NULL;
+	long long end = now() + SLICE;
+	uint32_t frame = request->frame;
+
+	if (request->id != ENGINE_NONE) {
+		filter = filter_of(client, request->id, reply->text);
+		if (!filter)
+			return NMERR_INVALID_HFILTER;
+	}
+	if (frame >= frames.count)
+		return NMERR_FRAME_NOT_FOUND;
+	for (uint32_t i = 0; i < request->count && frame != ENGINE_NONE; i++) {
+		if (i && is_enough(i, end))
+			break;
+		at_frame = frame;
+		if ((!user || engine_ops.passes(user, frame)) &&
+		    (!filter || engine_ops.passes(filter, frame))) {
+			if (ENGINE_RESULTS - results->used < sizeof(frame))
+				break;
+			memcpy(results->start + results->used, &frame, sizeof(frame));
+			results->used += sizeof(frame);
+			reply->count++;
+		}
+		frame = next_frame(request, frame);
+	}
+	reply->next = frame;
+	return NMERR_SUCCESS;
+}
+
+/* ENGINE_PROPERTIES, and ENGINE_PROTOCOLS if @protocols */
+static uint32_t op_frames(const struct engine_request *request, struct engine_reply *reply,
+			  struct results *results, bool protocols)
+{
+	uint32_t field = request->flags & ENGINE_FIELD ? request->id : ENGINE_NONE;
+	uint32_t frame = request->frame, used;
+	long long end = now() + SLICE;
+
+	if (protocols ? !engine_ops.protocols : !engine_ops.properties)
+		return NMERR_NOT_SUPPORTED;
+	if (frame >= frames.count)
+		return NMERR_FRAME_NOT_FOUND;
+	for (uint32_t i = 0; i < request->count && i < ENGINE_BATCH && frame != ENGINE_NONE; i++) {
+		if (i && is_enough(0, end))
+			break;
+		at_frame = frame;
+		used = results->used;
+		if (!(protocols ? engine_ops.protocols(frame, results) :
+				  engine_ops.properties(frame, field, results))) {
+			results->used = used;
+			if (!reply->count)
+				return NMERR_OUT_OF_MEMORY;
+			break;
+		}
+		reply->count++;
+		frame = next_frame(request, frame);
+	}
+	reply->next = frame;
+	return NMERR_SUCCESS;
+}
+
+/* ------------------------------------------------------------------------- names */
+
+/* ENGINE_PROTOCOL and ENGINE_FIELD_INFO, whose results begin with the number */
+static uint32_t op_find(uint32_t (*find)(const char *text, uint32_t id, struct results *results),
+			const struct engine_request *request, struct engine_reply *reply,
+			struct results *results)
+{
+	uint32_t error;
+
+	if (!find)
+		return NMERR_NOT_SUPPORTED;
+	error = find(request->text, request->id, results);
+	if (error) {
+		results->used = 0;
+		return error;
+	}
+	memcpy(&reply->id, results->start, sizeof(reply->id));
+	reply->count = 1;
+	return NMERR_SUCCESS;
+}
+
+static uint32_t op_fields(const struct engine_request *request, struct engine_reply *reply,
+			  struct results *results)
+{
+	if (!engine_ops.fields)
+		return NMERR_NOT_SUPPORTED;
+	return engine_ops.fields(request->id, request->frame, &reply->count, results);
+}
+
+/* ---------------------------------------------------------------------- requests */
+
+static uint32_t serve(const struct client *client, const struct engine_request *request,
+		      struct engine_reply *reply, struct results *results)
+{
+	switch (request->op) {
+	case ENGINE_PROPERTIES:
+		return op_frames(request, reply, results, false);
+	case ENGINE_PROTOCOLS:
+		return op_frames(request, reply, results, true);
+	case ENGINE_FILTER:
+		return op_filter(client, request, reply);
+	case ENGINE_SEARCH:
+		return op_search(client, request, reply, results);
+	case ENGINE_PROTOCOL:
+		return op_find(engine_ops.find_protocol, request, reply, results);
+	case ENGINE_FIELD_INFO:
+		return op_find(engine_ops.find_field, request, reply, results);
+	case ENGINE_FIELDS:
+		return op_fields(request, reply, results);
+	case ENGINE_DROP_FILTER:
+		return op_drop_filter(client, request);
+	default:
+		return NMERR_NOT_SUPPORTED;
+	}
+}
+
+static bool is_refused(const struct client *client, const struct engine_request *request)
+{
+	return desk->refused_error && desk->refused_client == client->id &&
+	       desk->refused_sequence == request->sequence;
+}
+
+/* Fill the reply to a request. */
+static void answer(const struct client *client, const struct engine_request *request,
+		   struct engine_reply *reply)
+{
+	struct results results = { .start = client->results };
+
+	*reply = (struct engine_reply){
+		.op = request->op,
+		.sequence = request->sequence,
+		.next = ENGINE_NONE,
+	};
+	desk->client = client->id;
+	desk->sequence = request->sequence;
+	step();
+	set_activity(ACTIVITY_REQUEST);
+	if (is_refused(client, request)) {
+		reply->error = desk->refused_error;
+		snprintf(reply->text, sizeof(reply->text), "the engine crashed at this request");
+	} else {
+		reply->error = serve(client, request, reply, &results);
+	}
+	finish_frame();
+	reply->size = results.used;
+	if (engine_ops.dissected)
+		state->dissected = engine_ops.dissected();
+	desk->done++;
+	set_activity(ACTIVITY_IDLE);
+}
+
+/* ----------------------------------------------------------------------- clients */
+
+/* Forget a client. shutdown() tells it, as the supervisor has the socket, too. */
+static void drop_client(struct client *client)
+{
+	for (uint32_t id = 0; id < FILTERS_MAX; id++)
+		if (desk->filters[id].client == client->id)
+			drop_filter(id);
+	shutdown(client->fd, SHUT_RDWR);
+	close(client->fd);
+	munmap(client->results, ENGINE_RESULTS);
+	*client = clients[--nr_clients];
+}
+
+static bool is_valid(const struct engine_request *request, ssize_t size)
+{
+	const size_t head = offsetof(struct engine_request, text);
+
+	return size >= (ssize_t)head && request->length <= ENGINE_TEXT &&
+	       (size_t)size == head + request->length &&
+	       (!request->length || !request->text[request->length - 1]);
+}
+
+/*
+ * Serve one request of a client. False: the client has closed its socket, does not keep to the
+ * protocol, or does not read its replies.
+ */
+static bool serve_client(const struct client *client)
+{
+	static struct engine_request request;
+	static struct engine_reply reply;
+	ssize_t size;
+	char none;
+
+	/* MSG_TRUNC: the size of the message, also if it is larger than the structure. */
+	size = recv(client->fd, &request, sizeof(request), MSG_PEEK | MSG_DONTWAIT | MSG_TRUNC);
+	if (size < 0)
+		return errno == EAGAIN || errno == EINTR;
+	if (!is_valid(&request, size))
+		return false;
+	if (!request.length)
+		request.text[0] = '\0';
+	answer(client, &request, &reply);
+	if (send(client->fd, &reply, sizeof(reply), MSG_DONTWAIT | MSG_NOSIGNAL) != sizeof(reply))
+		return false;
+	recv(client->fd, &none, sizeof(none), MSG_DONTWAIT);
+	if (renewing)
+		renew(at_frame);
+	return true;
+}
+
+/* Map the results file of a new client. */
+static void add_client(uint32_t id, int fd, int file)
+{
+	char *results = MAP_FAILED;
+
+	if (nr_clients < CLIENTS_MAX)
+		results = mmap(NULL, ENGINE_RESULTS, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+	close(file);
+	if (results == MAP_FAILED) {
+		shutdown(fd, SHUT_RDWR);
+		close(fd);
+		return;
+	}
+	clients[nr_clients++] = (struct client){ .id = id, .fd = fd, .results = results };
+}
+
+/* Take the clients that the supervisor introduces. */
+static void take_introductions(void)
+{
+	for (;;) {
+		struct introduction introduction;
+		union {
+			char bytes[CMSG_SPACE(2 * sizeof(int))];
+			struct cmsghdr align;
+		} control;
+		struct iovec part = { .iov_base = &introduction, .iov_len = sizeof(introduction) };
+		struct msghdr message = {
+			.msg_iov = &part, .msg_iovlen = 1,
+			.msg_control = &control, .msg_controllen = sizeof(control),
+		};
+		ssize_t size = recvmsg(FD_SUPERVISOR, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+		struct cmsghdr *head = size > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+		int fds[2];
+
+		if (size < 0 && (errno == EAGAIN || errno == EINTR))
+			return;
+		if (size <= 0)
+			_exit(EXIT_ENDED);
+		if (!head || head->cmsg_len != CMSG_LEN(sizeof(fds)))
+			continue;
+		memcpy(fds, CMSG_DATA(head), sizeof(fds));
+		add_client(introduction.client, fds[0], fds[1]);
+	}
+}
+
+/*
+ * Serve one request of each client that has sent one, in turn. A client that leaves is replaced by
+ * the last one in the list, so the list is gone through from its end.
+ */
+static void serve_clients(void)
+{
+	static struct pollfd fds[CLIENTS_MAX + 1];
+	unsigned int n = nr_clients;
+
+	for (unsigned int i = 0; i < n; i++)
+		fds[i] = (struct pollfd){ .fd = clients[i].fd, .events = POLLIN };
+	fds[n] = (struct pollfd){ .fd = FD_SUPERVISOR, .events = POLLIN };
+	if (poll(fds, n + 1, -1) < 0)
+		return;
+	for (unsigned int i = n; i-- > 0;)
+		if (fds[i].revents && !serve_client(&clients[i]))
+			drop_client(&clients[i]);
+	if (fds[n].revents)
+		take_introductions();
+}
+
+/* ------------------------------------------------------------------------- start */
+
+static void __attribute__((noreturn)) fail(void)
+{
+	_exit(EXIT_FAILED);
+}
+
+static void report(enum report what)
+{
+	char message = (char)what;
+
+	if (send(FD_SUPERVISOR, &message, sizeof(message), MSG_NOSIGNAL) != sizeof(message))
+		_exit(EXIT_ENDED);
+}
+
+static void *map_file(int fd, size_t size, int protection)
+{
+	void *p = mmap(NULL, size ? size : 1, protection, MAP_SHARED, fd, 0);
+
+	if (p != MAP_FAILED)
+		return p;
+	snprintf(state->error, sizeof(state->error), "cannot map %zu bytes: %s", size,
+		 strerror(errno));
+	fail();
+}
+
+/* Compile the user's filter, and free it again: it is compiled anew when the capture is read. */
+static bool check_user_filter(uint16_t link_type)
+{
+	char text[484] = "";
+	void *filter;
+
+	if (!*user_text)
+		return true;
+	if (!engine_ops.compile(user_text, link_type, &filter, text)) {
+		engine_ops.drop(filter);
+		return true;
+	}
+	snprintf(state->error, sizeof(state->error), "the filter is wrong: %s", text);
+	return false;
+}
+
+static void compile_user_filter(void)
+{
+	char text[484] = "";
+
+	if (!*user_text ||
+	    !engine_ops.compile(user_text, frames.link_type, &user_filter, text))
+		return;
+	snprintf(state->error, sizeof(state->error), "the filter is wrong: %s", text);
+	fail();
+}
+
+static void load(void)
+{
+	const struct loading loading = { .state = state, .first = check_user_filter };
+
+	report(REPORT_LOADING);
+	set_activity(ACTIVITY_LOADING);
+	if (!load_capture(&loading))
+		fail();
+	close(FD_INDEX_WRITE);
+	close(FD_FRAMES_WRITE);
+	close(FD_CAPTURE);
+}
+
+/* Map the frames. Another worker may have written their number, so it is checked. */
+static void map_frames(void)
+{
+	struct stat index;
+
+	if (fstat(FD_INDEX, &index) || state->frames > UINT32_MAX - 1 ||
+	    state->frames * sizeof(uint64_t) > (uint64_t)index.st_size)
+		fail();
+	frames = (struct frames){
+		.count = (uint32_t)state->frames,
+		.start = state->start,
+		.link_type = (uint16_t)state->link_type,
+		.begin = desk->begin,
+		.index = map_file(FD_INDEX, state->frames * sizeof(uint64_t), PROT_READ),
+		.data = map_file(FD_FRAMES, state->frames_size, PROT_READ),
+	};
+	if (engine_ops.loaded)
+		engine_ops.loaded(&frames);
+}
+
+/* End with the supervisor. It may have ended before the call. */
+static void follow_supervisor(void)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != (pid_t)desk->supervisor)
+		_exit(EXIT_ENDED);
+}
+
+static void set_limits(void)
+{
+	const struct rlimit none = { 0, 0 };
+
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	setrlimit(RLIMIT_CORE, &none);
+	if (!desk->loads)
+		setrlimit(RLIMIT_FSIZE, &none);
+	umask(077);
+}
+
+/* Open the capture as standard input, from where Wireshark's library opens it in the sandbox. */
+static void open_capture(const char *path)
+{
+	int fd;
+
+	if (!strcmp(path, "-"))
+		return;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0) {
+		load_explain_open(errno, state->error);
+		fail();
+	}
+	dup2(fd, FD_CAPTURE);
+	close(fd);
+}
+
+/* What a worker writes may come from the capture, so it must not get to the user's terminal. */
+static void silence(void)
+{
+	int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	dup2(fd, FD_OUTPUT);
+	dup2(fd, FD_ERROR);
+	if (fd > FD_ERROR)
+		close(fd);
+}
+
+int work(const struct options *options)
+{
+	desk = mmap(NULL, sizeof(*desk), PROT_READ | PROT_WRITE, MAP_SHARED, FD_DESK, 0);
+	state = mmap(NULL, sizeof(*state), PROT_READ | PROT_WRITE, MAP_SHARED, FD_STATE, 0);
+	if (desk == MAP_FAILED || state == MAP_FAILED)
+		return EXIT_FAILED;
+	follow_supervisor();
+	set_limits();
+	memory_limit = options->limit;
+	user_text = options->filter;
+	tzset();		/* reads files, as localtime() would in the sandbox */
+	load_init();
+	if (!engine_ops.init(state->software, state->error))
+		fail();
+	if (desk->loads)
+		open_capture(options->capture);
+	silence();
+	if (desk->loads)
+		load();
+	map_frames();
+	compile_user_filter();
+	if (desk->loads)
+		report(REPORT_LOADED);
+	set_activity(ACTIVITY_IDLE);
+	for (;;)
+		serve_clients();
+}

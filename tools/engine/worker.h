@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the supervisor and its worker share: descriptors, messages, exit statuses, and the desk.
+ */
+#ifndef WORKER_H
+#define WORKER_H
+
+#include "engine.h"
+
+/**
+ * struct options - the command line of an engine
+ * @capture: path of the capture; "-": standard input
+ * @filter: the user's filter; "": all frames pass
+ * @name: name of the expert that the worker is
+ * @preload: path of libexpertmem-malloc.so; NULL: the worker uses the C library's heap
+ * @limit: most bytes of the worker's heap; 0: no limit
+ * @is_worker: the supervisor has executed itself as a worker
+ */
+struct options {
+	const char *capture;
+	const char *filter;
+	const char *name;
+	const char *preload;
+	uint64_t limit;
+	bool is_worker;
+};
+
+/* Descriptors of a worker. Those for writing the capture's frames are only the first worker's. */
+enum worker_fd {
+	FD_CAPTURE,		/* the capture is read from standard input, whatever its path is */
+	FD_OUTPUT,
+	FD_ERROR,
+	FD_SUPERVISOR,
+	FD_DESK,
+	FD_STATE,
+	FD_INDEX,		/* read-only */
+	FD_FRAMES,		/* read-only */
+	FD_INDEX_WRITE,
+	FD_FRAMES_WRITE,
+	NR_WORKER_FDS
+};
+
+/* Messages from a worker to its supervisor, each of one byte. */
+enum report {
+	REPORT_LOADING		= 'l',	/* the first bytes of the capture are about to be read */
+	REPORT_LOADED		= 'r',	/* index and frames are complete, and closed for writing */
+};
+
+/* A message from the supervisor to its worker, with a socket and a results file. */
+struct introduction {
+	uint32_t client;	/* number of the client; never used again */
+};
+
+enum worker_exit {
+	EXIT_ENDED	= 0,	/* the supervisor has ended */
+	EXIT_FAILED	= 1,	/* engine_state.error has the reason */
+	EXIT_RENEW	= 2,	/* the memory limit is near; start anew from desk.begin */
+};
+
+enum activity {
+	ACTIVITY_STARTING,	/* initialising the dissectors */
+	ACTIVITY_LOADING,	/* reading the capture */
+	ACTIVITY_IDLE,		/* waiting for requests */
+	ACTIVITY_REQUEST,	/* serving the request @client, @sequence */
+	ACTIVITY_FRAME,		/* dissecting @frame, for that request */
+};
+
+#define BAD_MAX		65536	/* most frames in desk.bad */
+#define FILTERS_MAX	1024	/* most filters of all clients */
+
+/**
+ * struct bad_frame - a frame that no worker dissects any more
+ * @frame: its number
+ * @error: NMERR_INTERNAL_EXCEPTION or NMERR_RUNAWAY_PROTOCOL
+ */
+struct bad_frame {
+	uint32_t frame;
+	uint32_t error;
+};
+
+/**
+ * struct stored_filter - the text of a filter, so that the next worker can compile it again
+ * @client: client that owns it; 0: the entry is free
+ * @text: the filter
+ */
+struct stored_filter {
+	uint32_t client;
+	char text[ENGINE_TEXT];
+};
+
+/**
+ * struct desk - memory of supervisor and worker, which outlives the worker
+ * @supervisor: pid of the supervisor
+ * @loads: 1 for the first worker, which reads the capture
+ * @activity: enum activity
+ * @frame: the frame that is being dissected, or ENGINE_NONE
+ * @client: client whose request is served
+ * @sequence: sequence number of that request
+ * @begin: with EXIT_RENEW: the frame at which the next worker's dissection begins
+ * @step: number of frames and requests begun; the supervisor sees by it that the worker goes on
+ * @done: number of frames and requests finished by this worker
+ * @refused_client: see @refused_error
+ * @refused_sequence: see @refused_error
+ * @refused_error: if not 0, the error with which the request @refused_sequence of @refused_client
+ *	is answered, because it ended workers before
+ * @nr_bad: number of entries of @bad
+ * @bad: frames that crashed or hung a worker, sorted by number
+ * @filters: filters by their number
+ *
+ * The supervisor writes @supervisor, @loads, @begin, @refused_* and @bad before it starts a
+ * worker, and from its own records: a worker may have been taken over by a capture. The worker
+ * writes the rest, and the supervisor reads each of these fields once and believes none of them.
+ * The file is sparse, so pages that are never touched cost nothing.
+ */
+struct desk {
+	uint32_t supervisor;
+	uint32_t loads;
+	uint32_t activity;
+	uint32_t frame;
+	uint32_t client;
+	uint32_t sequence;
+	uint32_t begin;
+	uint64_t step;
+	uint64_t done;
+	uint32_t refused_client;
+	uint32_t refused_sequence;
+	uint32_t refused_error;
+	uint32_t nr_bad;
+	struct bad_frame bad[BAD_MAX];
+	struct stored_filter filters[FILTERS_MAX];
+};
+
+/* supervisor.c; returns the exit status of the program */
+int supervise(const struct options *options, char **argv);
+
+/* worker.c; the same for a worker */
+int work(const struct options *options);
+
+/* sandbox.c */
+
+/*
+ * Find the descriptor of the expert that the preloaded library has opened, or -1. With it, lower
+ * *@limit to the expert's limit.
+ */
+int sandbox_find_device(uint64_t *limit);
+
+/*
+ * Forbid all system calls that a worker does not need. @device: descriptor of the expert, or -1.
+ * False, with errno set: the kernel refuses.
+ */
+bool sandbox_enter(int device);
+
+/* load.c */
+
+/* Prepare Wireshark's file library. Called before the sandbox. */
+void load_init(void);
+
+/**
+ * struct loading - what load_capture() needs
+ * @state: receives progress, numbers, comment, and the reason if the capture is truncated or bad
+ * @first: called with the link type of the first frame, or of the file if it has no frame; false:
+ *	stop, @state->error has the reason
+ */
+struct loading {
+	struct engine_state *state;
+	bool (*first)(uint16_t link_type);
+};
+
+/* Read FD_CAPTURE into FD_INDEX_WRITE and FD_FRAMES_WRITE. False: @state->error has the reason. */
+bool load_capture(const struct loading *loading);
+
+/* Write the reason, in words for the user, why open(2) of the capture failed. */
+void load_explain_open(int err, char error[static 1024]);
+
+#endif /* WORKER_H */
