@@ -157,7 +157,10 @@ enum engine_op {
 	 * struct engine_field.
 	 */
 	ENGINE_FIELD_INFO	= 6,
-	/* All fields of the protocol @id, from number @frame on. Result: uint32_t each. */
+	/*
+	 * All fields of the protocol @id, from number @frame on. Result: uint32_t each. If @id is
+	 * ENGINE_NONE: the numbers of all protocols, from number @frame on.
+	 */
 	ENGINE_FIELDS		= 7,
 	/* Free the filter @id. */
 	ENGINE_DROP_FILTER	= 8
@@ -243,7 +246,12 @@ struct engine_layer {
  *
  * Without ENGINE_VALUE, the bytes in the frame are the value. With it, the value is none of
  * them as they are: it was computed, is some bits of them, or was reassembled. The value has the
- * form of the field's type in Netmon.h, with integers in the byte order of the machine.
+ * form of the field's type in Netmon.h, with integers in the byte order of the machine. The bits
+ * of a masked field are shifted, so that the lowest bit of the mask is bit 0.
+ *
+ * A value, or the bytes that are one, has exactly the size of its type: BYTE 1, WORD 2, DWORD 4,
+ * LARGEINT 8, IP_ADDRESS 4, IP6_ADDRESS 16, ETHERNET_ADDRESS and other link addresses 6, TIME 16
+ * (SYSTEMTIME in UTC), VAR_LEN_SMALL_INT 1 to 8 bytes. The reader refuses other sizes.
  */
 struct engine_property {
 	uint32_t field;
@@ -303,11 +311,19 @@ struct engine_field {
 #define ENGINE_FIELD_HEX	(1u << 0)	/* shown in hexadecimal by Wireshark */
 #define ENGINE_FIELD_SIGNED	(1u << 1)
 
-/* @length: bytes of the text that follows, with its null, padded to a multiple of 8. */
+/**
+ * struct engine_label - a label of a field
+ * @value: LABELED_SET: the value; FLAGS: number of the bit in the value, from 0
+ * @length: bytes of the text that follows this structure, with its null
+ * @off_length: FLAGS: bytes of the name of a clear bit, with its null, which follows the first
+ *	text at once; LABELED_SET: 0
+ *
+ * The next label begins at the next multiple of 8 bytes.
+ */
 struct engine_label {
 	uint64_t value;
 	uint32_t length;
-	uint32_t off_length;	/* FLAGS: bytes of the name of a clear bit, which follows the first */
+	uint32_t off_length;
 };
 
 #ifdef __cplusplus
