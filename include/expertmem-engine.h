@@ -310,6 +310,8 @@ struct engine_field {
 
 #define ENGINE_FIELD_HEX	(1u << 0)	/* shown in hexadecimal by Wireshark */
 #define ENGINE_FIELD_SIGNED	(1u << 1)
+#define ENGINE_FIELD_DURATION	(1u << 2)	/* LARGEINT: nanoseconds; filters write seconds */
+#define ENGINE_FIELD_DOUBLE	(1u << 3)	/* RAW_DATA: a double of the machine, 8 bytes */
 
 /**
  * struct engine_label - a label of a field

@@ -63,20 +63,21 @@ void *results_room(struct results *results, uint32_t size);
 /**
  * struct engine_ops - what pcap.c and wireshark.c implement
  * @kind: which engine
- * @init: prepare, before the sandbox; reads no file of the user. wtap_init() was called before.
+ * @init: prepare, before the sandbox; reads no file of the user. The caller has called wtap_init().
  *	@software: to be filled in
- * @loaded: the frames are complete
+ * @loaded: the frames are complete. The first pass begins at the frame @frames->begin, which is 0
+ *	unless the worker before reached its memory limit; earlier frames are dissected on their own
  * @compile: compile a filter. NMERR_SUCCESS; FILTER_INVALID_EXPRESSION with a reason in @text. Also
  *	called before @loaded, to check the user's filter
  * @drop: free a filter
  * @passes: does the frame pass the filter?
- * @properties: append a struct engine_frame and the frame's properties; only those of @field unless
+ * @properties: append a struct engine_frame, and the frame's properties; only those of @field unless
  *	that is ENGINE_NONE. False: there is no room; the caller removes what was appended
- * @protocols: append a struct engine_frame and the frame's layers. False: as @properties
+ * @protocols: append a struct engine_frame, and the frame's layers. False: as @properties
  * @find_protocol: describe the protocol @text, or @id if @text is ""; an NMERR_ code
  * @find_field: describe the field @text of the protocol @id, or the field @id; an NMERR_ code
- * @fields: append the numbers of all fields of a protocol, from the @first on; *@count: how many; an
- *	NMERR_ code
+ * @fields: append the numbers of all fields of @protocol, or of all protocols if that is
+ *	ENGINE_NONE, but the first @first ones; *@count: how many; an NMERR_ code
  * @dissected: number of frames of the first pass so far
  *
  * All but @kind, @init, @loaded, @compile, @drop and @passes are NULL for the pcap engine. Frames are
