@@ -152,7 +152,7 @@ $(B)/experts/%.so: tools/experts/%.c $(SO)
 ## The engines, which read captures for experts
 
 ENGINE_DIR := $(B)/lib/expertmem
-ENGINE_COMMON := $(addprefix $(B)/obj/engine/,main.o supervisor.o worker.o load.o)
+ENGINE_COMMON := $(addprefix $(B)/obj/engine/,main.o supervisor.o worker.o load.o sandbox.o)
 # Debian's libwireshark-dev; without it, there is no engine of Wireshark
 HAVE_WIRESHARK := $(and $(wildcard tools/engine/wireshark.c),$(shell pkg-config --exists wireshark && echo yes))
 ENGINES	:= $(ENGINE_DIR)/expertmem-engine-pcap \
@@ -359,6 +359,7 @@ INSTALLED = $(addprefix $(DESTDIR), \
 	$(addprefix $(docdir)/examples/,$(notdir $(EXAMPLES))) \
 	$(UNITS:tools/systemd/%=$(unitdir)/%) \
 	$(patsubst $(B)/experts/%,$(expertdir)/%,$(EXPERTS)) \
+	$(addprefix $(expertdir)/,$(notdir $(ENGINES))) \
 	$(patsubst Documentation/man/%,$(mandir)/%,$(PAGES)))
 
 # A package's scripts do these steps; here they are done when root installs by hand.
@@ -387,7 +388,7 @@ install: lib tools ## install library, headers and command below PREFIX (the mod
 	for u in $(UNITS:tools/systemd/%=%); do \
 	  sed 's|@bindir@|$(bindir)|' tools/systemd/$$u | install -D -m 644 /dev/stdin $(DESTDIR)$(unitdir)/$$u || exit; \
 	done
-	install -m 755 $(EXPERTS) $(DESTDIR)$(expertdir)/
+	install -m 755 $(EXPERTS) $(ENGINES) $(DESTDIR)$(expertdir)/
 	for n in 1 3 4 7 8; do \
 	  install -D -m 644 -t $(DESTDIR)$(mandir)/man$$n Documentation/man/man$$n/* || exit; \
 	done

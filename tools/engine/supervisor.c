@@ -53,21 +53,47 @@ struct client {
 };
 
 /**
- * struct watch - what a worker was seen to do
- * @step: desk.step when it was seen first
- * @activity: desk.activity then
- * @frames: state.frames then
- * @read: state.read then
- * @cpu: CPU time of the worker then, in milliseconds
- * @ticks: number of looks since then
+ * struct watch - what a worker was seen to do; it hangs if all but @cpu stays equal for too long
+ * @step: desk.step
+ * @frames: state.frames
+ * @read: state.read
+ * @cpu: CPU time of the worker when the others changed, in milliseconds
+ * @activity: desk.activity
+ * @ticks: number of looks since then. A suspended machine takes none, so it is no clock
  */
 struct watch {
 	uint64_t step;
-	uint32_t activity;
 	uint64_t frames;
 	uint64_t read;
 	long long cpu;
-	unsigned int ticks;
+	uint32_t activity;
+	uint32_t ticks;
+};
+
+/**
+ * struct death - what a worker was doing when it ended
+ * @activity: desk.activity
+ * @frame: desk.frame
+ * @client: desk.client
+ * @sequence: desk.sequence
+ */
+struct death {
+	uint32_t activity;
+	uint32_t frame;
+	uint32_t client;
+	uint32_t sequence;
+};
+
+/* After how much time without progress a worker is killed. 0: never. */
+static const struct {
+	unsigned int cpu;	/* ms of its CPU time */
+	unsigned int ticks;	/* looks, a TICK each */
+} patience[] = {
+	[ACTIVITY_STARTING]	= { .cpu = 60000 },
+	[ACTIVITY_LOADING]	= { .cpu = 30000 },	/* a pipe may be slow */
+	[ACTIVITY_IDLE]		= { 0 },
+	[ACTIVITY_REQUEST]	= { .cpu = 10000, .ticks = 30000 / TICK },
+	[ACTIVITY_FRAME]	= { .cpu = 2000, .ticks = 30000 / TICK },
 };
 
 static struct {
@@ -88,11 +114,12 @@ static struct {
 	bool loaded;			/* the frames are complete */
 	bool over;			/* ENGINE_FAILED or ENGINE_LOST */
 	struct watch watch;
-	uint32_t killed_for;		/* NMERR_RUNAWAY_PROTOCOL if the supervisor killed the worker */
+	bool busy;			/* the worker may be at work; look at it each TICK */
+	long long looked;		/* when, in milliseconds */
+	bool hung;			/* the supervisor killed the worker */
 	unsigned int deaths;		/* in a row without progress */
-	uint32_t last_frame;		/* at which the last worker was killed, or ENGINE_NONE */
-	uint32_t last_client;		/* whose request the last worker died at */
-	uint32_t last_sequence;
+	struct death latest;		/* of the worker before */
+	struct death refused;		/* request that ended two workers; .activity 0: none */
 	uint32_t begin;			/* for desk.begin */
 	uint32_t next_client;
 	struct client clients[CLIENTS_MAX];
@@ -281,10 +308,9 @@ static char **worker_environment(void)
 	environment[n++] = "XDG_CONFIG_HOME=/nonexistent";
 	environment[n++] = "WIRESHARK_CONFIG_DIR=/nonexistent";
 	environment[n++] = "WIRESHARK_PLUGIN_DIR=/nonexistent";
-	if (tz) {
-		snprintf(zone, sizeof(zone), "TZ=%s", tz);
-		environment[n++] = zone;
-	}
+	/* If TZ is not set, localtime() asks for the date of the file at each call. */
+	snprintf(zone, sizeof(zone), "TZ=%s", tz ? tz : ":/etc/localtime");
+	environment[n++] = zone;
 	if (options->preload) {
 		snprintf(preload, sizeof(preload), "LD_PRELOAD=%s", options->preload);
 		snprintf(name, sizeof(name), "EXPERTMEM_NAME=%s", options->name);
@@ -346,6 +372,9 @@ static void set_desk(void)
 	desk->frame = ENGINE_NONE;
 	desk->done = 0;
 	desk->begin = engine.begin;
+	desk->refused_client = engine.refused.client;
+	desk->refused_sequence = engine.refused.sequence;
+	desk->refused_error = engine.refused.activity ? NMERR_INTERNAL_EXCEPTION : 0;
 	desk->nr_bad = engine.nr_bad;
 	memcpy(desk->bad, engine.bad, engine.nr_bad * sizeof(engine.bad[0]));
 }
@@ -355,7 +384,8 @@ static void start_worker(void)
 	int pair[2], error;
 
 	set_desk();
-	engine.killed_for = 0;
+	engine.hung = false;
+	engine.busy = true;
 	memset(&engine.watch, 0, sizeof(engine.watch));
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) {
 		error = errno;
@@ -520,19 +550,97 @@ static void fail_loading(int status)
 {
 	struct engine_state *state = engine.state;
 
-	if (!WIFEXITED(status) || WEXITSTATUS(status) != EXIT_FAILED || !state->error[0])
-		snprintf(state->error, sizeof(state->error), WIFSIGNALED(status) ?
-			 "reading it crashed (signal %d); it is damaged, or made to harm" :
+	if (engine.hung)
+		snprintf(state->error, sizeof(state->error),
+			 "reading it does not end; it is damaged, or was made to harm");
+	else if (WIFSIGNALED(status))
+		snprintf(state->error, sizeof(state->error),
+			 "reading it crashed by signal %d; it is damaged, or was made to harm",
+			 WTERMSIG(status));
+	else if (WEXITSTATUS(status) != EXIT_FAILED || !state->error[0])
+		snprintf(state->error, sizeof(state->error),
 			 "the engine's worker has ended with status %d; see its messages",
-			 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+			 WEXITSTATUS(status));
 	give_up(ENGINE_FAILED);
 }
 
-static void lose(void)
+static void lose(bool by_memory)
 {
-	snprintf(engine.state->error, sizeof(engine.state->error),
-		 "%d workers in a row ended without finishing a frame", DEATHS_MAX);
+	if (by_memory)
+		snprintf(engine.state->error, sizeof(engine.state->error),
+			 "the limit of its memory, %llu bytes, is too low for this capture; raise it",
+			 (unsigned long long)engine.options->limit);
+	else
+		snprintf(engine.state->error, sizeof(engine.state->error),
+			 "%d workers in a row ended before they had finished one frame",
+			 DEATHS_MAX);
 	give_up(ENGINE_LOST);
+}
+
+/* Let no worker dissect the frame again. False: the list is full. */
+static bool add_bad_frame(uint32_t frame, uint32_t error)
+{
+	uint32_t i = engine.nr_bad;
+
+	if (i == BAD_MAX)
+		return false;
+	for (; i && engine.bad[i - 1].frame >= frame; i--) {
+		if (engine.bad[i - 1].frame == frame)
+			return true;
+	}
+	memmove(&engine.bad[i + 1], &engine.bad[i], (engine.nr_bad - i) * sizeof(engine.bad[0]));
+	engine.bad[i] = (struct bad_frame){ .frame = frame, .error = error };
+	engine.nr_bad++;
+	engine.state->crashed = engine.nr_bad;
+	return true;
+}
+
+/*
+ * Find out what killed the worker, so that it does not kill the next one. SIGKILL and SIGTERM may
+ * have come from outside, so the frame or the request is to blame only at the second time.
+ */
+static bool take_blame(const struct death *death, int status)
+{
+	bool outside = !engine.hung && WIFSIGNALED(status) &&
+		       (WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGTERM);
+	bool again = !memcmp(death, &engine.latest, sizeof(*death));
+
+	if (outside && !again)
+		return true;
+	if (death->activity == ACTIVITY_FRAME)
+		return add_bad_frame(death->frame, engine.hung ? NMERR_RUNAWAY_PROTOCOL :
+				     NMERR_INTERNAL_EXCEPTION);
+	if (death->activity == ACTIVITY_REQUEST && (again || engine.hung))
+		engine.refused = *death;
+	return true;
+}
+
+/* Start another worker after the end of one, unless it makes no sense any more. */
+static void replace_worker(int status)
+{
+	const struct desk *desk = engine.desk;
+	struct death death = {
+		.activity = desk->activity,
+		.frame = desk->frame,
+		.client = desk->client,
+		.sequence = desk->sequence,
+	};
+	bool progress = desk->done || death.activity == ACTIVITY_IDLE;
+	bool by_memory = WIFEXITED(status) && WEXITSTATUS(status) == EXIT_RENEW;
+	bool known = true;
+
+	if (by_memory) {
+		engine.begin = desk->begin;
+		engine.state->degraded++;
+	} else {
+		known = take_blame(&death, status);
+	}
+	engine.latest = death;
+	engine.deaths = progress ? 0 : engine.deaths + 1;
+	if (engine.deaths == DEATHS_MAX || !known)
+		lose(by_memory);
+	else
+		start_worker();
 }
 
 static void reap(void)
@@ -544,8 +652,7 @@ static void reap(void)
 		;
 	if (engine.pid <= 0 || waitpid(engine.pid, &status, WNOHANG) != engine.pid)
 		return;
-	if (engine.worker >= 0)
-		receive_report();
+	receive_report();
 	engine.pid = 0;
 	engine.state->process = 0;
 	close(engine.worker);
@@ -553,7 +660,61 @@ static void reap(void)
 	if (!engine.loaded)
 		fail_loading(status);
 	else
-		lose();
+		replace_worker(status);
+}
+
+/* -------------------------------------------------------------------------- watching */
+
+static long long milliseconds(clockid_t clock)
+{
+	struct timespec time;
+
+	return clock_gettime(clock, &time) ? 0 : time.tv_sec * 1000LL + time.tv_nsec / 1000000;
+}
+
+static long long cpu_time(void)
+{
+	clockid_t clock;
+
+	return clock_getcpuclockid(engine.pid, &clock) ? 0 : milliseconds(clock);
+}
+
+/*
+ * Look at the worker, and kill it if it hangs. Its own words, which may be lies, are only used to see
+ * that something changes.
+ */
+static void watch_worker(void)
+{
+	struct watch seen = {
+		.activity = engine.desk->activity,
+		.step = engine.desk->step,
+		.frames = engine.state->frames,
+		.read = engine.state->read,
+		.cpu = engine.watch.cpu,
+		.ticks = engine.watch.ticks,
+	};
+	long long now = milliseconds(CLOCK_MONOTONIC);
+
+	if (now - engine.looked < TICK)
+		return;
+	engine.looked = now;
+	if (seen.activity > ACTIVITY_FRAME)
+		seen.activity = ACTIVITY_FRAME;
+	engine.busy = seen.activity != ACTIVITY_IDLE;
+	if (memcmp(&seen, &engine.watch, sizeof(seen))) {
+		seen.cpu = cpu_time();
+		seen.ticks = 0;
+		engine.watch = seen;
+		return;
+	}
+	engine.watch.ticks++;
+	if ((patience[seen.activity].cpu &&
+	     cpu_time() - seen.cpu >= patience[seen.activity].cpu) ||
+	    (patience[seen.activity].ticks &&
+	     engine.watch.ticks >= patience[seen.activity].ticks)) {
+		engine.hung = true;
+		kill(engine.pid, SIGKILL);
+	}
 }
 
 /* --------------------------------------------------------------------------- loop */
@@ -562,8 +723,14 @@ enum { POLL_CONTROL, POLL_SIGNALS, POLL_WORKER, POLL_CLIENTS };
 
 static struct pollfd fds[POLL_CLIENTS + CLIENTS_MAX];
 
+/*
+ * A request stays in its socket until it is answered, so the supervisor sees the first one after a
+ * rest, and looks at the worker each TICK until that has nothing to do.
+ */
 static void wait_for_events(bool introduced)
 {
+	bool watching = engine.pid > 0 && engine.busy;
+
 	fds[POLL_CONTROL] = (struct pollfd){ .fd = engine.control, .events = POLLIN };
 	fds[POLL_SIGNALS] = (struct pollfd){ .fd = engine.signals, .events = POLLIN };
 	fds[POLL_WORKER] = (struct pollfd){
@@ -571,8 +738,37 @@ static void wait_for_events(bool introduced)
 		.events = POLLIN | (introduced ? 0 : POLLOUT),
 	};
 	for (unsigned int i = 0; i < engine.nr_clients; i++)
-		fds[POLL_CLIENTS + i] = (struct pollfd){ .fd = engine.clients[i].fd };
-	poll(fds, POLL_CLIENTS + engine.nr_clients, -1);
+		fds[POLL_CLIENTS + i] = (struct pollfd){
+			.fd = engine.clients[i].fd,
+			.events = watching ? 0 : POLLIN,
+		};
+	if (poll(fds, POLL_CLIENTS + engine.nr_clients, watching ? TICK : -1) < 0)
+		memset(fds, 0, sizeof(fds));
+	if (watching)
+		watch_worker();
+}
+
+static bool is_closed(const struct pollfd *fd)
+{
+	return fd->revents & (POLLHUP | POLLERR | POLLNVAL);
+}
+
+static void handle_events(void)
+{
+	for (unsigned int i = engine.nr_clients; i-- > 0;) {
+		if (is_closed(&fds[POLL_CLIENTS + i]))
+			drop_client(&engine.clients[i]);
+		else if (fds[POLL_CLIENTS + i].revents)
+			engine.busy = true;
+	}
+	if (fds[POLL_WORKER].revents & POLLIN)
+		receive_report();
+	if (fds[POLL_SIGNALS].revents)
+		reap();
+	if (fds[POLL_CONTROL].revents && !receive_control()) {
+		close(engine.control);
+		engine.control = -1;
+	}
 }
 
 /* Run until nobody can ask the engine any more. */
@@ -582,17 +778,7 @@ static void run(void)
 		bool introduced = !engine.loaded || engine.worker < 0 || introduce_clients();
 
 		wait_for_events(introduced);
-		for (unsigned int i = engine.nr_clients; i-- > 0;)
-			if (fds[POLL_CLIENTS + i].revents)
-				drop_client(&engine.clients[i]);
-		if (fds[POLL_WORKER].revents & POLLIN)
-			receive_report();
-		if (fds[POLL_SIGNALS].revents)
-			reap();
-		if (fds[POLL_CONTROL].revents && !receive_control()) {
-			close(engine.control);
-			engine.control = -1;
-		}
+		handle_events();
 	}
 }
 
@@ -633,7 +819,7 @@ int supervise(const struct options *options, char **argv)
 	engine.options = options;
 	engine.argv = argv;
 	engine.worker = -1;
-	engine.last_frame = ENGINE_NONE;
+	engine.latest.frame = ENGINE_NONE;
 	if (!is_seqpacket(ENGINE_CONTROL_FD)) {
 		fprintf(stderr, "%s: descriptor %d is no control socket; libexpertmem starts this program\n",
 			program_invocation_short_name, ENGINE_CONTROL_FD);

@@ -390,8 +390,10 @@ static void answer(const struct client *client, const struct engine_request *req
 	step();
 	set_activity(ACTIVITY_REQUEST);
 	if (is_refused(client, request)) {
-		reply->error = desk->refused_error;
-		snprintf(reply->text, sizeof(reply->text), "the engine crashed at this request");
+		reply->error = request->op == ENGINE_FILTER ? NMERR_FILTER_INVALID_EXPRESSION :
+			       desk->refused_error;
+		snprintf(reply->text, sizeof(reply->text),
+			 "the engine crashes at it, or does not come to an end");
 	} else {
 		reply->error = serve(client, request, reply, &results);
 	}
@@ -654,6 +656,8 @@ static void silence(void)
 
 int work(const struct options *options)
 {
+	int device;
+
 	desk = mmap(NULL, sizeof(*desk), PROT_READ | PROT_WRITE, MAP_SHARED, FD_DESK, 0);
 	state = mmap(NULL, sizeof(*state), PROT_READ | PROT_WRITE, MAP_SHARED, FD_STATE, 0);
 	if (desk == MAP_FAILED || state == MAP_FAILED)
@@ -668,7 +672,13 @@ int work(const struct options *options)
 		fail();
 	if (desk->loads)
 		open_capture(options->capture);
+	device = sandbox_find_device(&memory_limit);
 	silence();
+	if (!sandbox_enter(device)) {
+		snprintf(state->error, sizeof(state->error),
+			 "the kernel refuses the engine's sandbox (seccomp): %s", strerror(errno));
+		fail();
+	}
 	if (desk->loads)
 		load();
 	map_frames();
