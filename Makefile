@@ -152,26 +152,31 @@ $(B)/experts/%.so: tools/experts/%.c $(SO)
 ## The engines, which read captures for experts
 
 ENGINE_DIR := $(B)/lib/expertmem
-ENGINE_COMMON := $(addprefix $(B)/obj/engine/,main.o supervisor.o worker.o load.o sandbox.o)
 # Debian's libwireshark-dev; without it, there is no engine of Wireshark
 HAVE_WIRESHARK := $(and $(wildcard tools/engine/wireshark.c),$(shell pkg-config --exists wireshark && echo yes))
-ENGINES	:= $(ENGINE_DIR)/expertmem-engine-pcap \
-	$(if $(HAVE_WIRESHARK),$(ENGINE_DIR)/expertmem-engine-wireshark)
+ENGINE_NAMES := pcap $(if $(HAVE_WIRESHARK),wireshark)
+SUPERVISORS := $(ENGINE_NAMES:%=$(ENGINE_DIR)/expertmem-engine-%)
+WORKERS	:= $(SUPERVISORS:%=%-worker)
+WORKER_OBJS := $(addprefix $(B)/obj/engine/,main.o worker.o load.o sandbox.o)
 
-engines: $(ENGINES)
+engines: $(SUPERVISORS) $(WORKERS)
 	@$(if $(HAVE_WIRESHARK),:,echo "expertmem-engine-wireshark is left out: install libwireshark-dev to build it")
 
 $(B)/obj/engine/%.o: tools/engine/%.c VERSION
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -DEXPERTMEM_VERSION='"$(VERSION)"' $(EXPERT_CFLAGS) -fPIE -c $< -o $@
 
-$(ENGINE_DIR)/expertmem-engine-pcap: $(ENGINE_COMMON) $(B)/obj/engine/pcap.o
+$(SUPERVISORS): $(addprefix $(B)/obj/engine/,main.o supervisor.o)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -pie $^ $(EXPERT_LIBS) -lpcap -o $@
+	$(CC) $(CFLAGS) $(LDFLAGS) -pie $^ -o $@
 
-$(ENGINE_DIR)/expertmem-engine-wireshark: $(ENGINE_COMMON) $(addprefix $(B)/obj/engine/,wireshark.o names.o)
+$(ENGINE_DIR)/expertmem-engine-pcap-worker: $(B)/obj/engine/pcap.o
+$(ENGINE_DIR)/expertmem-engine-pcap-worker: LDLIBS := -lpcap
+$(ENGINE_DIR)/expertmem-engine-wireshark-worker: $(addprefix $(B)/obj/engine/,wireshark.o names.o)
+$(ENGINE_DIR)/expertmem-engine-wireshark-worker: LDLIBS := -lwireshark
+$(WORKERS): $(WORKER_OBJS)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -pie $^ -lwireshark $(EXPERT_LIBS) -o $@
+	$(CC) $(CFLAGS) $(LDFLAGS) -pie $^ $(LDLIBS) $(EXPERT_LIBS) -o $@
 
 ## The tests
 
@@ -359,7 +364,7 @@ INSTALLED = $(addprefix $(DESTDIR), \
 	$(addprefix $(docdir)/examples/,$(notdir $(EXAMPLES))) \
 	$(UNITS:tools/systemd/%=$(unitdir)/%) \
 	$(patsubst $(B)/experts/%,$(expertdir)/%,$(EXPERTS)) \
-	$(addprefix $(expertdir)/,$(notdir $(ENGINES))) \
+	$(addprefix $(expertdir)/,$(notdir $(SUPERVISORS) $(WORKERS))) \
 	$(patsubst Documentation/man/%,$(mandir)/%,$(PAGES)))
 
 # A package's scripts do these steps; here they are done when root installs by hand.
@@ -388,7 +393,7 @@ install: lib tools ## install library, headers and command below PREFIX (the mod
 	for u in $(UNITS:tools/systemd/%=%); do \
 	  sed 's|@bindir@|$(bindir)|' tools/systemd/$$u | install -D -m 644 /dev/stdin $(DESTDIR)$(unitdir)/$$u || exit; \
 	done
-	install -m 755 $(EXPERTS) $(ENGINES) $(DESTDIR)$(expertdir)/
+	install -m 755 $(EXPERTS) $(SUPERVISORS) $(WORKERS) $(DESTDIR)$(expertdir)/
 	for n in 1 3 4 7 8; do \
 	  install -D -m 644 -t $(DESTDIR)$(mandir)/man$$n Documentation/man/man$$n/* || exit; \
 	done

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * An engine reads a capture and answers questions about it: include/expertmem-engine.h has the
- * protocol. Two programs are built from these files.
+ * protocol. Two engines are built from these files, and each has two programs: the supervisor
+ * expertmem-engine-NAME, which uses no library but C's, and expertmem-engine-NAME-worker.
  *
- *   main.c		options
+ *   main.c		options of both programs
  *   supervisor.c	the supervisor: the control socket, workers, their deaths
  *   worker.c		the worker: loads the capture, serves requests of experts in turn
  *   load.c		read the capture by Wireshark's file library into the frames file
@@ -13,9 +14,9 @@
  *   names.c		Network Monitor's names of protocols and fields, for wireshark.c
  *   ws_compat.h	what differs between versions of libwireshark; no other file knows them
  *
- * The supervisor executes itself again as the worker, so that a worker has addresses of its own, and
- * starts with nothing of the last one. It tells the worker by descriptors and by a page that
- * both map, struct desk in worker.h.
+ * The supervisor executes the worker, so that each worker has addresses of its own, and starts with
+ * nothing of the last one. It tells the worker by descriptors and by a page that both map,
+ * struct desk in worker.h.
  */
 #ifndef ENGINE_H
 #define ENGINE_H

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The command line of an engine. */
+/* The command line of an engine's two programs, which is the same. */
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -40,7 +40,6 @@ static int parse(int argc, char **argv, struct options *options)
 		{ "limit", required_argument, NULL, 'l' },
 		{ "name", required_argument, NULL, 'n' },
 		{ "preload", required_argument, NULL, 'p' },
-		{ "worker", no_argument, NULL, 'w' },
 		{ "version", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
 		{ }
@@ -68,9 +67,6 @@ static int parse(int argc, char **argv, struct options *options)
 		case 'p':
 			options->preload = optarg;
 			break;
-		case 'w':
-			options->is_worker = true;
-			break;
 		case 'v':
 			printf("%s %s\n", program_invocation_short_name, EXPERTMEM_VERSION);
 			return 0;
@@ -88,28 +84,10 @@ static int parse(int argc, char **argv, struct options *options)
 	return 2;
 }
 
-/* The worker has the supervisor's command line, and --worker before it. */
-static char **worker_arguments(int argc, char **argv)
-{
-	char **copy = calloc((size_t)argc + 2, sizeof(*copy));
-
-	if (!copy)
-		return NULL;
-	copy[0] = argv[0];
-	copy[1] = "--worker";
-	memcpy(copy + 2, argv + 1, (size_t)argc * sizeof(*copy));
-	return copy;
-}
-
 int main(int argc, char **argv)
 {
 	struct options options = { .filter = "", .name = "engine" };
 	int status = parse(argc, argv, &options);
 
-	if (status >= 0)
-		return status;
-	if (options.is_worker)
-		return work(&options);
-	argv = worker_arguments(argc, argv);
-	return argv ? supervise(&options, argv) : EXIT_FAILURE;
+	return status < 0 ? run_engine(&options, argv) : status;
 }

@@ -101,6 +101,7 @@ static struct {
 	char **argv;
 	int control;			/* -1: closed by the host */
 	int signals;
+	char program[64];		/* the worker's program, which was opened at the start */
 	int desk_fd;
 	int state_fd;
 	int index;
@@ -218,7 +219,6 @@ static bool make_files(void)
 	if (!engine.desk || !engine.state)
 		return false;
 	engine.state->version = ENGINE_VERSION;
-	engine.state->kind = engine_ops.kind;
 	engine.state->link_type = 0xffff;
 	return engine.index_read >= 0 && engine.frames_read >= 0;
 }
@@ -332,7 +332,7 @@ static char **worker_environment(void)
 	return environment;
 }
 
-/* Execute this program as a worker with the descriptors of enum worker_fd; an error number. */
+/* Execute the worker with the descriptors of enum worker_fd; an error number. */
 static int spawn(int socket)
 {
 	const int fds[][2] = {
@@ -354,7 +354,7 @@ static int spawn(int socket)
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
 		if (fds[i][0] >= 0)
 			posix_spawn_file_actions_adddup2(&actions, fds[i][0], fds[i][1]);
-	error = posix_spawn(&engine.pid, "/proc/self/exe", &actions, &attributes, engine.argv,
+	error = posix_spawn(&engine.pid, engine.program, &actions, &attributes, engine.argv,
 			    worker_environment());
 	posix_spawn_file_actions_destroy(&actions);
 	posix_spawnattr_destroy(&attributes);
@@ -814,7 +814,25 @@ static bool leave_the_host(void)
 	return engine.signals >= 0 && engine.control >= 0;
 }
 
-int supervise(const struct options *options, char **argv)
+/*
+ * Open the worker's program, which lies beside this one. Workers that are started later are of the
+ * same version, also if the package was upgraded.
+ */
+static bool open_program(void)
+{
+	char path[PATH_MAX];
+	ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - sizeof("-worker"));
+	int fd;
+
+	if (length < 0)
+		return false;
+	strcpy(path + length, "-worker");
+	fd = move_up(open(path, O_PATH | O_CLOEXEC));
+	snprintf(engine.program, sizeof(engine.program), "/proc/self/fd/%d", fd);
+	return fd >= 0;
+}
+
+int run_engine(const struct options *options, char **argv)
 {
 	engine.options = options;
 	engine.argv = argv;
@@ -825,7 +843,13 @@ int supervise(const struct options *options, char **argv)
 			program_invocation_short_name, ENGINE_CONTROL_FD);
 		return EXIT_FAILURE;
 	}
-	if (!leave_the_host() || !make_files() || !say_hello()) {
+	if (!leave_the_host() || !open_program()) {
+		fprintf(stderr, "%s: cannot find its worker %s-worker: %s\n",
+			program_invocation_short_name, program_invocation_short_name,
+			strerror(errno));
+		return EXIT_FAILURE;
+	}
+	if (!make_files() || !say_hello()) {
 		fprintf(stderr, "%s: cannot make files in memory: %s\n",
 			program_invocation_short_name, strerror(errno));
 		return EXIT_FAILURE;

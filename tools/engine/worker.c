@@ -654,16 +654,21 @@ static void silence(void)
 		close(fd);
 }
 
-int work(const struct options *options)
+int run_engine(const struct options *options, char **argv)
 {
 	int device;
 
+	(void)argv;
 	desk = mmap(NULL, sizeof(*desk), PROT_READ | PROT_WRITE, MAP_SHARED, FD_DESK, 0);
 	state = mmap(NULL, sizeof(*state), PROT_READ | PROT_WRITE, MAP_SHARED, FD_STATE, 0);
-	if (desk == MAP_FAILED || state == MAP_FAILED)
+	if (desk == MAP_FAILED || state == MAP_FAILED) {
+		fprintf(stderr, "%s: this program is only started by its supervisor\n",
+			program_invocation_short_name);
 		return EXIT_FAILED;
+	}
 	follow_supervisor();
 	set_limits();
+	state->kind = engine_ops.kind;
 	memory_limit = options->limit;
 	user_text = options->filter;
 	tzset();		/* reads files, as localtime() would in the sandbox */

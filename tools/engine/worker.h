@@ -14,7 +14,6 @@
  * @name: name of the expert that the worker is
  * @preload: path of libexpertmem-malloc.so; NULL: the worker uses the C library's heap
  * @limit: most bytes of the worker's heap; 0: no limit
- * @is_worker: the supervisor has executed itself as a worker
  */
 struct options {
 	const char *capture;
@@ -22,7 +21,6 @@ struct options {
 	const char *name;
 	const char *preload;
 	uint64_t limit;
-	bool is_worker;
 };
 
 /* Descriptors of a worker. Those for writing the capture's frames are only the first worker's. */
@@ -130,11 +128,8 @@ struct desk {
 	struct stored_filter filters[FILTERS_MAX];
 };
 
-/* supervisor.c; returns the exit status of the program */
-int supervise(const struct options *options, char **argv);
-
-/* worker.c; the same for a worker */
-int work(const struct options *options);
+/* supervisor.c and worker.c each have one, for their program; returns its exit status. */
+int run_engine(const struct options *options, char **argv);
 
 /* sandbox.c */
 
