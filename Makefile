@@ -81,7 +81,10 @@ $(KO): $(if $(filter-out $(realpath $(KDIR)),$(file <$(dir $(KO))kdir)),FORCE)
 OBJS	:= $(patsubst libexpertmem/%.c,$(B)/obj/lib/%.o,$(wildcard libexpertmem/*.c))
 # only for programs that know nothing of experts
 PRELOADED := preload process descriptors filters handlers
+# only for programs that open captures, and for experts
+CAPTURING := capture client frame spawn
 LIB_OBJS := $(filter-out $(PRELOADED:%=$(B)/obj/lib/%.o),$(OBJS))
+PRELOAD_OBJS := $(filter-out $(CAPTURING:%=$(B)/obj/lib/%.o),$(OBJS))
 SO	:= $(B)/lib/libexpertmem.so
 PRELOAD	:= $(B)/lib/libexpertmem-malloc.so
 
@@ -96,7 +99,7 @@ $(B)/obj/lib/%.o: libexpertmem/%.c
 	$(CC) $(ALL_CFLAGS) -fPIC -pthread -falign-functions=64 -fno-tree-slp-vectorize -c $< -o $@
 
 $(SO): $(LIB_OBJS) libexpertmem/libexpertmem.map VERSION
-$(PRELOAD): $(OBJS) libexpertmem/malloc.map VERSION
+$(PRELOAD): $(PRELOAD_OBJS) libexpertmem/malloc.map VERSION
 # before all others, so that its handlers of fork() come first in a child
 $(PRELOAD): LINK := -Wl,-z,initfirst
 $(PRELOAD): LDLIBS := -ldl

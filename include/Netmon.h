@@ -29,13 +29,11 @@
  * Rules marked [MS] are those of Microsoft's Netmon.h reference for Network Monitor 2.1.
  * Rules marked [here] are this project's: the reference has no rule there.
  *
- * The library has no ExpertGetFrame() and ExpertSubmitEvent(), and not the functions that
- * experts share with parsers, such as GetFrame(), GetProperty() and FilterAddObject(). An
- * expert opens EXPERTSTARTUPINFO.szCaptureFile itself, for instance by libpcap, and reports
- * its results itself. This header has the types, constants, macros and inline functions of
- * the expert's side, so that code for frames, properties, addresses, filters and events
- * compiles. It does not have what only parsers, monitors and network packet providers use.
- * It does not have dprintf() either, because POSIX has a function with this name.
+ * Functions without a key that fail set the code of BhGetLastError().
+ *
+ * This header has the types, constants, macros and functions of the expert's side. It does not
+ * have what only parsers, monitors and network packet providers use. It does not have dprintf()
+ * either, because POSIX has a function with this name.
  */
 #ifndef NETMON_H
 #define NETMON_H
@@ -93,7 +91,7 @@ typedef LPVOID HEXPERT;
 typedef LPVOID HINSTANCE;
 typedef LPVOID HWND;
 
-/* Objects of Network Monitor. This library creates none: members of these types are NULL. */
+/* Handles, which are numbers and not addresses; and pointers to types that are defined below. */
 typedef struct CAPTURE *HCAPTURE;
 typedef struct CAPFRAMEDESC *HFRAME;
 typedef struct PROTOCOL *HPROTOCOL;
@@ -307,7 +305,7 @@ __extension__ typedef struct EXPERTCONFIG {
 /**
  * struct EXPERTSTARTUPINFO - what the user had selected when the expert was started
  * @Flags: value that the host defines
- * @hCapture: NULL
+ * @hCapture: handle of the capture; NULL: the host has given the expert no capture
  * @szCaptureFile: path of the capture
  * @dwFrameNumber: number of the selected frame, or INVALID_FRAME_NUMBER
  * @hProtocol: NULL
@@ -397,11 +395,12 @@ typedef enum EXPERTSTATUSENUMERATION {
 #define EXPERTSUBSTATUS_ABORTED_BAD_ENTRY	0x8	/* an entry point is missing */
 
 /**
- * struct EXPERTFRAMEDESCRIPTOR - a frame that ExpertGetFrame() of Network Monitor returned
+ * struct EXPERTFRAMEDESCRIPTOR - a frame that ExpertGetFrame() returned
  * @FrameNumber: number of the frame in the capture
  * @hFrame: handle of the frame
  * @pFrame: header and bytes of the frame
- * @lpRecognizeDataTable: protocols that were found in the frame
+ * @lpRecognizeDataTable: protocols that were found in the frame; NULL if the engine finds none, or
+ *	the host does not want them [here]
  * @lpPropertyTable: properties of the frame; only with FLAGS_ATTACH_PROPERTIES
  */
 typedef struct EXPERTFRAMEDESCRIPTOR {
@@ -416,7 +415,7 @@ typedef struct EXPERTFRAMEDESCRIPTOR {
 #define GET_SPECIFIED_FRAME		0
 #define GET_FRAME_NEXT_FORWARD		1
 #define GET_FRAME_NEXT_BACKWARD		2
-/* no frame; with GET_FRAME_NEXT_FORWARD: start before the first frame */
+/* no frame; for the next frame: start before the first or behind the last one */
 #define INVALID_FRAME_NUMBER		((DWORD)-1)
 /* Get only frames that pass the user's display filter; get the properties, too. */
 #define FLAGS_DEFER_TO_UI_FILTER	0x1
@@ -1537,6 +1536,229 @@ DWORD WINAPI ExpertIndicateStatus(HEXPERTKEY hExpertKey, EXPERTSTATUSENUMERATION
  * * NMERR_EXPERT_TERMINATE - @pExpertStartupInfo is filled in, and the expert has to stop
  */
 DWORD WINAPI ExpertGetStartupInfo(HEXPERTKEY hExpertKey, PEXPERTSTARTUPINFO pExpertStartupInfo);
+
+/**
+ * ExpertGetFrame() - get a frame of the capture
+ * @hExpertKey: the key that the host passed to Run()
+ * @Direction: GET_SPECIFIED_FRAME, GET_FRAME_NEXT_FORWARD or GET_FRAME_NEXT_BACKWARD
+ * @RequestFlags: FLAGS_DEFER_TO_UI_FILTER: only frames that pass the user's filter.
+ *	FLAGS_ATTACH_PROPERTIES: get the table of properties, which is slow
+ * @RequestedFrameNumber: number of the frame, from 0 on; for the next frame, the number to
+ *	start from, or INVALID_FRAME_NUMBER: start at the first or at the last frame
+ * @hFilter: only frames that pass this filter, too; NULL: no filter
+ * @pEFrameDescriptor: the expert's; receives the frame
+ *
+ * The next frame is the first one behind @RequestedFrameNumber, in the direction, that passes
+ * the filters [here]. If the host has set EXPERTMEM_NEXT_AT, the frame @RequestedFrameNumber
+ * itself is looked at, too. The user's filter is asked before @hFilter [MS].
+ *
+ * The frame, and all that the descriptor points to, can be read until the expert ends; tables of
+ * properties until some thousand other tables were made [here]. They are not to be written to: a
+ * write to the frame raises SIGSEGV. The call sends no request to the engine if it gets no
+ * filter and no FLAGS_ATTACH_PROPERTIES, and if the host wants no tables of protocols, or the
+ * engine has none.
+ *
+ * Return: [codes: here, but for SUCCESS and EXPERT_TERMINATE]
+ * * NMERR_SUCCESS - @pEFrameDescriptor is filled in [MS]
+ * * NMERR_INVALID_EXPERT_HANDLE - see ExpertAllocMemory()
+ * * NMERR_INVALID_PARAMETER - @pEFrameDescriptor is NULL, or a direction or flag is unknown
+ * * NMERR_INVALID_HCAPTURE - the host has given no capture to the expert
+ * * NMERR_FRAME_NOT_FOUND - the capture has no frame @RequestedFrameNumber
+ * * NMERR_NO_MORE_FRAMES - no further frame in this direction passes
+ * * NMERR_FRAME_FAILED_FILTER - the specified frame does not pass
+ * * NMERR_INVALID_HFILTER - @hFilter is not a filter of this expert
+ * * NMERR_FILTER_INVALID_EXPRESSION - @hFilter has an object that cannot be evaluated, or the
+ *   filter is incomplete
+ * * NMERR_NOT_SUPPORTED - the engine has no properties, or cannot evaluate @hFilter
+ * * NMERR_INTERNAL_EXCEPTION - a dissector has crashed; the frame is filled in, without tables
+ * * NMERR_RUNAWAY_PROTOCOL - a dissector took more than two seconds; likewise
+ * * NMERR_LOST_CONNECTION - the engine has ended for good
+ * * NMERR_OUT_OF_MEMORY - the table of properties would exceed the expert's limit
+ * * NMERR_EXPERT_TERMINATE - the expert has to stop [MS]
+ */
+DWORD WINAPI ExpertGetFrame(HEXPERTKEY hExpertKey, DWORD Direction, DWORD RequestFlags,
+			    DWORD RequestedFrameNumber, HFILTER hFilter,
+			    LPEXPERTFRAMEDESCRIPTOR pEFrameDescriptor);
+
+/*
+ * The functions below get handles: of a capture, from EXPERTSTARTUPINFO.hCapture or
+ * GetFrameCaptureHandle(), and of a frame, from ExpertGetFrame() or GetFrame(). A handle is a
+ * number that stays valid until the expert ends. If a function fails, BhGetLastError() returns
+ * the code in the calling thread [here]. The functions do not tell the expert that it has to
+ * stop, unless they ask the engine.
+ */
+
+/**
+ * BhGetLastError() - get the code of the last call of this thread that failed
+ *
+ * Calls that return a code do not set it, nor do calls that succeed [here].
+ *
+ * Return: an NMERR_ code; NMERR_SUCCESS if no call has failed
+ */
+DWORD WINAPI BhGetLastError(void);
+
+/**
+ * BhSetLastError() - set the code that BhGetLastError() returns in this thread
+ * @Error: the code
+ *
+ * Return: the code before [here]
+ */
+DWORD WINAPI BhSetLastError(DWORD Error);
+
+/**
+ * GetCaptureTotalFrames() - count the frames of a capture
+ * @hCapture: the capture
+ *
+ * Return: the number of frames; 0 if there are none, or on an error [MS]
+ * * NMERR_INVALID_HCAPTURE - @hCapture is not a capture of an open expert [here]
+ */
+DWORD WINAPI GetCaptureTotalFrames(HCAPTURE hCapture);
+
+/**
+ * GetCaptureTimeStamp() - get the time at which a capture started
+ * @hCapture: the capture
+ *
+ * Return: the time of the first frame in UTC [here], valid until the expert ends; NULL on an error
+ * * NMERR_INVALID_HCAPTURE - @hCapture is not a capture of an open expert [here]
+ */
+LPSYSTEMTIME WINAPI GetCaptureTimeStamp(HCAPTURE hCapture);
+
+/**
+ * GetCaptureMacType() - get the link type of a capture
+ * @hCapture: the capture
+ *
+ * Return: MAC_TYPE_* of all frames; MAC_TYPE_UNKNOWN if frames differ [here], or on an error
+ * * NMERR_INVALID_HCAPTURE - @hCapture is not a capture of an open expert [here]
+ */
+DWORD WINAPI GetCaptureMacType(HCAPTURE hCapture);
+
+/**
+ * GetCaptureComment() - get the comment of a capture
+ * @hCapture: the capture
+ *
+ * Return: the comment, cut to 1,023 bytes, and "" if there is none [here], valid until the expert
+ * ends; NULL on an error
+ * * NMERR_INVALID_HCAPTURE - @hCapture is not a capture of an open expert [here]
+ */
+LPSTR WINAPI GetCaptureComment(HCAPTURE hCapture);
+
+/**
+ * GetFrame() - get the handle of a frame
+ * @hCapture: the capture
+ * @FrameNumber: number of the frame, from 0 on
+ *
+ * Return: the handle; NULL on an error
+ * * NMERR_INVALID_HCAPTURE - @hCapture is not a capture of an open expert [here]
+ * * NMERR_FRAME_NOT_FOUND - the capture has no such frame [here]
+ */
+HFRAME WINAPI GetFrame(HCAPTURE hCapture, DWORD FrameNumber);
+
+/**
+ * ModifyFrame() - replace a frame, which this library refuses: captures are read-only [here]
+ * @hCapture: not used
+ * @FrameNumber: not used
+ * @FrameData: not used
+ * @FrameLength: not used
+ * @TimeStamp: not used
+ *
+ * Return: NULL
+ * * NMERR_NOT_SUPPORTED - always
+ */
+HFRAME WINAPI ModifyFrame(HCAPTURE hCapture, DWORD FrameNumber, LPBYTE FrameData,
+			  DWORD FrameLength, int64_t TimeStamp);
+
+/**
+ * GetFrameCaptureHandle() - get the capture of a frame
+ * @hFrame: the frame
+ *
+ * Return: the handle of the capture; NULL on an error
+ * * NMERR_INVALID_HFRAME - @hFrame is not a frame of an open expert [here]
+ */
+HCAPTURE WINAPI GetFrameCaptureHandle(HFRAME hFrame);
+
+/**
+ * GetFrameNumber() - get the number of a frame
+ * @hFrame: the frame
+ *
+ * Return: the number, from 0 on; INVALID_FRAME_NUMBER on an error
+ * * NMERR_INVALID_HFRAME - @hFrame is not a frame of an open expert [here]
+ */
+DWORD WINAPI GetFrameNumber(HFRAME hFrame);
+
+/**
+ * GetFrameFromFrameHandle() - get the header and the bytes of a frame
+ * @hFrame: the frame
+ *
+ * Return: the frame, which is read-only and valid until the expert ends; NULL on an error
+ * * NMERR_INVALID_HFRAME - @hFrame is not a frame of an open expert [here]
+ */
+ULPFRAME WINAPI GetFrameFromFrameHandle(HFRAME hFrame);
+
+/**
+ * ParserTemporaryLockFrame() - get the bytes of a frame
+ * @hFrame: the frame
+ *
+ * Return: the first of the bytes, which are read-only and valid until the expert ends [here]; NULL
+ * on an error
+ * * NMERR_INVALID_HFRAME - @hFrame is not a frame of an open expert [here]
+ */
+ULPBYTE WINAPI ParserTemporaryLockFrame(HFRAME hFrame);
+
+/**
+ * GetFrameRecognizeData() - get the table of the protocols that were found in a frame
+ * @hFrame: the frame
+ *
+ * Return: the table, which is valid as that of ExpertGetFrame() is; NULL on an error
+ * * NMERR_INVALID_HFRAME - @hFrame is not a frame of an open expert [here]
+ * * NMERR_NOT_SUPPORTED - the engine finds no protocols [here]
+ */
+LPRECOGNIZEDATATABLE WINAPI GetFrameRecognizeData(HFRAME hFrame);
+
+/**
+ * GetFrameLength() - get the length of a frame on the wire
+ * @hFrame: the frame
+ *
+ * Return: the length in bytes; 0 on an error
+ * * NMERR_INVALID_HFRAME - @hFrame is not a frame of an open expert [here]
+ */
+DWORD WINAPI GetFrameLength(HFRAME hFrame);
+
+/**
+ * GetFrameStoredLength() - get the number of bytes of a frame that were captured
+ * @hFrame: the frame
+ *
+ * Return: the number of bytes; 0 on an error
+ * * NMERR_INVALID_HFRAME - @hFrame is not a frame of an open expert [here]
+ */
+DWORD WINAPI GetFrameStoredLength(HFRAME hFrame);
+
+/**
+ * GetFrameTimeStamp() - get the time of a frame
+ * @hFrame: the frame
+ *
+ * Return: microseconds since the capture started; nanoseconds are cut off [here]; -1 on an error
+ * * NMERR_INVALID_HFRAME - @hFrame is not a frame of an open expert [here]
+ */
+int64_t WINAPI GetFrameTimeStamp(HFRAME hFrame);
+
+/**
+ * GetFrameMacType() - get the link type of a frame
+ * @hFrame: the frame
+ *
+ * Return: MAC_TYPE_*; MAC_TYPE_UNKNOWN if it has another link type, or on an error
+ * * NMERR_INVALID_HFRAME - @hFrame is not a frame of an open expert [here]
+ */
+DWORD WINAPI GetFrameMacType(HFRAME hFrame);
+
+/**
+ * GetFrameMacHeaderLength() - get the length of the link header of a frame
+ * @hFrame: the frame
+ *
+ * Return: the length in bytes, with the routing information of token ring, without LLC, SNAP and
+ * VLAN tags [here]; 0 if the link type is not Ethernet, token ring or FDDI, or on an error
+ * * NMERR_INVALID_HFRAME - @hFrame is not a frame of an open expert [here]
+ */
+DWORD WINAPI GetFrameMacHeaderLength(HFRAME hFrame);
 
 /*
  * The expert defines the following functions; the library does not. This header declares them

@@ -100,6 +100,9 @@ void em_teardown(struct em_expert *expert)
 		tables_put(expert);
 		em_debug_detach(expert);
 	}
+	for (int i = 0; i < EM_PARTS; i++)
+		if (expert->parts[i])
+			expert->parts[i]->release(expert);
 	expert->attached = false;
 	expert->heap.nr_seen = expert->heap.nr_put;
 	expert->backend->close(expert);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What the files share that have the calls of Netmon.h for captures. They are only in
- * libexpertmem.so, and lie above netmon.c and host.c in the layers of internal.h:
+ * libexpertmem.so and libexpertmem.a, and lie above netmon.c and host.c in the layers of internal.h:
  *
  *   frame.c		ExpertGetFrame(), GetFrame() and other calls about frames
  *   address.c		addresses of frames; comparing and writing addresses
@@ -9,12 +9,23 @@
  *   property.c		tables of properties, instances, finding them
  *   protocol.c		handles and descriptions of protocols and properties
  *   format.c		properties as text
+ *   helpers.c		sets with labels, integers of any length, the last error
  *   event.c		events
  *   capture.c		the host's calls: start an engine, give a capture to an expert
  *   client.c		an expert's connection to its engine; handles
+ *   spawn.c		the process of an engine
  *
- * An expert's connection, struct em_client, is made in the host and inherited by fork(). Its
- * lock protects everything in it. The lock of a client is taken before the lock of an expert.
+ * An expert's connection, struct em_client, is made in the host and inherited by fork(). A child of
+ * the expert does not have it.
+ *
+ * Each slot of em_experts[] has one struct em_client, which is never freed. So a call whose expert
+ * is closed by another thread still finds a valid lock. Two mechanisms keep calls apart:
+ *
+ *   lock	protects everything in struct em_client. A call that holds the lock checks em_is_open()
+ *		before it uses the mappings. The lock of a client is taken before the lock of an
+ *		expert.
+ *   section	of internal.h: a call that only reads frames takes no lock. expertmem_close() unmaps the
+ *		frames when all sections have ended.
  *
  * Handles are numbers: see em_handle(). A handle names the slot and the generation of an expert,
  * so that a call which gets no key still finds the expert, and a bad handle is an error.
@@ -29,9 +40,10 @@
 #pragma GCC visibility push(hidden)
 
 /*
- * Kinds of handles: the highest 4 bits. The bits below are 16 bits of the expert's generation, 12
- * bits for its slot, and 32 bits for the number of the object. The highest 17 bits of an address
- * are equal, and the kinds are chosen so that no handle is an address.
+ * Kinds of handles: the highest 4 bits. The 28 bits below are the lowest bits of the expert's key,
+ * which are its slot and 16 bits of its generation. The lowest 32 bits are the number of the object.
+ * The highest 17 bits of an address are equal, and the kinds are chosen so that no handle is an
+ * address.
  */
 enum em_handle {
 	EM_HANDLE_CAPTURE	= 1,
@@ -41,53 +53,109 @@ enum em_handle {
 	EM_HANDLE_FILTER	= 5,
 };
 
+#define EM_HANDLE_KEY	0xfffffffUL	/* the bits of the key that are in a handle */
+
 struct em_names;		/* protocol.c: descriptions of protocols and properties */
 struct em_tables;		/* property.c: the tables of properties of recent frames */
 struct em_filters;		/* filter.c */
 
+/* Most frames that one request for a search looks at, so that other experts need not wait long. */
+#define EM_SEARCH_MAX	4096U
+
+/**
+ * struct em_search - the last block of frames that the engine has searched
+ * @step: number of frames that the last request asked for; 0: there is no block
+ * @filter, @user, @forward: what was asked for, see em_search()
+ * @from: first frame of the block
+ * @next: first frame that was not looked at, in the direction of @forward; ENGINE_NONE: none is left
+ * @count: number of entries of @found
+ * @found: numbers of the frames that pass, in the order of the search, at most EM_SEARCH_MAX; NULL
+ *	until first used
+ */
+struct em_search {
+	uint32_t step;
+	uint32_t filter;
+	bool user;
+	bool forward;
+	uint32_t from;
+	uint32_t next;
+	uint32_t count;
+	uint32_t *found;
+};
+
 /**
  * struct em_client - an expert's connection to an engine
- * @lock: protects all that follows @flags; recursive: no
- * @key: key of the expert
+ * @key: key of the expert; 0: the client is not in use; atomic
  * @flags: EXPERTMEM_NO_RECOGNIZE, ...
  * @kind: ENGINE_PCAP or ENGINE_WIRESHARK
- * @state: the engine's state, mapped read-only
+ * @user_filter: the user has given a filter
+ * @is_plain: lpRecognizeDataTable of a frame is always NULL
  * @frames: the frames, mapped read-only
  * @frames_size: bytes of @frames
  * @index: the index, mapped read-only
  * @nr_frames: number of frames
  * @link_type: LINKTYPE_ of all frames, or 0xffff
+ * @start: time of the first frame, in nanoseconds since 1970 in UTC
+ * @start_time: the same time for GetCaptureTimeStamp()
+ * @comment: comment of the capture
+ * @lock: protects all that follows it; not recursive
+ * @closing: expertmem_close() waits for the lock: em_request() stops to wait; atomic
  * @results: the results, mapped read-only
  * @fd: socket to the engine; -1: the connection is lost
  * @sequence: number of the last request
+ * @forks: number of fork() between the process that made the client and this one
  * @names, @tables, @filters: NULL until first used
+ * @search: see em_search()
  *
  * The structure is memory of the library (em_map()), not of the expert. Everything that the
- * files above allocate for the expert is from ExpertAllocMemory(), and so charged to it.
+ * files above allocate for the expert is from ExpertAllocMemory(), and so charged to it. When the
+ * expert is closed, all of the structure but @lock becomes zero.
  */
 struct em_client {
 	HEXPERTKEY key;
 	unsigned int flags;
 	enum engine_kind kind;
-	const struct engine_state *state;
+	bool user_filter;
+	bool is_plain;
 	const char *frames;
 	uint64_t frames_size;
 	const uint64_t *index;
 	uint32_t nr_frames;
 	uint16_t link_type;
+	int64_t start;
+	SYSTEMTIME start_time;
+	char comment[sizeof(((struct engine_state *)0)->comment)];
+
 	pthread_mutex_t lock;
+	bool closing;
 	const char *results;
 	int fd;
 	uint32_t sequence;
+	unsigned int forks;
 	struct em_names *names;
 	struct em_tables *tables;
 	struct em_filters *filters;
+	struct em_search search;
 };
+
+/* spawn.c */
+
+/*
+ * Start the program of an engine, which is no child of this process. @arguments: as of execv().
+ * @input: the engine may read the standard input of this process. @control: becomes its descriptor
+ * ENGINE_CONTROL_FD. Returns enum expertmem_error: E_NO_ENGINE (it cannot be executed), E_NOMEM.
+ */
+int em_spawn(const char *program, char *const arguments[], bool input, int control);
 
 /* client.c */
 
-/* The handle @number of this kind, of the client's expert. */
-uint64_t em_handle(const struct em_client *client, enum em_handle kind, uint32_t number);
+/*
+ * Give the expert of @key this connection, which becomes the library's if the call succeeds. @path:
+ * of the capture. Returns enum expertmem_error.
+ */
+int em_client_give(HEXPERTKEY key, const struct em_client *made, const char *path);
+/* Unmap and close what @client has. */
+void em_client_free(struct em_client *client);
 
 /*
  * Find the client of a handle of this kind. NULL: it is no such handle, or its expert is closed or
@@ -103,7 +171,15 @@ struct em_client *em_client_of_key(HEXPERTKEY key, DWORD *error);
  * last call of this thread which named one; else the first one of the process; else NULL.
  */
 struct em_client *em_client_current(void);
-void em_client_set_current(struct em_client *client);
+
+/* What em_client_current() returns, unless it is closed. The calls above set it. */
+extern __thread struct em_client *em_current_client __attribute__((tls_model("initial-exec")));
+
+/* Was the expert not closed since the client was found? @client->lock is held. */
+static inline bool em_is_open(const struct em_client *client)
+{
+	return em_read_once(&client->key) && !em_read_once(&client->closing);
+}
 
 /*
  * Send a request and wait for its reply; @client->lock is held. Sets @request->sequence. The results
@@ -116,16 +192,86 @@ DWORD em_request(struct em_client *client, struct engine_request *request,
 		 struct engine_reply *reply);
 
 /*
- * The frame @number, whose header and bytes are checked to be inside of the mapping; NULL: there is
- * no such frame. @link_type may be NULL.
+ * The engine's answer breaks the protocol: end the connection; @client->lock is held. Returns
+ * NMERR_LOST_CONNECTION.
  */
-const FRAME *em_frame(const struct em_client *client, uint32_t number, uint16_t *link_type);
+DWORD em_client_lose(struct em_client *client);
+
+/* The handle @number of this kind, of the client's expert. */
+static inline uint64_t em_handle(const struct em_client *client, enum em_handle kind,
+				 uint32_t number)
+{
+	return (uint64_t)kind << 60 | ((uintptr_t)client->key & EM_HANDLE_KEY) << 32 | number;
+}
+
+#define EM_INDEX_OFFSET	0xffffffffffffUL	/* the bits of an entry of the index */
+#define EM_FRAME_HEADER	offsetof(FRAME, MacFrame)
+
+/*
+ * The frame @number, whose header and @size bytes are checked to be inside of the mapping; NULL:
+ * there is no such frame. @client->lock is held, or a section has begun.
+ */
+static inline const FRAME *em_frame_size(const struct em_client *client, uint32_t number,
+					 uint16_t *link_type, uint32_t *size)
+{
+	uint64_t entry, offset;
+	const FRAME *frame;
+
+	if (number >= client->nr_frames)
+		return NULL;
+	entry = em_read_once(&client->index[number]);
+	offset = entry & EM_INDEX_OFFSET;
+	if (offset % 16 || offset + EM_FRAME_HEADER > client->frames_size)
+		return NULL;
+	frame = (const FRAME *)(client->frames + offset);
+	*size = em_read_once(&frame->nBytesAvail);
+	if (*size > client->frames_size - EM_FRAME_HEADER - offset)
+		return NULL;
+	*link_type = entry >> 48;
+	return frame;
+}
+
+static inline const FRAME *em_frame(const struct em_client *client, uint32_t number)
+{
+	uint16_t link_type;
+	uint32_t size;
+
+	return em_frame_size(client, number, &link_type, &size);
+}
 
 /* Set the code of BhGetLastError() for this thread. em_fail_null() returns NULL. */
 void em_set_last_error(DWORD error);
 void *em_fail_null(DWORD error);
 
 /* frame.c */
+
+/**
+ * struct em_view - a frame that a call looks at
+ * @client: the client of its expert
+ * @number: number of the frame
+ * @link_type: its LINKTYPE_
+ * @locked: the client's lock is held; else a section has begun
+ * @size: number of its bytes, which are in the mapping
+ * @frame: the frame; an engine that lies may change it, so do not read nBytesAvail for @size
+ */
+struct em_view {
+	struct em_client *client;
+	uint32_t number;
+	uint16_t link_type;
+	bool locked;
+	uint32_t size;
+	const FRAME *frame;
+};
+
+/*
+ * Begin to look at a frame. True: call em_view_end() soon, and no call of Netmon.h before that.
+ * False: the handle is bad; the last error is set.
+ */
+bool em_view_frame(HFRAME handle, struct em_view *view);
+void em_view_end(const struct em_view *view);
+
+/* The MAC_TYPE_ of a LINKTYPE_. */
+DWORD em_mac_type(uint16_t link_type);
 
 /*
  * The number of the first frame from @from on, itself included, that passes the filter @filter
@@ -147,8 +293,9 @@ const char *em_field_filter_name(struct em_client *client, uint32_t field);
 /* property.c */
 
 /*
- * The table of properties of a frame, for FLAGS_ATTACH_PROPERTIES; @ahead: the direction in which
- * the expert goes, for the frames that are asked for together. Errors: as ExpertGetFrame().
+ * The table of properties of a frame, for FLAGS_ATTACH_PROPERTIES; @forward: the direction in which
+ * the expert goes, for the frames that are asked for together. Errors: as ExpertGetFrame(). Both
+ * functions are called without the lock.
  */
 DWORD em_attach_properties(struct em_client *client, uint32_t frame, bool forward,
 			   LPPROPERTYTABLE *table);

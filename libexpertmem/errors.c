@@ -67,6 +67,14 @@ const char *expertmem_strerror(int error)
 		return "limit above the module's default_limit; ask for less, --limit default, or get CAP_NET_ADMIN";
 	case EXPERTMEM_E_KERNEL:
 		return "page or address size differs from the library's; boot a kernel with pages of 4 KiB";
+	case EXPERTMEM_E_NO_ENGINE:
+		return "the engine is not installed; install expertmem or expertmem-wireshark, or set EXPERTMEM_ENGINES to its directory";
+	case EXPERTMEM_E_CAPTURE:
+		return "the capture cannot be read, or the filter is wrong; expertmem_capture_status() has the reason";
+	case EXPERTMEM_E_ENGINE:
+		return "the engine has ended or broke its protocol; expertmem_capture_status() has the reason; open the capture again";
+	case EXPERTMEM_E_LOADING:
+		return "the capture is still being read; wait by expertmem_wait_capture()";
 	default:
 		return "unknown error";
 	}

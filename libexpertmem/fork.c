@@ -103,6 +103,19 @@ static void inherit(struct em_expert *expert, bool shares_files)
 	em_unlock(expert);
 }
 
+/* In the child: the expert is open, and not attached; or a thread of the parent was closing it. */
+static void parts_after_fork(struct em_expert *expert)
+{
+	for (int i = 0; i < EM_PARTS; i++) {
+		if (!expert->parts[i])
+			continue;
+		if (expert->key)
+			expert->parts[i]->after_fork(expert);
+		else
+			expert->parts[i]->release(expert);
+	}
+}
+
 /**
  * em_fork_child() - in the child: use the copies of inherited experts, and tear down the others
  * @shares_files: parent and child share one table of descriptors (CLONE_FILES)
@@ -139,6 +152,8 @@ void em_fork_child(bool shares_files)
 			em_write_once(&expert->gate, 0);
 			em_set_owner(expert, false);
 			em_teardown(expert);
+		} else {
+			parts_after_fork(expert);
 		}
 	}
 	pthread_mutex_unlock(&em_table_lock);

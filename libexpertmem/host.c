@@ -89,7 +89,7 @@ bool em_choose_backend(enum expertmem_backend *backend)
 }
 
 /* Does the module accept the name: up to 31 bytes of UTF-8 without control characters? */
-static bool is_name(const char *name)
+bool em_is_name(const char *name)
 {
 	const unsigned char *c = (const unsigned char *)name;
 	int length = 1;
@@ -108,7 +108,7 @@ static bool options_are_valid(const struct expertmem_options *options)
 	for (i = 0; i < sizeof(options->reserved) / sizeof(options->reserved[0]); i++)
 		if (options->reserved[i])
 			return false;
-	return is_name(options->name) &&
+	return em_is_name(options->name) &&
 	       !(options->flags & ~(EXPERTMEM_NO_HUGE | EXPERTMEM_UNSWAPPABLE |
 				    EXPERTMEM_POPULATE));
 }
@@ -127,7 +127,7 @@ int expertmem_open(const struct expertmem_options *options, HEXPERTKEY *key)
 		 * The file name may have bytes that are not allowed, or be cut inside of a
 		 * character.
 		 */
-		for (size_t i = strlen(name); !is_name(name); i--)
+		for (size_t i = strlen(name); !em_is_name(name); i--)
 			name[i] = '\0';
 		chosen.name = name;
 	}
@@ -151,6 +151,19 @@ int expertmem_adopt(int fd, HEXPERTKEY *key)
 	return open_slot(&none, &em_device, fd, key);
 }
 
+/* Close the capture and the events of an expert whose key is invalid. The lock is held. */
+static void close_parts(struct em_expert *expert)
+{
+	for (int i = 0; i < EM_PARTS; i++) {
+		if (!expert->parts[i])
+			continue;
+		/* A call that uses the part may wait for the expert's lock. */
+		em_unlock(expert);
+		expert->parts[i]->close(expert);
+		em_lock_slot(expert);
+	}
+}
+
 int expertmem_close(HEXPERTKEY key)
 {
 	struct em_expert *expert;
@@ -169,6 +182,7 @@ int expertmem_close(HEXPERTKEY key)
 	expert->key = 0;
 	if (expert->attached)
 		em_set_owner(expert, false);
+	close_parts(expert);
 	em_pause(expert);
 	if (expert->attached && !(em_status(expert) & EXPERTMEM_STATUS_RECLAIMED)) {
 		em_heap_check(expert);

@@ -9,7 +9,9 @@
  *			only in libexpertmem-malloc.so: the malloc family, what makes a child,
  *			closes the heap's descriptor, filters system calls, or asks for signal
  *			handlers
- *   netmon.c		the calls of Netmon.h
+ *   frame.c, capture.c, client.c, spawn.c
+ *			not in libexpertmem-malloc.so: captures and their frames, see capture.h
+ *   netmon.c		the calls of Netmon.h for memory and status
  *   host.c		the host's calls
  *   fork.c		experts across fork()
  *   region_device.c	regions from the kernel module; private.c is its copy for a child
@@ -69,6 +71,7 @@ bool em_table_map(struct em_table *table, void *start, size_t size, int sharing)
 bool em_table_use(struct em_table *table, size_t end);
 bool em_is_strict(void);
 bool em_kernel_suits(void);
+int em_high_fd(int fd);
 extern bool em_filtered;
 bool em_unfiltered_begin(void);
 void em_unfiltered_end(void);
@@ -249,6 +252,7 @@ extern bool em_device_only;
 
 /* host.c */
 bool em_choose_backend(enum expertmem_backend *backend);
+bool em_is_name(const char *name);
 
 /* netmon.c: the calls of Netmon.h for the malloc family; @site is the caller of malloc() */
 void *em_alloc(HEXPERTKEY key, size_t size, const void *site, DWORD *error);
@@ -256,6 +260,7 @@ void *em_alloc_aligned(HEXPERTKEY key, size_t alignment, size_t size, const void
 		       DWORD *error);
 void *em_alloc_zeroed(HEXPERTKEY key, size_t size, const void *site, DWORD *error);
 void *em_realloc(HEXPERTKEY key, void *p, size_t size, const void *site, DWORD *error);
+DWORD em_become(HEXPERTKEY key);
 
 /* preload.c */
 int em_program_fd(void);

@@ -687,6 +687,22 @@ void *em_alloc_zeroed(HEXPERTKEY key, size_t size, const void *site, DWORD *erro
 	return block;
 }
 
+/*
+ * Make this process the expert, if no other one is, for calls that need no memory of it. Returns
+ * an NMERR_ code, as of ExpertAllocMemory().
+ */
+DWORD em_become(HEXPERTKEY key)
+{
+	struct em_expert *expert = enter(key);
+	DWORD error;
+
+	if (!expert)
+		return NMERR_INVALID_EXPERT_HANDLE;
+	error = check(expert);
+	leave(expert);
+	return error;
+}
+
 DWORD WINAPI ExpertIndicateStatus(HEXPERTKEY hExpertKey, EXPERTSTATUSENUMERATION Status,
 				  DWORD SubStatus, const char *szText, LONG PercentDone)
 {

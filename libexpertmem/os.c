@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "internal.h"
@@ -107,6 +108,31 @@ bool em_is_strict(void)
 	em_raw(SYS_read, fd, (long)&mode, 1);
 	em_raw(SYS_close, fd, 0, 0);
 	return mode == '2';
+}
+
+/* Programs expect open() to return the lowest free number, and use low numbers themselves. */
+#define HIGH_FD		1000
+
+/**
+ * em_high_fd() - move a descriptor of the library to a high number, close-on-exec
+ * @fd: the descriptor
+ *
+ * Return: the new descriptor; @fd itself, unchanged, if there is no high number.
+ */
+int em_high_fd(int fd)
+{
+	struct rlimit limit;
+	long lowest = HIGH_FD;
+	int high = -1;
+
+	if (!getrlimit(RLIMIT_NOFILE, &limit) && limit.rlim_cur < HIGH_FD + 24)
+		lowest = (long)limit.rlim_cur - 24;
+	for (; high < 0 && lowest > fd; lowest /= 2)
+		high = fcntl(fd, F_DUPFD_CLOEXEC, (int)lowest);
+	if (high < 0)
+		return fd;
+	em_raw(SYS_close, fd, 0, 0);
+	return high;
 }
 
 /* ---------------------------------------------------------- filters of system calls */

@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <linux/expertmem.h>
@@ -110,26 +109,6 @@ static int configure(int fd, const struct expertmem_options *options)
 	       EXPERTMEM_E_PERM : EXPERTMEM_E_LIMIT;
 }
 
-/* Programs expect open() to return the lowest free number, and use low numbers themselves. */
-#define HIGH_FD		1000
-
-/* Move a descriptor of the library to a high number. Returns @fd itself if there is none. */
-static int to_high(int fd)
-{
-	struct rlimit limit;
-	long lowest = HIGH_FD;
-	int high = -1;
-
-	if (!getrlimit(RLIMIT_NOFILE, &limit) && limit.rlim_cur < HIGH_FD + 24)
-		lowest = (long)limit.rlim_cur - 24;
-	for (; high < 0 && lowest > fd; lowest /= 2)
-		high = fcntl(fd, F_DUPFD_CLOEXEC, (int)lowest);
-	if (high < 0)
-		return fd;
-	em_raw(SYS_close, fd, 0, 0);
-	return high;
-}
-
 /*
  * A descriptor that is adopted must be open for reading and writing: the module lets others
  * look at the expert only.
@@ -169,7 +148,7 @@ static int device_open(struct em_expert *expert, const struct expertmem_options 
 	}
 	/* A host may go on using the number of a descriptor that it passed. */
 	if (adopted < 0 || em_preloaded)
-		fd = to_high(fd);
+		fd = em_high_fd(fd);
 	expert->fd = fd;
 	expert->status = status;
 	if (adopted >= 0 && em_status(expert) & EXPERTMEM_STATUS_RECLAIMED) {
@@ -308,7 +287,7 @@ static int device_fork_child(struct em_expert *expert, bool shares_files)
 	if (expert->heir < 0)
 		return EXPERTMEM_OK;
 	if (shares_files) {
-		expert->fd = to_high(expert->heir);
+		expert->fd = em_high_fd(expert->heir);
 	} else {
 		int err = (int)em_raw(SYS_dup3, expert->heir, expert->fd, O_CLOEXEC);
 

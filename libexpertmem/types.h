@@ -446,6 +446,24 @@ enum {
 		struct { __VA_ARGS__ } name; \
 	}
 
+/*
+ * A part of an expert that only libexpertmem.so has: its capture or its events. The files above
+ * netmon.c set it, and the files below call it, so that libexpertmem-malloc.so needs no such file.
+ */
+struct em_part {
+	/*
+	 * expertmem_close() has made the key invalid, and calls this without a lock. Returns when no
+	 * call uses the part any more, apart from sections.
+	 */
+	void (*close)(struct em_expert *expert);
+	/* Free the part. The expert's lock is held, and the expert is paused, or this is a child. */
+	void (*release)(struct em_expert *expert);
+	/* This is a child of fork(), in which the expert stays open. */
+	void (*after_fork)(struct em_expert *expert);
+};
+
+enum { EM_PART_CLIENT, EM_PART_EVENTS, EM_PARTS };
+
 /**
  * struct em_expert - a slot of the table of experts; never freed
  * @gate: the key while sections may begin; 0 while calls have to take the lock
@@ -499,6 +517,9 @@ struct em_expert {
 	struct em_heap heap;
 	expertmem_listener listener;	/* NULL: none */
 	void *listener_arg;
+	const struct em_part *parts[EM_PARTS];	/* NULL: the expert has no such part */
+	struct em_client *client;	/* capture.h; NULL: no capture; atomic */
+	struct em_events *events;	/* event.c; NULL: events are dropped */
 	);
 } __attribute__((aligned(64)));
 

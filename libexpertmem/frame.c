@@ -1,0 +1,589 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * ExpertGetFrame(), and the calls that ask about a capture or a frame.
+ *
+ * Each call has two paths. The first one begins a section of internal.h, takes no lock and sends no
+ * request. The second one takes the client's lock; it can do everything, and is the only one before
+ * the expert is attached and with EXPERTMEM_DEBUG.
+ */
+#include <string.h>
+#include <sys/mman.h>
+
+#include <linux/expertmem.h>
+
+#include "capture.h"
+
+#define likely(x)	__builtin_expect(!!(x), 1)
+#define unlikely(x)	__builtin_expect(!!(x), 0)
+#define noinline	__attribute__((noinline))
+
+#define SEARCH_FIRST	64U	/* frames that the first request of a walk looks at */
+
+/* ------------------------------------------------------------------- looking at frames */
+
+/*
+ * Begin a section of the expert in this slot, if the low bits @mask of its key are those of @key.
+ * NULL: no section has begun; the gate is closed, or the expert has no capture.
+ */
+static inline struct em_client *begin(uintptr_t key, uintptr_t mask)
+{
+	struct em_expert *expert = em_slot_of((HEXPERTKEY)key);
+	struct em_thread *self = em_self;
+	struct em_client *client;
+	uintptr_t gate;
+
+	if (unlikely(self->busy != EM_IDLE))
+		return NULL;
+	em_enter(self);
+	gate = (uintptr_t)em_load_acquire(&expert->gate);
+	if (likely(gate) && likely((gate & mask) == key)) {
+		client = em_load_acquire(&expert->client);
+		if (likely(client)) {
+			em_current_client = client;
+			return client;
+		}
+	}
+	em_end(self);
+	return NULL;
+}
+
+static noinline bool open_locked(uint64_t handle, enum em_handle kind, struct em_view *view)
+{
+	em_register();
+	view->client = em_client_of(handle, kind, &view->number);
+	if (!view->client)
+		return false;
+	pthread_mutex_lock(&view->client->lock);
+	view->locked = true;
+	if (em_is_open(view->client))
+		return true;
+	pthread_mutex_unlock(&view->client->lock);
+	return false;
+}
+
+/* Begin to look at the object of a handle. False: the handle is bad. */
+static inline bool open_handle(uint64_t handle, enum em_handle kind, struct em_view *view)
+{
+	if (unlikely(handle >> 60 != kind))
+		return false;
+	view->client = begin(handle >> 32 & EM_HANDLE_KEY, EM_HANDLE_KEY);
+	view->number = (uint32_t)handle;
+	view->locked = false;
+	return likely(view->client) || open_locked(handle, kind, view);
+}
+
+static inline void close_view(const struct em_view *view)
+{
+	if (likely(!view->locked))
+		em_end(em_self);
+	else
+		pthread_mutex_unlock(&view->client->lock);
+}
+
+static inline bool open_frame(HFRAME handle, struct em_view *view)
+{
+	if (likely(open_handle((uintptr_t)handle, EM_HANDLE_FRAME, view))) {
+		view->frame = em_frame_size(view->client, view->number, &view->link_type,
+					    &view->size);
+		if (likely(view->frame))
+			return true;
+		close_view(view);
+	}
+	em_set_last_error(NMERR_INVALID_HFRAME);
+	return false;
+}
+
+static bool open_capture(HCAPTURE handle, struct em_view *view)
+{
+	if (open_handle((uintptr_t)handle, EM_HANDLE_CAPTURE, view)) {
+		if (!view->number)
+			return true;
+		close_view(view);
+	}
+	em_set_last_error(NMERR_INVALID_HCAPTURE);
+	return false;
+}
+
+bool em_view_frame(HFRAME handle, struct em_view *view)
+{
+	return open_frame(handle, view);
+}
+
+void em_view_end(const struct em_view *view)
+{
+	close_view(view);
+}
+
+/* ------------------------------------------------------------------------- searching */
+
+/* Is @a before @b in this direction? */
+static bool is_before(uint32_t a, uint32_t b, bool forward)
+{
+	return forward ? a < b : a > b;
+}
+
+/* Copy the result of a search, of which each number is checked. False: it breaks the protocol. */
+static bool copy_found(struct em_client *client, const struct engine_reply *reply)
+{
+	struct em_search *search = &client->search;
+	uint32_t i, least = search->from;
+
+	if (reply->count > search->step ||
+	    reply->size < (uint64_t)reply->count * sizeof(*search->found))
+		return false;
+	/* The search went on by at least one frame, and by no more than was asked for. */
+	if (reply->next != ENGINE_NONE &&
+	    (reply->next >= client->nr_frames ||
+	     !is_before(search->from, reply->next, search->forward)))
+		return false;
+	for (i = 0; i < reply->count; i++) {
+		uint32_t found = em_read_once((const uint32_t *)client->results + i);
+
+		if (found >= client->nr_frames || is_before(found, least, search->forward) ||
+		    (i && found == least) ||
+		    (reply->next != ENGINE_NONE &&
+		     !is_before(found, reply->next, search->forward)))
+			return false;
+		search->found[i] = least = found;
+	}
+	search->count = reply->count;
+	search->next = reply->next;
+	return true;
+}
+
+/* Ask the engine for the next block, from @from on; the other members of @search are set. */
+static DWORD search_block(struct em_client *client, uint32_t from, uint32_t step)
+{
+	struct em_search *search = &client->search;
+	struct engine_request request = {
+		.op = ENGINE_SEARCH,
+		.flags = (search->user ? ENGINE_USER : 0) |
+			 (search->forward ? 0 : ENGINE_BACKWARD),
+		.frame = from,
+		.count = step,
+		.id = search->filter,
+	};
+	struct engine_reply reply;
+	DWORD error;
+
+	if (!search->found)
+		search->found = em_map(EM_SEARCH_MAX * sizeof(*search->found), MAP_PRIVATE);
+	if (!search->found)
+		return NMERR_OUT_OF_MEMORY;
+	search->step = 0;
+	error = em_request(client, &request, &reply);
+	if (error)
+		return error;
+	search->from = from;
+	search->step = step;
+	return copy_found(client, &reply) ? NMERR_SUCCESS : em_client_lose(client);
+}
+
+/* Does the block have the result of a search from @from on? */
+static bool is_in_block(const struct em_search *search, uint32_t filter, bool user, bool forward,
+			uint32_t from)
+{
+	return search->step && search->filter == filter && search->user == user &&
+	       search->forward == forward && !is_before(from, search->from, forward) &&
+	       (search->next == ENGINE_NONE || is_before(from, search->next, forward));
+}
+
+/* The first entry of the block that is not before @from; @count of the block if there is none. */
+static uint32_t find_in_block(const struct em_search *search, uint32_t from)
+{
+	uint32_t low = 0, high = search->count;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (is_before(search->found[middle], from, search->forward))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/*
+ * Set the block to one that has @from. A walk asks for more and more frames at once; a single frame
+ * is one that the caller does not walk from.
+ */
+static DWORD get_block(struct em_client *client, uint32_t filter, bool user, bool forward,
+		       uint32_t from, bool single)
+{
+	struct em_search *search = &client->search;
+	bool goes_on = search->step && search->filter == filter && search->user == user &&
+		       search->forward == forward && search->next == from && !single;
+	uint32_t step = single ? 1 : SEARCH_FIRST;
+
+	if (is_in_block(search, filter, user, forward, from))
+		return NMERR_SUCCESS;
+	if (goes_on)
+		step = search->step < EM_SEARCH_MAX / 2 ? search->step * 2 : EM_SEARCH_MAX;
+	search->filter = filter;
+	search->user = user;
+	search->forward = forward;
+	return search_block(client, from, step);
+}
+
+DWORD em_search(struct em_client *client, uint32_t filter, bool user, bool forward,
+		uint32_t from, uint32_t *found)
+{
+	struct em_search *search = &client->search;
+	uint32_t i;
+
+	while (from < client->nr_frames) {
+		DWORD error = get_block(client, filter, user, forward, from, false);
+
+		if (error)
+			return error;
+		i = find_in_block(search, from);
+		if (i < search->count) {
+			*found = search->found[i];
+			return NMERR_SUCCESS;
+		}
+		from = search->next;
+	}
+	return NMERR_NO_MORE_FRAMES;
+}
+
+/* Does the frame pass? NMERR_SUCCESS: yes; NMERR_FRAME_FAILED_FILTER: no. */
+static DWORD passes(struct em_client *client, uint32_t filter, bool user, uint32_t number)
+{
+	const struct em_search *search = &client->search;
+	bool forward = search->step ? search->forward : true;
+	DWORD error = get_block(client, filter, user, forward, number, true);
+	uint32_t i;
+
+	if (error)
+		return error;
+	i = find_in_block(search, number);
+	return i < search->count && search->found[i] == number ? NMERR_SUCCESS :
+								  NMERR_FRAME_FAILED_FILTER;
+}
+
+/* --------------------------------------------------------------------- ExpertGetFrame */
+
+/* The first frame to look at for these arguments. */
+static inline DWORD first_frame(const struct em_client *client, DWORD direction, DWORD requested,
+				uint32_t *number)
+{
+	bool at = client->flags & EXPERTMEM_NEXT_AT;
+	uint32_t end = client->nr_frames;
+
+	switch (direction) {
+	case GET_SPECIFIED_FRAME:
+		*number = requested;
+		return likely(requested < end) ? NMERR_SUCCESS : NMERR_FRAME_NOT_FOUND;
+	case GET_FRAME_NEXT_FORWARD:
+		/* The number behind INVALID_FRAME_NUMBER is 0. */
+		*number = at && requested != INVALID_FRAME_NUMBER ? requested : requested + 1;
+		return likely(*number < end) ? NMERR_SUCCESS : NMERR_NO_MORE_FRAMES;
+	default:
+		if (requested >= end)
+			requested = end;
+		else if (at)
+			requested++;
+		*number = requested - 1;
+		return likely(requested) ? NMERR_SUCCESS : NMERR_NO_MORE_FRAMES;
+	}
+}
+
+/* Fill in the descriptor, without tables. */
+static inline DWORD describe(const struct em_client *client, uint32_t number,
+			     LPEXPERTFRAMEDESCRIPTOR descriptor)
+{
+	const FRAME *frame = em_frame(client, number);
+
+	if (unlikely(!frame))
+		return NMERR_FRAME_NOT_FOUND;
+	descriptor->FrameNumber = number;
+	descriptor->hFrame = (HFRAME)em_handle(client, EM_HANDLE_FRAME, number);
+	descriptor->pFrame = (ULPFRAME)frame;
+	descriptor->lpRecognizeDataTable = NULL;
+	descriptor->lpPropertyTable = NULL;
+	return NMERR_SUCCESS;
+}
+
+/* Find the frame, with its filters. The client's lock is held. */
+static DWORD find(struct em_client *client, DWORD direction, DWORD flags, DWORD requested,
+		  HFILTER filter, uint32_t *number)
+{
+	bool user = flags & FLAGS_DEFER_TO_UI_FILTER && client->user_filter;
+	uint32_t filter_number = ENGINE_NONE;
+	DWORD error = first_frame(client, direction, requested, number);
+
+	if (!error && filter)
+		error = NMERR_NOT_SUPPORTED;
+	if (error || (!user && !filter))
+		return error;
+	if (direction == GET_SPECIFIED_FRAME)
+		return passes(client, filter_number, user, *number);
+	return em_search(client, filter_number, user, direction == GET_FRAME_NEXT_FORWARD, *number,
+			 number);
+}
+
+static noinline DWORD get_locked(HEXPERTKEY key, DWORD direction, DWORD flags, DWORD requested,
+				 HFILTER filter, LPEXPERTFRAMEDESCRIPTOR descriptor)
+{
+	DWORD error = em_become(key);
+	struct em_client *client;
+	uint32_t number;
+
+	if (error)
+		return error;
+	client = em_client_of_key(key, &error);
+	if (!client)
+		return error;
+	if (flags & FLAGS_ATTACH_PROPERTIES)
+		return NMERR_NOT_SUPPORTED;
+	pthread_mutex_lock(&client->lock);
+	if (em_is_open(client))
+		error = find(client, direction, flags, requested, filter, &number);
+	else
+		error = NMERR_INVALID_EXPERT_HANDLE;
+	if (!error)
+		error = describe(client, number, descriptor);
+	pthread_mutex_unlock(&client->lock);
+	return error;
+}
+
+DWORD WINAPI ExpertGetFrame(HEXPERTKEY hExpertKey, DWORD Direction, DWORD RequestFlags,
+			    DWORD RequestedFrameNumber, HFILTER hFilter,
+			    LPEXPERTFRAMEDESCRIPTOR pEFrameDescriptor)
+{
+	const struct em_client *client;
+	uint32_t number;
+	DWORD error;
+
+	if (unlikely(!pEFrameDescriptor || Direction > GET_FRAME_NEXT_BACKWARD ||
+		     RequestFlags & ~(FLAGS_DEFER_TO_UI_FILTER | FLAGS_ATTACH_PROPERTIES)))
+		return NMERR_INVALID_PARAMETER;
+	if (hFilter || RequestFlags & FLAGS_ATTACH_PROPERTIES)
+		goto locked;
+	client = begin((uintptr_t)hExpertKey, UINTPTR_MAX);
+	if (unlikely(!client))
+		goto locked;
+	if (unlikely(em_status(em_slot_of(hExpertKey)) || !client->is_plain ||
+		     (RequestFlags && client->user_filter))) {
+		em_end(em_self);
+		goto locked;
+	}
+	error = first_frame(client, Direction, RequestedFrameNumber, &number);
+	if (likely(!error))
+		error = describe(client, number, pEFrameDescriptor);
+	em_end(em_self);
+	return error;
+locked:
+	return get_locked(hExpertKey, Direction, RequestFlags, RequestedFrameNumber, hFilter,
+			  pEFrameDescriptor);
+}
+
+/* ---------------------------------------------------------------------- about captures */
+
+DWORD WINAPI GetCaptureTotalFrames(HCAPTURE hCapture)
+{
+	struct em_view view;
+	DWORD count;
+
+	if (!open_capture(hCapture, &view))
+		return 0;
+	count = view.client->nr_frames;
+	close_view(&view);
+	return count;
+}
+
+LPSYSTEMTIME WINAPI GetCaptureTimeStamp(HCAPTURE hCapture)
+{
+	struct em_view view;
+
+	if (!open_capture(hCapture, &view))
+		return NULL;
+	close_view(&view);
+	return &view.client->start_time;
+}
+
+LPSTR WINAPI GetCaptureComment(HCAPTURE hCapture)
+{
+	struct em_view view;
+
+	if (!open_capture(hCapture, &view))
+		return NULL;
+	close_view(&view);
+	return view.client->comment;
+}
+
+DWORD em_mac_type(uint16_t link_type)
+{
+	switch (link_type) {
+	case 1:
+		return MAC_TYPE_ETHERNET;
+	case 6:
+		return MAC_TYPE_TOKENRING;
+	case 10:
+		return MAC_TYPE_FDDI;
+	case 100:	/* LLC in AAL5 */
+	case 123:	/* SunATM */
+		return MAC_TYPE_ATM;
+	case 138:	/* IP over IEEE 1394 */
+		return MAC_TYPE_1394;
+	default:
+		return MAC_TYPE_UNKNOWN;
+	}
+}
+
+DWORD WINAPI GetCaptureMacType(HCAPTURE hCapture)
+{
+	struct em_view view;
+	DWORD type;
+
+	if (!open_capture(hCapture, &view))
+		return MAC_TYPE_UNKNOWN;
+	type = em_mac_type(view.client->link_type);
+	close_view(&view);
+	return type;
+}
+
+HFRAME WINAPI GetFrame(HCAPTURE hCapture, DWORD FrameNumber)
+{
+	HFRAME frame = NULL;
+	struct em_view view;
+
+	if (!open_capture(hCapture, &view))
+		return NULL;
+	if (em_frame(view.client, FrameNumber))
+		frame = (HFRAME)em_handle(view.client, EM_HANDLE_FRAME, FrameNumber);
+	close_view(&view);
+	return frame ? frame : em_fail_null(NMERR_FRAME_NOT_FOUND);
+}
+
+HFRAME WINAPI ModifyFrame(HCAPTURE hCapture, DWORD FrameNumber, LPBYTE FrameData,
+			  DWORD FrameLength, int64_t TimeStamp)
+{
+	(void)hCapture, (void)FrameNumber, (void)FrameData, (void)FrameLength, (void)TimeStamp;
+	return em_fail_null(NMERR_NOT_SUPPORTED);
+}
+
+/* ------------------------------------------------------------------------ about frames */
+
+HCAPTURE WINAPI GetFrameCaptureHandle(HFRAME hFrame)
+{
+	struct em_view view;
+	HCAPTURE capture;
+
+	if (!open_frame(hFrame, &view))
+		return NULL;
+	capture = (HCAPTURE)em_handle(view.client, EM_HANDLE_CAPTURE, 0);
+	close_view(&view);
+	return capture;
+}
+
+DWORD WINAPI GetFrameNumber(HFRAME hFrame)
+{
+	struct em_view view;
+
+	if (!open_frame(hFrame, &view))
+		return INVALID_FRAME_NUMBER;
+	close_view(&view);
+	return view.number;
+}
+
+ULPFRAME WINAPI GetFrameFromFrameHandle(HFRAME hFrame)
+{
+	struct em_view view;
+
+	if (!open_frame(hFrame, &view))
+		return NULL;
+	close_view(&view);
+	return (ULPFRAME)view.frame;
+}
+
+ULPBYTE WINAPI ParserTemporaryLockFrame(HFRAME hFrame)
+{
+	struct em_view view;
+
+	if (!open_frame(hFrame, &view))
+		return NULL;
+	close_view(&view);
+	return (ULPBYTE)view.frame->MacFrame;
+}
+
+LPRECOGNIZEDATATABLE WINAPI GetFrameRecognizeData(HFRAME hFrame)
+{
+	struct em_view view;
+
+	if (!open_frame(hFrame, &view))
+		return NULL;
+	close_view(&view);
+	return em_fail_null(NMERR_NOT_SUPPORTED);
+}
+
+DWORD WINAPI GetFrameLength(HFRAME hFrame)
+{
+	struct em_view view;
+	DWORD length;
+
+	if (!open_frame(hFrame, &view))
+		return 0;
+	length = view.frame->FrameLength;
+	close_view(&view);
+	return length;
+}
+
+DWORD WINAPI GetFrameStoredLength(HFRAME hFrame)
+{
+	struct em_view view;
+	DWORD length;
+
+	if (!open_frame(hFrame, &view))
+		return 0;
+	length = view.size;
+	close_view(&view);
+	return length;
+}
+
+int64_t WINAPI GetFrameTimeStamp(HFRAME hFrame)
+{
+	struct em_view view;
+	int64_t time;
+
+	if (!open_frame(hFrame, &view))
+		return -1;
+	time = view.frame->TimeStamp;
+	close_view(&view);
+	return time;
+}
+
+DWORD WINAPI GetFrameMacType(HFRAME hFrame)
+{
+	struct em_view view;
+
+	if (!open_frame(hFrame, &view))
+		return MAC_TYPE_UNKNOWN;
+	close_view(&view);
+	return em_mac_type(view.link_type);
+}
+
+DWORD WINAPI GetFrameMacHeaderLength(HFRAME hFrame)
+{
+	struct em_view view;
+	DWORD length = 0;
+
+	if (!open_frame(hFrame, &view))
+		return 0;
+	switch (em_mac_type(view.link_type)) {
+	case MAC_TYPE_ETHERNET:
+		length = ETHERNET_HEADER_LENGTH;
+		break;
+	case MAC_TYPE_TOKENRING:
+		length = TOKENRING_HEADER_LENGTH;
+		if (view.size > length)
+			length += GetRoutingInfoLength(view.frame->MacFrame);
+		break;
+	case MAC_TYPE_FDDI:
+		length = FDDI_HEADER_LENGTH;
+		break;
+	}
+	close_view(&view);
+	return length;
+}

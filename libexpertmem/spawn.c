@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Start an engine as a process that is no child of the host: its parent is a process that ends at
+ * once, as of daemon(3). So wait() of the host never returns an engine, and no engine becomes a
+ * zombie of the host.
+ *
+ * Both processes share the memory of the host until the engine is executed, as of vfork(2): a
+ * fork() would copy the page tables of the host and run its handlers. The process in between ends
+ * without a signal, so that the host gets no SIGCHLD, and wait() does not find it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "capture.h"
+#include "raw.h"
+
+#define STACK		(64UL << 10)	/* bytes of the stack of each process */
+#define FIRST_FREE_FD	(ENGINE_CONTROL_FD + 1)
+
+struct start {
+	const char *program;
+	char *const *arguments;
+	bool input;
+	int control;
+	char *stack;		/* end of the stack of the engine's process */
+	int error;		/* errno of a failure */
+};
+
+/* The program must not inherit handlers and ignored signals of the host. */
+static void reset_signals(void)
+{
+	struct sigaction normal = { .sa_handler = SIG_DFL };
+	sigset_t none;
+	int number;
+
+	for (number = 1; number < NSIG; number++)
+		sigaction(number, &normal, NULL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/*
+ * Standard input unless the engine reads it, output and error are /dev/null: an engine reports by its
+ * state. Descriptors of the host are closed.
+ */
+static bool set_descriptors(const struct start *start)
+{
+	/* The socket may have one of the numbers that are assigned here. */
+	int control = fcntl(start->control, F_DUPFD_CLOEXEC, FIRST_FREE_FD);
+	int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (control < 0 || nothing < 0 ||
+	    (!start->input && dup2(nothing, STDIN_FILENO) < 0) ||
+	    dup2(nothing, STDOUT_FILENO) < 0 || dup2(nothing, STDERR_FILENO) < 0 ||
+	    dup2(control, ENGINE_CONTROL_FD) < 0)
+		return false;
+	em_raw(SYS_close_range, FIRST_FREE_FD, ~0U, 0);
+	return true;
+}
+
+/* The process of the engine. A session of its own: Ctrl-C at the host's terminal does not end it. */
+static int engine_process(void *arg)
+{
+	struct start *start = arg;
+
+	setsid();
+	if (set_descriptors(start)) {
+		reset_signals();
+		execv(start->program, start->arguments);
+	}
+	start->error = errno;
+	_exit(127);
+}
+
+static int process_between(void *arg)
+{
+	struct start *start = arg;
+
+	if (clone(engine_process, start->stack, CLONE_VM | CLONE_VFORK | SIGCHLD, start) < 0)
+		start->error = errno;
+	_exit(0);
+}
+
+int em_spawn(const char *program, char *const arguments[], bool input, int control)
+{
+	struct start start = {
+		.program = program, .arguments = arguments, .input = input, .control = control,
+	};
+	int saved = errno;
+	sigset_t all, old;
+	char *stacks;
+	pid_t pid;
+
+	stacks = mmap(NULL, 2 * STACK, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+	if (stacks == MAP_FAILED)
+		return EXPERTMEM_E_NOMEM;
+	start.stack = stacks + STACK;
+	/* No handler of the host may run in a process that shares its memory. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	pid = clone(process_between, stacks + 2 * STACK, CLONE_VM | CLONE_VFORK, &start);
+	if (pid < 0)
+		start.error = errno;
+	else
+		waitpid(pid, NULL, __WCLONE);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	munmap(stacks, 2 * STACK);
+	errno = saved;
+	if (!start.error)
+		return EXPERTMEM_OK;
+	return start.error == EAGAIN || start.error == ENOMEM ? EXPERTMEM_E_NOMEM :
+								EXPERTMEM_E_NO_ENGINE;
+}
