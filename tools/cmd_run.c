@@ -15,7 +15,7 @@
 #include "args.h"
 #include "command.h"
 #include "format.h"
-#include "run/config.h"
+#include "run/job_file.h"
 #include "run/job.h"
 
 #ifndef EXPERTDIR
@@ -26,7 +26,7 @@
 
 /* --- help */
 
-enum { NAME, LIMIT, TIMEOUT, GRACE, BACKEND, CONFIG, JSON, HELP };
+enum { NAME, LIMIT, TIMEOUT, GRACE, BACKEND, JOB, JSON, HELP };
 
 static const char *backend_word(size_t i)
 {
@@ -54,7 +54,7 @@ static const struct option_row rows[] = {
 		"is 125. anon: private memory of the process, which the kernel module does not "
 		"reclaim. Without this option: the device, or anon if there is no "
 		"/dev/expertmem" },
-	[CONFIG] = { .name = "config", .value = "FILE", .help =
+	[JOB] = { .name = "job", .value = "FILE", .help =
 		"read from FILE what to run, as the unit expertmem@.service does" },
 	[JSON] = { .name = "json", .help = "print the report as a JSON object" },
 	[HELP] = { .name = "help", .help = "print this text" },
@@ -132,7 +132,7 @@ static const struct status_row program_statuses[] = {
 static const struct help help = {
 	.usage = "EXPERT CAPTURE\n"
 "       expertmem run [OPTION]... -- PROGRAM [ARGUMENT]...\n"
-"       expertmem run [OPTION]... --config FILE",
+"       expertmem run [OPTION]... --job FILE",
 	.about =
 "Run an expert on a capture file, or a program as an expert, in a process of its own. Then print\n"
 "how it ended and how much memory it used.\n"
@@ -170,17 +170,17 @@ static const struct help help = {
 	.keys = keys,
 	.statuses = statuses,
 	.program_title =
-"The exit status of a program is its own, or one of these; 125 also with --config and an expert:",
+"The exit status of a program is its own, or one of these; 125 also with --job and an expert:",
 	.program_statuses = program_statuses,
 };
 
 static bool is_program;
-static bool has_config;		/* with --config, is_program is not known before the file is read */
+static bool has_job_file;		/* with --job, is_program is not known before the file is read */
 
 /* Return the exit status of a failure of this command: @status, or 125 for a program. */
 static int failure(int status)
 {
-	return is_program || has_config ? EXIT_PROGRAM_FAILED : status;
+	return is_program || has_job_file ? EXIT_PROGRAM_FAILED : status;
 }
 
 static int __attribute__((format(printf, 1, 2))) wrong(const char *format, ...)
@@ -337,7 +337,7 @@ static void look_for_program(const struct option *options, int argc, char **argv
 	opterr = 0;
 	do {
 		option = getopt_long(argc, argv, "-:", options, NULL);
-		has_config = has_config || option == OPTION_VALUE(CONFIG);
+		has_job_file = has_job_file || option == OPTION_VALUE(JOB);
 	} while (option != -1 && option != OPERAND);
 	is_program = option == -1 && optind > 1 && !strcmp(argv[optind - 1], "--");
 	optind = 0;	/* getopt_long() starts again */
@@ -373,7 +373,7 @@ static int set_timeout(struct job *job, const char *what, const char *text)
 }
 
 /* Return 0, or the exit status. */
-static int parse(struct job *job, const char **config, bool *json, const struct option *options,
+static int parse(struct job *job, const char **job_file, bool *json, const struct option *options,
 		 int argc, char **argv)
 {
 	char plain[NAME_SIZE];
@@ -406,8 +406,8 @@ static int parse(struct job *job, const char **config, bool *json, const struct 
 			/* the library reads it, also in programs that the program starts */
 			setenv("EXPERTMEM_BACKEND", optarg, true);
 			break;
-		case OPTION_VALUE(CONFIG):
-			*config = optarg;
+		case OPTION_VALUE(JOB):
+			*job_file = optarg;
 			break;
 		case OPTION_VALUE(JSON):
 			*json = true;
@@ -457,41 +457,41 @@ static int choose_program(struct job *job, int count, char **operands, char path
 }
 
 /* Set a value of the file, if it has the key. Return 0, or the exit status. */
-static int use_value(struct job *job, const struct config *config, const char *file, enum config_key key,
+static int use_value(struct job *job, const struct job_file *values, const char *file, enum job_key key,
 		     int (*set)(struct job *job, const char *what, const char *text))
 {
 	char what[PATH_MAX + 64];
 
-	if (!config->value[key])
+	if (!values->value[key])
 		return 0;
-	snprintf(what, sizeof(what), "%s (%s, line %u)", config_key_name(key), file, config->line[key]);
-	return set(job, what, config->value[key]);
+	snprintf(what, sizeof(what), "%s (%s, line %u)", job_key_name(key), file, values->line[key]);
+	return set(job, what, values->value[key]);
 }
 
 /*
- * Read the file of --config. Its expert and capture, or its program, become the operands. LIMIT and
+ * Read the file of --job. Its expert and capture, or its program, become the operands. LIMIT and
  * TIMEOUT are used if the options were not given. Return 0, or the exit status.
  */
-static int use_config(struct job *job, const char *file, int *argc, char ***argv)
+static int use_job_file(struct job *job, const char *file, int *argc, char ***argv)
 {
 	static char *operands[2];
-	static struct config config;
-	char *const *value = config.value;
+	static struct job_file values;
+	char *const *value = values.value;
 	int error = 0;
 
 	if (*argc || is_program)
-		return wrong("with --config, the command line must not have an expert or a program");
-	if (config_read(&config, file))
+		return wrong("with --job, the command line must not have an expert or a program");
+	if (job_file_read(&values, file))
 		return failure(EXIT_USAGE);
-	is_program = value[CONFIG_PROGRAM];
-	operands[0] = value[CONFIG_EXPERT];
-	operands[1] = value[CONFIG_CAPTURE];
-	*argv = is_program ? config.words : operands;
-	*argc = is_program ? config.nr_words : 2;
+	is_program = value[JOB_PROGRAM];
+	operands[0] = value[JOB_EXPERT];
+	operands[1] = value[JOB_CAPTURE];
+	*argv = is_program ? values.words : operands;
+	*argc = is_program ? values.nr_words : 2;
 	if (!job->has_limit)
-		error = use_value(job, &config, file, CONFIG_LIMIT, set_limit);
+		error = use_value(job, &values, file, JOB_LIMIT, set_limit);
 	if (!error && !job->timeout)
-		error = use_value(job, &config, file, CONFIG_TIMEOUT, set_timeout);
+		error = use_value(job, &values, file, JOB_TIMEOUT, set_timeout);
 	return error;
 }
 
@@ -501,20 +501,20 @@ int run_main(int argc, char **argv)
 	struct expertmem_heap_stats stats = {};
 	struct outcome outcome;
 	char path[PATH_MAX], name[NAME_SIZE];
-	const char *backend, *config = NULL;
+	const char *backend, *job_file = NULL;
 	struct option options[OPTIONS_MAX + 1];
 	bool json = false;
 	int error;
 
 	long_options(options, rows);
 	look_for_program(options, argc, argv);
-	error = parse(&job, &config, &json, options, argc, argv);
+	error = parse(&job, &job_file, &json, options, argc, argv);
 	if (error)
 		return error;
 	argc -= optind;
 	argv += optind;
-	if (config)
-		error = use_config(&job, config, &argc, &argv);
+	if (job_file)
+		error = use_job_file(&job, job_file, &argc, &argv);
 	if (error)
 		return error;
 	error = is_program ? choose_program(&job, argc, argv, path) :

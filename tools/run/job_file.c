@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-#include "config.h"
+#include "job_file.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -12,15 +12,15 @@
 
 #define BLANKS " \t\r\n\v\f"
 
-static const char *const names[CONFIG_KEYS] = {
-	[CONFIG_EXPERT]		= "EXPERT",
-	[CONFIG_CAPTURE]	= "CAPTURE",
-	[CONFIG_PROGRAM]	= "PROGRAM",
-	[CONFIG_LIMIT]		= "LIMIT",
-	[CONFIG_TIMEOUT]	= "TIMEOUT",
+static const char *const names[JOB_KEYS] = {
+	[JOB_EXPERT]		= "EXPERT",
+	[JOB_CAPTURE]	= "CAPTURE",
+	[JOB_PROGRAM]	= "PROGRAM",
+	[JOB_LIMIT]		= "LIMIT",
+	[JOB_TIMEOUT]	= "TIMEOUT",
 };
 
-const char *config_key_name(enum config_key key)
+const char *job_key_name(enum job_key key)
 {
 	return names[key];
 }
@@ -55,7 +55,7 @@ static char *trim(char *text)
 }
 
 /* Read a line, which is "KEY = VALUE", empty, or a comment. Return 0, or -1 after a message. */
-static int read_line(struct config *config, const char *file, unsigned int line, char *text)
+static int read_line(struct job_file *job, const char *file, unsigned int line, char *text)
 {
 	char *value = strchr(text, '='), *key = trim(text);
 	int i;
@@ -66,20 +66,20 @@ static int read_line(struct config *config, const char *file, unsigned int line,
 		return wrong(file, line, "the line is not KEY=VALUE: '%s'", plain_text(key));
 	*value++ = '\0';
 	key = trim(key);
-	for (i = 0; i < CONFIG_KEYS && strcmp(key, names[i]); i++)
+	for (i = 0; i < JOB_KEYS && strcmp(key, names[i]); i++)
 		;
-	if (i == CONFIG_KEYS)
+	if (i == JOB_KEYS)
 		return wrong(file, line,
 			     "there is no key '%s'; the keys are EXPERT, CAPTURE, PROGRAM, LIMIT and TIMEOUT",
 			     plain_text(key));
-	if (config->value[i])
+	if (job->value[i])
 		return wrong(file, line, "%s is also in line %u; remove one of the two lines", key,
-			     config->line[i]);
-	config->value[i] = strdup(trim(value));
-	if (!config->value[i])
+			     job->line[i]);
+	job->value[i] = strdup(trim(value));
+	if (!job->value[i])
 		return wrong(file, line, "%s", strerror(errno));
-	config->line[i] = line;
-	return *config->value[i] ? 0 : wrong(file, line, "%s has no value; remove the line", key);
+	job->line[i] = line;
+	return *job->value[i] ? 0 : wrong(file, line, "%s has no value; remove the line", key);
 }
 
 /* Move the next word of *@text to *@to. Return false if a quotation mark is not closed. */
@@ -101,41 +101,41 @@ static bool next_word(char **text, char **to)
 }
 
 /* Split PROGRAM into words at white space that is not between quotation marks. */
-static int split_program(struct config *config, const char *file)
+static int split_program(struct job_file *job, const char *file)
 {
-	char *text = config->value[CONFIG_PROGRAM], *to = text;
+	char *text = job->value[JOB_PROGRAM], *to = text;
 
 	/* a word and the white space behind it take at least two bytes */
-	config->words = calloc(strlen(text) / 2 + 2, sizeof(*config->words));
-	if (!config->words)
+	job->words = calloc(strlen(text) / 2 + 2, sizeof(*job->words));
+	if (!job->words)
 		return wrong(file, 0, "%s", strerror(errno));
 	while (*text) {
-		config->words[config->nr_words++] = to;
+		job->words[job->nr_words++] = to;
 		if (!next_word(&text, &to))
-			return wrong(file, config->line[CONFIG_PROGRAM],
+			return wrong(file, job->line[JOB_PROGRAM],
 				     "a quotation mark of PROGRAM is not closed");
 	}
 	return 0;
 }
 
-static int check(struct config *config, const char *file)
+static int check(struct job_file *job, const char *file)
 {
-	const char *expert = config->value[CONFIG_EXPERT], *program = config->value[CONFIG_PROGRAM];
+	const char *expert = job->value[JOB_EXPERT], *program = job->value[JOB_PROGRAM];
 
 	if (expert && program)
 		return wrong(file, 0, "the file has EXPERT and PROGRAM; remove one of the two");
 	if (!expert && !program)
 		return wrong(file, 0,
 			     "the file has neither EXPERT nor PROGRAM; write EXPERT=NAME and CAPTURE=FILE, or PROGRAM=COMMAND");
-	if (expert && !config->value[CONFIG_CAPTURE])
+	if (expert && !job->value[JOB_CAPTURE])
 		return wrong(file, 0, "the file has EXPERT, but no CAPTURE; write CAPTURE=FILE");
-	if (program && config->value[CONFIG_CAPTURE])
-		return wrong(file, config->line[CONFIG_CAPTURE],
+	if (program && job->value[JOB_CAPTURE])
+		return wrong(file, job->line[JOB_CAPTURE],
 			     "CAPTURE is not used with PROGRAM; write the file into PROGRAM");
-	return program ? split_program(config, file) : 0;
+	return program ? split_program(job, file) : 0;
 }
 
-int config_read(struct config *config, const char *file)
+int job_file_read(struct job_file *job, const char *file)
 {
 	FILE *in = fopen(file, "re");
 	unsigned int line = 0;
@@ -144,7 +144,7 @@ int config_read(struct config *config, const char *file)
 	ssize_t length;
 	int error = 0;
 
-	*config = (struct config){};
+	*job = (struct job_file){};
 	if (!in)
 		return wrong(file, 0, "cannot open the file: %s", strerror(errno));
 	while (!error && (length = getline(&text, &size, in)) >= 0) {
@@ -152,11 +152,11 @@ int config_read(struct config *config, const char *file)
 		if (strlen(text) != (size_t)length)
 			error = wrong(file, line, "the line has a byte 0; the file must be text");
 		else
-			error = read_line(config, file, line, text);
+			error = read_line(job, file, line, text);
 	}
 	if (!error && ferror(in))
 		error = wrong(file, 0, "cannot read the file: %s", strerror(errno));
 	free(text);
 	fclose(in);
-	return error ? error : check(config, file);
+	return error ? error : check(job, file);
 }
