@@ -3,7 +3,7 @@
 
 #include <inttypes.h>
 
-#include "../libexpertmem/text.h"
+#include "visible.h"
 
 void json_begin(struct json *json, FILE *out, bool lines)
 {
@@ -56,26 +56,33 @@ void json_maybe(struct json *json, const char *key, bool known, uint64_t value)
 		json_string(json, key, NULL);
 }
 
+/* Write \u and four digits, or for characters above U+FFFF the two surrogates. */
+static void print_escape(FILE *out, uint32_t character)
+{
+	if (character > 0xffff) {
+		character -= 0x10000;
+		fprintf(out, "\\u%04x", 0xd800 + (character >> 10));
+		character = 0xdc00 + (character & 0x3ff);
+	}
+	fprintf(out, "\\u%04x", character);
+}
+
 void print_json_string(FILE *out, const char *text)
 {
-	const unsigned char *s = (const unsigned char *)text;
+	const char *start = text;
+	uint32_t character;
 
 	putc('"', out);
-	while (*s) {
-		int length = em_utf8_length(s);
-
-		if (!length) {
+	for (; *text; start = text) {
+		if (!next_character(&text, &character))
 			fputs("\\ufffd", out);
-			s++;
-			continue;
-		}
-		if (*s == '"' || *s == '\\')
-			fprintf(out, "\\%c", *s);
-		else if (em_is_control(s, length))
-			fprintf(out, "\\u%04x", length == 2 ? s[1] : s[0]);
+		else if (character == '"' || character == '\\')
+			fprintf(out, "\\%c", (char)character);
+		else if (character < ' ' || (character >= 0x7f && character < 0xa0) ||
+			 is_deceptive(character))
+			print_escape(out, character);
 		else
-			fwrite(s, 1, length, out);
-		s += length;
+			fwrite(start, 1, text - start, out);
 	}
 	putc('"', out);
 }

@@ -35,7 +35,10 @@ void json_string(struct json *json, const char *key, const char *value);
 /* Write @value, or null if it is not @known. */
 void json_maybe(struct json *json, const char *key, bool known, uint64_t value);
 
-/* Write a JSON string with its quotes. Each byte that is not UTF-8 becomes U+FFFD. */
+/*
+ * Write a JSON string with its quotes. Each byte that is not UTF-8 becomes U+FFFD. Control characters,
+ * and those that are invisible or change the direction of text, are written as \u and a number.
+ */
 void print_json_string(FILE *out, const char *text);
 
 #endif /* JSON_H */
