@@ -186,9 +186,17 @@ $(WORKERS): $(WORKER_OBJS)
 KSELFTEST_DIR ?= $(B)/kselftest
 # Tests make mistakes on purpose, which FORTIFY would report.
 NO_FORTIFY := -U_FORTIFY_SOURCE
-TEST_FLAGS := $(NO_FORTIFY) -isystem $(KSELFTEST_DIR) -Wno-unused-parameter -Wno-missing-prototypes -pthread
-TESTS	:= $(patsubst selftests/%.c,$(B)/selftests/%,$(filter-out selftests/netmon_layout.c,$(wildcard selftests/*.c)))
-TEST_EXPERTS := $(patsubst selftests/experts/%.c,$(B)/selftests/experts/%.so,$(wildcard selftests/experts/*.c))
+TEST_FLAGS := $(NO_FORTIFY) -Iselftests/lib -isystem $(KSELFTEST_DIR) -Wno-unused-parameter -Wno-missing-prototypes -pthread
+# Each C file in a folder of selftests/ is a program. These folders have rules of their own, and
+# netmon_layout.c is half of a program.
+TEST_SOURCES := $(filter-out selftests/bench/% selftests/fuzz/% selftests/lib/% %/netmon_layout.c,$(wildcard selftests/*/*.c))
+# the programs are in one folder
+TESTS	:= $(patsubst %.c,$(B)/selftests/%,$(notdir $(TEST_SOURCES)))
+ifneq ($(words $(TESTS)),$(words $(sort $(TESTS))))
+$(error two programs in the folders of selftests/ have one name)
+endif
+vpath %.c $(sort $(dir $(TEST_SOURCES)))
+TEST_EXPERTS := $(patsubst selftests/netmon/experts/%.c,$(B)/selftests/experts/%.so,$(wildcard selftests/netmon/experts/*.c))
 TEST_PROGRAMS := $(B)/selftests/programs/exceptions $(B)/selftests/programs/operators $(B)/selftests/programs/plugin.so \
 	$(B)/selftests/programs/atfork.so $(B)/selftests/programs/interposed.so \
 	$(B)/selftests/programs/plug.so $(B)/selftests/programs/slab.i \
@@ -197,50 +205,54 @@ TEST_PROGRAMS := $(B)/selftests/programs/exceptions $(B)/selftests/programs/oper
 	$(B)/selftests/programs/journald
 
 # the tests that say so in their top comment
-also = $(shell grep -lsE '^ \* also: (.* )?$1( |$$)' selftests/*.c)
+also = $(shell grep -lsE '^ \* also: (.* )?$1( |$$)' $(TEST_SOURCES) /dev/null)
 
 # for 32 bit callers of the module; static, for there is one set of libraries in the VM
 HAVE_32 := $(wildcard $(shell $(CC) -m32 -print-libgcc-file-name 2>/dev/null))
-TESTS_32 := $(if $(HAVE_32),$(patsubst selftests/%.c,$(B)/selftests/32/%,$(call also,32bit)))
+TESTS_32 := $(if $(HAVE_32),$(patsubst %.c,$(B)/selftests/32/%,$(notdir $(call also,32bit))))
 
 test-experts: $(TEST_EXPERTS) ## build the experts that the tests load
 
 selftests: $(TESTS) $(TESTS_32) test-experts $(TEST_PROGRAMS) ## build the tests (run them with "make check")
 
-$(B)/kselftest/kselftest_harness.h: selftests/kernel-source
-	selftests/kernel-source $(@D)
+$(B)/kselftest/kselftest_harness.h: selftests/lib/kernel-source
+	selftests/lib/kernel-source $(@D)
 
 # A test links dynamically: it needs a library to link with, but is up to date when that changes.
-$(B)/selftests/%: selftests/%.c $(KSELFTEST_DIR)/kselftest_harness.h | $(SO)
+$(B)/selftests/%: %.c $(KSELFTEST_DIR)/kselftest_harness.h | $(SO)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(TEST_FLAGS) $(LDFLAGS) $< $(LINK_LIB) -o $@
 
-$(B)/selftests/32/%: selftests/%.c $(KSELFTEST_DIR)/kselftest_harness.h
+$(B)/selftests/32/%: %.c $(KSELFTEST_DIR)/kselftest_harness.h
 	@mkdir -p $(@D)
 	$(CC) -m32 -static -idirafter /usr/include/x86_64-linux-gnu -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 $(ALL_CFLAGS) $(TEST_FLAGS) $(LDFLAGS) $< -o $@
 
 $(B)/selftests/experts/windows_style.so: ALL_CFLAGS += -Iinclude/windows
 
-$(B)/selftests/experts/%.so: selftests/experts/%.c | $(SO)
+$(B)/selftests/experts/%.so: selftests/netmon/experts/%.c | $(SO)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(NO_FORTIFY) -fPIC -shared $(LDFLAGS) $< -L$(B)/lib -lexpertmem -o $@
 
 CXXFLAGS ?= -O2 -g
 CXX_BUILD = $(CXX) -std=gnu++17 -Wall -Wextra -Wshadow $(WERROR) $(CXXFLAGS) -MMD -MP -pthread $(LDFLAGS)
 
-$(B)/selftests/programs/%.so: selftests/programs/%.cc
+$(B)/selftests/programs/%.so: selftests/preload/programs/%.cc
 	@mkdir -p $(@D)
 	$(CXX_BUILD) -fPIC -shared $< -o $@
 
-$(B)/selftests/programs/%: selftests/programs/%.cc
+$(B)/selftests/programs/%: selftests/preload/programs/%.cc
 	@mkdir -p $(@D)
 	$(CXX_BUILD) $< -o $@
 
-$(B)/selftests/programs/%: selftests/programs/%.c
+$(B)/selftests/programs/%: selftests/preload/programs/%.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(NO_FORTIFY) -pthread $(LDFLAGS) $< -o $@
 
-$(B)/selftests/programs/%.so: selftests/programs/%.c
+$(B)/selftests/programs/%: selftests/netmon/programs/%.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(NO_FORTIFY) -pthread $(LDFLAGS) $< -o $@
+
+$(B)/selftests/programs/%.so: selftests/preload/programs/%.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(NO_FORTIFY) -fPIC -shared -pthread $(LDFLAGS) $< -o $@
 
@@ -259,12 +271,12 @@ sanitizers: asan tsan $(B)/asan/misuse ## build the library and its tests with A
 asan: ## build the library and the tests that say "also: asan" with ASan and UBSan
 tsan: ## build the library and the tests that say "also: tsan" with TSan and UBSan
 asan tsan: $(KSELFTEST_DIR)/kselftest_harness.h
-	$(MAKE) B=$(B)/$@ KSELFTEST_DIR=$(KSELFTEST_DIR) CPPFLAGS= LDFLAGS= CFLAGS='-O1 -g $($@_FLAGS)' lib $(patsubst selftests/%.c,$(B)/$@/selftests/%,$(call also,$@))
+	$(MAKE) B=$(B)/$@ KSELFTEST_DIR=$(KSELFTEST_DIR) CPPFLAGS= LDFLAGS= CFLAGS='-O1 -g $($@_FLAGS)' lib $(patsubst %.c,$(B)/$@/selftests/%,$(notdir $(call also,$@)))
 
 # only the program, as its author would: the library is the one that is installed
-$(B)/asan/misuse: selftests/misuse.c | $(SO)
+$(B)/asan/misuse: selftests/library/misuse.c | $(SO)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -fsanitize=address $(LDFLAGS) $< $(LINK_LIB) -o $@
+	$(CC) $(ALL_CFLAGS) -Iselftests/lib -fsanitize=address $(LDFLAGS) $< $(LINK_LIB) -o $@
 
 # two ways through the library: with ASan, blocks are poisoned under the expert's lock
 FUZZ_CC	?= clang
@@ -280,7 +292,7 @@ $(B)/fuzz/library $(B)/fuzz/library-asan: selftests/fuzz/library.c $(filter-out 
 # the module's, which runs in a VM
 FUZZ_DEVICE := $(addprefix selftests/fuzz/,device.c sequence.c ioctls.c mappings.c messages.c process.c model.c)
 
-$(B)/fuzz/device: $(FUZZ_DEVICE) $(wildcard selftests/fuzz/*.h selftests/*_test.h) include/uapi/linux/expertmem.h
+$(B)/fuzz/device: $(FUZZ_DEVICE) $(wildcard selftests/fuzz/*.h selftests/lib/*_test.h) include/uapi/linux/expertmem.h
 	@mkdir -p $(@D)
 	$(FUZZ_CC) -std=gnu11 -D_GNU_SOURCE $(WARN) -Wno-unused-parameter -Iinclude -Iinclude/uapi -O2 -g -fsanitize=fuzzer $(filter %.c,$^) -o $@
 
@@ -433,5 +445,8 @@ clean: ## remove what was built, but for downloads and the fuzzers' corpora
 
 help: ## this text
 	@sed -n 's/^## \(.*\)/\n\1/p; s/^\([a-z_ -]*\):.*## /  \1\t/p' Makefile | expand -t 20
+
+# the .d files of an earlier build may name a source that has moved since
+selftests/%.c: ;
 
 -include $(wildcard $(B)/obj/*/*.d $(B)/obj/*/*/*.d $(B)/experts/*.d $(B)/selftests/*.d $(B)/selftests/*/*.d $(B)/bench/*.d $(B)/asan/*.d)

@@ -2,8 +2,8 @@
 /*
  * What the files of the module share.
  *
- * Layers: a file calls only files of the layers below its own. selftests/layers_check verifies
- * that.
+ * Layers: a file calls only files of the layers below its own.
+ * selftests/static/layers_check verifies that.
  *
  *   main.c			load and unload the module
  *   netlink.c			requests of operators and owners

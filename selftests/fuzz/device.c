@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <linux/kcov.h>
 
-#include "../memory_test.h"
+#include "../lib/memory_test.h"
 #include "fuzz.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);

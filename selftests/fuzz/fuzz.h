@@ -12,7 +12,7 @@
 #define EXPERTMEM_FUZZ_H
 
 #include <stdint.h>
-#include "../expertmem_test.h"
+#include "../lib/expertmem_test.h"
 
 #define EXPERTS		4
 #define REGIONS_KNOWN	48	/* to the model, for each window; not to be passed */

@@ -5,7 +5,7 @@
  */
 #include "fuzz.h"
 #include "ops.h"
-#include "../netlink_test.h"
+#include "../lib/netlink_test.h"
 
 #define DEAD_ID		0xdead0000beef0000ULL	/* of which no few bytes make one that lives */
 

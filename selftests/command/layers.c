@@ -15,7 +15,7 @@
 #include "harness.h"
 #include "layers_test.h"
 /* NOLINTNEXTLINE(bugprone-suspicious-include): it is part of the experts, not of a library */
-#include "../tools/experts/common/link.c"
+#include "../../tools/experts/common/link.c"
 
 #define LONGEST 256
 

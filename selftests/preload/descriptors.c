@@ -13,7 +13,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
-#include "../libexpertmem/raw.h"
+#include "../../libexpertmem/raw.h"
 #include "malloc_test.h"
 
 /* Numbers that programs may choose. */

@@ -6,7 +6,7 @@
 #ifndef LAYERS_TEST_H
 #define LAYERS_TEST_H
 
-#include "../tools/experts/common/link.h"
+#include "../../tools/experts/common/link.h"
 
 struct stack {
 	const char *name;
