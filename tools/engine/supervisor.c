@@ -101,6 +101,7 @@ static struct {
 	char **argv;
 	int control;			/* -1: closed by the host */
 	int signals;
+	enum engine_kind kind;
 	char program[64];		/* the worker's program, which was opened at the start */
 	int desk_fd;
 	int state_fd;
@@ -219,6 +220,7 @@ static bool make_files(void)
 	if (!engine.desk || !engine.state)
 		return false;
 	engine.state->version = ENGINE_VERSION;
+	engine.state->kind = engine.kind;
 	engine.state->link_type = 0xffff;
 	return engine.index_read >= 0 && engine.frames_read >= 0;
 }
@@ -815,17 +817,22 @@ static bool leave_the_host(void)
 }
 
 /*
- * Open the worker's program, which lies beside this one. Workers that are started later are of the
+ * Find out by the name of this program which engine it is, and open the worker's program, which lies
+ * beside it. Workers that are started later are of the
  * same version, also if the package was upgraded.
  */
 static bool open_program(void)
 {
 	char path[PATH_MAX];
 	ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - sizeof("-worker"));
+	const char *name;
 	int fd;
 
 	if (length < 0)
 		return false;
+	path[length] = '\0';
+	name = strrchr(path, '-');
+	engine.kind = name && !strcmp(name, "-wireshark") ? ENGINE_WIRESHARK : ENGINE_PCAP;
 	strcpy(path + length, "-worker");
 	fd = move_up(open(path, O_PATH | O_CLOEXEC));
 	snprintf(engine.program, sizeof(engine.program), "/proc/self/fd/%d", fd);
