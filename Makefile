@@ -175,7 +175,8 @@ $(SUPERVISORS): $(addprefix $(B)/obj/engine/,main.o supervisor.o)
 
 $(ENGINE_DIR)/expertmem-engine-pcap-worker: $(B)/obj/engine/pcap.o
 $(ENGINE_DIR)/expertmem-engine-pcap-worker: LDLIBS := -lpcap
-$(ENGINE_DIR)/expertmem-engine-wireshark-worker: $(addprefix $(B)/obj/engine/,wireshark.o names.o)
+$(ENGINE_DIR)/expertmem-engine-wireshark-worker: $(addprefix $(B)/obj/engine/,wireshark.o dissect.o properties.o \
+	describe.o labels.o names.o)
 $(ENGINE_DIR)/expertmem-engine-wireshark-worker: LDLIBS := -lwireshark
 $(WORKERS): $(WORKER_OBJS)
 	@mkdir -p $(@D)

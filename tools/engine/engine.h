@@ -10,9 +10,10 @@
  *   load.c		read the capture by Wireshark's file library into the frames file
  *   sandbox.c		seccomp
  *   pcap.c		engine_ops of expertmem-engine-pcap: filters by libpcap
- *   wireshark.c	engine_ops of expertmem-engine-wireshark: dissectors and display filters
- *   names.c		Network Monitor's names of protocols and fields, for wireshark.c
- *   ws_compat.h	what differs between versions of libwireshark; no other file knows them
+ *   wireshark.c	engine_ops of expertmem-engine-wireshark: dissectors and display filters;
+ *			wireshark.h lists the files that belong to it
+ *   ws_compat.h	what differs between versions of libwireshark; wireshark.c and its files ask for
+ *			no version
  *
  * The supervisor executes the worker, so that each worker has addresses of its own, and starts with
  * nothing of the last one. It tells the worker by descriptors and by a page that both map,

@@ -1,0 +1,423 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Protocols and fields: found by name, and described. */
+#include "wireshark.h"
+
+#include <Netmon.h>
+#include <epan/exceptions.h>
+
+#include "names.h"
+
+#define NAME_SIZE	16u	/* of a protocol, with its null */
+
+/* All protocols, in the order of Wireshark's numbers. A protocol's number is its place here. */
+static struct protocol {
+	int id;
+	const protocol_t *protocol;
+	const char *filter_name;
+	bool layer;
+} *protocols;
+static unsigned int nr_protocols;
+
+static int compare_ids(const void *a, const void *b)
+{
+	const struct protocol *first = a, *second = b;
+
+	return (first->id > second->id) - (first->id < second->id);
+}
+
+/* Wireshark's notes about a frame, rather than protocols of it. */
+static bool is_note(const char *filter_name)
+{
+	return !strcmp(filter_name, "frame") || g_str_has_prefix(filter_name, "_ws.");
+}
+
+void describe_init(void)
+{
+	GArray *array = g_array_new(false, false, sizeof(struct protocol));
+	void *cookie;
+
+	/* Let protocols that do so at first use read their dictionaries, while files may be read. */
+	proto_initialize_all_prefixes();
+	for (int id = proto_get_first_protocol(&cookie); id >= 0;
+	     id = proto_get_next_protocol(&cookie)) {
+		struct protocol new = { .id = id, .protocol = find_protocol_by_id(id) };
+
+		if (!new.protocol || proto_is_pino(new.protocol))
+			continue;
+		new.filter_name = proto_get_protocol_filter_name(id);
+		new.layer = !is_note(new.filter_name);
+		g_array_append_val(array, new);
+	}
+	nr_protocols = MIN(array->len, 0xffffu);
+	protocols = (struct protocol *)g_array_free(array, false);
+	qsort(protocols, nr_protocols, sizeof(*protocols), compare_ids);
+}
+
+uint32_t protocol_number(int id)
+{
+	const struct protocol key = { .id = id };
+	const struct protocol *found = bsearch(&key, protocols, nr_protocols, sizeof(*protocols),
+					       compare_ids);
+
+	return found ? found - protocols : ENGINE_NONE;
+}
+
+bool protocol_is_layer(uint32_t number)
+{
+	return protocols[number].layer;
+}
+
+header_field_info *field_of(uint32_t id)
+{
+	header_field_info *volatile field = NULL;
+
+	/* libwireshark throws an exception if the number is wrong. */
+	TRY {
+		field = proto_registrar_get_nth(id);
+	}
+	CATCH_ALL {
+		field = NULL;
+	}
+	ENDTRY;
+	return field;
+}
+
+/*
+ * The number of a field's protocol. A part of a protocol that is registered as if it were one, such
+ * as tcp.options.mss, belongs to the protocol with which its name begins.
+ */
+static uint32_t protocol_of(const header_field_info *field)
+{
+	uint32_t number = protocol_number(field->parent < 0 ? field->id : field->parent);
+	const header_field_info *parent = field->parent < 0 ? field : field_of(field->parent);
+	char *name;
+
+	if (number != ENGINE_NONE || !parent)
+		return number;
+	name = g_strdup(parent->abbrev);
+	for (char *dot = strrchr(name, '.'); dot && number == ENGINE_NONE; dot = strrchr(name, '.')) {
+		*dot = '\0';
+		number = protocol_number(proto_get_id_by_filter_name(name));
+	}
+	g_free(name);
+	return number;
+}
+
+/*
+ * Append a description of @size bytes, with its three texts behind it at once. Returns where the
+ * description is; NULL: there is no room.
+ */
+static void *add_described(struct results *results, const void *description, uint32_t size,
+			   const char *const texts[3], const uint32_t lengths[3])
+{
+	char *start = results_room(results, size + lengths[0] + lengths[1] + lengths[2]), *room;
+
+	if (!start)
+		return NULL;
+	memcpy(start, description, size);
+	room = start + size;
+	for (int i = 0; i < 3; room += lengths[i++]) {
+		memcpy(room, texts[i], lengths[i] - 1);
+		room[lengths[i] - 1] = '\0';
+	}
+	return start;
+}
+
+static uint32_t count_fields(int id)
+{
+	uint32_t count = 0;
+	void *cookie;
+
+	for (header_field_info *field = proto_get_first_protocol_field(id, &cookie); field;
+	     field = proto_get_next_protocol_field(id, &cookie))
+		count++;
+	return count;
+}
+
+/* The name that Network Monitor has, or else Wireshark's short one. */
+static const char *protocol_name(const struct protocol *protocol)
+{
+	const char *name = names_protocol(protocol->filter_name);
+
+	return name ? name : proto_get_protocol_short_name(protocol->protocol);
+}
+
+static bool is_protocol_name(const struct protocol *protocol, const char *text)
+{
+	const char *name = proto_get_protocol_short_name(protocol->protocol);
+
+	return !g_ascii_strcasecmp(name, text) ||
+	       (strlen(text) == NAME_SIZE - 1 && !g_ascii_strncasecmp(name, text, NAME_SIZE - 1));
+}
+
+static uint32_t find_filter_name(const char *name)
+{
+	int id = proto_get_id_by_filter_name(name);
+
+	return id < 0 ? ENGINE_NONE : protocol_number(id);
+}
+
+/* Find a protocol by Network Monitor's name, Wireshark's filter name, or Wireshark's short name. */
+static uint32_t find_protocol(const char *text)
+{
+	uint32_t found = ENGINE_NONE;
+	const char *name;
+
+	for (unsigned int i = 0; found == ENGINE_NONE && (name = names_filter_name(text, i)); i++)
+		found = find_filter_name(name);
+	if (found == ENGINE_NONE)
+		found = find_filter_name(text);
+	for (unsigned int i = 0; found == ENGINE_NONE && i < nr_protocols; i++)
+		if (is_protocol_name(&protocols[i], text))
+			found = i;
+	return found;
+}
+
+uint32_t describe_protocol(const char *text, uint32_t id, struct results *results)
+{
+	const struct protocol *protocol;
+	struct engine_name name = { 0 };
+	const char *texts[3];
+
+	if (*text)
+		id = find_protocol(text);
+	if (id >= nr_protocols)
+		return NMERR_PROTOCOL_NOT_FOUND;
+
+	protocol = &protocols[id];
+	texts[0] = protocol_name(protocol);
+	texts[1] = protocol->filter_name;
+	texts[2] = proto_get_protocol_long_name(protocol->protocol);
+	name.id = id;
+	name.fields = count_fields(protocol->id);
+	for (int i = 0; i < 3; i++)
+		name.lengths[i] = strlen(texts[i]) + 1;
+	name.lengths[0] = MIN(name.lengths[0], NAME_SIZE);
+	if (!add_described(results, &name, sizeof(name), texts, name.lengths))
+		return NMERR_OUT_OF_MEMORY;
+	return NMERR_SUCCESS;
+}
+
+static struct form integer_form(unsigned int width, uint8_t flags)
+{
+	static const uint8_t types[] = {
+		[1] = PROP_TYPE_BYTE, [2] = PROP_TYPE_WORD, [4] = PROP_TYPE_DWORD,
+		[8] = PROP_TYPE_LARGEINT,
+	};
+	uint8_t type = types[width];
+
+	return (struct form){ type ? type : PROP_TYPE_VAR_LEN_SMALL_INT, width, flags };
+}
+
+/* Bytes of an integer of this type; 0: it is none. */
+static unsigned int integer_width(enum ftenum type)
+{
+	switch (type) {
+	case FT_CHAR:
+	case FT_BOOLEAN:
+	case FT_UINT8:
+	case FT_INT8:
+		return 1;
+	case FT_UINT16:
+	case FT_INT16:
+		return 2;
+	case FT_UINT24:
+	case FT_INT24:
+		return 3;
+	case FT_UINT32:
+	case FT_INT32:
+	case FT_FRAMENUM:
+	case FT_IPXNET:
+		return 4;
+	case FT_UINT40:
+	case FT_INT40:
+		return 5;
+	case FT_UINT48:
+	case FT_INT48:
+		return 6;
+	case FT_UINT56:
+	case FT_INT56:
+		return 7;
+	case FT_UINT64:
+	case FT_INT64:
+		return 8;
+	default:
+		return 0;
+	}
+}
+
+struct form field_form(const header_field_info *field)
+{
+	unsigned int width = integer_width(field->type);
+	uint8_t flags = 0;
+
+	if (IS_FT_INT(field->type))
+		flags |= ENGINE_FIELD_SIGNED;
+	if (width && field->type != FT_BOOLEAN && (FIELD_DISPLAY(field->display) == BASE_HEX ||
+						   FIELD_DISPLAY(field->display) == BASE_HEX_DEC))
+		flags |= ENGINE_FIELD_HEX;
+	if (width)
+		return integer_form(width, flags);
+
+	switch (field->type) {
+	case FT_NONE:
+		return (struct form){ field->id == hf_text_only ? PROP_TYPE_STRING : PROP_TYPE_VOID,
+				      0, 0 };
+	case FT_PROTOCOL:
+		return (struct form){ PROP_TYPE_SUMMARY, 0, 0 };
+	case FT_ETHER:
+		return (struct form){ PROP_TYPE_ETHERNET_ADDRESS, 0, 0 };
+	case FT_IPv4:
+		return (struct form){ PROP_TYPE_IP_ADDRESS, 0, 0 };
+	case FT_IPv6:
+		return (struct form){ PROP_TYPE_IP6_ADDRESS, 0, 0 };
+	case FT_VINES:
+		return (struct form){ PROP_TYPE_VINES_IP_ADDRESS, 0, 0 };
+	case FT_OID:
+		return (struct form){ PROP_TYPE_OBJECT_IDENTIFIER, 0, 0 };
+	case FT_ABSOLUTE_TIME:
+		return (struct form){ PROP_TYPE_TIME, 0, 0 };
+	case FT_RELATIVE_TIME:
+		return integer_form(8, ENGINE_FIELD_SIGNED | ENGINE_FIELD_DURATION);
+	case FT_FLOAT:
+	case FT_DOUBLE:
+		return (struct form){ PROP_TYPE_RAW_DATA, 0, ENGINE_FIELD_DOUBLE };
+	default:
+		return (struct form){ IS_FT_STRING(field->type) ? PROP_TYPE_STRING :
+								  PROP_TYPE_RAW_DATA, 0, 0 };
+	}
+}
+
+static unsigned int count_dots(const char *name)
+{
+	unsigned int count = 0;
+
+	for (; *name; name++)
+		count += *name == '.';
+	return count;
+}
+
+/* Order fields of one display name: the one with the fewest dots in its filter name is first. */
+static bool is_before(const header_field_info *a, const header_field_info *b)
+{
+	unsigned int dots_a = count_dots(a->abbrev), dots_b = count_dots(b->abbrev);
+
+	return dots_a != dots_b ? dots_a < dots_b : a->id < b->id;
+}
+
+/* The first field of a protocol with the display name @name that is behind @after, or any if NULL. */
+static const header_field_info *find_display_name(int protocol, const char *name,
+						  const header_field_info *after)
+{
+	const header_field_info *found = NULL;
+	void *cookie;
+
+	for (header_field_info *field = proto_get_first_protocol_field(protocol, &cookie); field;
+	     field = proto_get_next_protocol_field(protocol, &cookie))
+		if (!g_ascii_strcasecmp(field->name, name) &&
+		    (!after || is_before(after, field)) && (!found || is_before(field, found)))
+			found = field;
+	return found;
+}
+
+/* A field by its filter name, or by one that it had in earlier versions. */
+static const header_field_info *find_abbrev(const char *name)
+{
+	const header_field_info *field = proto_registrar_get_byname(name);
+
+	if (!field)
+		field = proto_registrar_get_byalias(name);
+	/* Several fields may have one filter name: begin with the first. */
+	while (field && field->same_name_prev_id >= 0)
+		field = field_of(field->same_name_prev_id);
+	return field;
+}
+
+/* Find a field by Network Monitor's label, Wireshark's filter name, or its display name. */
+static const header_field_info *find_field(const char *text, uint32_t protocol)
+{
+	const char *filter_name = protocol < nr_protocols ? protocols[protocol].filter_name : NULL;
+	const header_field_info *found = NULL;
+	const char *name;
+
+	for (unsigned int i = 0; !found && filter_name &&
+	     (name = names_field(filter_name, text, i)); i++)
+		found = find_abbrev(name);
+	if (!found)
+		found = find_abbrev(text);
+	if (!found && filter_name)
+		found = find_display_name(protocols[protocol].id, text, NULL);
+	return found;
+}
+
+/* The number of the next field that has the same name: see struct engine_field. */
+static uint32_t same_field(const header_field_info *field)
+{
+	const header_field_info *next;
+
+	if (field->parent < 0)
+		return ENGINE_NONE;
+	next = find_display_name(field->parent, field->name, field);
+	return next ? (uint32_t)next->id : ENGINE_NONE;
+}
+
+uint32_t describe_field(const char *text, uint32_t id, struct results *results)
+{
+	const header_field_info *field;
+	struct engine_field *added, new;
+	const char *texts[3];
+	struct form form;
+
+	if (*text && id != ENGINE_NONE && id >= nr_protocols)
+		return NMERR_PROTOCOL_NOT_FOUND;
+	field = *text ? find_field(text, id) : field_of(id);
+	if (!field)
+		return NMERR_PROPERTY_NOT_FOUND;
+
+	form = field_form(field);
+	new = (struct engine_field){
+		.id = field->id, .protocol = protocol_of(field), .type = form.type,
+		.qualifier = labels_qualifier(field), .width = form.width, .flags = form.flags,
+		.mask = field->bitmask, .same = same_field(field),
+	};
+	texts[0] = names_label(field->abbrev);
+	if (!texts[0])
+		texts[0] = field->name;
+	texts[1] = field->abbrev;
+	texts[2] = field->blurb ? field->blurb : "";
+	for (int i = 0; i < 3; i++)
+		new.lengths[i] = strlen(texts[i]) + 1;
+	added = add_described(results, &new, sizeof(new), texts, new.lengths);
+	if (!added || !labels_add(field, results, &added->labels))
+		return NMERR_OUT_OF_MEMORY;
+	return NMERR_SUCCESS;
+}
+
+uint32_t describe_fields(uint32_t protocol, uint32_t first, uint32_t *count,
+			 struct results *results)
+{
+	GArray *numbers;
+	uint32_t number = 0;
+	void *cookie;
+	bool complete;
+
+	*count = 0;
+	if (protocol != ENGINE_NONE && protocol >= nr_protocols)
+		return NMERR_PROTOCOL_NOT_FOUND;
+	numbers = g_array_new(false, false, sizeof(uint32_t));
+	if (protocol == ENGINE_NONE) {
+		for (number = first; number < nr_protocols; number++)
+			g_array_append_val(numbers, number);
+	} else {
+		for (header_field_info *field =
+			proto_get_first_protocol_field(protocols[protocol].id, &cookie); field;
+		     field = proto_get_next_protocol_field(protocols[protocol].id, &cookie))
+			if (number++ >= first)
+				g_array_append_val(numbers, field->id);
+	}
+	complete = !numbers->len || results_add(results, numbers->data,
+						    numbers->len * sizeof(uint32_t));
+	*count = complete ? numbers->len : 0;
+	g_array_free(numbers, true);
+	return complete ? NMERR_SUCCESS : NMERR_OUT_OF_MEMORY;
+}

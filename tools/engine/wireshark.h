@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the files of expertmem-engine-wireshark share:
+ *
+ *   wireshark.c	start libwireshark; display filters; the table of operations
+ *   dissect.c		frames: first pass, dissection
+ *   properties.c	the tree of a dissected frame as properties and layers
+ *   describe.c		protocols and fields by name and by number
+ *   labels.c		names of a field's values
+ *   names.c		Network Monitor's names
+ *
+ * Numbers of fields are Wireshark's (header field index). Numbers of protocols are places in
+ * describe.c's table, because Wireshark's numbers of protocols do not fit in 16 bits.
+ */
+#ifndef ENGINE_WIRESHARK_H
+#define ENGINE_WIRESHARK_H
+
+#include "engine.h"
+#include "ws_compat.h"
+
+/* dissect.c */
+
+void dissect_init(void);
+void dissect_loaded(const struct frames *frames);
+uint64_t dissect_count(void);
+
+/* What of a frame's tree is needed. The less it is, the faster is the dissection. */
+enum tree {
+	TREE_ALL,		/* each node, with its text */
+	TREE_PROTOCOLS,		/* only protocols */
+	TREE_FIELD,		/* only the field @field */
+	TREE_FILTER		/* what the filter @filter looks at */
+};
+
+struct wanted {
+	enum tree tree;
+	int field;
+	const dfilter_t *filter;
+};
+
+/*
+ * Dissect the frames before @frame that were not yet dissected, without a tree, and then @frame.
+ * NULL: the frame must not be dissected; *@error is an NMERR_ code. The tree is there until
+ * dissect_end(), which has to be called before the next dissection.
+ */
+epan_dissect_t *dissect_begin(uint32_t frame, const struct wanted *wanted, uint32_t *error);
+void dissect_end(void);
+
+/* The bytes of the frame that is being dissected. */
+const uint8_t *dissect_bytes(uint32_t *length);
+
+/* properties.c */
+
+bool properties_of(uint32_t frame, uint32_t field, struct results *results);
+bool protocols_of(uint32_t frame, struct results *results);
+
+/* describe.c */
+
+void describe_init(void);
+uint32_t describe_protocol(const char *text, uint32_t id, struct results *results);
+uint32_t describe_field(const char *text, uint32_t id, struct results *results);
+uint32_t describe_fields(uint32_t protocol, uint32_t first, uint32_t *count,
+			 struct results *results);
+
+/* The number of the protocol whose Wireshark number is @id; ENGINE_NONE: it is only a part of one. */
+uint32_t protocol_number(int id);
+/* Is it in the table of protocols of a frame? Wireshark's own notes, such as `frame`, are not. */
+bool protocol_is_layer(uint32_t number);
+/* The description of a field; NULL: there is none of that number. */
+header_field_info *field_of(uint32_t id);
+
+/* The form that a field has in Netmon.h. */
+struct form {
+	uint8_t type;		/* PROP_TYPE_* */
+	uint8_t width;		/* bytes of an integer, else 0 */
+	uint8_t flags;		/* ENGINE_FIELD_* */
+};
+
+struct form field_form(const header_field_info *field);
+
+/* labels.c */
+
+/* PROP_QUAL_LABELED_SET, PROP_QUAL_FLAGS, or PROP_QUAL_NONE if the field's values have no names. */
+uint8_t labels_qualifier(const header_field_info *field);
+/* Append a struct engine_label for each. False: there is no room for all. */
+bool labels_add(const header_field_info *field, struct results *results, uint32_t *count);
+
+#endif /* ENGINE_WIRESHARK_H */
