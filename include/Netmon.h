@@ -1580,6 +1580,27 @@ DWORD WINAPI ExpertGetFrame(HEXPERTKEY hExpertKey, DWORD Direction, DWORD Reques
 			    DWORD RequestedFrameNumber, HFILTER hFilter,
 			    LPEXPERTFRAMEDESCRIPTOR pEFrameDescriptor);
 
+/**
+ * ExpertSubmitEvent() - report an event to the host
+ * @hExpertKey: the key that the host passed to Run()
+ * @pExpertEvent: the event. Version is 0, pszReserved and pvReserved are not used, and the
+ *	texts and column names may be NULL
+ *
+ * The event is copied before the call returns, so the expert keeps its memory [MS]. An event has
+ * at most 64 KiB: if it is larger, its longest texts are cut, and end with an ellipsis [here]. If
+ * the host has not asked for events, they are dropped, and the call succeeds [here]. If many
+ * events are unread, the call waits for the host [here].
+ *
+ * Return: [codes: here, but for SUCCESS and EXPERT_TERMINATE]
+ * * NMERR_SUCCESS - the host has the event [MS]
+ * * NMERR_INVALID_EXPERT_HANDLE - see ExpertAllocMemory()
+ * * NMERR_INVALID_PARAMETER - @pExpertEvent is NULL, its Version is not 0, or a column has an
+ *   unknown type
+ * * NMERR_EXPERT_REPORT_FAILED - the host has ended
+ * * NMERR_EXPERT_TERMINATE - the event is dropped, and the expert has to stop [MS]
+ */
+DWORD WINAPI ExpertSubmitEvent(HEXPERTKEY hExpertKey, PNMEVENTDATA pExpertEvent);
+
 /*
  * The functions below get handles: of a capture, from EXPERTSTARTUPINFO.hCapture or
  * GetFrameCaptureHandle(), and of a frame, from ExpertGetFrame() or GetFrame(). A handle is a

@@ -9,8 +9,8 @@
  *			only in libexpertmem-malloc.so: the malloc family, what makes a child,
  *			closes the heap's descriptor, filters system calls, or asks for signal
  *			handlers
- *   frame.c, capture.c, client.c, spawn.c
- *			not in libexpertmem-malloc.so: captures and their frames, see capture.h
+ *   frame.c, capture.c, client.c, spawn.c, event.c
+ *			not in libexpertmem-malloc.so: captures, frames and events, see capture.h
  *   netmon.c		the calls of Netmon.h for memory and status
  *   host.c		the host's calls
  *   fork.c		experts across fork()
