@@ -71,7 +71,7 @@ enum engine_phase {
 /**
  * struct engine_state - the first bytes of the state file, which only the engine writes
  * @version: ENGINE_VERSION
- * @kind: enum engine_kind
+ * @kind: enum engine_kind; 0 in ENGINE_STARTING and ENGINE_FAILED if it is not known
  * @phase: enum engine_phase; written last, with release order
  * @link_type: LINKTYPE_ of all frames; 0xffff: they differ, or are not in the list
  * @frames: number of frames that were read so far

@@ -401,8 +401,8 @@ static bool read_state(struct expertmem_capture *capture, struct engine_state *s
 		return false;
 	if (!read_part(fd, &phase, sizeof(phase), offsetof(struct engine_state, phase)) ||
 	    !read_part(fd, state, sizeof(*state), 0) || state->version != ENGINE_VERSION ||
-	    phase > ENGINE_LOST ||
-	    (state->kind != ENGINE_PCAP && state->kind != ENGINE_WIRESHARK)) {
+	    phase > ENGINE_LOST || state->kind > ENGINE_WIRESHARK ||
+	    (phase == ENGINE_READY && !state->kind)) {
 		memset(state, 0, sizeof(*state));
 		lose(capture, "the engine does not keep to its protocol");
 		return false;
