@@ -1664,6 +1664,27 @@ DWORD WINAPI GetCaptureMacType(HCAPTURE hCapture);
 LPSTR WINAPI GetCaptureComment(HCAPTURE hCapture);
 
 /**
+ * GetCaptureCommentFromFilename() - read the comment of a capture file
+ * @lpFilename: path of the file
+ * @lpComment: receives the comment, cut to the size of the buffer [here]; "" if there is none [here]
+ * @BufferSize: bytes of the buffer
+ *
+ * An engine reads the whole file meanwhile [here].
+ *
+ * Return: [codes: MS, unless marked]
+ * * NMERR_SUCCESS - @lpComment is filled in
+ * * NMERR_INVALID_PARAMETER - an argument is NULL, or @BufferSize is 0
+ * * NMERR_FILE_NOT_FOUND - there is no such file
+ * * NMERR_FILE_READ_ERROR - the file cannot be opened, or is no regular file
+ * * NMERR_INVALID_FILE_FORMAT - the file is no capture
+ * * NMERR_NOT_SUPPORTED - no engine is installed [here]
+ * * NMERR_OUT_OF_MEMORY - the process has no more memory, or no more descriptors [here]
+ * * NMERR_LOST_CONNECTION - the engine has ended [here]
+ * * NMERR_EXPERT_TERMINATE - the expert that called from this thread last has to stop [here]
+ */
+DWORD WINAPI GetCaptureCommentFromFilename(LPSTR lpFilename, LPSTR lpComment, DWORD BufferSize);
+
+/**
  * GetFrame() - get the handle of a frame
  * @hCapture: the capture
  * @FrameNumber: number of the frame, from 0 on
@@ -1780,6 +1801,184 @@ DWORD WINAPI GetFrameMacType(HFRAME hFrame);
  * * NMERR_INVALID_HFRAME - @hFrame is not a frame of an open expert [here]
  */
 DWORD WINAPI GetFrameMacHeaderLength(HFRAME hFrame);
+
+/**
+ * GetFrameSrcAddressOffset() - find the source address of a frame
+ * @hFrame: the frame
+ * @AddressType: ADDRESS_TYPE_ETHERNET, TOKENRING, FDDI, IP, IP6 [here], IPX, XNS, VINES_IP, or
+ *	FIND_HIGHEST [here], see GetFrameSourceAddress()
+ * @AddressLength: receives the length of the address in bytes; may be NULL [here]
+ *
+ * The address is that of the link header, or of the packet right behind it. VLAN tags, LLC,
+ * SNAP, PPPoE and MPLS may be in between [here].
+ *
+ * Return: the offset of the address in the frame, in bytes; (DWORD)-1 on an error [MS]
+ * * NMERR_INVALID_HFRAME - @hFrame is not a frame of an open expert [here]
+ * * NMERR_PROTOCOL_NOT_FOUND - the frame has no such address, or it was not captured [here]
+ */
+DWORD WINAPI GetFrameSrcAddressOffset(HFRAME hFrame, DWORD AddressType, LPDWORD AddressLength);
+
+/**
+ * GetFrameDstAddressOffset() - find the destination address of a frame
+ * @hFrame: the frame
+ * @AddressType: see GetFrameSrcAddressOffset()
+ * @AddressLength: receives the length of the address in bytes; may be NULL [here]
+ *
+ * Return: the offset of the address in the frame, in bytes; (DWORD)-1 on an error [MS]
+ * * NMERR_INVALID_HFRAME - @hFrame is not a frame of an open expert [here]
+ * * NMERR_PROTOCOL_NOT_FOUND - the frame has no such address, or it was not captured [here]
+ */
+DWORD WINAPI GetFrameDstAddressOffset(HFRAME hFrame, DWORD AddressType, LPDWORD AddressLength);
+
+/**
+ * GetFrameSourceAddress() - get the source address of a frame
+ * @hFrame: the frame
+ * @lpAddress: receives the address, with @Flags in its member Flags [here]; unchanged on an error
+ * @AddressType: as of GetFrameSrcAddressOffset(). FIND_HIGHEST: that of IPX, XNS, IP, IP6 [here] or
+ *	VINES, or else of the link
+ * @Flags: ADDRESSTYPE_FLAGS_NORMALIZE: clear the routing bit or group bit of a link address.
+ *	ADDRESSTYPE_FLAGS_BIT_REVERSE: reverse the bits of each byte of a token ring address
+ *
+ * Return:
+ * * NMERR_SUCCESS - @lpAddress is filled in [MS]
+ * * NMERR_INVALID_HFRAME - @hFrame is not a frame of an open expert [MS]
+ * * NMERR_PROTOCOL_NOT_FOUND - the frame has no such address [MS], or it was not captured [here]
+ * * NMERR_INVALID_PARAMETER - @lpAddress is NULL, or a flag is unknown [here]
+ */
+DWORD WINAPI GetFrameSourceAddress(HFRAME hFrame, LPADDRESS2 lpAddress, DWORD AddressType,
+				   DWORD Flags);
+
+/**
+ * GetFrameDestAddress() - get the destination address of a frame
+ * @hFrame: the frame
+ * @lpAddress: see GetFrameSourceAddress()
+ * @AddressType: see GetFrameSourceAddress()
+ * @Flags: see GetFrameSourceAddress()
+ *
+ * Return:
+ * * NMERR_SUCCESS - @lpAddress is filled in [MS]
+ * * NMERR_INVALID_HFRAME - @hFrame is not a frame of an open expert [MS]
+ * * NMERR_PROTOCOL_NOT_FOUND - the frame has no such address [MS], or it was not captured [here]
+ * * NMERR_INVALID_PARAMETER - @lpAddress is NULL, or a flag is unknown [here]
+ */
+DWORD WINAPI GetFrameDestAddress(HFRAME hFrame, LPADDRESS2 lpAddress, DWORD AddressType,
+				 DWORD Flags);
+
+/**
+ * CompareAddresses() - compare two addresses
+ * @lpAddress1: the first address
+ * @lpAddress2: the second address
+ *
+ * The types are compared first, and then the bytes of the address; not the flags [here].
+ *
+ * Return: 0 if the addresses are equal; less than 0 if the first one is less; greater than 0 if it
+ * is greater [MS]. NULL is less than an address [here]
+ * * NMERR_INVALID_PARAMETER - an argument is NULL [here]
+ */
+int WINAPI CompareAddresses(LPADDRESS2 lpAddress1, LPADDRESS2 lpAddress2);
+
+/**
+ * CompareFrameSourceAddress() - compare the source address of a frame with an address
+ * @hFrame: the frame
+ * @lpAddress: the address. The frame's address of this type is changed as the member Flags
+ *	says, before it is compared [here]
+ *
+ * Return: TRUE if they are equal; else FALSE
+ * * NMERR_SUCCESS - the frame's address differs [here]
+ * * NMERR_INVALID_HFRAME - @hFrame is not a frame of an open expert [here]
+ * * NMERR_PROTOCOL_NOT_FOUND - the frame has no address of this type [here]
+ * * NMERR_INVALID_PARAMETER - @lpAddress is NULL, or of the type FIND_HIGHEST [here]
+ */
+BOOL WINAPI CompareFrameSourceAddress(HFRAME hFrame, LPADDRESS2 lpAddress);
+
+/**
+ * CompareFrameDestAddress() - compare the destination address of a frame with an address
+ * @hFrame: the frame
+ * @lpAddress: see CompareFrameSourceAddress()
+ *
+ * Return: TRUE if they are equal; else FALSE
+ * * NMERR_SUCCESS - the frame's address differs [here]
+ * * NMERR_INVALID_HFRAME - @hFrame is not a frame of an open expert [here]
+ * * NMERR_PROTOCOL_NOT_FOUND - the frame has no address of this type [here]
+ * * NMERR_INVALID_PARAMETER - @lpAddress is NULL, or of the type FIND_HIGHEST [here]
+ */
+BOOL WINAPI CompareFrameDestAddress(HFRAME hFrame, LPADDRESS2 lpAddress);
+
+/**
+ * MacTypeToAddressType() - convert a link type to the type of its addresses
+ * @MacType: MAC_TYPE_ETHERNET, TOKENRING, FDDI, or ATM or 1394 [here]
+ *
+ * Return: ADDRESS_TYPE_*; (DWORD)-1 if the link type is unknown [MS]
+ * * NMERR_UNKNOWN_MACTYPE - @MacType is none of those [here]
+ */
+DWORD WINAPI MacTypeToAddressType(DWORD MacType);
+
+/**
+ * AddressToString() - write a link address as text
+ * @string: receives 12 hexadecimal digits and a null [here]
+ * @lpAddress: MAC_ADDRESS_SIZE bytes [here]
+ *
+ * Return: @string; NULL on an error
+ * * NMERR_INVALID_PARAMETER - an argument is NULL [here]
+ */
+LPSTR WINAPI AddressToString(LPSTR string, BYTE *lpAddress);
+
+/**
+ * StringToAddress() - read a link address from text
+ * @lpAddress: receives MAC_ADDRESS_SIZE bytes [here]; unchanged on an error
+ * @string: 12 hexadecimal digits; a colon or a hyphen may be between two bytes [here]
+ *
+ * Return: @lpAddress; NULL on an error
+ * * NMERR_INVALID_PARAMETER - an argument is NULL, or @string is no address [here]
+ */
+LPBYTE WINAPI StringToAddress(BYTE *lpAddress, LPSTR string);
+
+/**
+ * LookupByteSetString() - find the label of a value in a set of LABELED_BYTE
+ * @lpSet: the set
+ * @Value: the value
+ *
+ * Return: the label, which is a string; NULL on an error
+ * * NMERR_OUT_OF_RANGE - the set does not have this value [here]
+ * * NMERR_INVALID_PARAMETER - @lpSet or its table is NULL [here]
+ */
+LPBYTE WINAPI LookupByteSetString(LPSET lpSet, BYTE Value);
+
+/**
+ * LookupWordSetString() - find the label of a value in a set of LABELED_WORD
+ * @lpSet: the set
+ * @Value: the value
+ *
+ * Return: the label, which is a string; NULL on an error
+ * * NMERR_OUT_OF_RANGE - the set does not have this value [here]
+ * * NMERR_INVALID_PARAMETER - @lpSet or its table is NULL [here]
+ */
+LPBYTE WINAPI LookupWordSetString(LPSET lpSet, WORD Value);
+
+/**
+ * LookupDwordSetString() - find the label of a value in a set of LABELED_DWORD
+ * @lpSet: the set
+ * @Value: the value
+ *
+ * Return: the label, which is a string; NULL on an error
+ * * NMERR_OUT_OF_RANGE - the set does not have this value [here]
+ * * NMERR_INVALID_PARAMETER - @lpSet or its table is NULL [here]
+ */
+LPBYTE WINAPI LookupDwordSetString(LPSET lpSet, DWORD Value);
+
+/**
+ * VarLenSmallIntToDword() - convert an integer of PROP_TYPE_VAR_LEN_SMALL_INT
+ * @pValue: the integer
+ * @ValueLen: its length in bytes, 1 to 8 [here]
+ * @fIsByteswapped: TRUE: the first byte is the highest one, see IFLAG_SWAPPED; FALSE: the lowest
+ * @lpDword: receives the integer; unchanged on an error
+ *
+ * Return: @lpDword; NULL on an error
+ * * NMERR_OUT_OF_RANGE - the integer is too large for a DWORD [here]
+ * * NMERR_INVALID_PARAMETER - a pointer is NULL, or @ValueLen is wrong [here]
+ */
+LPDWORD WINAPI VarLenSmallIntToDword(LPBYTE pValue, WORD ValueLen, BOOL fIsByteswapped,
+				     LPDWORD lpDword);
 
 /*
  * The expert defines the following functions; the library does not. This header declares them

@@ -665,3 +665,98 @@ int expertmem_use_capture(HEXPERTKEY key, expertmem_capture *capture)
 	pthread_mutex_unlock(&capture->lock);
 	return error;
 }
+
+/* ---------------------------------------------------------- comment of any capture file */
+
+/* Is there a file that an engine can read? Returns an NMERR_ code. */
+static DWORD check_file(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	DWORD error = NMERR_SUCCESS;
+	struct stat stat;
+
+	if (fd < 0)
+		return errno == ENOENT || errno == ENOTDIR ? NMERR_FILE_NOT_FOUND :
+							     NMERR_FILE_READ_ERROR;
+	if (fstat(fd, &stat) || !S_ISREG(stat.st_mode))
+		error = NMERR_FILE_READ_ERROR;
+	em_raw(SYS_close, fd, 0, 0);
+	return error;
+}
+
+/* Has the expert that this thread called for last to stop? */
+static bool must_stop(void)
+{
+	struct em_client *client = em_client_current();
+	bool stop;
+
+	if (!client)
+		return false;
+	pthread_mutex_lock(&client->lock);
+	stop = em_is_open(client) && em_status(em_slot_of(client->key));
+	pthread_mutex_unlock(&client->lock);
+	return stop;
+}
+
+/* Copy as much of the comment as there is room for, without a part of a character of UTF-8. */
+static void copy_comment(char *to, const char *comment, size_t size)
+{
+	size_t length = strlen(comment);
+
+	if (length >= size) {
+		length = size - 1;
+		for (int i = 0; i < 3 && length && (comment[length] & 0xc0) == 0x80; i++)
+			length--;
+	}
+	memcpy(to, comment, length);
+	to[length] = '\0';
+}
+
+static DWORD code_of(int error)
+{
+	switch (error) {
+	case EXPERTMEM_OK:
+		return NMERR_SUCCESS;
+	case EXPERTMEM_E_NO_ENGINE:
+		return NMERR_NOT_SUPPORTED;
+	case EXPERTMEM_E_CAPTURE:
+		return NMERR_INVALID_FILE_FORMAT;
+	case EXPERTMEM_E_ENGINE:
+		return NMERR_LOST_CONNECTION;
+	default:
+		return NMERR_OUT_OF_MEMORY;
+	}
+}
+
+DWORD WINAPI GetCaptureCommentFromFilename(LPSTR lpFilename, LPSTR lpComment, DWORD BufferSize)
+{
+	const struct expertmem_capture_options options = { .engine = EXPERTMEM_ENGINE_PCAP };
+	struct expertmem_capture_status status;
+	expertmem_capture *capture;
+	DWORD error;
+	int waited;
+
+	if (!lpFilename || !lpComment || !BufferSize)
+		return NMERR_INVALID_PARAMETER;
+	error = check_file(lpFilename);
+	if (error)
+		return error;
+	/* "-" is standard input for an engine, and a file here. */
+	waited = expertmem_open_capture(strcmp(lpFilename, "-") ? lpFilename : "./-", &options,
+					&capture);
+	if (waited)
+		return code_of(waited);
+	do
+		waited = expertmem_wait_capture(capture, TICK);
+	while (waited == EXPERTMEM_E_LOADING && !must_stop());
+	if (waited == EXPERTMEM_E_LOADING) {
+		error = NMERR_EXPERT_TERMINATE;
+	} else {
+		error = code_of(waited);
+		expertmem_capture_status(capture, &status);
+	}
+	if (!error)
+		copy_comment(lpComment, status.comment, BufferSize);
+	expertmem_close_capture(capture);
+	return error;
+}

@@ -9,11 +9,12 @@
  *   property.c		tables of properties, instances, finding them
  *   protocol.c		handles and descriptions of protocols and properties
  *   format.c		properties as text
- *   helpers.c		sets with labels, integers of any length, the last error
+ *   helpers.c		sets with labels, integers of any length
  *   event.c		events
  *   capture.c		the host's calls: start an engine, give a capture to an expert
  *   client.c		an expert's connection to its engine; handles
  *   spawn.c		the process of an engine
+ *   link.c		the packet behind the link headers of a frame
  *
  * An expert's connection, struct em_client, is made in the host and inherited by fork(). A child of
  * the expert does not have it.
