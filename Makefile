@@ -132,6 +132,9 @@ $(B)/obj/tools/%.o: tools/%.c VERSION
 	$(CC) $(ALL_CFLAGS) -DEXPERTMEM_VERSION='"$(VERSION)"' -DEXPERTDIR='"$(expertdir)"' \
 	  $(shell pkg-config --cflags $(TOOL_LIBS)) -c $< -o $@
 
+# part of the report by .incbin, which -MMD does not see
+$(B)/obj/tools/run/events_html.o: tools/run/report.css tools/run/report.js
+
 $(B)/tools/expertmem: $(TOOL_OBJS) $(SO)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) $(TOOL_OBJS) $(LINK_LIB) $(shell pkg-config --libs $(TOOL_LIBS)) -ldl -o $@

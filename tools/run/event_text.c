@@ -126,7 +126,8 @@ const char *fixed_text(char text[static EVENT_VALUE], const struct event *event,
 	}
 }
 
-const char *column_name(char text[static EVENT_VALUE], const NMEVENTDATA *data, unsigned int column)
+const char *column_name(char text[static EVENT_VALUE], const NMEVENTDATA *data,
+			unsigned int column)
 {
 	const char *name = data->Column[column].szColumnName;
 

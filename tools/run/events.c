@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Receive events: each is copied, with texts of a bounded length, and belongs to a kind. Texts that
- * are equal to those of the kind's first event are not copied again.
+ * Receive events: each is copied, and belongs to a kind. Texts that are equal to those of the kind's
+ * first event are not copied again.
  */
 #include "events.h"
 
@@ -21,12 +21,10 @@
  * struct copy - where the texts of an event are copied to
  * @to: the next byte
  * @left: bytes of text that the event may still have
- * @cut: a text did not fit
  */
 struct copy {
 	char *to;
 	size_t left;
-	bool cut;
 };
 
 /* --- memory */
@@ -72,7 +70,6 @@ static char *copy_text(struct copy *copy, const char *text, char *shared)
 	if (shared && !strcmp(text, shared))
 		return shared;
 	if (length > copy->left) {
-		copy->cut = true;
 		for (length = copy->left; length && (text[length] & 0xc0) == 0x80; length--)
 			;
 	}
@@ -288,7 +285,7 @@ static bool take(struct events *events, const NMEVENTDATA *data, struct event *e
 	kind = find_kind(events, to);
 	copy_texts(to, data, kind ? kind->first : NULL, &copy);
 	*event = (struct event){
-		.data = to, .number = events->count, .cut = copy.cut,
+		.data = to, .number = events->count,
 		.time = time_of(&data->SysTime, events->start),
 	};
 	if (!kind) {

@@ -23,8 +23,9 @@
 
 #include "../json.h"
 
-/* Most events by default, and most bytes of the texts of one event; longer texts are cut. */
+/* Most events by default. */
 #define EVENTS_MAX	1000000
+/* Most bytes of the texts of one event: expertmem_read_events() passes no more. */
 #define EVENT_TEXT_MAX	(64u << 10)
 /* Most bytes that the host keeps for the outputs that are written after Run. */
 #define EVENTS_KEPT_MAX	(UINT64_C(1) << 30)
@@ -65,7 +66,6 @@ struct event_kind {
  * @time: nanoseconds since 1970 in UTC, or NO_TIME
  * @frame: the number of the frame in its first column of the type FRAME, from 0
  * @has_frame: there is such a column
- * @cut: some texts were longer than EVENT_TEXT_MAX
  */
 struct event {
 	const NMEVENTDATA *data;
@@ -74,7 +74,6 @@ struct event {
 	int64_t time;
 	uint32_t frame;
 	bool has_frame;
-	bool cut;
 };
 
 /**
@@ -156,7 +155,8 @@ const char *fixed_text(char text[static EVENT_VALUE], const struct event *event,
 		       enum fixed_column column);
 
 /* The name of a column, or "column 3" if it has none. */
-const char *column_name(char text[static EVENT_VALUE], const NMEVENTDATA *data, unsigned int column);
+const char *column_name(char text[static EVENT_VALUE], const NMEVENTDATA *data,
+			unsigned int column);
 
 /* The value of a column as programs read it: a frame is counted from 0, a number has all digits. */
 const char *column_data(char text[static EVENT_VALUE], const NMCOLUMNVARIANT *value);

@@ -3,8 +3,8 @@
  * Events as CSV (RFC 4180): one table for all kinds, whose columns are the fixed columns and then
  * those of every kind. Columns of two kinds with equal names are one column.
  *
- * A spreadsheet takes a cell that begins with = + - @ for a formula, also behind white space. Such a
- * cell gets an apostrophe before it, unless it is the value of a number.
+ * A spreadsheet takes a cell that begins with = + - @ for a formula, also behind white space. Such
+ * a cell gets an apostrophe before it, unless it is the value of a number.
  */
 #include <errno.h>
 #include <inttypes.h>

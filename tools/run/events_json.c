@@ -79,8 +79,6 @@ void events_json_print(const struct events *events, const struct event *event, F
 		json_number(&json, "pcap_cnt", (uint64_t)event->frame + 1);
 	}
 	json_string(&json, "pcap_filename", events->capture);
-	if (event->cut)
-		json_bool(&json, "cut", true);
 	json_end(&json);
 	putc('\n', out);
 }

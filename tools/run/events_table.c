@@ -145,7 +145,8 @@ static enum colour severity_colour(DWORD severity)
 }
 
 /* Print a cell, and white space up to the next one. */
-static void print_cell(const struct table *table, int i, const char *text, enum colour colour, FILE *out)
+static void print_cell(const struct table *table, int i, const char *text, enum colour colour,
+		       FILE *out)
 {
 	bool right = is_number(table->kind, table->column[i]), last = i == table->count - 1;
 	int width = table->width[i], columns = visible_columns(text);
