@@ -206,7 +206,7 @@ TEST_PROGRAMS := $(B)/selftests/programs/exceptions $(B)/selftests/programs/oper
 	$(B)/selftests/programs/plug.so $(B)/selftests/programs/slab.i \
 	$(B)/selftests/programs/fill $(B)/selftests/programs/sandbox $(B)/selftests/programs/crashes \
 	$(B)/selftests/programs/own_malloc $(B)/selftests/programs/audit.so \
-	$(B)/selftests/programs/journald
+	$(B)/selftests/programs/journald $(B)/selftests/programs/faulty-engine
 
 # the tests that say so in their top comment
 also = $(shell grep -lsE '^ \* also: (.* )?$1( |$$)' $(TEST_SOURCES) /dev/null)
@@ -259,6 +259,19 @@ $(B)/selftests/programs/%: selftests/netmon/programs/%.c
 $(B)/selftests/programs/%.so: selftests/preload/programs/%.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(NO_FORTIFY) -fPIC -shared -pthread $(LDFLAGS) $< -o $@
+
+# an engine whose dissector crashes and hangs; its supervisor is that of all engines
+$(B)/obj/engine/faulty.o: selftests/netmon/programs/faulty_engine.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(NO_FORTIFY) -fPIE -c $< -o $@
+
+$(B)/selftests/programs/faulty-engine-worker: $(B)/obj/engine/faulty.o $(WORKER_OBJS)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -pie $^ $(EXPERT_LIBS) -o $@
+
+$(B)/selftests/programs/faulty-engine: $(ENGINE_DIR)/expertmem-engine-pcap $(B)/selftests/programs/faulty-engine-worker
+	@mkdir -p $(@D)
+	cp $< $@
 
 # to be compiled where there are no headers
 $(B)/selftests/programs/%.i: libexpertmem/%.c

@@ -376,7 +376,7 @@ static void set_desk(void)
 	desk->begin = engine.begin;
 	desk->refused_client = engine.refused.client;
 	desk->refused_sequence = engine.refused.sequence;
-	desk->refused_error = engine.refused.activity ? NMERR_INTERNAL_EXCEPTION : 0;
+	desk->refused = engine.refused.activity != 0;
 	desk->nr_bad = engine.nr_bad;
 	memcpy(desk->bad, engine.bad, engine.nr_bad * sizeof(engine.bad[0]));
 }

@@ -370,7 +370,7 @@ static uint32_t serve(const struct client *client, const struct engine_request *
 
 static bool is_refused(const struct client *client, const struct engine_request *request)
 {
-	return desk->refused_error && desk->refused_client == client->id &&
+	return desk->refused && desk->refused_client == client->id &&
 	       desk->refused_sequence == request->sequence;
 }
 
@@ -391,7 +391,7 @@ static void answer(const struct client *client, const struct engine_request *req
 	set_activity(ACTIVITY_REQUEST);
 	if (is_refused(client, request)) {
 		reply->error = request->op == ENGINE_FILTER ? NMERR_FILTER_INVALID_EXPRESSION :
-			       desk->refused_error;
+			       NMERR_NOT_SUPPORTED;
 		snprintf(reply->text, sizeof(reply->text),
 			 "the engine crashes at it, or does not come to an end");
 	} else {

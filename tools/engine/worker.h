@@ -97,15 +97,15 @@ struct stored_filter {
  * @begin: with EXIT_RENEW: the frame at which the next worker's dissection begins
  * @step: number of frames and requests begun; the supervisor sees by it that the worker goes on
  * @done: number of frames and requests finished by this worker
- * @refused_client: see @refused_error
- * @refused_sequence: see @refused_error
- * @refused_error: if not 0, the error with which the request @refused_sequence of @refused_client
- *	is answered, because it ended workers before
+ * @refused: 1 if the request @refused_sequence of @refused_client is answered with an error, because
+ *	it ended workers before
+ * @refused_client: see @refused
+ * @refused_sequence: see @refused
  * @nr_bad: number of entries of @bad
  * @bad: frames that crashed or hung a worker, sorted by number
  * @filters: filters by their number
  *
- * The supervisor writes @supervisor, @loads, @begin, @refused_* and @bad before it starts a
+ * The supervisor writes @supervisor, @loads, @begin, @refused* and @bad before it starts a
  * worker, and from its own records: a worker may have been taken over by a capture. The worker
  * writes the rest, and the supervisor reads each of these fields once and believes none of them.
  * The file is sparse, so pages that are never touched cost nothing.
@@ -120,9 +120,9 @@ struct desk {
 	uint32_t begin;
 	uint64_t step;
 	uint64_t done;
+	uint32_t refused;
 	uint32_t refused_client;
 	uint32_t refused_sequence;
-	uint32_t refused_error;
 	uint32_t nr_bad;
 	struct bad_frame bad[BAD_MAX];
 	struct stored_filter filters[FILTERS_MAX];
