@@ -4,7 +4,7 @@
  * sandbox. The client speaks the protocol itself, without the library.
  *
  * needs: native
- * also: fast
+ * also: slow
  */
 #include <dirent.h>
 #include <sys/prctl.h>

@@ -535,16 +535,16 @@ static void finish_loading(void)
 	set_phase(ENGINE_READY);
 }
 
-static void receive_report(void)
+static void receive_reports(void)
 {
 	char what;
 
-	if (recv(engine.worker, &what, 1, MSG_DONTWAIT) != 1 || engine.loaded)
-		return;
-	if (what == REPORT_LOADING)
-		set_phase(ENGINE_LOADING);
-	else if (what == REPORT_LOADED)
-		finish_loading();
+	while (recv(engine.worker, &what, 1, MSG_DONTWAIT) == 1) {
+		if (what == REPORT_LOADING && !engine.loaded)
+			set_phase(ENGINE_LOADING);
+		else if (what == REPORT_LOADED && !engine.loaded)
+			finish_loading();
+	}
 }
 
 /* The worker has ended while it loaded the capture. */
@@ -654,7 +654,7 @@ static void reap(void)
 		;
 	if (engine.pid <= 0 || waitpid(engine.pid, &status, WNOHANG) != engine.pid)
 		return;
-	receive_report();
+	receive_reports();
 	engine.pid = 0;
 	engine.state->process = 0;
 	close(engine.worker);
@@ -764,7 +764,10 @@ static void handle_events(void)
 			engine.busy = true;
 	}
 	if (fds[POLL_WORKER].revents & POLLIN)
-		receive_report();
+		receive_reports();
+	/* It has ended, or it does not keep to the protocol. */
+	if (is_closed(&fds[POLL_WORKER]) && engine.pid > 0)
+		kill(engine.pid, SIGKILL);
 	if (fds[POLL_SIGNALS].revents)
 		reap();
 	if (fds[POLL_CONTROL].revents && !receive_control()) {
