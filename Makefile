@@ -206,7 +206,8 @@ TEST_PROGRAMS := $(B)/selftests/programs/exceptions $(B)/selftests/programs/oper
 	$(B)/selftests/programs/plug.so $(B)/selftests/programs/slab.i \
 	$(B)/selftests/programs/fill $(B)/selftests/programs/sandbox $(B)/selftests/programs/crashes \
 	$(B)/selftests/programs/own_malloc $(B)/selftests/programs/audit.so \
-	$(B)/selftests/programs/journald $(B)/selftests/programs/faulty-engine
+	$(B)/selftests/programs/journald $(B)/selftests/programs/faulty-engine \
+	$(B)/selftests/programs/fake_engine
 
 # the tests that say so in their top comment
 also = $(shell grep -lsE '^ \* also: (.* )?$1( |$$)' $(TEST_SOURCES) /dev/null)
