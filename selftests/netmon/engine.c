@@ -11,7 +11,7 @@
 #include <sys/resource.h>
 
 #include "harness.h"
-#include "engine_test.h"
+#include "protocol_test.h"
 
 #define FAULTY		built("selftests/programs/faulty-engine")
 #define FRAMES		1000

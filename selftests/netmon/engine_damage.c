@@ -8,7 +8,7 @@
  * also: slow
  */
 #include "harness.h"
-#include "engine_test.h"
+#include "protocol_test.h"
 
 #define CAPTURES	10000
 #define SIZE_MAX_FILE	65536	/* larger ones are damaged in their first bytes only */

@@ -333,8 +333,8 @@ TEST_F(capture, the_engine_ends_with_its_last_user)
 {
 	struct expertmem_capture_status status;
 	HEXPERTKEY key = open_private();
-	int ready[2], status_of_child;
-	pid_t expert;
+	pid_t expert, child;
+	int ready[2];
 
 	self->capture = open_fake("", NULL, NULL);
 	ASSERT_EQ(EXPERTMEM_OK, expertmem_wait_capture(self->capture, WAIT));
@@ -345,14 +345,12 @@ TEST_F(capture, the_engine_ends_with_its_last_user)
 	if (!expert) {
 		/* The child of an expert outlives it, but must not keep the engine. */
 		get(key, GET_SPECIFIED_FRAME, 0, 0);
-		if (!fork()) {
-			if (write(ready[1], "", 1) != 1)
-				_exit(1);
-			pause();
-		}
+		child = fork();
+		if (child && write(ready[1], &child, sizeof(child)) != sizeof(child))
+			_exit(1);
 		pause();
 	}
-	ASSERT_EQ(1, read(ready[0], &status_of_child, 1));
+	ASSERT_EQ(sizeof(child), read(ready[0], &child, sizeof(child)));
 	expertmem_close_capture(self->capture);
 	self->capture = NULL;
 	expertmem_close(key);
@@ -360,6 +358,7 @@ TEST_F(capture, the_engine_ends_with_its_last_user)
 	kill(expert, SIGKILL);
 	waitpid(expert, NULL, 0);
 	EXPECT_TRUE(ends((pid_t)status.process));
+	EXPECT_EQ(0, kill(child, SIGKILL));
 	close(ready[0]);
 	close(ready[1]);
 }

@@ -3,8 +3,8 @@
  * A client of an engine without libexpertmem: it sends what a test wants, also garbage. And the
  * writing of small captures.
  */
-#ifndef ENGINE_TEST_H
-#define ENGINE_TEST_H
+#ifndef PROTOCOL_TEST_H
+#define PROTOCOL_TEST_H
 
 #include <errno.h>
 #include <fcntl.h>
@@ -383,4 +383,4 @@ static inline bool has_ended(pid_t pid)
 	return !is_alive(pid);
 }
 
-#endif /* ENGINE_TEST_H */
+#endif /* PROTOCOL_TEST_H */
