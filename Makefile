@@ -176,7 +176,7 @@ $(SUPERVISORS): $(addprefix $(B)/obj/engine/,main.o supervisor.o)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -pie $^ -o $@
 
-$(ENGINE_DIR)/expertmem-engine-pcap-worker: $(B)/obj/engine/pcap.o
+$(ENGINE_DIR)/expertmem-engine-pcap-worker: $(addprefix $(B)/obj/engine/,pcap.o lookup.o)
 $(ENGINE_DIR)/expertmem-engine-pcap-worker: LDLIBS := -lpcap
 $(ENGINE_DIR)/expertmem-engine-wireshark-worker: $(addprefix $(B)/obj/engine/,wireshark.o dissect.o properties.o \
 	describe.o labels.o names.o)

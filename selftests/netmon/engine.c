@@ -502,6 +502,32 @@ TEST_F(engine, a_wrong_filter_of_an_expert_has_libpcaps_words)
 	STOP();
 }
 
+TEST_F(engine, a_filter_names_ports_and_protocols_but_no_hosts)
+{
+	uint32_t found[1];
+
+	START(self->capture);
+	ASSERT_EQ(ENGINE_READY, engine_wait(&self->engine));
+	CONNECT();
+	if (access("/etc/services", R_OK) || access("/etc/protocols", R_OK))
+		SKIP(return, "/etc/services or /etc/protocols is not installed");
+	EXPECT_EQ(FRAMES, search(&self->session, ask_filter(&self->session, "udp port domain"), 0,
+				 0, FRAMES, found, 1));
+	EXPECT_EQ(FRAMES, search(&self->session, ask_filter(&self->session, "ip proto udp"), 0, 0,
+				 FRAMES, found, 1));
+	EXPECT_EQ(FRAMES, search(&self->session, ask_filter(&self->session, "dst host 10.0.0.2"),
+				 0, 0, FRAMES, found, 1));
+	EXPECT_NE(ENGINE_NONE, ask_filter(&self->session, "ip6 host ::1"));
+	EXPECT_EQ(ENGINE_NONE, ask_filter(&self->session, "port nosuchname"));
+	EXPECT_EQ(ENGINE_NONE, ask_filter(&self->session, "host localhost"));
+	EXPECT_NE(NULL, strstr(self->session.reply.text, "unknown host"));
+	EXPECT_EQ(ENGINE_NONE, ask_filter(&self->session, "net loopback"));
+	EXPECT_EQ(ENGINE_NONE, ask_filter(&self->session, "ether host nobody"));
+	EXPECT_EQ(1, self->engine.state->workers);
+	session_close(&self->session);
+	STOP();
+}
+
 TEST_F(engine, a_filter_belongs_to_its_client)
 {
 	struct session other;

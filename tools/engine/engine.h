@@ -10,6 +10,7 @@
  *   load.c		read the capture by Wireshark's file library into the frames file
  *   sandbox.c		seccomp
  *   pcap.c		engine_ops of expertmem-engine-pcap: filters by libpcap
+ *   lookup.c		names of ports and protocols in libpcap's filters
  *   wireshark.c	engine_ops of expertmem-engine-wireshark: dissectors and display filters;
  *			wireshark.h lists the files that belong to it
  *   ws_compat.h	what differs between versions of libwireshark; wireshark.c and its files ask for
@@ -110,5 +111,8 @@ extern const struct engine_ops engine_ops;
  * call does not return: the next worker gets the request again.
  */
 bool desk_frame(uint32_t frame, uint32_t *error);
+
+/* lookup.c: read the files of names, before the sandbox */
+void lookup_init(void);
 
 #endif /* ENGINE_H */

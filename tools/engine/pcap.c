@@ -35,6 +35,7 @@ static unsigned int nr_types;
 static bool init(char software[static 128], char error[static 1024])
 {
 	(void)error;
+	lookup_init();
 	snprintf(software, 128, "Wireshark's file library %d.%d.%d, %s", WIRESHARK_VERSION_MAJOR,
 		 WIRESHARK_VERSION_MINOR, WIRESHARK_VERSION_MICRO, pcap_lib_version());
 	return true;
@@ -89,27 +90,31 @@ static int dlt_of(uint16_t type)
 	}
 }
 
-static bool compile_for(const char *text, uint16_t type, struct bpf_program *program,
-			char error[static 484])
+enum outcome { COMPILED, NO_FRAME, WRONG };
+
+/* Compile a filter for a link type. NO_FRAME: no frame of this type can pass it. */
+static enum outcome compile_for(const char *text, uint16_t type, struct bpf_program *program,
+				char error[static 484])
 {
 	const char *name = pcap_datalink_val_to_name(dlt_of(type));
+	enum outcome outcome = COMPILED;
 	pcap_t *pcap;
-	bool done;
 
 	if (type == LINK_DIFFERENT) {
 		snprintf(error, 484, "libpcap has no number for the link type of some frames");
-		return false;
+		return WRONG;
 	}
 	pcap = pcap_open_dead(dlt_of(type), SNAPLEN);
 	if (!pcap) {
 		snprintf(error, 484, "out of memory");
-		return false;
+		return WRONG;
 	}
-	done = !pcap_compile(pcap, program, text, 1, PCAP_NETMASK_UNKNOWN);
-	if (!done)
+	if (pcap_compile(pcap, program, text, 1, PCAP_NETMASK_UNKNOWN)) {
+		outcome = strstr(pcap_geterr(pcap), "rejects all packets") ? NO_FRAME : WRONG;
 		snprintf(error, 484, "%s (link type %s)", pcap_geterr(pcap), name ? name : "unknown");
+	}
 	pcap_close(pcap);
-	return done;
+	return outcome;
 }
 
 static void drop(void *compiled)
@@ -133,13 +138,20 @@ static uint32_t compile(const char *text, uint16_t link_type, void **compiled,
 		return NMERR_OUT_OF_MEMORY;
 	}
 	for (unsigned int i = 0; i < count; i++) {
-		if (!compile_for(text, list[i], &filter->programs[i].program, error)) {
+		unsigned int n = filter->nr_programs;
+		enum outcome outcome = compile_for(text, list[i], &filter->programs[n].program,
+						   error);
+
+		if (outcome == WRONG || (outcome == NO_FRAME && count == 1)) {
 			drop(filter);
 			return NMERR_FILTER_INVALID_EXPRESSION;
 		}
-		filter->programs[i].link_type = list[i];
+		if (outcome == NO_FRAME)
+			continue;
+		filter->programs[n].link_type = list[i];
 		filter->nr_programs++;
 	}
+	*error = '\0';
 	*compiled = filter;
 	return NMERR_SUCCESS;
 }
