@@ -291,7 +291,7 @@ struct engine_name {
  * @mask: bits of the integer that are the field; 0: all
  * @labels: number of labels, of LABELED_SET a value and its name, of FLAGS a bit and its two
  *	names: struct engine_label, which follow the texts, aligned to 8 bytes
- * @same: next field of the protocol with the same name, or ENGINE_NONE
+ * @same: next field with the same filter name, such as one of another width, or ENGINE_NONE
  * @lengths: bytes of the texts that follow, with their nulls: the label (Network Monitor's or
  *	Wireshark's display name), Wireshark's filter name, the comment
  */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Protocols and fields: found by name, and described. */
-#include "wireshark.h"
+#include "ws.h"
 
 #include <Netmon.h>
 #include <epan/exceptions.h>
@@ -36,7 +36,7 @@ void describe_init(void)
 	GArray *array = g_array_new(false, false, sizeof(struct protocol));
 	void *cookie;
 
-	/* Let protocols that do so at first use read their dictionaries, while files may be read. */
+	/* Let protocols read their dictionaries now, while files may be read. */
 	proto_initialize_all_prefixes();
 	for (int id = proto_get_first_protocol(&cookie); id >= 0;
 	     id = proto_get_next_protocol(&cookie)) {
@@ -95,8 +95,8 @@ static uint32_t protocol_of(const header_field_info *field)
 	if (number != ENGINE_NONE || !parent)
 		return number;
 	name = g_strdup(parent->abbrev);
-	for (char *dot = strrchr(name, '.'); dot && number == ENGINE_NONE; dot = strrchr(name, '.')) {
-		*dot = '\0';
+	while (number == ENGINE_NONE && strrchr(name, '.')) {
+		*strrchr(name, '.') = '\0';
 		number = protocol_number(proto_get_id_by_filter_name(name));
 	}
 	g_free(name);
@@ -251,7 +251,7 @@ struct form field_form(const header_field_info *field)
 	unsigned int width = integer_width(field->type);
 	uint8_t flags = 0;
 
-	if (IS_FT_INT(field->type))
+	if (FT_IS_INT(field->type))
 		flags |= ENGINE_FIELD_SIGNED;
 	if (width && field->type != FT_BOOLEAN && (FIELD_DISPLAY(field->display) == BASE_HEX ||
 						   FIELD_DISPLAY(field->display) == BASE_HEX_DEC))
@@ -283,7 +283,7 @@ struct form field_form(const header_field_info *field)
 	case FT_DOUBLE:
 		return (struct form){ PROP_TYPE_RAW_DATA, 0, ENGINE_FIELD_DOUBLE };
 	default:
-		return (struct form){ IS_FT_STRING(field->type) ? PROP_TYPE_STRING :
+		return (struct form){ FT_IS_STRING(field->type) ? PROP_TYPE_STRING :
 								  PROP_TYPE_RAW_DATA, 0, 0 };
 	}
 }
@@ -305,9 +305,8 @@ static bool is_before(const header_field_info *a, const header_field_info *b)
 	return dots_a != dots_b ? dots_a < dots_b : a->id < b->id;
 }
 
-/* The first field of a protocol with the display name @name that is behind @after, or any if NULL. */
-static const header_field_info *find_display_name(int protocol, const char *name,
-						  const header_field_info *after)
+/* The first field of a protocol with the display name @name. */
+static const header_field_info *find_display_name(int protocol, const char *name)
 {
 	const header_field_info *found = NULL;
 	void *cookie;
@@ -315,7 +314,7 @@ static const header_field_info *find_display_name(int protocol, const char *name
 	for (header_field_info *field = proto_get_first_protocol_field(protocol, &cookie); field;
 	     field = proto_get_next_protocol_field(protocol, &cookie))
 		if (!g_ascii_strcasecmp(field->name, name) &&
-		    (!after || is_before(after, field)) && (!found || is_before(field, found)))
+		    (!found || is_before(field, found)))
 			found = field;
 	return found;
 }
@@ -346,24 +345,13 @@ static const header_field_info *find_field(const char *text, uint32_t protocol)
 	if (!found)
 		found = find_abbrev(text);
 	if (!found && filter_name)
-		found = find_display_name(protocols[protocol].id, text, NULL);
+		found = find_display_name(protocols[protocol].id, text);
 	return found;
-}
-
-/* The number of the next field that has the same name: see struct engine_field. */
-static uint32_t same_field(const header_field_info *field)
-{
-	const header_field_info *next;
-
-	if (field->parent < 0)
-		return ENGINE_NONE;
-	next = find_display_name(field->parent, field->name, field);
-	return next ? (uint32_t)next->id : ENGINE_NONE;
 }
 
 uint32_t describe_field(const char *text, uint32_t id, struct results *results)
 {
-	const header_field_info *field;
+	const header_field_info *field, *next;
 	struct engine_field *added, new;
 	const char *texts[3];
 	struct form form;
@@ -375,10 +363,11 @@ uint32_t describe_field(const char *text, uint32_t id, struct results *results)
 		return NMERR_PROPERTY_NOT_FOUND;
 
 	form = field_form(field);
+	next = field->same_name_next;
 	new = (struct engine_field){
 		.id = field->id, .protocol = protocol_of(field), .type = form.type,
 		.qualifier = labels_qualifier(field), .width = form.width, .flags = form.flags,
-		.mask = field->bitmask, .same = same_field(field),
+		.mask = field->bitmask, .same = next ? (uint32_t)next->id : ENGINE_NONE,
 	};
 	texts[0] = names_label(field->abbrev);
 	if (!texts[0])

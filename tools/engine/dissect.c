@@ -8,7 +8,7 @@
  * Of each frame, only what libwireshark attaches to it is kept (struct ws_kept): its struct
  * frame_data has 100 bytes more, and is made anew for each dissection.
  */
-#include "wireshark.h"
+#include "ws.h"
 
 #include <Netmon.h>
 #include <epan/packet.h>
@@ -34,7 +34,7 @@ static bool ended;		/* the first pass */
 
 static epan_t *session;
 static wtap_rec record;
-static frame_data current;	/* the frame that is dissected; libwireshark keeps no pointer to it */
+static frame_data current;	/* the frame that is dissected; libwireshark keeps no pointer */
 static epan_dissect_t treeless, treed;
 static bool begun;		/* between dissect_begin() and dissect_end() */
 

@@ -12,9 +12,8 @@
  *   pcap.c		engine_ops of expertmem-engine-pcap: filters by libpcap
  *   lookup.c		names of ports and protocols in libpcap's filters
  *   wireshark.c	engine_ops of expertmem-engine-wireshark: dissectors and display filters;
- *			wireshark.h lists the files that belong to it
- *   ws_compat.h	what differs between versions of libwireshark; wireshark.c and its files ask for
- *			no version
+ *			ws.h lists the files that belong to it
+ *   ws_compat.h	what differs between versions of libwireshark; no other file asks for it
  *
  * The supervisor executes the worker, so that each worker has addresses of its own, and starts with
  * nothing of the last one. It tells the worker by descriptors and by a page that both map,

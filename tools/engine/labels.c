@@ -3,17 +3,16 @@
  * The names that a field's values have in Wireshark's tables, which come in five forms. A boolean
  * has names for a set and for a clear bit.
  */
-#include "wireshark.h"
+#include "ws.h"
 
 #include <Netmon.h>
 #include <epan/tfs.h>
-#include <epan/value_string.h>
 
 #define RANGE_MAX	64u	/* values of a range that get a label each; wider ranges get none */
 
 static bool is_integer(enum ftenum type)
 {
-	return IS_FT_INT(type) || (IS_FT_UINT(type) && type != FT_FRAMENUM);
+	return FT_IS_INT(type) || (FT_IS_UINT(type) && type != FT_FRAMENUM);
 }
 
 /* Does the field have a table of names? A function, or the name of a unit, is none. */
@@ -117,7 +116,8 @@ bool labels_add(const header_field_info *field, struct results *results, uint32_
 	if (display & BASE_RANGE_STRING)
 		return add_ranges(field, field->strings, results, count);
 	if (display & BASE_VAL64_STRING && display & BASE_EXT_STRING)
-		return add_values64(field, VAL64_STRING_EXT_VS_P((val64_string_ext *)field->strings),
+		return add_values64(field,
+				    VAL64_STRING_EXT_VS_P((val64_string_ext *)field->strings),
 				    results, count);
 	if (display & BASE_VAL64_STRING)
 		return add_values64(field, field->strings, results, count);

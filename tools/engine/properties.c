@@ -2,12 +2,12 @@
 /*
  * The tree of a dissected frame, written as properties and as layers.
  *
- * A property points to its bytes in the frame if they are its value: an integer of the type's size in
- * either byte order, a string without its null, an address. Whether they are is found out by
+ * A property points to its bytes in the frame if they are its value: an integer of the type's size
+ * in either byte order, a string without its null, an address. Whether they are is found out by
  * comparing them with the value that Wireshark has, and not from the flags of its tree, which
  * are missing where a dissector computed the value itself. All else is sent as a value.
  */
-#include "wireshark.h"
+#include "ws.h"
 
 #include <endian.h>
 #include <time.h>
@@ -294,15 +294,15 @@ static void set(struct node *node)
 		integer(node, form, fvalue_get_uinteger(value));
 		break;
 	default:
-		if (IS_FT_UINT32(field->type))
+		if (FT_IS_UINT32(field->type))
 			integer(node, form, fvalue_get_uinteger(value));
-		else if (IS_FT_UINT64(field->type))
+		else if (FT_IS_UINT64(field->type))
 			integer(node, form, fvalue_get_uinteger64(value));
-		else if (IS_FT_INT32(field->type))
+		else if (FT_IS_INT32(field->type))
 			integer(node, form, (int64_t)fvalue_get_sinteger(value));
-		else if (IS_FT_INT64(field->type))
+		else if (FT_IS_INT64(field->type))
 			integer(node, form, fvalue_get_sinteger64(value));
-		else if (IS_FT_STRING(field->type))
+		else if (FT_IS_STRING(field->type))
 			text(node, value);
 		else
 			bytes(node, value);
@@ -412,7 +412,8 @@ static void clear(void)
 }
 
 /*
- * Add the nodes of one field. Only they were made, so their depth is unknown: 0 for a protocol, else 1.
+ * Add the nodes of one field. Only they were made, so their depth is unknown: 0 for a protocol,
+ * else 1.
  */
 static void add_field(epan_dissect_t *edt, const header_field_info *field)
 {

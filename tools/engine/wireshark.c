@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The engine's operations by libwireshark: start, display filters, and the table of all. */
-#include "wireshark.h"
+#include "ws.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -8,16 +8,30 @@
 
 #include <string.h>
 
+#include <wireshark.h>
+
 #include <epan/dfilter/dfilter.h>
 #include <epan/epan.h>
 #include <epan/epan_dissect.h>
 #include <epan/ftypes/ftypes.h>
 #include <epan/proto.h>
+#include <wiretap/wtap.h>
 #include <ws_version.h>
 
 #define WS_SINCE(major, minor)								\
 	(WIRESHARK_VERSION_MAJOR > (major) ||						\
 	 (WIRESHARK_VERSION_MAJOR == (major) && WIRESHARK_VERSION_MINOR >= (minor)))
+
+/* Since 4.2, the macros that classify types have other names. */
+#if !WS_SINCE(4, 2)
+#define FT_IS_INT	IS_FT_INT
+#define FT_IS_INT32	IS_FT_INT32
+#define FT_IS_INT64	IS_FT_INT64
+#define FT_IS_UINT	IS_FT_UINT
+#define FT_IS_UINT32	IS_FT_UINT32
+#define FT_IS_UINT64	IS_FT_UINT64
+#define FT_IS_STRING	IS_FT_STRING
+#endif
 
 /* Since 4.2, the value of a field is an object of its own, which is read by functions only. */
 #if WS_SINCE(4, 2)
@@ -98,7 +112,7 @@ static inline bool ws_requires_columns(const dfilter_t *filter G_GNUC_UNUSED)
 
 #endif
 
-/* Since 4.2, a frame knows the frames that it depends on. They are kept, as the data of protocols are. */
+/* Since 4.2, a frame knows the frames that it depends on. They are kept, as are protocols' data. */
 #if WS_SINCE(4, 2)
 struct ws_kept {
 	GSList *data;
@@ -133,8 +147,8 @@ static inline void ws_restore(const struct ws_kept *kept, frame_data *data)
 #endif
 
 /*
- * Since 4.6, a record contains the buffer for its bytes. The buffer is made to point to @bytes, which
- * nobody writes to or frees.
+ * Since 4.6, a record contains the buffer for its bytes. The buffer is made to point to @bytes,
+ * which nobody writes to or frees.
  */
 static inline void ws_dissect(epan_dissect_t *edt, wtap_rec *record, const uint8_t *bytes,
 			      frame_data *data)

@@ -12,8 +12,8 @@
  * Numbers of fields are Wireshark's (header field index). Numbers of protocols are places in
  * describe.c's table, because Wireshark's numbers of protocols do not fit in 16 bits.
  */
-#ifndef ENGINE_WIRESHARK_H
-#define ENGINE_WIRESHARK_H
+#ifndef ENGINE_WS_H
+#define ENGINE_WS_H
 
 #include "engine.h"
 #include "ws_compat.h"
@@ -62,7 +62,7 @@ uint32_t describe_field(const char *text, uint32_t id, struct results *results);
 uint32_t describe_fields(uint32_t protocol, uint32_t first, uint32_t *count,
 			 struct results *results);
 
-/* The number of the protocol whose Wireshark number is @id; ENGINE_NONE: it is only a part of one. */
+/* The number of the protocol with Wireshark's number @id; ENGINE_NONE: it is only part of one. */
 uint32_t protocol_number(int id);
 /* Is it in the table of protocols of a frame? Wireshark's own notes, such as `frame`, are not. */
 bool protocol_is_layer(uint32_t number);
@@ -85,4 +85,4 @@ uint8_t labels_qualifier(const header_field_info *field);
 /* Append a struct engine_label for each. False: there is no room for all. */
 bool labels_add(const header_field_info *field, struct results *results, uint32_t *count);
 
-#endif /* ENGINE_WIRESHARK_H */
+#endif /* ENGINE_WS_H */
