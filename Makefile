@@ -82,7 +82,7 @@ OBJS	:= $(patsubst libexpertmem/%.c,$(B)/obj/lib/%.o,$(wildcard libexpertmem/*.c
 # only for programs that know nothing of experts
 PRELOADED := preload process descriptors filters handlers
 # only for programs that open captures, and for experts
-CAPTURING := address capture client event frame helpers link spawn
+CAPTURING := address capture client event frame helpers link search spawn
 LIB_OBJS := $(filter-out $(PRELOADED:%=$(B)/obj/lib/%.o),$(OBJS))
 PRELOAD_OBJS := $(filter-out $(CAPTURING:%=$(B)/obj/lib/%.o),$(OBJS))
 SO	:= $(B)/lib/libexpertmem.so

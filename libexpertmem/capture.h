@@ -5,6 +5,7 @@
  *
  *   frame.c		ExpertGetFrame(), GetFrame() and other calls about frames
  *   address.c		addresses of frames; comparing and writing addresses
+ *   search.c		frames that pass filters
  *   filter.c		filters: objects in postfix order, written as a display filter
  *   property.c		tables of properties, instances, finding them
  *   protocol.c		handles and descriptions of protocols and properties
@@ -274,6 +275,8 @@ void em_view_end(const struct em_view *view);
 /* The MAC_TYPE_ of a LINKTYPE_. */
 DWORD em_mac_type(uint16_t link_type);
 
+/* search.c */
+
 /*
  * The number of the first frame from @from on, itself included, that passes the filter @filter
  * (ENGINE_NONE: none) and, with @user, the user's filter. @client->lock is held. Errors: as
@@ -281,6 +284,8 @@ DWORD em_mac_type(uint16_t link_type);
  */
 DWORD em_search(struct em_client *client, uint32_t filter, bool user, bool forward,
 		uint32_t from, uint32_t *found);
+/* Does the frame pass? NMERR_SUCCESS: yes; NMERR_FRAME_FAILED_FILTER: no; errors as em_request(). */
+DWORD em_passes(struct em_client *client, uint32_t filter, bool user, uint32_t number);
 
 /* protocol.c */
 
