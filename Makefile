@@ -83,6 +83,7 @@ OBJS	:= $(patsubst libexpertmem/%.c,$(B)/obj/lib/%.o,$(wildcard libexpertmem/*.c
 PRELOADED := preload process descriptors filters handlers
 # only for programs that open captures, and for experts
 CAPTURING := address capture client event frame helpers link search spawn
+CAPTURING += filter format index offset property protocol translate
 LIB_OBJS := $(filter-out $(PRELOADED:%=$(B)/obj/lib/%.o),$(OBJS))
 PRELOAD_OBJS := $(filter-out $(CAPTURING:%=$(B)/obj/lib/%.o),$(OBJS))
 SO	:= $(B)/lib/libexpertmem.so
@@ -222,6 +223,11 @@ selftests: $(TESTS) $(TESTS_32) test-experts $(TEST_PROGRAMS) ## build the tests
 
 $(B)/kselftest/kselftest_harness.h: selftests/lib/kernel-source
 	selftests/lib/kernel-source $(@D)
+
+# These call functions of the library that it does not export.
+INTERNAL_TESTS := $(addprefix $(B)/selftests/,properties format translate)
+$(INTERNAL_TESTS): LINK_LIB := $(B)/lib/libexpertmem.a
+$(INTERNAL_TESTS): $(B)/lib/libexpertmem.a
 
 # A test links dynamically: it needs a library to link with, but is up to date when that changes.
 $(B)/selftests/%: %.c $(KSELFTEST_DIR)/kselftest_harness.h | $(SO)

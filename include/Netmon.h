@@ -1666,7 +1666,8 @@ LPSTR WINAPI GetCaptureComment(HCAPTURE hCapture);
 /**
  * GetCaptureCommentFromFilename() - read the comment of a capture file
  * @lpFilename: path of the file
- * @lpComment: receives the comment, cut to the size of the buffer [here]; "" if there is none [here]
+ * @lpComment: receives the comment, cut to the size of the buffer [here]; "" if there is none
+ *	[here]
  * @BufferSize: bytes of the buffer
  *
  * An engine reads the whole file meanwhile [here].
@@ -1979,6 +1980,320 @@ LPBYTE WINAPI LookupDwordSetString(LPSET lpSet, DWORD Value);
  */
 LPDWORD WINAPI VarLenSmallIntToDword(LPBYTE pValue, WORD ValueLen, BOOL fIsByteswapped,
 				     LPDWORD lpDword);
+
+/* ------------------------------------------------- Protocols, properties and filters */
+
+/*
+ * A protocol is a dissector of Wireshark, and a property is one of its fields. Their handles are
+ * numbers, which stay valid until the expert ends. A call that returns NULL, 0 or -1 stores the
+ * reason for BhGetLastError() of the thread. These calls need a capture whose engine is
+ * Wireshark's; with the other engine they fail with NMERR_NOT_SUPPORTED [here].
+ *
+ * Each of these calls can fail with the following codes, too [here]:
+ *
+ * * NMERR_INVALID_EXPERT_HANDLE - the expert was closed
+ * * NMERR_EXPERT_TERMINATE - the expert has to stop
+ * * NMERR_OUT_OF_MEMORY - the expert would exceed its limit
+ * * NMERR_LOST_CONNECTION - the engine has ended
+ * * NMERR_INVALID_DATA - the engine's answer is inconsistent
+ */
+
+/**
+ * GetProtocolFromName() - get the handle of a protocol
+ * @ProtocolName: Network Monitor's or Wireshark's name, such as "TCP", "ARP_RARP" or "tcp"
+ *
+ * The name is looked up in the capture that the calling thread has used last, or else in the first
+ * one of the process [here].
+ *
+ * Return: the handle; NULL if there is no such protocol [MS]. Codes [here]:
+ * * NMERR_PROTOCOL_NOT_FOUND - no protocol has this name
+ * * NMERR_INVALID_HCAPTURE - the process has no capture
+ * * NMERR_INVALID_PARAMETER - @ProtocolName is NULL
+ * * NMERR_NOT_SUPPORTED - the engine has no protocols
+ */
+HPROTOCOL WINAPI GetProtocolFromName(LPSTR ProtocolName);
+
+/**
+ * GetProtocolInfo() - get the description of a protocol
+ * @hProtocol: handle of the protocol
+ *
+ * The description belongs to the library, and stays until the expert ends. HelpFile is "". Comment
+ * is the full name, cut to 127 bytes. PropertyDatabase has all properties of the protocol; it is
+ * NULL if there are more than 1,024, or if the expert's limit has no room for them [here].
+ *
+ * Return: the description; NULL on failure [MS]. Codes [here]:
+ * * NMERR_INVALID_HPROTOCOL - @hProtocol is no handle of a protocol
+ */
+LPPROTOCOLINFO WINAPI GetProtocolInfo(HPROTOCOL hProtocol);
+
+/**
+ * GetEnabledProtocols() - get the handles of all protocols
+ * @hCapture: handle of the capture
+ *
+ * The table belongs to the library, and stays until the expert ends [here].
+ *
+ * Return: the table; NULL on failure [MS]. Codes [here]:
+ * * NMERR_INVALID_HCAPTURE - @hCapture is no handle of a capture
+ * * NMERR_NOT_SUPPORTED - the engine has no protocols
+ */
+LPPROTOCOLTABLE WINAPI GetEnabledProtocols(HCAPTURE hCapture);
+
+/**
+ * GetProtocolStartOffset() - find where a protocol begins in a frame
+ * @hFrame: handle of the frame
+ * @ProtocolName: name of the protocol, as of GetProtocolFromName()
+ *
+ * Return: the offset of the first such protocol, in bytes from the start of the frame; (DWORD)-1 if
+ * there is none, or if it begins behind byte 65,534 [MS: -1 on one of two pages]. Codes [here]:
+ * * NMERR_PROTOCOL_NOT_FOUND - the frame does not have the protocol, or no protocol has this name
+ * * NMERR_INVALID_HFRAME - @hFrame is no handle of a frame
+ * * NMERR_INVALID_PARAMETER - @ProtocolName is NULL
+ * * NMERR_NOT_SUPPORTED - the engine has no protocols
+ * * NMERR_INTERNAL_EXCEPTION - the dissection of the frame crashed
+ * * NMERR_RUNAWAY_PROTOCOL - the dissection of the frame took more than two seconds
+ */
+DWORD WINAPI GetProtocolStartOffset(HFRAME hFrame, LPSTR ProtocolName);
+
+/**
+ * GetProtocolStartOffsetHandle() - find where a protocol begins in a frame
+ * @hFrame: handle of the frame
+ * @hProtocol: handle of the protocol
+ *
+ * Return: as GetProtocolStartOffset(); with these codes [here]:
+ * * NMERR_PROTOCOL_NOT_FOUND - the frame does not have the protocol
+ * * NMERR_INVALID_HFRAME - @hFrame is no handle of a frame
+ * * NMERR_INVALID_HPROTOCOL - @hProtocol is no handle of a protocol of this expert
+ * * NMERR_NOT_SUPPORTED - the engine has no protocols
+ * * NMERR_INTERNAL_EXCEPTION - the dissection of the frame crashed
+ * * NMERR_RUNAWAY_PROTOCOL - the dissection of the frame took more than two seconds
+ */
+DWORD WINAPI GetProtocolStartOffsetHandle(HFRAME hFrame, HPROTOCOL hProtocol);
+
+/**
+ * GetPreviousProtocolOffsetByName() - find a protocol before an offset of a frame
+ * @hFrame: handle of the frame
+ * @dwStartOffset: offset in bytes from the start of the frame
+ * @szProtocolName: name of the protocol, as of GetProtocolFromName()
+ * @pdwPreviousOffset: receives the highest offset of such a protocol that is less than
+ *	@dwStartOffset [here]; unchanged on failure
+ *
+ * Return: [codes: here, but for the first two]
+ * * NMERR_SUCCESS - the protocol was found [MS]
+ * * NMERR_PROTOCOL_NOT_FOUND - no such protocol begins before @dwStartOffset, or no protocol has
+ *   this name [MS]
+ * * NMERR_INVALID_HFRAME - @hFrame is no handle of a frame
+ * * NMERR_INVALID_PARAMETER - a pointer is NULL
+ * * NMERR_NOT_SUPPORTED - the engine has no protocols
+ * * NMERR_INTERNAL_EXCEPTION - the dissection of the frame crashed
+ * * NMERR_RUNAWAY_PROTOCOL - the dissection of the frame took more than two seconds
+ */
+DWORD WINAPI GetPreviousProtocolOffsetByName(HFRAME hFrame, DWORD dwStartOffset,
+					     LPSTR szProtocolName, DWORD *pdwPreviousOffset);
+
+/**
+ * GetProperty() - get the handle of a property
+ * @hProtocol: handle of the protocol
+ * @PropertyName: Network Monitor's name of the property, such as "Checksum"; or Wireshark's, such
+ *	as "Source Port" or "tcp.srcport"
+ *
+ * If several fields of the protocol have this name, the handle is that of the one whose Wireshark
+ * name has the fewest dots. FindPropertyInstance() finds instances of all of them [here].
+ *
+ * Return: the handle; 0 if there is no such property [MS]. Codes [here]:
+ * * NMERR_PROPERTY_NOT_FOUND - the protocol has no property of this name
+ * * NMERR_INVALID_HPROTOCOL - @hProtocol is no handle of a protocol
+ * * NMERR_INVALID_PARAMETER - @PropertyName is NULL
+ */
+HPROPERTY WINAPI GetProperty(HPROTOCOL hProtocol, LPSTR PropertyName);
+
+/**
+ * GetPropertyInfo() - get the description of a property
+ * @hProperty: handle of the property
+ *
+ * The description belongs to the library, and stays until the expert ends. InstanceData is the
+ * address of FormatPropertyInstance(), as the reference asks of parsers [here].
+ *
+ * Return: the description; NULL on failure [MS]. Codes [here]:
+ * * NMERR_INVALID_HPROPERTY - @hProperty is no handle of a property
+ */
+LPPROPERTYINFO WINAPI GetPropertyInfo(HPROPERTY hProperty);
+
+/**
+ * FindPropertyInstance() - find the first instance of a property in a frame
+ * @hFrame: handle of the frame
+ * @hProperty: handle of the property
+ *
+ * The frame need not have its properties attached [MS: the handle can come from GetFrame()].
+ * Properties that Wireshark hides are found, too [here]. The instance is in memory of the
+ * library. It stays valid until the expert has got properties of some 4,000 other frames, or
+ * exactly: 16 MiB of them [here].
+ *
+ * Return: the instance; NULL if there is none [MS]. Codes [here]:
+ * * NMERR_PROPERTY_NOT_FOUND - the frame does not have the property
+ * * NMERR_INVALID_HFRAME - @hFrame is no handle of a frame
+ * * NMERR_INVALID_HPROPERTY - @hProperty is no handle of a property of this expert
+ * * NMERR_NOT_SUPPORTED - the engine has no properties
+ * * NMERR_INTERNAL_EXCEPTION - the dissection of the frame crashed
+ * * NMERR_RUNAWAY_PROTOCOL - the dissection of the frame took more than two seconds
+ */
+LPPROPERTYINST WINAPI FindPropertyInstance(HFRAME hFrame, HPROPERTY hProperty);
+
+/**
+ * FindPropertyInstanceRestart() - find the next instance of a property in a frame
+ * @hFrame: handle of the frame
+ * @hProperty: handle of the property
+ * @lpRestartKey: the instance behind or before which the search begins. NULL, or NULL in
+ *	*@lpRestartKey: the search begins at the start or at the end of the frame [MS].
+ *	*@lpRestartKey receives the instance that is found; unchanged on failure [here]
+ * @DirForward: TRUE: towards the end of the frame; FALSE: towards the start
+ *
+ * If the handle stands for several fields, the instances of its own field come first, then those
+ * of the others, one field after the other [here].
+ *
+ * Return: the instance; NULL if there is none [MS]. Codes [here]: as FindPropertyInstance(), and
+ * * NMERR_PROPERTY_NOT_FOUND - there is no further instance
+ * * NMERR_INVALID_HFRAME - @hFrame is no handle of a frame
+ * * NMERR_INVALID_HPROPERTY - @hProperty is no handle of a property of this expert
+ * * NMERR_INVALID_PARAMETER - *@lpRestartKey is no instance of this property in this frame
+ * * NMERR_NOT_SUPPORTED - the engine has no properties
+ * * NMERR_INTERNAL_EXCEPTION - the dissection of the frame crashed
+ * * NMERR_RUNAWAY_PROTOCOL - the dissection of the frame took more than two seconds
+ */
+LPPROPERTYINST WINAPI FindPropertyInstanceRestart(HFRAME hFrame, HPROPERTY hProperty,
+						  LPPROPERTYINST *lpRestartKey,
+						  BOOL DirForward);
+
+/**
+ * GetPropertyText() - write a property as text
+ * @hFrame: handle of the frame
+ * @lpPI: an instance of the frame
+ * @szBuffer: receives the text with its null
+ * @BufferSize: size of @szBuffer in bytes
+ *
+ * The text is that of FormatPropertyInstance(). If the buffer is too small, the text is cut at the
+ * end of a character, and BhGetLastError() says NMERR_BUFFER_TOO_SMALL [here].
+ *
+ * Return: @szBuffer; NULL on failure [MS]. Codes [here]:
+ * * NMERR_SUCCESS - the buffer has the whole text
+ * * NMERR_BUFFER_TOO_SMALL - the buffer has the start of the text; the call returns @szBuffer
+ * * NMERR_INVALID_HFRAME - @hFrame is no handle of a frame
+ * * NMERR_INVALID_PARAMETER - a pointer is NULL, or @BufferSize is 0
+ */
+LPSTR WINAPI GetPropertyText(HFRAME hFrame, LPPROPERTYINST lpPI, LPSTR szBuffer,
+			     DWORD BufferSize);
+
+/**
+ * FormatPropertyInstance() - store the text of a property in the instance
+ * @lpPropertyInst: the instance; szPropertyText receives the address of the text [MS]
+ *
+ * The text is the label, " = ", and what the reference tables as output of the generic
+ * formatter: "Source Port = 80 (0x50)". If szPropertyText is not NULL, nothing is done [here]. The
+ * text is freed with the instance. If @lpPropertyInst is a copy that the expert has made, the
+ * expert frees the text by ExpertFreeMemory() [here].
+ *
+ * Return: [codes: here, but for SUCCESS]
+ * * NMERR_SUCCESS - the instance has its text [MS]
+ * * NMERR_INVALID_PARAMETER - @lpPropertyInst is NULL, or has no description
+ * * NMERR_INVALID_HCAPTURE - the process has no capture
+ */
+DWORD FormatPropertyInstance(LPPROPERTYINST lpPropertyInst, ...);
+
+/**
+ * CreateFilter() - make an empty filter
+ *
+ * The filter belongs to the expert whose capture the calling thread has used last, or else to the
+ * first one of the process [here].
+ *
+ * Return: the filter's handle; NULL on failure. Codes [here]:
+ * * NMERR_INVALID_HCAPTURE - the process has no capture
+ */
+HFILTER WINAPI CreateFilter(void);
+
+/**
+ * DestroyFilter() - free a filter
+ * @hFilter: handle of the filter, which is never valid again
+ *
+ * Return: [codes: here]
+ * * NMERR_SUCCESS - the filter is free
+ * * NMERR_INVALID_HFILTER - @hFilter is no handle of a filter
+ */
+DWORD WINAPI DestroyFilter(HFILTER hFilter);
+
+/**
+ * FilterAddObject() - add an operator, a value or a property to a filter
+ * @hFilter: handle of the filter
+ * @lpFilterObject: the object; it and what it points to are copied [here]
+ *
+ * The objects of a filter are in postfix order [MS]. They are translated into a display filter of
+ * Wireshark when the filter is used first; see CreateFilter(3) for each FILTERACTION_ [here].
+ *
+ * Return:
+ * * NMERR_SUCCESS - the object was added [MS]
+ * * NMERR_INVALID_PARAMETER - @hFilter is no handle of a filter [MS], @lpFilterObject is NULL, or
+ *   what its action needs is NULL [here]
+ * * NMERR_OUT_OF_MEMORY - there is no memory for the object [MS]
+ * * NMERR_STACK_OVERFLOW - the filter has 1,024 objects [here]
+ */
+DWORD WINAPI FilterAddObject(HFILTER hFilter, LPFILTEROBJECT2 lpFilterObject);
+
+/**
+ * FilterDuplicate() - make a filter with the objects of another one
+ * @hFilter: handle of the filter
+ *
+ * Return: the new filter's handle; NULL on failure. Codes [here]:
+ * * NMERR_INVALID_HFILTER - @hFilter is no handle of a filter
+ */
+HFILTER WINAPI FilterDuplicate(HFILTER hFilter);
+
+/**
+ * FilterFrame() - find out whether a frame passes a filter
+ * @hFrame: handle of the frame
+ * @hFilter: handle of the filter
+ * @hCapture: handle of the frame's capture
+ *
+ * Return: FILTER_PASSED, FILTER_FAILED, or (DWORD)FILTER_FAIL_WITH_ERROR. Codes [here]:
+ * * NMERR_INVALID_HFRAME - @hFrame is no handle of a frame
+ * * NMERR_INVALID_HFILTER - @hFilter is no handle of a filter of this expert
+ * * NMERR_INVALID_HCAPTURE - @hCapture is not the capture of the frame
+ * * NMERR_FILTER_INVALID_EXPRESSION - the objects are no expression, or cannot be translated
+ * * NMERR_NOT_SUPPORTED - the engine has no such filters
+ */
+DWORD WINAPI FilterFrame(HFRAME hFrame, HFILTER hFilter, HCAPTURE hCapture);
+
+/**
+ * FilterFindFrame() - find the next frame that passes a filter
+ * @hFilter: handle of the filter
+ * @hCapture: handle of the capture
+ * @nFrame: number of a frame; the search begins behind or before it, as ExpertGetFrame() does
+ * @StatusProc: called from time to time with the number of the frame that the search has reached,
+ *	@hCapture, @hFilter and @UIInstance. If it returns FALSE, the search ends. NULL: none
+ * @UIInstance: passed to @StatusProc
+ * @TimeDelta: milliseconds between two calls of @StatusProc, at least
+ * @FilterDirection: FILTER_DIRECTION_NEXT or FILTER_DIRECTION_PREV
+ *
+ * Return: the number of the frame; FILTER_NO_MORE_FRAMES: there is none, or the call failed;
+ * FILTER_CANCELED: @StatusProc returned FALSE. Codes [here]:
+ * * NMERR_NO_MORE_FRAMES - no further frame passes
+ * * NMERR_INVALID_HFILTER - @hFilter is no handle of a filter
+ * * NMERR_INVALID_HCAPTURE - @hCapture is not the capture of the filter's expert
+ * * NMERR_FILTER_INVALID_EXPRESSION - the objects are no expression, or cannot be translated
+ * * NMERR_NOT_SUPPORTED - the engine has no such filters
+ */
+DWORD WINAPI FilterFindFrame(HFILTER hFilter, HCAPTURE hCapture, DWORD nFrame,
+			     STATUSPROC StatusProc, LPVOID UIInstance, DWORD TimeDelta,
+			     BOOL FilterDirection);
+
+/**
+ * FilterAttachesProperties() - find out whether a filter looks at properties
+ * @hFilter: handle of the filter
+ *
+ * Return: TRUE if an object of the filter is a property; FALSE if none is, or on failure. Codes
+ * [here]:
+ * * NMERR_INVALID_HFILTER - @hFilter is no handle of a filter
+ */
+BOOL WINAPI FilterAttachesProperties(HFILTER hFilter);
+
+/* ------------------------------------------ end of protocols, properties and filters */
 
 /*
  * The expert defines the following functions; the library does not. This header declares them

@@ -6,10 +6,13 @@
  *   frame.c		ExpertGetFrame(), GetFrame() and other calls about frames
  *   address.c		addresses of frames; comparing and writing addresses
  *   search.c		frames that pass filters
- *   filter.c		filters: objects in postfix order, written as a display filter
+ *   offset.c		where protocols begin in frames
+ *   filter.c		filters: objects in postfix order, compiled by the engine
+ *   translate.c	objects of a filter, written as a display filter
  *   property.c		tables of properties, instances, finding them
  *   protocol.c		handles and descriptions of protocols and properties
  *   format.c		properties as text
+ *   index.c		a hash table from numbers to addresses
  *   helpers.c		sets with labels, integers of any length
  *   event.c		events
  *   capture.c		the host's calls: start an engine, give a capture to an expert
@@ -61,6 +64,9 @@ struct em_names;		/* protocol.c: descriptions of protocols and properties */
 struct em_tables;		/* property.c: the tables of properties of recent frames */
 struct em_filters;		/* filter.c */
 
+/* Bytes of em_client.copy: results of a request, and of another one that is made meanwhile. */
+#define EM_COPY_SIZE	(2 * (size_t)ENGINE_RESULTS)
+
 /* Most frames that one request for a search looks at, so that other experts need not wait long. */
 #define EM_SEARCH_MAX	4096U
 
@@ -106,6 +112,8 @@ struct em_search {
  * @fd: socket to the engine; -1: the connection is lost
  * @sequence: number of the last request
  * @forks: number of fork() between the process that made the client and this one
+ * @copy: copies of results, which the engine cannot change any more; EM_COPY_SIZE bytes of memory
+ *	of the library; NULL until first used
  * @names, @tables, @filters: NULL until first used
  * @search: see em_search()
  *
@@ -134,6 +142,7 @@ struct em_client {
 	int fd;
 	uint32_t sequence;
 	unsigned int forks;
+	char *copy;
 	struct em_names *names;
 	struct em_tables *tables;
 	struct em_filters *filters;
@@ -287,27 +296,160 @@ DWORD em_search(struct em_client *client, uint32_t filter, bool user, bool forwa
 /* Does the frame pass? NMERR_SUCCESS: yes; NMERR_FRAME_FAILED_FILTER: no; errors as em_request(). */
 DWORD em_passes(struct em_client *client, uint32_t filter, bool user, uint32_t number);
 
+/* index.c: a hash table from numbers to addresses, in the expert's memory; the client is locked */
+struct em_index {
+	struct em_index_entry {
+		uint64_t key;
+		void *value;		/* NULL: the entry is free */
+	} *entries;
+	uint32_t size;			/* number of entries, a power of two, or 0 */
+	uint32_t used;
+};
+
+void *em_index_get(const struct em_index *index, uint64_t key);
+/* Errors: as ExpertAllocMemory(). An entry of @key must not exist. */
+DWORD em_index_put(HEXPERTKEY key, struct em_index *index, uint64_t number, void *value);
+void em_index_remove(struct em_index *index, uint64_t number);
+
 /* protocol.c */
 
-/* Called without the lock. The handle's description, or NULL; it stays until the expert ends. */
-LPPROTOCOLINFO em_protocol_info(struct em_client *client, uint32_t protocol);
-LPPROPERTYINFO em_property_info(struct em_client *client, uint32_t field);
-/* Wireshark's names of a protocol and of a field, for filters; NULL: unknown. */
-const char *em_protocol_filter_name(struct em_client *client, uint32_t protocol);
-const char *em_field_filter_name(struct em_client *client, uint32_t field);
+/**
+ * struct em_protocol - a protocol that was seen or asked for
+ * @info: what GetProtocolInfo() returns; @info.PropertyDatabase is NULL until then
+ * @fields: number of its fields
+ * @filter_name: Wireshark's name
+ */
+struct em_protocol {
+	PROTOCOLINFO info;
+	uint32_t fields;
+	const char *filter_name;
+};
 
-/* property.c */
+/**
+ * struct em_field - a property that was seen or asked for
+ * @info: what GetPropertyInfo() returns
+ * @set: labels, if @info.lpSet points here
+ * @id, @protocol, @same, @mask, @flags: as in struct engine_field
+ * @width: bytes of a value of a fixed size; 0: any
+ * @asked: the expert got its handle before it first attached properties
+ * @last, @window: for FindPropertyInstance(): last frame that was asked for, and how many
+ *	frames together
+ * @filter_name: Wireshark's name
+ */
+struct em_field {
+	PROPERTYINFO info;
+	SET set;
+	uint32_t id;
+	uint32_t protocol;
+	uint32_t same;
+	uint8_t width;
+	uint8_t flags;
+	bool asked;
+	uint64_t mask;
+	uint32_t last;
+	uint32_t window;
+	const char *filter_name;
+};
+
+/*
+ * Lock a client, for a call of the expert. Errors: NMERR_INVALID_EXPERT_HANDLE (its expert was
+ * closed), NMERR_EXPERT_TERMINATE; the client is not locked then. em_client_unlock() unlocks it.
+ */
+DWORD em_client_lock(struct em_client *client);
+void em_client_unlock(struct em_client *client);
+/* The client of a handle, locked; NULL: *@error is @bad, or as em_client_lock() says. */
+struct em_client *em_client_lock_of(uint64_t handle, enum em_handle kind, uint32_t *number,
+				  DWORD bad, DWORD *error);
+
+/*
+ * Copy the results of a request to memory of the library. @part: 0 or 1, which half of
+ * client->copy. NULL: out of memory. @client is locked.
+ */
+const char *em_results(struct em_client *client, const struct engine_reply *reply, int part);
+
+/*
+ * @client is locked. Find or describe a protocol or a field; they stay until the expert ends.
+ * Errors: as em_request() and ExpertAllocMemory(); NMERR_PROTOCOL_NOT_FOUND, PROPERTY_NOT_FOUND;
+ * NMERR_INVALID_DATA: the engine does not keep to its protocol; NMERR_NOT_SUPPORTED: ENGINE_PCAP.
+ */
+DWORD em_protocol_by_name(struct em_client *client, const char *name, uint32_t *protocol);
+DWORD em_protocol_of(struct em_client *client, uint32_t id, struct em_protocol **protocol);
+DWORD em_field_of(struct em_client *client, uint32_t id, struct em_field **field);
+/* The field whose description @info is; NULL: @info was made by the expert. */
+const struct em_field *em_field_of_info(struct em_client *client, const PROPERTYINFO *info);
+/* Number of fields the expert has asked for; @only receives the field if there is exactly one. */
+uint32_t em_asked_fields(struct em_client *client, uint32_t *only);
+/* From now on, GetProperty() adds no field to those. */
+void em_asked_end(struct em_client *client);
+
+/* property.c; called without the lock */
 
 /*
  * The table of properties of a frame, for FLAGS_ATTACH_PROPERTIES; @forward: the direction in which
- * the expert goes, for the frames that are asked for together. Errors: as ExpertGetFrame(). Both
- * functions are called without the lock.
+ * the expert goes, for the frames that are asked for together. Errors: as ExpertGetFrame().
  */
 DWORD em_attach_properties(struct em_client *client, uint32_t frame, bool forward,
 			   LPPROPERTYTABLE *table);
 /* The table of protocols of a frame; *@table is NULL with EXPERTMEM_NO_RECOGNIZE or ENGINE_PCAP. */
 DWORD em_recognize(struct em_client *client, uint32_t frame, bool forward,
 		   LPRECOGNIZEDATATABLE *table);
+/* The same on demand, also with EXPERTMEM_NO_RECOGNIZE; NMERR_NOT_SUPPORTED: ENGINE_PCAP. */
+DWORD em_protocols(struct em_client *client, uint32_t frame, bool forward,
+		   LPRECOGNIZEDATATABLE *table);
+/*
+ * Memory for the text of an instance, which is freed with its table, or by the expert if @instance
+ * is in no table. @client is locked.
+ */
+char *em_text_alloc(struct em_client *client, const PROPERTYINST *instance, size_t size,
+		    DWORD *error);
+
+/* format.c */
+
+/*
+ * Write the text of a property to @text, at most @size bytes with the null. Returns the bytes that
+ * the whole text needs, without the null. @field: NULL if the expert has made the description.
+ */
+size_t em_format(const PROPERTYINST *instance, const struct em_field *field, char *text,
+		 size_t size);
+
+/* translate.c */
+
+/**
+ * struct em_names_of - how translate.c gets names
+ * @property: the field of a handle; NULL: it is none
+ * @protocol: Wireshark's name of a protocol; NULL: the handle is none
+ * @arg: passed to both
+ */
+struct em_names_of {
+	const struct em_field *(*property)(HPROPERTY property, void *arg);
+	const char *(*protocol)(HPROTOCOL protocol, void *arg);
+	void *arg;
+};
+
+#define EM_FILTER_OBJECTS	1024u	/* most objects of a filter */
+
+/**
+ * struct em_filter_node - an object of a filter, in the tree of the expression
+ * @object: the object; an operator, or a value
+ * @left, @right: operands, as indices of nodes; 0xffff: none
+ * @below: the node below it on the stack, while the tree is built
+ * @kind: what it is; enum kind of translate.c
+ */
+struct em_filter_node {
+	const FILTEROBJECT2 *object;
+	uint16_t left, right;
+	uint16_t below;
+	uint8_t kind;
+};
+
+/*
+ * Write objects in postfix order as a display filter. @nodes: work space, one for each object.
+ * Returns NMERR_SUCCESS or NMERR_FILTER_INVALID_EXPRESSION.
+ */
+DWORD em_translate(const FILTEROBJECT2 *objects, unsigned int count,
+		   struct em_filter_node *nodes, const struct em_names_of *names,
+		   char *text, size_t size);
+
 /* filter.c */
 
 /*

@@ -105,6 +105,8 @@ void em_client_free(struct em_client *client)
 		munmap((void *)client->results, ENGINE_RESULTS);
 	if (client->search.found)
 		munmap(client->search.found, EM_SEARCH_MAX * sizeof(*client->search.found));
+	if (client->copy)
+		munmap(client->copy, EM_COPY_SIZE);
 	if (client->fd >= 0)
 		em_raw(SYS_close, client->fd, 0, 0);
 	client->fd = -1;

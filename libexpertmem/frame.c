@@ -161,13 +161,27 @@ static DWORD find(struct em_client *client, DWORD direction, DWORD flags, DWORD 
 	DWORD error = first_frame(client, direction, requested, number);
 
 	if (!error && filter)
-		error = NMERR_NOT_SUPPORTED;
+		error = em_filter_number(client, filter, &filter_number);
 	if (error || (!user && !filter))
 		return error;
 	if (direction == GET_SPECIFIED_FRAME)
 		return em_passes(client, filter_number, user, *number);
 	return em_search(client, filter_number, user, direction == GET_FRAME_NEXT_FORWARD, *number,
 			 number);
+}
+
+/* Get the tables of a frame. If its dissection fails, the descriptor stays without them. */
+static DWORD add_tables(struct em_client *client, DWORD direction, DWORD flags,
+			LPEXPERTFRAMEDESCRIPTOR descriptor)
+{
+	bool forward = direction != GET_FRAME_NEXT_BACKWARD;
+	DWORD error = em_recognize(client, descriptor->FrameNumber, forward,
+				   &descriptor->lpRecognizeDataTable);
+
+	if (!error && flags & FLAGS_ATTACH_PROPERTIES)
+		error = em_attach_properties(client, descriptor->FrameNumber, forward,
+					     &descriptor->lpPropertyTable);
+	return error;
 }
 
 static noinline DWORD get_locked(HEXPERTKEY key, DWORD direction, DWORD flags, DWORD requested,
@@ -182,8 +196,6 @@ static noinline DWORD get_locked(HEXPERTKEY key, DWORD direction, DWORD flags, D
 	client = em_client_of_key(key, &error);
 	if (!client)
 		return error;
-	if (flags & FLAGS_ATTACH_PROPERTIES)
-		return NMERR_NOT_SUPPORTED;
 	pthread_mutex_lock(&client->lock);
 	if (em_is_open(client))
 		error = find(client, direction, flags, requested, filter, &number);
@@ -192,7 +204,7 @@ static noinline DWORD get_locked(HEXPERTKEY key, DWORD direction, DWORD flags, D
 	if (!error)
 		error = describe(client, number, descriptor);
 	pthread_mutex_unlock(&client->lock);
-	return error;
+	return error ? error : add_tables(client, direction, flags, descriptor);
 }
 
 DWORD WINAPI ExpertGetFrame(HEXPERTKEY hExpertKey, DWORD Direction, DWORD RequestFlags,
@@ -357,12 +369,15 @@ ULPBYTE WINAPI ParserTemporaryLockFrame(HFRAME hFrame)
 
 LPRECOGNIZEDATATABLE WINAPI GetFrameRecognizeData(HFRAME hFrame)
 {
+	LPRECOGNIZEDATATABLE table;
 	struct em_view view;
+	DWORD error;
 
 	if (!open_frame(hFrame, &view))
 		return NULL;
 	close_view(&view);
-	return em_fail_null(NMERR_NOT_SUPPORTED);
+	error = em_protocols(view.client, view.number, true, &table);
+	return error ? em_fail_null(error) : table;
 }
 
 DWORD WINAPI GetFrameLength(HFRAME hFrame)

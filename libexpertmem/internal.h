@@ -9,8 +9,8 @@
  *			only in libexpertmem-malloc.so: the malloc family, what makes a child,
  *			closes the heap's descriptor, filters system calls, or asks for signal
  *			handlers
- *   address.c, frame.c, search.c, capture.c, helpers.c, client.c, spawn.c, event.c, link.c
- *			not in libexpertmem-malloc.so: captures, frames and events, see capture.h
+ *   capture.c, client.c, spawn.c, event.c, link.c, and all others that capture.h lists
+ *			not in libexpertmem-malloc.so: captures, frames and events
  *   netmon.c		the calls of Netmon.h for memory and status
  *   host.c		the host's calls
  *   fork.c		experts across fork()

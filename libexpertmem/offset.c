@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Where protocols begin in frames. */
+#include "capture.h"
+
+/* The protocols of a frame whose handle or number the caller has. */
+static DWORD protocols_of(HFRAME frame, struct em_client **client, LPRECOGNIZEDATATABLE *table)
+{
+	uint32_t number;
+
+	*client = em_client_of((uintptr_t)frame, EM_HANDLE_FRAME, &number);
+	if (!*client)
+		return NMERR_INVALID_HFRAME;
+	return em_protocols(*client, number, true, table);
+}
+
+/*
+ * The highest offset of a protocol @id that is less than @before, or the offset of the first one if
+ * @before is 0; ENGINE_NONE: there is none.
+ */
+static DWORD offset_in(LPRECOGNIZEDATATABLE table, uint32_t id, DWORD before)
+{
+	DWORD found = ENGINE_NONE;
+
+	for (WORD i = 0; i < table->nRecognizeDatas; i++) {
+		const RECOGNIZEDATA *data = &table->RecognizeData[i];
+
+		if (data->ProtocolID != id || data->nProtocolOffset == 0xffff)
+			continue;
+		if (!before)
+			return data->nProtocolOffset;
+		if (data->nProtocolOffset < before &&
+		    (found == ENGINE_NONE || data->nProtocolOffset > found))
+			found = data->nProtocolOffset;
+	}
+	return found;
+}
+
+static DWORD fail_offset(DWORD error)
+{
+	em_set_last_error(error);
+	return ENGINE_NONE;
+}
+
+/* The number of the protocol with this name. */
+static DWORD number_of(struct em_client *client, const char *name, uint32_t *id)
+{
+	DWORD error = em_client_lock(client);
+
+	if (error)
+		return error;
+	error = em_protocol_by_name(client, name, id);
+	em_client_unlock(client);
+	return error;
+}
+
+DWORD WINAPI GetProtocolStartOffset(HFRAME hFrame, LPSTR ProtocolName)
+{
+	LPRECOGNIZEDATATABLE table;
+	struct em_client *client;
+	DWORD error, offset;
+	uint32_t id;
+
+	if (!ProtocolName)
+		return fail_offset(NMERR_INVALID_PARAMETER);
+	error = protocols_of(hFrame, &client, &table);
+	if (!error)
+		error = number_of(client, ProtocolName, &id);
+	if (error)
+		return fail_offset(error);
+	offset = offset_in(table, id, 0);
+	return offset == ENGINE_NONE ? fail_offset(NMERR_PROTOCOL_NOT_FOUND) : offset;
+}
+
+DWORD WINAPI GetProtocolStartOffsetHandle(HFRAME hFrame, HPROTOCOL hProtocol)
+{
+	LPRECOGNIZEDATATABLE table;
+	struct em_client *client;
+	DWORD error, offset;
+	uint32_t id;
+
+	error = protocols_of(hFrame, &client, &table);
+	if (error)
+		return fail_offset(error);
+	if (em_client_of((uintptr_t)hProtocol, EM_HANDLE_PROTOCOL, &id) != client)
+		return fail_offset(NMERR_INVALID_HPROTOCOL);
+	offset = offset_in(table, id, 0);
+	return offset == ENGINE_NONE ? fail_offset(NMERR_PROTOCOL_NOT_FOUND) : offset;
+}
+
+DWORD WINAPI GetPreviousProtocolOffsetByName(HFRAME hFrame, DWORD dwStartOffset,
+					     LPSTR szProtocolName, DWORD *pdwPreviousOffset)
+{
+	DWORD error, offset = ENGINE_NONE;
+	LPRECOGNIZEDATATABLE table;
+	struct em_client *client;
+	uint32_t id;
+
+	if (!szProtocolName || !pdwPreviousOffset)
+		return NMERR_INVALID_PARAMETER;
+	error = protocols_of(hFrame, &client, &table);
+	if (!error)
+		error = number_of(client, szProtocolName, &id);
+	if (!error && dwStartOffset)
+		offset = offset_in(table, id, dwStartOffset);
+	if (error)
+		return error;
+	if (offset == ENGINE_NONE)
+		return NMERR_PROTOCOL_NOT_FOUND;
+	*pdwPreviousOffset = offset;
+	return NMERR_SUCCESS;
+}
