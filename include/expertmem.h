@@ -412,8 +412,8 @@ struct expertmem_capture_status {
  * @capture: receives the capture; unchanged on error
  *
  * The engine is a process of its own and an expert of its own. The directory of engines is
- * EXPERTMEM_ENGINES in the environment, or else the one that the library was built for. The call
- * does not wait until the capture is read: expertmem_wait_capture() does.
+ * EXPERTMEM_ENGINES in the environment, or else expertmem/ beside the library. The call does
+ * not wait until the capture is read: expertmem_wait_capture() does.
  *
  * Return: EXPERTMEM_OK, E_INVALID, E_NO_ENGINE, E_NOMEM, E_TOO_MANY (descriptors).
  */
@@ -470,7 +470,7 @@ void expertmem_close_capture(expertmem_capture *capture);
  *
  * Call it before fork(). Without it, ExpertSubmitEvent() succeeds and drops the event.
  *
- * Return: EXPERTMEM_OK, E_KEY, E_INVALID, E_BUSY (called before), E_TOO_MANY.
+ * Return: EXPERTMEM_OK, E_KEY, E_INVALID, E_BUSY (called before), E_TOO_MANY, E_NOMEM.
  */
 int expertmem_open_events(HEXPERTKEY key, int *fd);
 
@@ -487,7 +487,8 @@ typedef void (*expertmem_event_handler)(const NMEVENTDATA *event, void *arg);
  * that raises events waits while too many are unread: so a host that calls Run() itself reads
  * them in another thread.
  *
- * Return: the number of events; E_KEY, E_INVALID, E_UNSUPPORTED (no expertmem_open_events()).
+ * Return: the number of events; E_KEY, E_INVALID, E_UNSUPPORTED (no expertmem_open_events()),
+ * E_NOMEM.
  */
 int expertmem_read_events(HEXPERTKEY key, expertmem_event_handler handler, void *arg);
 
