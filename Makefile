@@ -365,7 +365,7 @@ $(MEASURES): $(B)/bench/measure-%: selftests/bench/measure.c $(SO)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -fno-builtin -pthread -DAPI_$* $(LDFLAGS) $< $(BENCH_$*) -o $@
 
-$(B)/bench/bad: selftests/bench/bad.c $(SO)
+$(B)/bench/bad $(B)/bench/frames: $(B)/bench/%: selftests/bench/%.c $(SO)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $< $(LINK_LIB) -o $@
 

@@ -1666,8 +1666,7 @@ LPSTR WINAPI GetCaptureComment(HCAPTURE hCapture);
 /**
  * GetCaptureCommentFromFilename() - read the comment of a capture file
  * @lpFilename: path of the file
- * @lpComment: receives the comment, cut to the size of the buffer [here]; "" if there is none
- *	[here]
+ * @lpComment: receives the comment, or "" if there is none; cut to the size of the buffer [here]
  * @BufferSize: bytes of the buffer
  *
  * An engine reads the whole file meanwhile [here].

@@ -2,8 +2,8 @@
 /*
  * The host's calls for captures: start an engine, read its state, and give the capture to experts.
  *
- * The state is read by pread(), not by a mapping: an engine that truncates its file cannot crash the
- * host then. What the engine says is copied before it is checked.
+ * The state is read by pread(), not by a mapping: then an engine that truncates its file cannot
+ * crash the host. What the engine says is copied before it is checked.
  *
  * A child of the host closes the control sockets, so that it does not keep the engines alive.
  */
@@ -305,7 +305,7 @@ static void lose(struct expertmem_capture *capture, const char *why)
 	strcpy(capture->why, why);
 }
 
-/* Take the descriptors of a message. Returns how many there are; others than the first are closed. */
+/* Take the descriptors of a message. Returns how many there are; those beyond FILES are closed. */
 static int take_descriptors(struct msghdr *message, int files[FILES])
 {
 	struct cmsghdr *part;
@@ -513,7 +513,7 @@ static SYSTEMTIME to_system_time(int64_t nanoseconds)
 	};
 }
 
-/* Map the first @size bytes of a file of the engine; NULL: it is shorter, or @size is 0. */
+/* Map the first @size bytes of a file of the engine; NULL if @size is 0. enum expertmem_error. */
 static int map_file(int fd, uint64_t size, const void **start)
 {
 	void *p;

@@ -3,8 +3,8 @@
  * Events: the expert writes each one as a message into a socket, and the host reads it there. A
  * message in the socket survives the expert, however that ends.
  *
- * A message is a struct head, a struct column for each column, and the texts, each with its null: the
- * five of struct head, then name and value of each column. The expert may be hostile: the host
+ * A message is a struct head, a struct column for each column, and the texts, each with its null:
+ * the five of struct head, then name and value of each column. The expert may be hostile: the host
  * checks every length before it uses a message.
  *
  * Each slot of em_experts[] has one struct em_events, which is never freed, like struct em_client.
@@ -20,8 +20,8 @@
 
 #define MESSAGE_SIZE	(64U << 10)	/* most bytes of a message */
 #define MAX_COLUMNS	255U
-#define READ_AT_ONCE	4096		/* most events that one call of the host reads */
-#define TICK_MS		100		/* a call that waits looks at the expert's status so often */
+#define READ_AT_ONCE	4096	/* most events that one call of the host reads */
+#define TICK_MS		100	/* a call that waits looks at the expert's status so often */
 
 /* The texts of an event. */
 enum { SOURCE, NAME, DESCRIPTION, MACHINE, JUSTIFICATION, TEXTS };
@@ -263,7 +263,7 @@ static unsigned int list_texts(const NMEVENTDATA *event, const char *texts[])
 	return n;
 }
 
-/* Bytes of a text of @length bytes in the message, with its null, if no text has more than @most. */
+/* Bytes of a text in the message, with its null, if no text may have more than @most. */
 static uint32_t cut_length(uint32_t length, uint32_t most)
 {
 	return length < most ? length : most;
@@ -400,11 +400,11 @@ DWORD WINAPI ExpertSubmitEvent(HEXPERTKEY hExpertKey, PNMEVENTDATA pExpertEvent)
 
 /* What the host reads a message into, and the event that it passes to the handler. */
 struct incoming {
+	char message[MESSAGE_SIZE] __attribute__((aligned(16)));
 	union {
 		NMEVENTDATA event;
 		char space[sizeof(NMEVENTDATA) + MAX_COLUMNS * sizeof(NMCOLUMNINFO)];
 	};
-	char message[MESSAGE_SIZE] __attribute__((aligned(16)));
 };
 
 /* Take a text of @length bytes from the rest of a message. False: it is not one. */

@@ -45,8 +45,8 @@ static void reset_signals(void)
 }
 
 /*
- * Standard input unless the engine reads it, output and error are /dev/null: an engine reports by its
- * state. Descriptors of the host are closed.
+ * Standard output and error are /dev/null, because an engine reports by its state. So is standard
+ * input, unless the engine reads it. Descriptors of the host are closed.
  */
 static bool set_descriptors(const struct start *start)
 {
@@ -63,7 +63,7 @@ static bool set_descriptors(const struct start *start)
 	return true;
 }
 
-/* The process of the engine. A session of its own: Ctrl-C at the host's terminal does not end it. */
+/* The process of the engine. Its session is new, so that Ctrl-C at the terminal does not end it. */
 static int engine_process(void *arg)
 {
 	struct start *start = arg;

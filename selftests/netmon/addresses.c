@@ -43,7 +43,7 @@ static const struct sample samples[] = {
 	{ 1, MAC "8847" "000010ff" "000011ff" IPV4, ADDRESS_TYPE_IP, 34, 38 },
 	{ 1, MAC "0806" IPV4, NONE, 0, 0 },
 	{ 6, "1040" MAC "aaaa03" "000000" "0800" IPV4, ADDRESS_TYPE_IP, 34, 38 },
-	{ 6, "1040" "020000000001" "8300000000a2" "0630" "0011" "0020" "aaaa03" "000000" "0800" IPV4,
+	{ 6, "1040" "020000000001" "8300000000a2" "063000110020" "aaaa03" "000000" "0800" IPV4,
 	  ADDRESS_TYPE_IP, 40, 44 },
 	{ 6, "1000" MAC IPV4, NONE, 0, 0 },
 	{ 10, "50" MAC "aaaa03" "000000" "86dd" IPV6, ADDRESS_TYPE_IP6, 29, 45 },
@@ -167,7 +167,8 @@ TEST_F(addresses, an_address_that_was_not_captured_is_none)
 			uint32_t size = bytes_of(&samples[i], bytes);
 			DWORD length = 0, offset;
 
-			offset = GetFrameSrcAddressOffset(frame, ADDRESS_TYPE_FIND_HIGHEST, &length);
+			offset = GetFrameSrcAddressOffset(frame, ADDRESS_TYPE_FIND_HIGHEST,
+							  &length);
 			size -= cut < size ? cut : size;
 			EXPECT_TRUE(offset == NONE || offset + length <= size)
 				TH_LOG("frame %zu, cut %u", i, cut);
