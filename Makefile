@@ -166,12 +166,17 @@ SUPERVISORS := $(ENGINE_NAMES:%=$(ENGINE_DIR)/expertmem-engine-%)
 WORKERS	:= $(SUPERVISORS:%=%-worker)
 WORKER_OBJS := $(addprefix $(B)/obj/engine/,main.o worker.o load.o sandbox.o)
 
-engines: $(SUPERVISORS) $(WORKERS)
+engines: $(SUPERVISORS) $(WORKERS) $(ENGINE_DIR)/expertmem-annotate
 	@$(if $(HAVE_WIRESHARK),:,echo "expertmem-engine-wireshark is left out: install libwireshark-dev to build it")
 
 $(B)/obj/engine/%.o: tools/engine/%.c VERSION
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -DEXPERTMEM_VERSION='"$(VERSION)"' $(EXPERT_CFLAGS) -fPIE -c $< -o $@
+
+# writes the copy of "expertmem run --annotate"
+$(ENGINE_DIR)/expertmem-annotate: tools/annotate/annotate.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(EXPERT_CFLAGS) -fPIE -pie $(LDFLAGS) $< $(EXPERT_LIBS) -o $@
 
 $(SUPERVISORS): $(addprefix $(B)/obj/engine/,main.o supervisor.o)
 	@mkdir -p $(@D)

@@ -94,8 +94,8 @@ struct options {
 	int operands;
 	const char *expected;
 
-	bool json, bytes, wait, all, openmetrics, journal, show_help;
-	const char *sort, *user, *output, *delay;
+	bool json, bytes, wait, all, openmetrics, journal, show, reset, show_help;
+	const char *sort, *user, *output, *delay, *frame;
 	char **operand;
 };
 
@@ -110,7 +110,7 @@ struct options {
 /* What getopt_long() returns for the row i of a table. */
 #define OPTION_VALUE(i) (256 + (int)(i))
 /* The most rows of a table of options. */
-#define OPTIONS_MAX 8
+#define OPTIONS_MAX 32
 
 /* Fill in what getopt_long() takes, from a table of options. */
 void long_options(struct option offered[static OPTIONS_MAX + 1], const struct option_row *rows);

@@ -15,22 +15,58 @@
 #include "args.h"
 #include "command.h"
 #include "format.h"
-#include "run/job_file.h"
+#include "run/config.h"
 #include "run/job.h"
-
-#ifndef EXPERTDIR
-#define EXPERTDIR "/usr/lib/expertmem"
-#endif
-
-#define NAME_SIZE 32
+#include "run/job_file.h"
+#include "run/library.h"
+#include "run/outputs.h"
 
 /* --- help */
 
-enum { NAME, LIMIT, TIMEOUT, GRACE, BACKEND, JOB, JSON, HELP };
+enum {
+	NAME, LIMIT, TIMEOUT, GRACE, BACKEND, ENGINE, ENGINE_LIMIT, FILTER, RECOGNIZE, PROPERTIES, NEXT,
+	FRAME_OPTION, EVENTS, MAX_EVENTS, FORMAT, FOLLOW, REPORT, ANNOTATE, CONFIG, NO_CONFIG, JOB,
+	JSON, HELP, OPTIONS
+};
 
 static const char *backend_word(size_t i)
 {
 	static const char *const words[] = { "device", "anon" };
+
+	return i < sizeof(words) / sizeof(words[0]) ? words[i] : NULL;
+}
+
+static const char *engine_word(size_t i)
+{
+	static const char *const words[] = { "auto", "pcap", "wireshark", "none" };
+
+	return i < sizeof(words) / sizeof(words[0]) ? words[i] : NULL;
+}
+
+static const char *recognize_word(size_t i)
+{
+	static const char *const words[] = { "yes", "no" };
+
+	return i < sizeof(words) / sizeof(words[0]) ? words[i] : NULL;
+}
+
+static const char *properties_word(size_t i)
+{
+	static const char *const words[] = { "all", "asked" };
+
+	return i < sizeof(words) / sizeof(words[0]) ? words[i] : NULL;
+}
+
+static const char *next_word(size_t i)
+{
+	static const char *const words[] = { "behind", "at" };
+
+	return i < sizeof(words) / sizeof(words[0]) ? words[i] : NULL;
+}
+
+static const char *format_word(size_t i)
+{
+	static const char *const words[] = { "table", "csv", "json", "none" };
 
 	return i < sizeof(words) / sizeof(words[0]) ? words[i] : NULL;
 }
@@ -54,6 +90,46 @@ static const struct option_row rows[] = {
 		"is 125. anon: private memory of the process, which the kernel module does not "
 		"reclaim. Without this option: the device, or anon if there is no "
 		"/dev/expertmem" },
+	[ENGINE] = { .name = "engine", .value = "ENGINE", .choice = engine_word, .help =
+		"which engine reads the capture for the expert. pcap: frames, and filters of "
+		"libpcap. wireshark: protocols and properties, too. none: the expert reads the "
+		"file itself (default: auto, which is wireshark if it is installed, else pcap)" },
+	[ENGINE_LIMIT] = { .name = "engine-limit", .value = "SIZE", .help =
+		"the most memory of the engine, which is started anew when it reaches the limit "
+		"(default: 1GiB)" },
+	[FILTER] = { .name = "filter", .value = "TEXT", .help =
+		"the user's filter, for experts that ask for frames that pass it: a display "
+		"filter of Wireshark, or with --engine pcap a filter of libpcap (BPF)" },
+	[RECOGNIZE] = { .name = "recognize", .value = "WORD", .choice = recognize_word, .help =
+		"whether ExpertGetFrame() finds the protocols of each frame. no is faster "
+		"(default: yes)" },
+	[PROPERTIES] = { .name = "properties", .value = "WORD", .choice = properties_word, .help =
+		"which properties are attached to frames: all, or only those asked for by "
+		"GetProperty() before, which is faster (default: all)" },
+	[NEXT] = { .name = "next", .value = "WORD", .choice = next_word, .help =
+		"whether the search for the next frame begins behind the number that the expert "
+		"gives, or at it (default: behind)" },
+	[FRAME_OPTION] = { .name = "frame", .value = "NUMBER", .help =
+		"the frame that the user has selected, counted from 0, for experts that look at "
+		"the start-up information" },
+	[EVENTS] = { .name = "events", .value = "FILE", .help =
+		"write the events as JSON lines to FILE; -: to standard output" },
+	[MAX_EVENTS] = { .name = "max-events", .value = "NUMBER", .help =
+		"count events beyond this number, but leave them out (default: 1000000)" },
+	[FORMAT] = { .name = "format", .value = "FORMAT", .choice = format_word, .help =
+		"how the events are printed after Run (default: table; with --json, or with "
+		"--events -, none)" },
+	[FOLLOW] = { .name = "follow", .help =
+		"print the events as they come, as lines or with --format json as objects" },
+	[REPORT] = { .name = "report", .value = "FILE", .help =
+		"write the events as an HTML page" },
+	[ANNOTATE] = { .name = "annotate", .value = "FILE", .help =
+		"write a copy of the capture as pcapng, in which frames have their events as "
+		"comments" },
+	[CONFIG] = { .name = "config", .value = "FILE", .help =
+		"use this configuration of the expert, not the one that expertmem configure "
+		"has stored" },
+	[NO_CONFIG] = { .name = "no-config", .help = "run the expert without a configuration" },
 	[JOB] = { .name = "job", .value = "FILE", .help =
 		"read from FILE what to run, as the unit expertmem@.service does" },
 	[JSON] = { .name = "json", .help = "print the report as a JSON object" },
@@ -66,8 +142,9 @@ static const struct key_row report_keys[] = {
 	{ .keys = "library, capture", .help = "paths of the expert and of its capture; only for an expert" },
 	{ .keys = "program", .help = "the program, as on the command line; only for a program" },
 	{ .keys = "result", .help =
-		"for an expert finished, returned-false, output-lost, not-loaded, refused, "
-		"crashed, exited, timeout or interrupted; for a program exited, killed, "
+		"for an expert finished, returned-false, output-lost, no-capture, "
+		"bad-configuration, not-loaded, refused, crashed, exited, timeout or "
+		"interrupted; for a program exited, killed, "
 		"not-started, without-heap, timeout or interrupted" },
 	{ .keys = "message", .help = "the result in words" },
 	{ .keys = "status", .help = "exit status of this command" },
@@ -81,6 +158,18 @@ static const struct key_row report_keys[] = {
 		      "the heap's own data" },
 	{ .keys = "live_blocks, live_bytes", .help = "blocks, and bytes in them, that were not freed" },
 	{ .keys = "reclaimed_bytes", .help = "bytes that the kernel reclaimed" },
+	{ .keys = "engine, engine_version", .help =
+		"pcap or wireshark, and what reads the capture; this and the next keys only for "
+		"an expert with an engine" },
+	{ .keys = "frames", .help = "number of frames in the capture" },
+	{ .keys = "truncated", .help = "null, or why frames are missing at the end of the capture" },
+	{ .keys = "degraded", .help =
+		"how often the engine was started anew in the middle of the capture, because it "
+		"reached its memory limit" },
+	{ .keys = "crashed_frames", .help =
+		"number of frames whose dissection crashed or took more than two seconds" },
+	{ .keys = "events, events_left_out", .help =
+		"number of events, and of those beyond --max-events; only for an expert" },
 	{ .keys = "heap_lost", .help = "true if the program closed the descriptor of its heap, which then "
 			   "could not grow; only for a program" },
 	{ .keys = "crash_function", .help = "function that crashed, if the file has its name; the keys crash_* are "
@@ -108,7 +197,8 @@ static const struct key_section keys[] = {
 
 static const struct status_row statuses[] = {
 	{ EXIT_OK, "Run returned TRUE" },
-	{ EXIT_FAILED, "the expert returned FALSE, its output could not be written, or it could not be loaded" },
+	{ EXIT_FAILED, "the expert returned FALSE, its output could not be written, or the expert, its "
+		       "capture or its configuration could not be loaded" },
 	STATUS_USAGE,
 	{ EXIT_PERMISSION, "no permission for /dev/expertmem, or for a limit above the default_limit" },
 	{ EXIT_NO_MODULE, "--backend device, and the kernel module is not loaded or not usable" },
@@ -139,8 +229,8 @@ static const struct help help = {
 "\n"
 "EXPERT is the path of a shared library, or the name of an installed expert, which is NAME.so in\n"
 "the directory $EXPERTMEM_PATH (by default " EXPERTDIR "). CAPTURE is a file, a\n"
-"pipe, or - for standard input. The sample expert topusers reads all formats that Wireshark\n"
-"reads, also compressed by gzip, zstd or lz4.\n"
+"pipe, or - for standard input, in any format that Wireshark reads, also compressed by gzip, zstd\n"
+"or lz4. An engine reads it for the expert, in a process of its own.\n"
 "\n"
 "PROGRAM is searched for in PATH. Its heap (malloc, new) is the memory of one expert. Its stacks,\n"
 "its libraries and its own mappings are not. A program that it starts is another expert with the\n"
@@ -151,10 +241,10 @@ static const struct help help = {
 "MemorySanitizer or ThreadSanitizer.\n",
 	.options = rows,
 	.notes =
-"FILE has lines KEY=VALUE. The keys are EXPERT and CAPTURE, or PROGRAM with its arguments, and\n"
-"LIMIT and TIMEOUT. The options --limit and --timeout override the last two. White space\n"
-"separates the words of PROGRAM, except between two ' or two \". No shell reads the line. A line\n"
-"that begins with # is a comment.\n"
+"The FILE of --job has lines KEY=VALUE. The keys are EXPERT and CAPTURE, or PROGRAM with its\n"
+"arguments; LIMIT and TIMEOUT; and for an expert ENGINE, FILTER and EVENTS. Options of the command\n"
+"line override those of the same name. White space separates the words of PROGRAM, except between\n"
+"two ' or two \". No shell reads the line. A line that begins with # is a comment.\n"
 "\n"
 "To ask an expert to stop, the command makes its memory calls fail with\n"
 "NMERR_EXPERT_TERMINATE. To ask a program, it sends SIGTERM. SIGTERM to the command, and for an\n"
@@ -163,10 +253,13 @@ static const struct help help = {
 "Examples: limit the sample expert, and tshark, to 64 MiB and ten seconds\n"
 "  expertmem run --limit 64M --timeout 10 topusers traffic.pcap\n"
 "  expertmem run --limit 64M --timeout 10 -- tshark -r traffic.pcap -q -z conv,ip\n"
+"Write the events of an expert as a page for browsers, and as comments for Wireshark\n"
+"  expertmem run --report events.html --annotate marked.pcapng EXPERT traffic.pcap\n"
 "\n"
-"Progress and report are printed to standard error. With --json and an expert, standard output\n"
-"has only the object, and the expert's output goes to standard error. With --json and a program,\n"
-"the output of the program is unchanged, and the object is the last text on standard error.\n",
+"Progress and report are printed to standard error. With --json, --format csv, --format json or\n"
+"--events -, and an expert, standard output has only that, and the expert's output goes to standard\n"
+"error. With --json and a program, the output of the program is unchanged, and the object is the\n"
+"last text on standard error.\n",
 	.keys = keys,
 	.statuses = statuses,
 	.program_title =
@@ -198,39 +291,6 @@ static int __attribute__((format(printf, 1, 2))) wrong(const char *format, ...)
 /* For command lines of a program without the --. */
 #define HINT	"; to run a program, put -- before it: expertmem run -- PROGRAM"
 
-static bool is_library(const char *file)
-{
-	size_t length = strlen(file);
-
-	return length > 3 && !strcmp(file + length - 3, ".so");
-}
-
-/* Find the library of an expert by its name, such as "topusers", or by its path. */
-static int find_library(const char *expert, char path[static PATH_MAX])
-{
-	const char *dir = getenv("EXPERTMEM_PATH");
-	char installed[PATH_MAX];
-	struct stat stat_buf;
-
-	if (strchr(expert, '/') || is_library(expert)) {
-		if (!realpath(expert, path) || stat(path, &stat_buf))
-			return wrong("cannot find the expert '%s': %s", expert,
-				     strerror(errno));
-		if (S_ISDIR(stat_buf.st_mode))
-			return wrong("'%s' is a directory; give the path of a .so file",
-				     expert);
-		return 0;
-	}
-	if (!dir || !*dir)
-		dir = EXPERTDIR;
-	snprintf(installed, sizeof(installed), "%s/%s.so", dir, expert);
-	if (!realpath(installed, path))
-		return wrong("no expert '%s' in %s (%s); give the path of its .so file, "
-			     "or set EXPERTMEM_PATH to the directory of the experts",
-			     expert, dir, strerror(errno));
-	return 0;
-}
-
 /* Check the capture before the expert is started, which might print a less clear error. */
 static int check_capture(const char *capture, char file[static MAX_PATH])
 {
@@ -258,19 +318,6 @@ static int check_capture(const char *capture, char file[static MAX_PATH])
 		return wrong("'%s' is a directory; give one of its capture files", capture);
 	strcpy(file, capture);
 	return 0;
-}
-
-/* Write the name of the file without .so, cut to the length of a name. */
-static void default_name(const char *expert, char name[static NAME_SIZE])
-{
-	const char *slash = strrchr(expert, '/');
-	const char *base = slash ? slash + 1 : expert;
-	size_t length = strlen(base);
-
-	if (is_library(base))
-		length -= 3;
-	snprintf(name, NAME_SIZE, "%.*s", (int)length, base);
-	plain_text(name);
 }
 
 static void print_limit_refused(uint64_t limit)
@@ -343,6 +390,20 @@ static void look_for_program(const struct option *options, int argc, char **argv
 	optind = 0;	/* getopt_long() starts again */
 }
 
+/**
+ * struct command_line - what the command line and the file of --job say
+ * @job: the job
+ * @outputs: outputs of its events
+ * @value: value of each option, "" for one that takes none; NULL: not given
+ * @source: what gave the value, for messages: the option, or the key of the file and its line
+ */
+struct command_line {
+	struct job job;
+	struct outputs outputs;
+	const char *value[OPTIONS];
+	const char *source[OPTIONS];
+};
+
 /* Parse "default", "none" or a size. Return 0, or -1 if the text is none of these. */
 static int parse_limit(const char *text, uint64_t *limit)
 {
@@ -355,96 +416,353 @@ static int parse_limit(const char *text, uint64_t *limit)
 	return 0;
 }
 
-/* @what: the option, or the key of the file with its line, for the message */
-static int set_limit(struct job *job, const char *what, const char *text)
+/* --- the values of options; each returns 0, or the exit status after a message */
+
+static int set_name(struct command_line *line, const char *text)
 {
+	char plain[NAME_SIZE];
+
+	if (!*text || strlen(text) >= NAME_SIZE)
+		return wrong("--name takes 1 to 31 bytes, not %zu", strlen(text));
+	strcpy(plain, text);
+	if (strcmp(plain_text(plain), text))
+		return wrong("--name takes UTF-8 without control characters");
+	line->job.name = text;
+	return 0;
+}
+
+static int set_limit(struct command_line *line, const char *text)
+{
+	struct job *job = &line->job;
+
 	if (parse_limit(text, &job->limit) || (!job->limit && strcmp(text, "none")))
 		return wrong("'%s' is not a size for %s; write a size as 64M, 1.5GiB or 65536, "
-			     "or default, or none", text, what);
+			     "or default, or none", text, line->source[LIMIT]);
 	job->has_limit = true;
 	return 0;
 }
 
-static int set_timeout(struct job *job, const char *what, const char *text)
+static int set_timeout(struct command_line *line, const char *text)
 {
-	if (parse_seconds(text, &job->timeout) || job->timeout <= 0)
-		return wrong("'%s' is not a time for %s; write seconds above 0, as 10 or 0.5", text, what);
+	if (parse_seconds(text, &line->job.timeout) || line->job.timeout <= 0)
+		return wrong("'%s' is not a time for %s; write seconds above 0, as 10 or 0.5", text,
+			     line->source[TIMEOUT]);
 	return 0;
 }
 
-/* Return 0, or the exit status. */
-static int parse(struct job *job, const char **job_file, bool *json, const struct option *options,
-		 int argc, char **argv)
+static int set_grace(struct command_line *line, const char *text)
 {
-	char plain[NAME_SIZE];
+	if (parse_seconds(text, &line->job.grace))
+		return wrong("'%s' is not a time for --grace; write seconds, as 10, 0.5 or 0", text);
+	return 0;
+}
+
+static int set_backend(struct command_line *line, const char *text)
+{
+	(void)line;
+	if (strcmp(text, "device") && strcmp(text, "anon"))
+		return wrong("'%s' is not a --backend; write device or anon", text);
+	/* the library reads it, also in programs that the program starts */
+	setenv("EXPERTMEM_BACKEND", text, true);
+	return 0;
+}
+
+/* Return the index of the value among the words of the option, or -1 after a message. */
+static int choose(const struct command_line *line, int option, const char *text)
+{
+	char words[128];
+	size_t length = 0;
+
+	for (int i = 0; rows[option].choice(i); i++) {
+		const char *word = rows[option].choice(i);
+
+		if (!strcmp(word, text))
+			return i;
+		length += snprintf(words + length, sizeof(words) - length, "%s%s",
+				   !i ? "" : rows[option].choice(i + 1) ? ", " : " or ", word);
+	}
+	wrong("'%s' is not a value for %s; write %s", text, line->source[option], words);
+	return -1;
+}
+
+#define ENGINE_NO	3	/* index of "none" */
+
+static int set_engine(struct command_line *line, const char *text)
+{
+	int engine = choose(line, ENGINE, text);
+
+	if (engine < 0)
+		return failure(EXIT_USAGE);
+	line->job.no_engine = engine == ENGINE_NO;
+	line->job.capture_options.engine = line->job.no_engine ? EXPERTMEM_ENGINE_AUTO : engine;
+	return 0;
+}
+
+static int set_engine_limit(struct command_line *line, const char *text)
+{
+	uint64_t *limit = &line->job.capture_options.limit;
+
+	if (parse_size(text, limit) || !*limit)
+		return wrong("'%s' is not a size for --engine-limit; write a size as 512M or 2GiB", text);
+	return 0;
+}
+
+static int set_filter(struct command_line *line, const char *text)
+{
+	line->job.capture_options.filter = text;
+	return 0;
+}
+
+/* Set @flag if the value is the second word of the option. */
+static int set_flag(struct command_line *line, int option, const char *text, unsigned int flag)
+{
+	int word = choose(line, option, text);
+
+	if (word < 0)
+		return failure(EXIT_USAGE);
+	if (word)
+		line->job.capture_options.flags |= flag;
+	return 0;
+}
+
+static int set_recognize(struct command_line *line, const char *text)
+{
+	return set_flag(line, RECOGNIZE, text, EXPERTMEM_NO_RECOGNIZE);
+}
+
+static int set_properties(struct command_line *line, const char *text)
+{
+	return set_flag(line, PROPERTIES, text, EXPERTMEM_ASKED_PROPERTIES);
+}
+
+static int set_next(struct command_line *line, const char *text)
+{
+	return set_flag(line, NEXT, text, EXPERTMEM_NEXT_AT);
+}
+
+static int set_frame(struct command_line *line, const char *text)
+{
+	uint64_t number;
+
+	if (parse_number(text, INVALID_FRAME_NUMBER - 1, &number))
+		return wrong("'%s' is not the number of a frame; write a number from 0 to %u", text,
+			     INVALID_FRAME_NUMBER - 1);
+	line->job.startup.dwFrameNumber = number;
+	line->job.startup_flags = EXPERT_STARTUP_FLAG_USE_STARTUP_DATA_OVER_CONFIG_DATA;
+	return 0;
+}
+
+static int set_events(struct command_line *line, const char *text)
+{
+	line->outputs.lines = text;
+	return 0;
+}
+
+static int set_max_events(struct command_line *line, const char *text)
+{
+	if (parse_number(text, UINT64_MAX, &line->outputs.max))
+		return wrong("'%s' is not a number of events for --max-events; write digits", text);
+	return 0;
+}
+
+static int set_format(struct command_line *line, const char *text)
+{
+	int format = choose(line, FORMAT, text);
+
+	if (format < 0)
+		return failure(EXIT_USAGE);
+	line->outputs.format = FORMAT_TABLE + format;
+	return 0;
+}
+
+static int set_follow(struct command_line *line, const char *text)
+{
+	(void)text;
+	line->outputs.follow = true;
+	return 0;
+}
+
+static int set_report(struct command_line *line, const char *text)
+{
+	line->outputs.report = text;
+	return 0;
+}
+
+static int set_annotate(struct command_line *line, const char *text)
+{
+	line->outputs.annotate = text;
+	return 0;
+}
+
+static int show_help(struct command_line *line, const char *text)
+{
+	(void)line, (void)text;
+	exit(print_help("run", &help));
+}
+
+/* NULL: run_main() looks at the value. */
+static int (*const setters[OPTIONS])(struct command_line *line, const char *text) = {
+	[NAME]		= set_name,
+	[LIMIT]		= set_limit,
+	[TIMEOUT]	= set_timeout,
+	[GRACE]		= set_grace,
+	[BACKEND]	= set_backend,
+	[ENGINE]	= set_engine,
+	[ENGINE_LIMIT]	= set_engine_limit,
+	[FILTER]	= set_filter,
+	[RECOGNIZE]	= set_recognize,
+	[PROPERTIES]	= set_properties,
+	[NEXT]		= set_next,
+	[FRAME_OPTION]	= set_frame,
+	[EVENTS]	= set_events,
+	[MAX_EVENTS]	= set_max_events,
+	[FORMAT]	= set_format,
+	[FOLLOW]	= set_follow,
+	[REPORT]	= set_report,
+	[ANNOTATE]	= set_annotate,
+	[HELP]		= show_help,
+};
+
+static int set_value(struct command_line *line, int option, const char *source, const char *text)
+{
+	line->value[option] = text;
+	line->source[option] = source;
+	return setters[option] ? setters[option](line, text) : 0;
+}
+
+/* Return 0, or the exit status. */
+static int parse(struct command_line *line, const struct option *options, int argc, char **argv)
+{
+	static char sources[OPTIONS][24];
 	int option, error = 0;
 
 	while (!error && (option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
-		switch (option) {
-		case OPTION_VALUE(NAME):
-			if (!*optarg || strlen(optarg) >= NAME_SIZE)
-				return wrong("--name takes 1 to 31 bytes, not %zu",
-					     strlen(optarg));
-			strcpy(plain, optarg);
-			if (strcmp(plain_text(plain), optarg))
-				return wrong("--name takes UTF-8 without control characters");
-			job->name = optarg;
-			break;
-		case OPTION_VALUE(LIMIT):
-			error = set_limit(job, "--limit", optarg);
-			break;
-		case OPTION_VALUE(TIMEOUT):
-			error = set_timeout(job, "--timeout", optarg);
-			break;
-		case OPTION_VALUE(GRACE):
-			if (parse_seconds(optarg, &job->grace))
-				return wrong("'%s' is not a time for --grace; write seconds, as 10, 0.5 or 0", optarg);
-			break;
-		case OPTION_VALUE(BACKEND):
-			if (strcmp(optarg, "device") && strcmp(optarg, "anon"))
-				return wrong("'%s' is not a --backend; write device or anon", optarg);
-			/* the library reads it, also in programs that the program starts */
-			setenv("EXPERTMEM_BACKEND", optarg, true);
-			break;
-		case OPTION_VALUE(JOB):
-			*job_file = optarg;
-			break;
-		case OPTION_VALUE(JSON):
-			*json = true;
-			break;
-		case OPTION_VALUE(HELP):
-			exit(print_help("run", &help));
-		case ':':
+		if (option == ':')
 			return wrong("%s needs a value", argv[optind - 1]);
-		default:
-			if (optopt > ' ')
-				return wrong("there is no option -%c" HINT, optopt);
+		if (option < OPTION_VALUE(0) && optopt > ' ')
+			return wrong("there is no option -%c" HINT, optopt);
+		if (option < OPTION_VALUE(0))
 			return wrong("there is no option %s, or it takes no value" HINT,
 				     argv[optind - 1]);
-		}
+		option -= OPTION_VALUE(0);
+		snprintf(sources[option], sizeof(sources[option]), "--%s", rows[option].name);
+		error = set_value(line, option, sources[option], optarg ? optarg : "");
 	}
 	return error;
 }
 
-static int choose_expert(struct job *job, int count, char **operands, char path[static PATH_MAX])
+/*
+ * Read the file of --job. Its expert and capture, or its program, become the operands. Its other
+ * values are used if the options were not given. Return 0, or the exit status.
+ */
+static int use_job_file(struct command_line *line, int *argc, char ***argv)
 {
+	static const enum job_key keys_of[OPTIONS] = {
+		[LIMIT] = JOB_LIMIT, [TIMEOUT] = JOB_TIMEOUT, [ENGINE] = JOB_ENGINE,
+		[FILTER] = JOB_FILTER, [EVENTS] = JOB_EVENTS,
+	};
+	static char *operands[2], source[PATH_MAX + 64];
+	static struct job_file file;
+	const char *path = line->value[JOB];
+	int error = 0;
+
+	if (*argc || is_program)
+		return wrong("with --job, the command line must not have an expert or a program");
+	if (job_file_read(&file, path))
+		return failure(EXIT_USAGE);
+	is_program = file.value[JOB_PROGRAM];
+	operands[0] = file.value[JOB_EXPERT];
+	operands[1] = file.value[JOB_CAPTURE];
+	*argv = is_program ? file.words : operands;
+	*argc = is_program ? file.nr_words : 2;
+	for (int i = 0; i < OPTIONS && !error; i++) {
+		enum job_key key = keys_of[i];
+
+		if (!key || line->value[i] || !file.value[key])
+			continue;
+		snprintf(source, sizeof(source), "%s (%s, line %u)", job_key_name(key), path,
+			 file.line[key]);
+		error = set_value(line, i, source, file.value[key]);
+	}
+	return error;
+}
+
+/* Outputs that would be mixed with each other are refused. */
+static int check_outputs(struct command_line *line)
+{
+	struct outputs *outputs = &line->outputs;
+	bool json = line->value[JSON], lines = outputs->lines && !strcmp(outputs->lines, "-");
+	bool prints = outputs->follow || (outputs->format && outputs->format != FORMAT_NONE);
+
+	if (json + lines + prints > 1)
+		return wrong("standard output can have one of --json, --events - and what --format "
+			     "or --follow prints; write the others to files");
+	if (outputs->follow && outputs->format >= FORMAT_CSV && outputs->format != FORMAT_JSON)
+		return wrong("--follow prints lines or JSON; use --format table or json, or leave "
+			     "--follow out");
+	if (outputs->annotate && !strcmp(line->job.capture_path, "-"))
+		return wrong("--annotate reads the capture a second time, so it cannot be standard "
+			     "input; name a file");
+	if (!outputs->format)
+		outputs->format = json || lines ? FORMAT_NONE : FORMAT_TABLE;
+	return 0;
+}
+
+static int choose_config(struct command_line *line)
+{
+	const char *path = line->value[CONFIG];
+	char standard[PATH_MAX];
+	struct job *job = &line->job;
+
+	if (path && line->value[NO_CONFIG])
+		return wrong("--config and --no-config exclude each other");
+	if (line->value[NO_CONFIG] || (!path && config_path(job->library, standard)))
+		return 0;
+	return config_read("run", path ? path : standard, !path, &job->config, &job->config_size) ?
+	       failure(EXIT_FAILED) : 0;
+}
+
+static int choose_expert(struct command_line *line, int count, char **operands,
+			 char path[static PATH_MAX])
+{
+	struct job *job = &line->job;
 	int error;
 
 	if (count != 2)
 		return wrong("it takes an expert and a capture file, not %d argument%s" HINT, count,
 			     count == 1 ? "" : "s");
-	error = find_library(operands[0], path);
-	if (!error)
-		error = check_capture(operands[1], job->startup.szCaptureFile);
+	if (find_library("run", operands[0], path))
+		return failure(EXIT_USAGE);
+	error = check_capture(operands[1], job->startup.szCaptureFile);
 	job->ops = &library_ops;
 	job->library = path;
+	job->capture_path = operands[1];
+	job->outputs = &line->outputs;
+	if (!error)
+		error = check_outputs(line);
+	if (!error)
+		error = choose_config(line);
 	return error;
 }
 
-static int choose_program(struct job *job, int count, char **operands, char path[static PATH_MAX])
+/* Options that are only for experts. */
+static int refuse_options(const struct command_line *line)
+{
+	for (int i = ENGINE; i <= NO_CONFIG; i++)
+		if (line->value[i])
+			return wrong("%s is only for an expert, not for a program", line->source[i]);
+	return 0;
+}
+
+static int choose_program(struct command_line *line, int count, char **operands,
+			  char path[static PATH_MAX])
 {
 	const char *limit = getenv("EXPERTMEM_LIMIT");
+	struct job *job = &line->job;
+	int error = refuse_options(line);
 
+	if (error)
+		return error;
 	if (!count)
 		return wrong("there is no program after the --");
 	if (!job->has_limit && limit && *limit && parse_limit(limit, &job->limit))
@@ -456,92 +774,82 @@ static int choose_program(struct job *job, int count, char **operands, char path
 	return 0;
 }
 
-/* Set a value of the file, if it has the key. Return 0, or the exit status. */
-static int use_value(struct job *job, const struct job_file *values, const char *file, enum job_key key,
-		     int (*set)(struct job *job, const char *what, const char *text))
+/* Run the job and print the report. Return the exit status. */
+static int run_job(struct job *job, bool json)
 {
-	char what[PATH_MAX + 64];
-
-	if (!values->value[key])
-		return 0;
-	snprintf(what, sizeof(what), "%s (%s, line %u)", job_key_name(key), file, values->line[key]);
-	return set(job, what, values->value[key]);
-}
-
-/*
- * Read the file of --job. Its expert and capture, or its program, become the operands. LIMIT and
- * TIMEOUT are used if the options were not given. Return 0, or the exit status.
- */
-static int use_job_file(struct job *job, const char *file, int *argc, char ***argv)
-{
-	static char *operands[2];
-	static struct job_file values;
-	char *const *value = values.value;
-	int error = 0;
-
-	if (*argc || is_program)
-		return wrong("with --job, the command line must not have an expert or a program");
-	if (job_file_read(&values, file))
-		return failure(EXIT_USAGE);
-	is_program = value[JOB_PROGRAM];
-	operands[0] = value[JOB_EXPERT];
-	operands[1] = value[JOB_CAPTURE];
-	*argv = is_program ? values.words : operands;
-	*argc = is_program ? values.nr_words : 2;
-	if (!job->has_limit)
-		error = use_value(job, &values, file, JOB_LIMIT, set_limit);
-	if (!error && !job->timeout)
-		error = use_value(job, &values, file, JOB_TIMEOUT, set_timeout);
-	return error;
-}
-
-int run_main(int argc, char **argv)
-{
-	struct job job = { .grace = 5, .limit = EXPERTMEM_LIMIT_DEFAULT };
 	struct expertmem_heap_stats stats = {};
 	struct outcome outcome;
-	char path[PATH_MAX], name[NAME_SIZE];
-	const char *backend, *job_file = NULL;
-	struct option options[OPTIONS_MAX + 1];
-	bool json = false;
-	int error;
 
-	long_options(options, rows);
-	look_for_program(options, argc, argv);
-	error = parse(&job, &job_file, &json, options, argc, argv);
-	if (error)
-		return error;
-	argc -= optind;
-	argv += optind;
-	if (job_file)
-		error = use_job_file(&job, job_file, &argc, &argv);
-	if (error)
-		return error;
-	error = is_program ? choose_program(&job, argc, argv, path) :
-			     choose_expert(&job, argc, argv, path);
-	if (error)
-		return error;
-	if (!job.name) {
-		default_name(argv[0], name);
-		job.name = name;
-	}
-	job.stdout_to_stderr = json && !is_program;
-	backend = getenv("EXPERTMEM_BACKEND");
-
-	job.device_only = backend && !strcmp(backend, "device");
-	error = share_open(&job);
-	if (error)
-		return open_failed(error, job.limit);
-	if (job_run(&job, &outcome)) {
+	if (job_run(job, &outcome)) {
 		fprintf(stderr, "expertmem run: cannot start a process for the expert: %s\n",
 			strerror(errno));
 		return failure(EXIT_FAILED);
 	}
-	expertmem_heap_stats(job.key, &stats);
+	expertmem_heap_stats(job->key, &stats);
 	if (!json)
-		report(&job, &outcome, &stats);
-	else if (report_json(&job, &outcome, &stats))
+		report(job, &outcome, &stats);
+	else if (report_json(job, &outcome, &stats))
 		outcome.status = failure(EXIT_FAILED);
-	expertmem_close(job.key);
 	return outcome.status;
+}
+
+/* Open the files of the outputs, the engine, and the expert. Return 0, or the exit status. */
+static int open_job(struct job *job)
+{
+	int error;
+
+	if (job->outputs && outputs_open(job->outputs, job))
+		return failure(EXIT_FAILED);
+	/* first, so that it starts while the expert is opened */
+	if (job->outputs && !job->no_engine && job_open_capture(job))
+		return failure(EXIT_FAILED);
+	error = share_open(job);
+	return error ? open_failed(error, job->limit) : 0;
+}
+
+int run_main(int argc, char **argv)
+{
+	static struct command_line line = {
+		.job = {
+			.grace = 5, .limit = EXPERTMEM_LIMIT_DEFAULT,
+			.startup.dwFrameNumber = INVALID_FRAME_NUMBER,
+		},
+		.outputs.max = EVENTS_MAX,
+	};
+	struct option options[OPTIONS_MAX + 1];
+	char path[PATH_MAX], name[NAME_SIZE];
+	struct job *job = &line.job;
+	const char *backend;
+	int error;
+
+	long_options(options, rows);
+	look_for_program(options, argc, argv);
+	error = parse(&line, options, argc, argv);
+	if (error)
+		return error;
+	argc -= optind;
+	argv += optind;
+	if (line.value[JOB])
+		error = use_job_file(&line, &argc, &argv);
+	if (error)
+		return error;
+	error = is_program ? choose_program(&line, argc, argv, path) :
+			     choose_expert(&line, argc, argv, path);
+	if (error)
+		return error;
+	if (!job->name) {
+		default_name(argv[0], name);
+		job->name = name;
+	}
+	job->stdout_to_stderr = !is_program &&
+				(line.value[JSON] || outputs_use_stdout(&line.outputs));
+	backend = getenv("EXPERTMEM_BACKEND");
+	job->device_only = backend && !strcmp(backend, "device");
+	error = open_job(job);
+	if (!error) {
+		error = run_job(job, line.value[JSON]);
+		expertmem_close(job->key);
+	}
+	expertmem_close_capture(job->capture);
+	return error;
 }

@@ -37,6 +37,7 @@ enum {
 };
 
 int run_main(int argc, char **argv);
+int configure_main(int argc, char **argv);
 int list_main(int argc, char **argv);
 int show_main(int argc, char **argv);
 int top_main(int argc, char **argv);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "format.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -14,7 +15,7 @@
  * Parse digits with an optional fraction. strtod() also takes a sign, space, an exponent,
  * hexadecimal digits and "inf"; these are refused. Return the text behind the number, or NULL.
  */
-static const char *parse_number(const char *text, double *value)
+static const char *parse_decimal(const char *text, double *value)
 {
 	const char *after = text + strspn(text, "0123456789.");
 	char *end;
@@ -29,12 +30,21 @@ int parse_size(const char *text, uint64_t *bytes)
 	return em_parse_size(text, bytes) ? 0 : -1;
 }
 
+int parse_number(const char *text, uint64_t most, uint64_t *number)
+{
+	char *end;
+
+	errno = 0;
+	*number = strtoull(text, &end, 10);
+	return *text < '0' || *text > '9' || *end || errno || *number > most ? -1 : 0;
+}
+
 int parse_seconds(const char *text, double *seconds)
 {
 	const char *rest;
 	double value;
 
-	rest = parse_number(text, &value);
+	rest = parse_decimal(text, &value);
 	/* at most a thousand years, which fits into a timespec */
 	if (!rest || *rest || value > 3.2e10)
 		return -1;

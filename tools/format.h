@@ -12,6 +12,9 @@
 /* Parse a size with a binary unit: "4096", "64M", "1.5 GiB". Return 0, or -1 if it is invalid. */
 int parse_size(const char *text, uint64_t *bytes);
 
+/* Parse digits. Return 0, or -1 if there are other characters, or the number is above @most. */
+int parse_number(const char *text, uint64_t most, uint64_t *number);
+
 /* Parse a number of seconds: "2", "0.25". Return 0, or -1 if it is invalid. */
 int parse_seconds(const char *text, double *seconds);
 

@@ -14,6 +14,7 @@ static const struct command {
 	const char *help;
 } commands[] = {
 	{ "run",       run_main,       "Run an expert on a capture file, or a program as an expert" },
+	{ "configure", configure_main, "Let an expert make its configuration" },
 	{ "list",      list_main,      "List the open experts" },
 	{ "show",      show_main,      "Show one expert and its regions" },
 	{ "top",       top_main,       "Show the experts on the full screen, and control them" },

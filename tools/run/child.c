@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -19,13 +18,16 @@
 
 #include "../command.h"
 #include "../format.h"
+#include "outputs.h"
+#include "progress.h"
 
 /**
  * struct stop - why and how the host stops the child
- * @reason: "timed out" or "interrupted"; NULL: the child was not asked to stop
+ * @reason: "timed out", "interrupted" or why events are lost; NULL: the child was not asked to stop
  * @signal: the signal that interrupted the host, or 0
  * @since: when the child was asked to stop, CLOCK_MONOTONIC in seconds
- * @timed_out: the timeout is over; otherwise a signal interrupted the host
+ * @timed_out: the timeout is over
+ * @output_lost: nobody reads the events
  * @at_once: a second signal interrupted the host: kill the child now
  * @killed: the child was sent SIGKILL
  */
@@ -34,6 +36,7 @@ struct stop {
 	int signal;
 	double since;
 	bool timed_out;
+	bool output_lost;
 	bool at_once;
 	bool killed;
 };
@@ -71,61 +74,6 @@ static pid_t start(struct job *job, struct child_state *state, const sigset_t *m
 	_exit(EXIT_FAILED);
 }
 
-#define MEMORY_TEXT (4 * SIZE_TEXT)
-
-/* Write the kernel's numbers, or without the module those of the library. */
-static void memory_text(char text[static MEMORY_TEXT], const struct expertmem_heap_stats *stats)
-{
-	char resident[SIZE_TEXT], committed[SIZE_TEXT], limit[SIZE_TEXT];
-
-	if (stats->backend != EXPERTMEM_BACKEND_DEVICE) {
-		snprintf(text, MEMORY_TEXT, "%s live", size_text(resident, stats->live_bytes));
-		return;
-	}
-	size_text(resident, stats->resident);
-	size_text(committed, stats->committed);
-	if (stats->limit)
-		snprintf(text, MEMORY_TEXT, "%s resident, %s of %s", resident, committed,
-			 size_text(limit, stats->limit));
-	else
-		snprintf(text, MEMORY_TEXT, "%s resident, %s committed", resident, committed);
-}
-
-/*
- * Show the progress: on a terminal in one line that is rewritten, with the cursor at its start, so
- * that output of the expert overwrites it; otherwise in a new line for every ten per cent. The
- * memory of an expert that has @ended is not shown.
- */
-static void show_progress(struct job *job, bool terminal, bool ended, LONG *shown)
-{
-	struct expertmem_progress progress;
-	struct expertmem_heap_stats stats;
-	char memory[MEMORY_TEXT] = "", line[512];
-	struct winsize window;
-	int width = 79;
-
-	if (expertmem_progress(job->key, &progress) || expertmem_heap_stats(job->key, &stats))
-		return;
-	plain_text(progress.text);
-	if (!ended)
-		memory_text(memory, &stats);
-	if (!terminal) {
-		if (progress.calls && progress.percent / 10 > *shown / 10) {
-			fprintf(stderr, "%s: %d %%, %s%s%s\n", job->name,
-				(int)progress.percent, memory, *memory ? ", " : "",
-				progress.text);
-			*shown = progress.percent;
-		}
-		return;
-	}
-	if (!ioctl(STDERR_FILENO, TIOCGWINSZ, &window) && window.ws_col)
-		width = window.ws_col - 1;
-	snprintf(line, sizeof(line), "%s [%-20.*s] %2d %%  %s  %s", job->name,
-		 (int)progress.percent / 5, "####################", (int)progress.percent,
-		 memory, progress.text);
-	fprintf(stderr, "\r\033[K%.*s\r", width, line);
-}
-
 static void ask_to_stop(struct job *job, pid_t child, struct stop *stop, const char *reason)
 {
 	/* a program gets only SIGTERM: its handler may need memory, which terminate would refuse */
@@ -157,14 +105,33 @@ static void act_on(struct job *job, pid_t child, const siginfo_t *info, struct s
 	}
 }
 
+/* Return whether the time is over. */
+static bool is_over(const struct job *job, double started)
+{
+	return job->timeout && clock_seconds(CLOCK_MONOTONIC) - started >= job->timeout;
+}
+
+static void stop_by_host(struct job *job, pid_t child, struct stop *stop, double started)
+{
+	const char *reason;
+
+	if (job->outputs && outputs_have_failed(job->outputs)) {
+		stop->output_lost = true;
+		reason = job->outputs->message;
+	} else if (is_over(job, started)) {
+		stop->timed_out = true;
+		reason = "timed out";
+	} else {
+		return;
+	}
+	ask_to_stop(job, child, stop, reason);
+}
+
 /* Watch the child to its end. Return its wait status. */
 static int watch(struct job *job, pid_t child, const sigset_t *signals, double started,
-		 struct stop *stop)
+		 struct stop *stop, struct progress *progress)
 {
 	static const struct timespec tick = { .tv_nsec = 100 * 1000 * 1000 };
-	bool terminal = job->ops == &library_ops && isatty(STDERR_FILENO);
-	const char *clear = terminal ? "\r\033[K" : "";
-	LONG shown = -10;
 	siginfo_t info;
 	int status;
 
@@ -173,18 +140,15 @@ static int watch(struct job *job, pid_t child, const sigset_t *signals, double s
 		int signal = sigtimedwait(signals, &info, &tick);
 		bool ended = waitpid(child, &status, WNOHANG) == child;
 
-		if (job->ops == &library_ops)
-			show_progress(job, terminal, ended, &shown);
+		if (is_library(job))
+			progress_run(progress, ended);
 		if (ended)
 			break;
-		if (signal > 0 && signal != SIGCHLD) {
-			fputs(clear, stderr);
+		if (signal > 0 && signal != SIGCHLD && signal != SIGPIPE) {
+			progress_clear(progress);
 			act_on(job, child, &info, stop);
-		} else if (!stop->reason && job->timeout &&
-			   clock_seconds(CLOCK_MONOTONIC) - started >= job->timeout) {
-			fputs(clear, stderr);
-			stop->timed_out = true;
-			ask_to_stop(job, child, stop, "timed out");
+		} else if (!stop->reason) {
+			stop_by_host(job, child, stop, started);
 		}
 		if (stop->reason && !stop->killed &&
 		    (stop->at_once || clock_seconds(CLOCK_MONOTONIC) - stop->since >= job->grace)) {
@@ -193,15 +157,17 @@ static int watch(struct job *job, pid_t child, const sigset_t *signals, double s
 			stop->killed = true;
 		}
 	}
-	fputs(clear, stderr);
+	progress_clear(progress);
 	return status;
 }
 
 /* Put what the host did in front of the outcome. */
 static void interpret_stop(struct outcome *outcome, const struct stop *stop, const struct job *job)
 {
-	const char *result = stop->timed_out ? "timeout" : "interrupted";
-	int status = stop->timed_out ? job->ops->timed_out : EXIT_SIGNAL + stop->signal;
+	const char *result = stop->timed_out ? "timeout" :
+			     stop->output_lost ? "output-lost" : "interrupted";
+	int status = stop->timed_out ? job->ops->timed_out :
+		     stop->output_lost ? EXIT_FAILED : EXIT_SIGNAL + stop->signal;
 	char end[sizeof(outcome->message)];
 
 	memcpy(end, outcome->message, sizeof(end));
@@ -212,55 +178,175 @@ static void interpret_stop(struct outcome *outcome, const struct stop *stop, con
 		set_outcome(outcome, result, status,
 			     "%s, did not stop within %g s and was killed", stop->reason,
 			     job->grace);
-	else if (job->ops == &library_ops && !outcome->signal && outcome->status != EXIT_CRASHED)
+	else if (job->ops != &program_ops && !outcome->signal && outcome->status != EXIT_CRASHED)
 		set_outcome(outcome, result, status, "%s, stopped when asked", stop->reason);
 	else
 		set_outcome(outcome, result, status, "%s, then %s", stop->reason, end);
 }
 
-int job_run(struct job *job, struct outcome *outcome)
+/* --- loading */
+
+static void loading_failed(const struct job *job, int error, struct outcome *outcome)
 {
-	struct child_state *state;
-	struct stop stop = {};
-	sigset_t signals, mask;
-	double started;
-	pid_t child;
-	int status;
+	const char *reason = *job->status.error ? job->status.error : expertmem_strerror(error);
 
-	state = mmap(NULL, sizeof(*state), PROT_READ | PROT_WRITE,
-		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (state == MAP_FAILED)
-		return -1;
+	if (error == EXPERTMEM_E_CAPTURE)
+		set_outcome(outcome, "no-capture", EXIT_FAILED, "cannot read the capture '%s': %s",
+			    job->startup.szCaptureFile, reason);
+	else
+		set_outcome(outcome, "no-capture", EXIT_FAILED,
+			    "the engine cannot serve the capture '%s': %s",
+			    job->startup.szCaptureFile, reason);
+}
 
+/* A signal or the timeout has ended the wait for the capture. Return whether one has. */
+static bool loading_stopped(const struct job *job, const sigset_t *signals, double started,
+			    struct outcome *outcome)
+{
+	static const struct timespec none = {};
+	int signal = sigtimedwait(signals, NULL, &none);
+
+	if (signal == SIGINT || signal == SIGTERM)
+		set_outcome(outcome, "interrupted", EXIT_SIGNAL + signal,
+			    "interrupted while the capture was loaded");
+	else if (is_over(job, started))
+		set_outcome(outcome, "timeout", job->ops->timed_out,
+			    "timed out while the capture was loaded");
+	else
+		return false;
+	return true;
+}
+
+/* Wait until the engine has read the capture, and give it to the expert. Return false on failure. */
+static bool load(struct job *job, const sigset_t *signals, double started, struct progress *progress,
+		 struct outcome *outcome)
+{
+	bool first = true;
+	int error;
+
+	while (true) {
+		error = expertmem_wait_capture(job->capture, 100);
+		expertmem_capture_status(job->capture, &job->status);
+		if (error != EXPERTMEM_E_LOADING)
+			break;
+		if (loading_stopped(job, signals, started, outcome)) {
+			progress_clear(progress);
+			return false;
+		}
+		progress_load(progress);
+		first = false;
+	}
+	if (!first)
+		progress_clear(progress);
+	progress->shown = -10;
+	if (!error)
+		error = expertmem_use_capture(job->key, job->capture);
+	if (error)
+		loading_failed(job, error, outcome);
+	return !error;
+}
+
+/* --- all of it */
+
+/* Wait until the events are written. The second signal, or one if the child was not stopped, ends it. */
+static void finish_outputs(struct job *job, const sigset_t *signals, struct outcome *outcome)
+{
+	static const struct timespec none = {};
+	struct outputs *outputs = job->outputs;
+	int signal;
+
+	outputs_end(outputs, outcome);
+	while (!outputs_wait(outputs)) {
+		signal = sigtimedwait(signals, NULL, &none);
+		if (signal != SIGINT && signal != SIGTERM)
+			continue;
+		/* the thread may wait for a reader for ever, and hold the lock of stdout */
+		outputs_abandon(outputs);
+		fprintf(stderr, "%s: %s; interrupted while the events were written\n", job->name,
+			outcome->message);
+		_exit(EXIT_SIGNAL + signal);
+	}
+	if (*outputs->message && outcome->status == EXIT_OK)
+		set_outcome(outcome, "output-lost", EXIT_FAILED, "%s", outputs->message);
+	else if (*outputs->message)
+		fprintf(stderr, "%s: %s\n", job->name, outputs->message);
+}
+
+static void block_signals(const struct job *job, sigset_t *signals, sigset_t *mask)
+{
 	/* a parent may have left SIGCHLD ignored, and then waitpid() would fail */
 	signal(SIGCHLD, SIG_DFL);
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGCHLD);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
+	sigemptyset(signals);
+	sigaddset(signals, SIGCHLD);
+	sigaddset(signals, SIGINT);
+	sigaddset(signals, SIGTERM);
 	if (job->ops == &program_ops) {
-		sigaddset(&signals, SIGHUP);
-		sigaddset(&signals, SIGQUIT);
+		sigaddset(signals, SIGHUP);
+		sigaddset(signals, SIGQUIT);
 	}
-	sigprocmask(SIG_BLOCK, &signals, &mask);
+	if (job->outputs)
+		sigaddset(signals, SIGPIPE);	/* a reader of events has ended: an error, EPIPE */
+	sigprocmask(SIG_BLOCK, signals, mask);
+}
 
-	started = clock_seconds(CLOCK_MONOTONIC);
-	child = start(job, state, &mask);
-	if (child < 0) {
-		int error = errno;
+/* Run the child to its end. Return 0, or an error number of errno.h if none could be started. */
+static int run_child(struct job *job, struct child_state *state, const sigset_t *signals,
+		     const sigset_t *mask, double started, struct progress *progress,
+		     struct outcome *outcome)
+{
+	struct stop stop = {};
+	pid_t child;
+	int status, error;
 
-		munmap(state, sizeof(*state));
-		errno = error;
-		return -1;
+	child = start(job, state, mask);
+	if (child < 0)
+		return errno;
+	error = job->outputs ? outputs_start(job->outputs) : 0;
+	if (error) {
+		send_signal(job, child, SIGKILL);
+		waitpid(child, &status, 0);
+		return error;
 	}
-	status = watch(job, child, &signals, started, &stop);
-
+	status = watch(job, child, signals, started, &stop, progress);
 	*outcome = (struct outcome){
 		.seconds = clock_seconds(CLOCK_MONOTONIC) - started, .process = child,
 	};
 	job->ops->interpret_exit(outcome, job, state, status);
 	if (stop.reason)
 		interpret_stop(outcome, &stop, job);
-	munmap(state, sizeof(*state));
 	return 0;
+}
+
+int job_run(struct job *job, struct outcome *outcome)
+{
+	double started = clock_seconds(CLOCK_MONOTONIC);
+	struct child_state *state;
+	struct progress progress;
+	sigset_t signals, mask;
+	int error = 0;
+
+	state = mmap(NULL, sizeof(*state), PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (state == MAP_FAILED)
+		return -1;
+	*outcome = (struct outcome){};
+	block_signals(job, &signals, &mask);
+	progress_begin(&progress, job);
+	if (job->capture && !load(job, &signals, started, &progress, outcome)) {
+		outcome->seconds = clock_seconds(CLOCK_MONOTONIC) - started;
+		goto out;
+	}
+	if (job->outputs && outputs_connect(job->outputs)) {
+		error = ENOMEM;
+		goto out;
+	}
+	error = run_child(job, state, &signals, &mask, started, &progress, outcome);
+	if (!error && job->capture)
+		expertmem_capture_status(job->capture, &job->status);
+	if (!error && job->outputs)
+		finish_outputs(job, &signals, outcome);
+out:
+	munmap(state, sizeof(*state));
+	errno = error;
+	return error ? -1 : 0;
 }

@@ -23,7 +23,18 @@
  * @report: the start of that file, mapped; NULL: there is no file
  * @name: name of the expert
  * @library: path of the plug-in, with a slash; NULL for a program
- * @startup: the capture, for the plug-in
+ * @startup: start-up information of the plug-in: the capture, and what the user has selected
+ * @property: name of the selected property, such as "tcp.port"; NULL: none is selected
+ * @startup_flags: what Run() or Configure() gets as StartupFlags
+ * @config: configuration of the plug-in, or NULL
+ * @config_size: its bytes
+ * @config_file: descriptor of a file that receives what Configure() returns
+ * @capture_path: path of the capture, or "-"
+ * @capture: the capture that an engine reads; NULL: the plug-in runs without an engine
+ * @capture_options: how it is opened
+ * @no_engine: --engine none: the plug-in reads the file itself
+ * @status: the last state of @capture
+ * @outputs: outputs of the events; NULL for a program, and for Configure()
  * @program: name and arguments of the program, and NULL; NULL for a plug-in
  * @preload: path of libexpertmem-malloc.so
  * @limit: limit in bytes, 0 for none, or EXPERTMEM_LIMIT_DEFAULT; programs that the program
@@ -36,6 +47,8 @@
  * @same_group: the child stays in the host's process group, so that it can read the terminal
  *	and gets the signals of its keys
  */
+struct outputs;
+
 struct job {
 	const struct job_ops *ops;
 	HEXPERTKEY key;
@@ -44,6 +57,17 @@ struct job {
 	const char *name;
 	const char *library;
 	EXPERTSTARTUPINFO startup;
+	const char *property;
+	DWORD startup_flags;
+	void *config;
+	size_t config_size;
+	int config_file;
+	const char *capture_path;
+	expertmem_capture *capture;
+	struct expertmem_capture_options capture_options;
+	bool no_engine;
+	struct expertmem_capture_status status;
+	struct outputs *outputs;
 	char **program;
 	const char *preload;
 	uint64_t limit;
@@ -59,7 +83,7 @@ struct job {
  * struct child_state - how far the child came, in shared memory that only the child writes
  * @stage: the last step of the child
  * @error: errno, if a program is UNLOADABLE, or OUTPUT_LOST
- * @text: why a plug-in is UNLOADABLE, or why a program is REFUSED
+ * @text: why a plug-in is UNLOADABLE, a program is REFUSED, or a configuration is BAD_CONFIG
  */
 struct child_state {
 	enum stage {
@@ -68,6 +92,7 @@ struct child_state {
 		REGISTERING,
 		REFUSED,
 		RUNNING,
+		BAD_CONFIG,
 		RETURNED_FALSE,
 		OUTPUT_LOST,
 		RETURNED_TRUE,
@@ -109,7 +134,13 @@ struct job_ops {
 	int timed_out;
 };
 
-extern const struct job_ops library_ops, program_ops;
+extern const struct job_ops library_ops, configure_ops, program_ops;
+
+/* Whether the job runs a plug-in, and shows its progress. */
+static inline bool is_library(const struct job *job)
+{
+	return job->ops == &library_ops;
+}
 
 /*
  * Open the expert of the job, and create the file that is shared with the child. Without the file,
@@ -122,6 +153,15 @@ int share_open(struct job *job);
  * 0, or -1 with errno set.
  */
 int pass_descriptor(const char *variable, int fd);
+
+/*
+ * Start the engine of the job, which reads the capture meanwhile. Without an engine the job runs
+ * without @job->capture, after a warning. Return 0, or -1 after a message.
+ */
+int job_open_capture(struct job *job);
+
+/* Return the word of an engine, as of --engine. */
+const char *engine_name(enum expertmem_engine engine);
 
 /*
  * Run the job until the child has ended. The signals that the host handles stay blocked afterwards,
@@ -149,5 +189,8 @@ void report(const struct job *job, const struct outcome *outcome,
 	    const struct expertmem_heap_stats *stats);
 int report_json(const struct job *job, const struct outcome *outcome,
 		const struct expertmem_heap_stats *stats);
+
+/* Print where the process crashed and what it touched, if its library has recorded that. */
+void report_crash(const struct job *job, const struct outcome *outcome);
 
 #endif /* JOB_H */

@@ -14,10 +14,13 @@
 
 static const char *const names[JOB_KEYS] = {
 	[JOB_EXPERT]		= "EXPERT",
-	[JOB_CAPTURE]	= "CAPTURE",
-	[JOB_PROGRAM]	= "PROGRAM",
+	[JOB_CAPTURE]		= "CAPTURE",
+	[JOB_PROGRAM]		= "PROGRAM",
 	[JOB_LIMIT]		= "LIMIT",
-	[JOB_TIMEOUT]	= "TIMEOUT",
+	[JOB_TIMEOUT]		= "TIMEOUT",
+	[JOB_ENGINE]		= "ENGINE",
+	[JOB_FILTER]		= "FILTER",
+	[JOB_EVENTS]		= "EVENTS",
 };
 
 const char *job_key_name(enum job_key key)
@@ -70,7 +73,7 @@ static int read_line(struct job_file *job, const char *file, unsigned int line, 
 		;
 	if (i == JOB_KEYS)
 		return wrong(file, line,
-			     "there is no key '%s'; the keys are EXPERT, CAPTURE, PROGRAM, LIMIT and TIMEOUT",
+			     "there is no key '%s'; the keys are EXPERT, CAPTURE, PROGRAM, LIMIT, TIMEOUT, ENGINE, FILTER and EVENTS",
 			     plain_text(key));
 	if (job->value[i])
 		return wrong(file, line, "%s is also in line %u; remove one of the two lines", key,

@@ -5,7 +5,11 @@
 
 #include <stddef.h>
 
-enum job_key { JOB_EXPERT, JOB_CAPTURE, JOB_PROGRAM, JOB_LIMIT, JOB_TIMEOUT, JOB_KEYS };
+/* JOB_EXPERT is 0, so that a table of the keys of options needs no entry for the others. */
+enum job_key {
+	JOB_EXPERT, JOB_CAPTURE, JOB_PROGRAM, JOB_LIMIT, JOB_TIMEOUT, JOB_ENGINE, JOB_FILTER, JOB_EVENTS,
+	JOB_KEYS
+};
 
 /**
  * struct job_file - the contents of the file; never freed

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Print the outcome of a job, as text and as JSON. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -8,11 +9,64 @@
 #include "../json.h"
 #include "crash.h"
 #include "job.h"
+#include "outputs.h"
 
 /* Return whether the library counted blocks; otherwise only the kernel's numbers are known. */
 static bool has_blocks(const struct job *job)
 {
 	return !job->program || (job->report && job->report->begun);
+}
+
+/* Print what the engine said of the capture, and the number of events. */
+static void report_capture(const struct job *job)
+{
+	const struct expertmem_capture_status *status = &job->status;
+	char frames[SIZE_TEXT], events[SIZE_TEXT];
+
+	if (job->capture)
+		fprintf(stderr, "  capture    %s, read by %s (engine %s)\n",
+			count_text(frames, status->frames, "frame"), status->software,
+			engine_name(status->engine));
+	if (!job->outputs)
+		return;
+	fprintf(stderr, "  events     %s", count_text(events, job->outputs->events.count, "event"));
+	if (job->outputs->events.left_out)
+		fprintf(stderr, ", and %" PRIu64 " left out (--max-events)",
+			job->outputs->events.left_out);
+	putc('\n', stderr);
+}
+
+/* Print what the engine could not do. */
+static void report_damage(const struct job *job)
+{
+	const struct expertmem_capture_status *status = &job->status;
+
+	if (!job->capture)
+		return;
+	if (status->truncated)
+		fprintf(stderr, "The capture ends early: %s\n", status->error);
+	if (status->degraded)
+		fprintf(stderr, DEGRADED_FORMAT "\n", status->degraded);
+	if (status->crashed)
+		fprintf(stderr, CRASHED_FORMAT "\n", status->crashed);
+}
+
+static void report_capture_json(struct json *json, const struct job *job)
+{
+	const struct expertmem_capture_status *status = &job->status;
+
+	if (job->outputs) {
+		json_number(json, "events", job->outputs->events.count);
+		json_number(json, "events_left_out", job->outputs->events.left_out);
+	}
+	if (!job->capture)
+		return;
+	json_string(json, "engine", engine_name(status->engine));
+	json_string(json, "engine_version", status->software);
+	json_number(json, "frames", status->frames);
+	json_string(json, "truncated", status->truncated ? status->error : NULL);
+	json_number(json, "degraded", status->degraded);
+	json_number(json, "crashed_frames", status->crashed);
 }
 
 /* Return whether the process recorded the signal that ended it. */
@@ -67,6 +121,12 @@ static void report_memory(const struct job *job, const struct outcome *outcome, 
 		      "  backend    private memory of the process (anon)\n", stderr);
 }
 
+void report_crash(const struct job *job, const struct outcome *outcome)
+{
+	if (has_crash(job, outcome))
+		crash_report(&job->report->crash);
+}
+
 void report(const struct job *job, const struct outcome *outcome,
 	    const struct expertmem_heap_stats *stats)
 {
@@ -75,10 +135,11 @@ void report(const struct job *job, const struct outcome *outcome,
 	fprintf(stderr, "%s: %s\n", job->name, outcome->message);
 	if (job->program && !outcome->ran)
 		return;
-	if (has_crash(job, outcome))
-		crash_report(&job->report->crash);
+	report_crash(job, outcome);
 	fprintf(stderr, "  time       %.2f s\n", outcome->seconds);
+	report_capture(job);
 	report_memory(job, outcome, device, stats);
+	report_damage(job);
 	if (job->report && job->report->heap_lost)
 		fputs("The program closed the descriptor of its heap, which then could not grow.\n",
 		      stderr);
@@ -121,6 +182,7 @@ int report_json(const struct job *job, const struct outcome *outcome,
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
 		if (numbers[i].known)
 			json_number(&json, numbers[i].key, numbers[i].value);
+	report_capture_json(&json, job);
 	if (has_crash(job, outcome))
 		crash_report_json(&json, &job->report->crash);
 	if (program && job->report)

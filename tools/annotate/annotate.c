@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * expertmem-annotate CAPTURE COPY: write a copy of a capture, as pcapng, whose frames have comments.
+ * Standard input has a line for each comment: the number of the frame, counted from 0, a space, and the
+ * text. The frames are in ascending order.
+ *
+ * "expertmem run --annotate" starts this program. It is a process of its own, because the capture
+ * may be malicious. It reads and writes by Wireshark's file library, which keeps link types, times in
+ * nanoseconds, interfaces and the comments that are there.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <wiretap/wtap.h>
+#include <wiretap/wtap_opttypes.h>
+#include <ws_version.h>
+#include <wsutil/wslog.h>
+
+#define SINCE(major, minor) \
+	(WIRESHARK_VERSION_MAJOR > (major) || \
+	 (WIRESHARK_VERSION_MAJOR == (major) && WIRESHARK_VERSION_MINOR >= (minor)))
+
+/**
+ * struct comments - the comments that are read from standard input
+ * @line: the next comment, which belongs to @frame
+ * @text: its text in @line
+ * @size: bytes of @line
+ * @frame: number of the frame
+ * @left: there is such a comment
+ */
+struct comments {
+	char *line;
+	const char *text;
+	size_t size;
+	uint64_t frame;
+	bool left;
+};
+
+/**
+ * struct copy - the files
+ * @in: the capture
+ * @out: the copy
+ * @record: the present record
+ * @bytes: buffer of the record, before Wireshark 4.6
+ */
+struct copy {
+	wtap *in;
+	wtap_dumper *out;
+	wtap_rec record;
+	Buffer bytes;
+};
+
+static void __attribute__((noreturn)) fail(const char *what, int error, char *detail)
+{
+	fprintf(stderr, "%s: %s%s%s\n", what, wtap_strerror(error), detail ? ": " : "",
+		detail ? detail : "");
+	exit(EXIT_FAILURE);
+}
+
+/* --- versions of Wireshark's library */
+
+#if SINCE(4, 6)
+
+static void record_init(struct copy *copy)
+{
+	wtap_rec_init(&copy->record, 0);
+}
+
+static bool record_read(struct copy *copy, int *error, char **detail)
+{
+	int64_t offset;
+
+	return wtap_read(copy->in, &copy->record, error, detail, &offset);
+}
+
+static bool record_write(struct copy *copy, int *error, char **detail)
+{
+	return wtap_dump(copy->out, &copy->record, error, detail);
+}
+
+#else
+
+static void record_init(struct copy *copy)
+{
+	wtap_rec_init(&copy->record);
+	ws_buffer_init(&copy->bytes, 0);
+}
+
+static bool record_read(struct copy *copy, int *error, char **detail)
+{
+	gint64 offset;
+
+	return wtap_read(copy->in, &copy->record, &copy->bytes, error, detail, &offset);
+}
+
+static bool record_write(struct copy *copy, int *error, char **detail)
+{
+	return wtap_dump(copy->out, &copy->record, ws_buffer_start_ptr(&copy->bytes), error, detail);
+}
+
+#endif
+
+/* --- comments */
+
+/* Read the next comment. */
+static void next_comment(struct comments *comments)
+{
+	ssize_t length = getline(&comments->line, &comments->size, stdin);
+	char *end;
+
+	comments->left = length > 0;
+	if (!comments->left)
+		return;
+	comments->line[strcspn(comments->line, "\n")] = '\0';
+	errno = 0;
+	comments->frame = strtoull(comments->line, &end, 10);
+	if (errno || end == comments->line || *end != ' ') {
+		fputs("standard input has a line without the number of a frame\n", stderr);
+		exit(EXIT_FAILURE);
+	}
+	comments->text = end + 1;
+}
+
+/* Add the comments of the frame to its record. */
+static void add_comments(struct copy *copy, struct comments *comments, uint64_t frame)
+{
+	for (; comments->left && comments->frame <= frame; next_comment(comments)) {
+		if (comments->frame < frame)
+			continue;
+		if (!copy->record.block)
+			copy->record.block = wtap_block_create(WTAP_BLOCK_PACKET);
+		wtap_block_add_string_option(copy->record.block, OPT_COMMENT, comments->text,
+					     strlen(comments->text));
+		copy->record.block_was_modified = true;
+	}
+}
+
+/* --- copy */
+
+static void open_files(struct copy *copy, const char *from, const char *to,
+		       wtap_dump_params *params)
+{
+	char *detail = NULL;
+	int error;
+
+	copy->in = wtap_open_offline(from, WTAP_TYPE_AUTO, &error, &detail, false);
+	if (!copy->in)
+		fail("cannot read the capture", error, detail);
+	wtap_dump_params_init(params, copy->in);
+	copy->out = wtap_dump_open(to, wtap_pcapng_file_type_subtype(), WTAP_UNCOMPRESSED, params,
+				   &error, &detail);
+	if (!copy->out)
+		fail("cannot write the copy", error, detail);
+	record_init(copy);
+}
+
+/* Copy all records. A capture that is cut off gives a copy of what is there. */
+static void copy_records(struct copy *copy, struct comments *comments)
+{
+	char *detail = NULL;
+	uint64_t frame = 0;
+	int error = 0;
+
+	while (record_read(copy, &error, &detail)) {
+		if (copy->record.rec_type == REC_TYPE_PACKET)
+			add_comments(copy, comments, frame++);
+		if (!record_write(copy, &error, &detail))
+			fail("cannot write the copy", error, detail);
+		wtap_rec_reset(&copy->record);
+	}
+	if (error && !frame)
+		fail("cannot read the capture", error, detail);
+}
+
+int main(int argc, char **argv)
+{
+	wtap_dump_params params = WTAP_DUMP_PARAMS_INIT;
+	struct comments comments = {};
+	struct copy copy = {};
+	char *detail = NULL;
+	int error;
+
+	if (argc != 3) {
+		fputs("Usage: expertmem-annotate CAPTURE COPY <COMMENTS\n", stderr);
+		return 2;
+	}
+	ws_log_set_level(LOG_LEVEL_CRITICAL);	/* print no debug messages */
+	wtap_init(false);			/* without plug-ins */
+	open_files(&copy, argv[1], argv[2], &params);
+	next_comment(&comments);
+	copy_records(&copy, &comments);
+	if (!wtap_dump_close(copy.out, NULL, &error, &detail))
+		fail("cannot write the copy", error, detail);
+	wtap_dump_params_cleanup(&params);
+	wtap_close(copy.in);
+	wtap_cleanup();
+	free(comments.line);
+	return EXIT_SUCCESS;
+}

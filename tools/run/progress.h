@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Show how far a job is, on standard error: on a terminal in one line that is rewritten, with the
+ * cursor at its start, so that output of the expert overwrites it; otherwise in a new line for every
+ * ten per cent of a phase.
+ */
+#ifndef PROGRESS_H
+#define PROGRESS_H
+
+#include "job.h"
+
+/**
+ * struct rate - frames a second
+ * @time: time of the last measurement, CLOCK_MONOTONIC in seconds
+ * @frames: number of frames then
+ * @value: frames a second, smoothed
+ */
+struct rate {
+	double time;
+	uint64_t frames;
+	double value;
+};
+
+/**
+ * struct progress - what is shown
+ * @job: the job
+ * @terminal: standard error is a terminal
+ * @shown: percent of the last line, without a terminal
+ * @loading: rate of the loading of the capture
+ * @dissecting: rate of the engine's first pass
+ * @running: rate of the expert, if it goes through the capture once
+ */
+struct progress {
+	struct job *job;
+	bool terminal;
+	int shown;
+	struct rate loading, dissecting, running;
+};
+
+void progress_begin(struct progress *progress, struct job *job);
+/* The capture is read, or the engine starts. Reads @job->status. */
+void progress_load(struct progress *progress);
+/* The expert runs. The memory of one that has @ended is not shown. */
+void progress_run(struct progress *progress, bool ended);
+/* Remove the line from the terminal. */
+void progress_clear(const struct progress *progress);
+
+#endif /* PROGRESS_H */
