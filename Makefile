@@ -120,13 +120,15 @@ $(B)/lib/libexpertmem.a: $(LIB_OBJS)
 
 TOOL_OBJS := $(patsubst tools/%.c,$(B)/obj/tools/%.o,$(wildcard tools/*.c tools/run/*.c))
 EXPERTS	:= $(patsubst tools/experts/%.c,$(B)/experts/%.so,$(wildcard tools/experts/*.c))
-# linked into each expert
+# what several of them use
 EXPERT_OBJS := $(patsubst tools/experts/common/%.c,$(B)/obj/experts/%.o,$(wildcard tools/experts/common/*.c))
 LINK_LIB = -L$(B)/lib -lexpertmem $(RPATH)
 
 TOOL_LIBS := libnl-genl-3.0 ncursesw libelf libsystemd
 
-tools: $(B)/tools/expertmem $(EXPERTS) engines ## build the command, the sample experts and the engines
+EXAMPLES := $(patsubst tools/examples/%.c,$(B)/examples/%,$(wildcard tools/examples/*.c))
+
+tools: $(B)/tools/expertmem $(EXPERTS) $(EXAMPLES) engines ## build the command, the sample experts and the engines
 
 $(B)/obj/tools/%.o: tools/%.c VERSION
 	@mkdir -p $(@D)
@@ -140,25 +142,30 @@ $(B)/tools/expertmem: $(TOOL_OBJS) $(SO)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) $(TOOL_OBJS) $(LINK_LIB) $(shell pkg-config --libs $(TOOL_LIBS)) -ldl -o $@
 
-# Wireshark's file library, without its dissectors
-EXPERT_CFLAGS = -isystem /usr/include/wireshark $(shell pkg-config --cflags glib-2.0 | sed 's/-I/-isystem /g')
-EXPERT_LIBS = -lwiretap -lwsutil $(shell pkg-config --libs glib-2.0)
-
 $(B)/obj/experts/%.o: tools/experts/common/%.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(EXPERT_CFLAGS) -fPIC -c $< -o $@
+	$(CC) $(ALL_CFLAGS) -fPIC -c $< -o $@
 
-# explicit, for make would delete what only a pattern names
-$(EXPERTS): $(EXPERT_OBJS)
+# an expert links only what it uses
+$(B)/obj/experts/common.a: $(EXPERT_OBJS)
+	rm -f $@
+	$(AR) rcs $@ $^
 
-$(B)/experts/%.so: tools/experts/%.c $(SO)
+$(B)/experts/%.so: tools/experts/%.c $(B)/obj/experts/common.a $(SO)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(EXPERT_CFLAGS) -fPIC -shared $(LDFLAGS) $< $(EXPERT_OBJS) \
-	  -L$(B)/lib -lexpertmem $(EXPERT_LIBS) -o $@
+	$(CC) $(ALL_CFLAGS) -fPIC -shared $(LDFLAGS) $< $(B)/obj/experts/common.a \
+	  -L$(B)/lib -lexpertmem -o $@
+
+$(B)/examples/%: tools/examples/%.c $(SO)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $< $(LINK_LIB) -ldl -o $@
 
 ## The engines, which read captures for experts
 
 ENGINE_DIR := $(B)/lib/expertmem
+# Wireshark's file library
+ENGINE_CFLAGS = -isystem /usr/include/wireshark $(shell pkg-config --cflags glib-2.0 | sed 's/-I/-isystem /g')
+ENGINE_LIBS = -lwiretap -lwsutil $(shell pkg-config --libs glib-2.0)
 # Debian's libwireshark-dev; without it, there is no engine of Wireshark
 HAVE_WIRESHARK := $(and $(wildcard tools/engine/wireshark.c),$(shell pkg-config --exists wireshark && echo yes))
 ENGINE_NAMES := pcap $(if $(HAVE_WIRESHARK),wireshark)
@@ -171,7 +178,7 @@ engines: $(SUPERVISORS) $(WORKERS) $(ENGINE_DIR)/expertmem-annotate
 
 $(B)/obj/engine/%.o: tools/engine/%.c VERSION
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -DEXPERTMEM_VERSION='"$(VERSION)"' $(EXPERT_CFLAGS) -fPIE -c $< -o $@
+	$(CC) $(ALL_CFLAGS) -DEXPERTMEM_VERSION='"$(VERSION)"' $(ENGINE_CFLAGS) -fPIE -c $< -o $@
 
 # writes the copy of "expertmem run --annotate"
 $(ENGINE_DIR)/expertmem-annotate: tools/annotate/annotate.c
@@ -189,7 +196,7 @@ $(ENGINE_DIR)/expertmem-engine-wireshark-worker: $(addprefix $(B)/obj/engine/,wi
 $(ENGINE_DIR)/expertmem-engine-wireshark-worker: LDLIBS := -lwireshark
 $(WORKERS): $(WORKER_OBJS)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -pie $^ $(LDLIBS) $(EXPERT_LIBS) -o $@
+	$(CC) $(CFLAGS) $(LDFLAGS) -pie $^ $(LDLIBS) $(ENGINE_LIBS) -o $@
 
 ## The tests
 
@@ -469,7 +476,7 @@ uninstall: ## remove what install has put there
 	@$(by_root) ldconfig
 
 clean: ## remove what was built, but for downloads and the fuzzers' corpora
-	rm -rf $(B)/obj $(B)/lib $(B)/tools $(B)/experts $(B)/selftests $(B)/module $(B)/bench $(B)/programs \
+	rm -rf $(B)/obj $(B)/lib $(B)/tools $(B)/experts $(B)/examples $(B)/selftests $(B)/module $(B)/bench $(B)/programs \
 	  $(filter-out %corpus,$(wildcard $(B)/fuzz/*))
 
 help: ## this text
@@ -478,4 +485,4 @@ help: ## this text
 # the .d files of an earlier build may name a source that has moved since
 selftests/%.c: ;
 
--include $(wildcard $(B)/obj/*/*.d $(B)/obj/*/*/*.d $(B)/experts/*.d $(B)/selftests/*.d $(B)/selftests/*/*.d $(B)/bench/*.d $(B)/asan/*.d)
+-include $(wildcard $(B)/obj/*/*.d $(B)/obj/*/*/*.d $(B)/experts/*.d $(B)/examples/*.d $(B)/selftests/*.d $(B)/selftests/*/*.d $(B)/bench/*.d $(B)/asan/*.d)
