@@ -183,7 +183,7 @@ $(B)/obj/engine/%.o: tools/engine/%.c VERSION
 # writes the copy of "expertmem run --annotate"
 $(ENGINE_DIR)/expertmem-annotate: tools/annotate/annotate.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(EXPERT_CFLAGS) -fPIE -pie $(LDFLAGS) $< $(EXPERT_LIBS) -o $@
+	$(CC) $(ALL_CFLAGS) $(ENGINE_CFLAGS) -fPIE -pie $(LDFLAGS) $< $(ENGINE_LIBS) -o $@
 
 $(SUPERVISORS): $(addprefix $(B)/obj/engine/,main.o supervisor.o)
 	@mkdir -p $(@D)
@@ -286,7 +286,7 @@ $(B)/obj/engine/faulty.o: selftests/netmon/programs/faulty_engine.c
 
 $(B)/selftests/programs/faulty-engine-worker: $(B)/obj/engine/faulty.o $(WORKER_OBJS)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -pie $^ $(EXPERT_LIBS) -o $@
+	$(CC) $(CFLAGS) $(LDFLAGS) -pie $^ $(ENGINE_LIBS) -o $@
 
 $(B)/selftests/programs/faulty-engine: $(ENGINE_DIR)/expertmem-engine-pcap $(B)/selftests/programs/faulty-engine-worker
 	@mkdir -p $(@D)
