@@ -420,6 +420,11 @@ typedef struct EXPERTFRAMEDESCRIPTOR {
 /* Get only frames that pass the user's display filter; get the properties, too. */
 #define FLAGS_DEFER_TO_UI_FILTER	0x1
 #define FLAGS_ATTACH_PROPERTIES		0x2
+/*
+ * This library's own: lpRecognizeDataTable is NULL. An expert that does not read the table spares
+ * the engine the dissection of all frames.
+ */
+#define FLAGS_NO_RECOGNIZE_DATA		0x80000000
 
 /* Types for events. An event is a line for the user, with columns that the expert defines. */
 typedef struct SYSTEMTIME {
@@ -1542,7 +1547,8 @@ DWORD WINAPI ExpertGetStartupInfo(HEXPERTKEY hExpertKey, PEXPERTSTARTUPINFO pExp
  * @hExpertKey: the key that the host passed to Run()
  * @Direction: GET_SPECIFIED_FRAME, GET_FRAME_NEXT_FORWARD or GET_FRAME_NEXT_BACKWARD
  * @RequestFlags: FLAGS_DEFER_TO_UI_FILTER: only frames that pass the user's filter.
- *	FLAGS_ATTACH_PROPERTIES: get the table of properties, which is slow
+ *	FLAGS_ATTACH_PROPERTIES: get the table of properties, which is slow.
+ *	FLAGS_NO_RECOGNIZE_DATA: get no table of protocols [here]
  * @RequestedFrameNumber: number of the frame, from 0 on; for the next frame, the number to
  *	start from, or INVALID_FRAME_NUMBER: start at the first or at the last frame
  * @hFilter: only frames that pass this filter, too; NULL: no filter
@@ -1555,8 +1561,8 @@ DWORD WINAPI ExpertGetStartupInfo(HEXPERTKEY hExpertKey, PEXPERTSTARTUPINFO pExp
  * The frame, and all that the descriptor points to, can be read until the expert ends; tables of
  * properties until some thousand other tables were made [here]. They are not to be written to: a
  * write to the frame raises SIGSEGV. The call sends no request to the engine if it gets no
- * filter and no FLAGS_ATTACH_PROPERTIES, and if the host wants no tables of protocols, or the
- * engine has none.
+ * filter and no FLAGS_ATTACH_PROPERTIES, and if it need not get a table of protocols: with
+ * FLAGS_NO_RECOGNIZE_DATA, if the host wants none, or if the engine has none.
  *
  * Return: [codes: here, but for SUCCESS and EXPERT_TERMINATE]
  * * NMERR_SUCCESS - @pEFrameDescriptor is filled in [MS]

@@ -175,9 +175,11 @@ static DWORD add_tables(struct em_client *client, DWORD direction, DWORD flags,
 			LPEXPERTFRAMEDESCRIPTOR descriptor)
 {
 	bool forward = direction != GET_FRAME_NEXT_BACKWARD;
-	DWORD error = em_recognize(client, descriptor->FrameNumber, forward,
-				   &descriptor->lpRecognizeDataTable);
+	DWORD error = NMERR_SUCCESS;
 
+	if (!(flags & FLAGS_NO_RECOGNIZE_DATA))
+		error = em_recognize(client, descriptor->FrameNumber, forward,
+				     &descriptor->lpRecognizeDataTable);
 	if (!error && flags & FLAGS_ATTACH_PROPERTIES)
 		error = em_attach_properties(client, descriptor->FrameNumber, forward,
 					     &descriptor->lpPropertyTable);
@@ -216,15 +218,17 @@ DWORD WINAPI ExpertGetFrame(HEXPERTKEY hExpertKey, DWORD Direction, DWORD Reques
 	DWORD error;
 
 	if (unlikely(!pEFrameDescriptor || Direction > GET_FRAME_NEXT_BACKWARD ||
-		     RequestFlags & ~(FLAGS_DEFER_TO_UI_FILTER | FLAGS_ATTACH_PROPERTIES)))
+		     RequestFlags & ~(FLAGS_DEFER_TO_UI_FILTER | FLAGS_ATTACH_PROPERTIES |
+				      FLAGS_NO_RECOGNIZE_DATA)))
 		return NMERR_INVALID_PARAMETER;
 	if (hFilter || RequestFlags & FLAGS_ATTACH_PROPERTIES)
 		goto locked;
 	client = begin((uintptr_t)hExpertKey, UINTPTR_MAX);
 	if (unlikely(!client))
 		goto locked;
-	if (unlikely(em_status(em_slot_of(hExpertKey)) || !client->is_plain ||
-		     (RequestFlags && client->user_filter))) {
+	if (unlikely(em_status(em_slot_of(hExpertKey)) ||
+		     !(client->is_plain || RequestFlags & FLAGS_NO_RECOGNIZE_DATA) ||
+		     (RequestFlags & FLAGS_DEFER_TO_UI_FILTER && client->user_filter))) {
 		em_end(em_self);
 		goto locked;
 	}
