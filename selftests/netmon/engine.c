@@ -528,6 +528,23 @@ TEST_F(engine, a_filter_names_ports_and_protocols_but_no_hosts)
 	STOP();
 }
 
+TEST_F(engine, a_filter_for_frames_without_their_pseudo_header_is_refused)
+{
+	FILE *file = pcap_create("bluetooth", 201);
+
+	ASSERT_NE(NULL, file);
+	pcap_add(file, 0, 8, "\0\0\0\1abcd", 8);
+	fclose(file);
+	START("bluetooth");
+	ASSERT_EQ(ENGINE_READY, engine_wait(&self->engine));
+	EXPECT_EQ(201, self->engine.state->link_type);
+	CONNECT();
+	EXPECT_EQ(ENGINE_NONE, ask_filter(&self->session, "len == 4"));
+	EXPECT_NE(NULL, strstr(self->session.reply.text, "pseudo-header"));
+	session_close(&self->session);
+	STOP();
+}
+
 TEST_F(engine, a_filter_belongs_to_its_client)
 {
 	struct session other;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <pcap/pcap.h>
+#include <wiretap/pcap-encap.h>
 #include <ws_version.h>
 
 #include <Netmon.h>
@@ -102,6 +103,12 @@ static enum outcome compile_for(const char *text, uint16_t type, struct bpf_prog
 
 	if (type == LINK_DIFFERENT) {
 		snprintf(error, 484, "libpcap has no number for the link type of some frames");
+		return WRONG;
+	}
+	/* Wireshark's library takes it off the frame's bytes. */
+	if (wtap_encap_requires_phdr(wtap_pcap_encap_to_wtap_encap(type))) {
+		snprintf(error, 484, "frames of link type %s have no pseudo-header here, which filters of libpcap need",
+			 name ? name : "unknown");
 		return WRONG;
 	}
 	pcap = pcap_open_dead(dlt_of(type), SNAPLEN);

@@ -555,6 +555,10 @@ static void fail_loading(int status)
 	if (engine.hung)
 		snprintf(state->error, sizeof(state->error),
 			 "reading it does not end; it is damaged, or was made to harm");
+	else if (WIFSIGNALED(status) && engine.desk->activity == ACTIVITY_STARTING)
+		snprintf(state->error, sizeof(state->error),
+			 "the engine crashed by signal %d before it read it; its memory limit, %llu bytes, may be too low",
+			 WTERMSIG(status), (unsigned long long)engine.options->limit);
 	else if (WIFSIGNALED(status))
 		snprintf(state->error, sizeof(state->error),
 			 "reading it crashed by signal %d; it is damaged, or was made to harm",
