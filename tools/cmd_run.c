@@ -158,6 +158,8 @@ static const struct key_row report_keys[] = {
 		      "the heap's own data" },
 	{ .keys = "live_blocks, live_bytes", .help = "blocks, and bytes in them, that were not freed" },
 	{ .keys = "reclaimed_bytes", .help = "bytes that the kernel reclaimed" },
+	{ .keys = "events, events_left_out", .help =
+		"number of events, and of those beyond --max-events; only for an expert" },
 	{ .keys = "engine, engine_version", .help =
 		"pcap or wireshark, and what reads the capture; this and the next keys only for "
 		"an expert with an engine" },
@@ -168,8 +170,6 @@ static const struct key_row report_keys[] = {
 		"reached its memory limit" },
 	{ .keys = "crashed_frames", .help =
 		"number of frames whose dissection crashed or took more than two seconds" },
-	{ .keys = "events, events_left_out", .help =
-		"number of events, and of those beyond --max-events; only for an expert" },
 	{ .keys = "heap_lost", .help = "true if the program closed the descriptor of its heap, which then "
 			   "could not grow; only for a program" },
 	{ .keys = "crash_function", .help = "function that crashed, if the file has its name; the keys crash_* are "
