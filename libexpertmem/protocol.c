@@ -366,7 +366,8 @@ static bool is_plausible(const struct engine_field *field, size_t size)
 			  field->type != PROP_TYPE_IP_ADDRESS;
 
 	is_integer |= field->type == PROP_TYPE_VAR_LEN_SMALL_INT;
-	if (field->id >= ENGINE_NONE - 1 || field->protocol >= 0xffff ||
+	if (field->id >= ENGINE_NONE - 1 ||
+	    (field->protocol >= 0xffff && field->protocol != ENGINE_NONE) ||
 	    field->type > PROP_TYPE_IP6_ADDRESS || field->labels > LABELS_MAX ||
 	    field->labels > size / sizeof(struct engine_label))
 		return false;
