@@ -482,6 +482,41 @@ static bool fits(const struct value *value)
 	return !size || value->length == size;
 }
 
+/* Is it a number with a fraction? Netmon.h has no type for it. */
+static bool is_double(const struct value *value)
+{
+	return value->field && value->field->flags & ENGINE_FIELD_DOUBLE &&
+	       value->length == sizeof(double);
+}
+
+static void put_double(struct out *out, const struct value *value)
+{
+	double number;
+	char text[32];
+
+	memcpy(&number, value->data, sizeof(number));
+	em_write_double(text, 9, number);
+	put(out, text);
+}
+
+static bool is_duration(const struct value *value)
+{
+	return value->field && value->field->flags & ENGINE_FIELD_DURATION &&
+	       value->length == sizeof(int64_t);
+}
+
+/* Nanoseconds, as seconds. */
+static void put_duration(struct out *out, const struct value *value)
+{
+	const uint64_t billion = 1000000000;
+	uint64_t time = integer_at(value->data, value->length, value->swapped);
+	bool is_negative = (int64_t)time < 0;
+
+	time = is_negative ? -time : time;
+	put_format(out, "%s%llu.%09u seconds", is_negative ? "-" : "",
+		   (unsigned long long)(time / billion), (unsigned int)(time % billion));
+}
+
 /*
  * Is the text only the label? So it is of raw data and of constants, as the reference says; and
  * of the headings of protocols and groups, whose bytes in the frame are other properties.
@@ -490,7 +525,7 @@ static bool is_only_label(const struct value *value)
 {
 	switch (value->info->DataType) {
 	case PROP_TYPE_RAW_DATA:
-		return true;
+		return !is_double(value);
 	case PROP_TYPE_VOID:
 	case PROP_TYPE_SUMMARY:
 	case PROP_TYPE_COMMENT:
@@ -501,10 +536,11 @@ static bool is_only_label(const struct value *value)
 	}
 }
 
-/* Is the text only the value, as the reference has it? */
+/* Is the text only the value, as the reference has it? So it is of plain text in the tree, too. */
 static bool is_only_value(const struct value *value)
 {
-	return value->info->DataType == PROP_TYPE_VOID ||
+	return (value->field && value->field->protocol == ENGINE_NONE) ||
+	       value->info->DataType == PROP_TYPE_VOID ||
 	       value->info->DataType == PROP_TYPE_SUMMARY ||
 	       value->info->DataType == PROP_TYPE_COMMENT;
 }
@@ -536,7 +572,11 @@ size_t em_format(const PROPERTYINST *instance, const struct em_field *field, cha
 			put_label(&out, value.info->Label);
 			put(&out, " = ");
 		}
-		if (fits(&value))
+		if (is_double(&value))
+			put_double(&out, &value);
+		else if (is_duration(&value))
+			put_duration(&out, &value);
+		else if (fits(&value))
 			put_value(&out, &value);
 		else
 			put_hex(&out, value.data, value.length, " ");

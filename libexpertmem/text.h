@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 /* The length in bytes of the UTF-8 character at @s; 0: no valid character. */
 static inline int em_utf8_length(const unsigned char *s)
@@ -49,6 +50,15 @@ static inline int em_plain_length(const unsigned char *s)
 	int length = em_utf8_length(s);
 
 	return length && !em_is_control(s, length) ? length : 0;
+}
+
+/* Write a number with a point, also where the locale of the program has a comma. */
+static inline void em_write_double(char text[static 32], int digits, double number)
+{
+	snprintf(text, 32, "%.*g", digits, number);
+	for (; *text; text++)
+		if (*text == ',')
+			*text = '.';
 }
 
 /* Replace each control character, and each byte that is not UTF-8, by a question mark. */

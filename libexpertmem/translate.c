@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "capture.h"
+#include "text.h"
 
 #define NO_NODE		0xffffu
 
@@ -34,8 +35,19 @@ enum kind {
 };
 
 /* How values of a property are written. */
-enum form { FORM_NUMBER, FORM_STRING, FORM_BYTES, FORM_IP, FORM_IP6, FORM_LINK, FORM_TIME,
-	    FORM_OID, FORM_NONE };
+enum form {
+	FORM_NUMBER,
+	FORM_DURATION,	/* nanoseconds, which filters write as seconds */
+	FORM_DOUBLE,
+	FORM_STRING,
+	FORM_BYTES,
+	FORM_IP,
+	FORM_IP6,
+	FORM_LINK,
+	FORM_TIME,
+	FORM_OID,
+	FORM_NONE
+};
 
 /* @text: receives @length bytes so far; @failed: it is full, or cannot be written */
 struct writer {
@@ -397,9 +409,13 @@ static const struct em_field *field_of(const struct writer *writer,
 	return writer->names->property(node->object->hProperty, writer->names->arg);
 }
 
-static enum form form_of(BYTE type)
+static enum form form_of(const struct em_field *field)
 {
-	switch (type) {
+	if (field->flags & ENGINE_FIELD_DURATION)
+		return FORM_DURATION;
+	if (field->flags & ENGINE_FIELD_DOUBLE)
+		return FORM_DOUBLE;
+	switch (field->info.DataType) {
 	case PROP_TYPE_BYTE:
 	case PROP_TYPE_WORD:
 	case PROP_TYPE_DWORD:
@@ -470,7 +486,7 @@ static void put_summand(struct writer *writer, uint16_t index)
 		return;
 	}
 	field = field_of(writer, node);
-	if (node->kind == PROPERTY && field && form_of(field->info.DataType) == FORM_NUMBER)
+	if (node->kind == PROPERTY && field && form_of(field) == FORM_NUMBER)
 		put(writer, "%s", field->filter_name);
 	else
 		fail(writer);
@@ -756,6 +772,37 @@ static void put_oids(struct writer *writer, const struct comparison *c, const ch
 	}
 }
 
+/* Compare a duration with nanoseconds, or a double with a number or with the bytes of a double. */
+static void put_fractions(struct writer *writer, const struct comparison *c, const char *name,
+			  enum form form)
+{
+	const FILTEROBJECT2 *object = c->right->object;
+	bool is_double = form == FORM_DOUBLE && c->right->kind == ARRAY &&
+			 object->ByteCount == sizeof(double);
+	const uint64_t billion = 1000000000;
+	char text[32];
+	double number;
+
+	if (!is_order(c->action) || (c->right->kind != NUMBER && !is_double)) {
+		fail(writer);
+		return;
+	}
+	put(writer, "%s %s ", name, operator_of(c->action));
+	if (is_double) {
+		memcpy(&number, object->lpArray, sizeof(number));
+		em_write_double(text, 17, number);
+		put(writer, "%s", text);
+	} else if (form == FORM_DOUBLE) {
+		put(writer, "%llu", (unsigned long long)number_of(object));
+	} else {
+		bool is_negative = (int64_t)number_of(object) < 0;
+		uint64_t time = is_negative ? -number_of(object) : number_of(object);
+
+		put(writer, "%s%llu.%09u", is_negative ? "-" : "",
+		    (unsigned long long)(time / billion), (unsigned int)(time % billion));
+	}
+}
+
 /* Compare a property with a value that is none. */
 static void put_property(struct writer *writer, const struct comparison *c)
 {
@@ -769,13 +816,17 @@ static void put_property(struct writer *writer, const struct comparison *c)
 		fail(writer);
 		return;
 	}
-	form = form_of(field->info.DataType);
+	form = form_of(field);
 	if (form == FORM_TIME) {
 		put_times(writer, c, field->filter_name);
 		return;
 	}
 	if (form == FORM_OID) {
 		put_oids(writer, c, field->filter_name);
+		return;
+	}
+	if (form == FORM_DURATION || form == FORM_DOUBLE) {
+		put_fractions(writer, c, field->filter_name, form);
 		return;
 	}
 	if (form == FORM_NUMBER && is_number) {
@@ -806,11 +857,11 @@ static void put_properties(struct writer *writer, const struct comparison *c)
 	bool is_string;
 
 	if (!left || !right || !operator_of(c->action) ||
-	    form_of(left->info.DataType) != form_of(right->info.DataType)) {
+	    form_of(left) != form_of(right)) {
 		fail(writer);
 		return;
 	}
-	is_string = c->nc && form_of(left->info.DataType) == FORM_STRING;
+	is_string = c->nc && form_of(left) == FORM_STRING;
 	put(writer, is_string ? "lower(%s) %s lower(%s)" : "%s %s %s", left->filter_name,
 	    operator_of(c->action), right->filter_name);
 }
