@@ -6,7 +6,8 @@
 void walk_init(struct walk *walk, HEXPERTKEY key, HCAPTURE capture, const char *status)
 {
 	*walk = (struct walk){
-		.key = key, .status = status, .flags = FLAGS_DEFER_TO_UI_FILTER,
+		.key = key, .status = status,
+		.flags = FLAGS_DEFER_TO_UI_FILTER | FLAGS_NO_RECOGNIZE_DATA,
 		.frame.FrameNumber = INVALID_FRAME_NUMBER, .total = GetCaptureTotalFrames(capture),
 	};
 }

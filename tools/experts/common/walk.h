@@ -9,7 +9,7 @@
  * struct walk - a walk over the frames
  * @key: key of the expert
  * @status: what the user reads while the expert walks
- * @flags: flags for ExpertGetFrame()
+ * @flags: flags for ExpertGetFrame(); walk_init() sets FLAGS_NO_RECOGNIZE_DATA
  * @filter: a filter of the expert, or NULL
  * @frame: the current frame
  * @frames: number of frames so far
