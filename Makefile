@@ -483,6 +483,6 @@ help: ## this text
 	@sed -n 's/^## \(.*\)/\n\1/p; s/^\([a-z_ -]*\):.*## /  \1\t/p' Makefile | expand -t 20
 
 # the .d files of an earlier build may name a source that has moved since
-selftests/%.c: ;
+selftests/%.c selftests/%.cc: ;
 
 -include $(wildcard $(B)/obj/*/*.d $(B)/obj/*/*/*.d $(B)/experts/*.d $(B)/examples/*.d $(B)/selftests/*.d $(B)/selftests/*/*.d $(B)/bench/*.d $(B)/asan/*.d)
