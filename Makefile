@@ -250,7 +250,7 @@ $(B)/selftests/32/%: %.c $(KSELFTEST_DIR)/kselftest_harness.h
 	@mkdir -p $(@D)
 	$(CC) -m32 -static -idirafter /usr/include/x86_64-linux-gnu -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 $(ALL_CFLAGS) $(TEST_FLAGS) $(LDFLAGS) $< -o $@
 
-$(B)/selftests/experts/windows_style.so: ALL_CFLAGS += -Iinclude/windows
+$(B)/selftests/experts/windows_style.so $(B)/selftests/experts/every_call.so: ALL_CFLAGS += -Iinclude/windows
 
 $(B)/selftests/experts/%.so: selftests/netmon/experts/%.c | $(SO)
 	@mkdir -p $(@D)
