@@ -156,6 +156,8 @@ static void library_run(struct job *job, struct child_state *state)
 	call_register(handle, state, &info);
 	config = give_config(job, state);
 	state->stage = RUNNING;
+	/* the library has added the handle of the capture */
+	ExpertGetStartupInfo(job->key, &job->startup);
 	result = run(job->key, config, &job->startup, job->startup_flags, NULL);
 	if (config)	/* the host's: not what the expert forgot to free */
 		ExpertFreeMemory(job->key, config);
