@@ -129,6 +129,7 @@ static DWORD survey_capture(struct survey *survey)
 	if (!add_node(survey, UINT32_MAX, 0, &error))
 		return error == NMERR_SUCCESS ? NMERR_OUT_OF_MEMORY : error;
 	walk_init(&walk, survey->key, survey->capture, "counting protocols");
+	walk.flags &= ~FLAGS_NO_RECOGNIZE_DATA;
 	while ((error = walk_next(&walk)) == NMERR_SUCCESS) {
 		error = survey_frame(survey, &walk.frame);
 		if (error != NMERR_SUCCESS)
