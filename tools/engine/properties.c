@@ -266,7 +266,7 @@ static void set(struct node *node)
 		heading(node);
 		break;
 	case FT_BOOLEAN:
-		integer(node, form, fvalue_get_uinteger64(value));
+		integer(node, form, fvalue_get_uinteger64(value) != 0);
 		break;
 	case FT_IPv4:
 		ipv4 = htobe32(ws_ipv4(value));
