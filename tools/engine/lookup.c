@@ -2,8 +2,8 @@
 /*
  * Names of ports and protocols in filters of libpcap.
  *
- * libpcap asks the C library for names, which opens files and sockets, as the sandbox forbids. These
- * functions replace the C library's in the worker of the pcap engine. They know what
+ * libpcap asks the C library for names, which opens files and sockets, as the sandbox forbids.
+ * These functions replace the C library's in the worker of the pcap engine. They know what
  * /etc/services and /etc/protocols had before the sandbox. Hosts and networks must be numbers: a
  * worker that has read a capture must not send queries to name servers.
  */

@@ -12,7 +12,7 @@
 
 #include "engine.h"
 
-#define LINK_DIFFERENT	0xffff	/* of the capture: link types of frames differ; of a frame: unknown */
+#define LINK_DIFFERENT	0xffff	/* link types of frames differ; of one frame: it is unknown */
 #define TYPES_MAX	64	/* most link types in a capture that filters are compiled for */
 #define SNAPLEN		262144
 
@@ -118,7 +118,8 @@ static enum outcome compile_for(const char *text, uint16_t type, struct bpf_prog
 	}
 	if (pcap_compile(pcap, program, text, 1, PCAP_NETMASK_UNKNOWN)) {
 		outcome = strstr(pcap_geterr(pcap), "rejects all packets") ? NO_FRAME : WRONG;
-		snprintf(error, 484, "%s (link type %s)", pcap_geterr(pcap), name ? name : "unknown");
+		snprintf(error, 484, "%s (link type %s)", pcap_geterr(pcap),
+			 name ? name : "unknown");
 	}
 	pcap_close(pcap);
 	return outcome;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The sandbox of a worker: a filter of system calls (seccomp), set before the worker reads the first
- * byte of the capture. The worker cannot open a file, make a socket or a process, or execute
+ * The sandbox of a worker: a filter of system calls (seccomp), set before the worker reads the
+ * first byte of the capture. The worker cannot open a file, make a socket or a process, or execute
  * anything afterwards. Any other call than the listed ones kills it.
  */
 #include <dirent.h>
@@ -49,7 +49,8 @@ static const int allowed[] = {
 	/* time, which mostly comes from the vDSO */
 	SYS_clock_gettime, SYS_gettimeofday,
 	/* the process itself */
-	SYS_getpid, SYS_gettid, SYS_getrandom, SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_restart_syscall,
+	SYS_getpid, SYS_gettid, SYS_getrandom, SYS_rt_sigprocmask, SYS_rt_sigreturn,
+	SYS_restart_syscall,
 	SYS_exit, SYS_exit_group,
 };
 
@@ -68,7 +69,7 @@ struct condition {
 };
 
 static const struct condition conditions[] = {
-	/* The C library's fstat(). A path could be given, too; it tells no more than that it exists. */
+	/* The C library's fstat(). With a path it tells no more than that a file exists. */
 	{ SYS_newfstatat,	3, UINT32_MAX, AT_EMPTY_PATH },
 	{ SYS_mmap,		2, PROT_EXEC, 0 },
 	{ SYS_mprotect,		2, PROT_EXEC, 0 },

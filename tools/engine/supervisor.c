@@ -686,8 +686,8 @@ static long long cpu_time(void)
 }
 
 /*
- * Look at the worker, and kill it if it hangs. Its own words, which may be lies, are only used to see
- * that something changes.
+ * Look at the worker, and kill it if it hangs. Its own words, which may be lies, are only used to
+ * see that something changes.
  */
 static void watch_worker(void)
 {
@@ -824,9 +824,9 @@ static bool leave_the_host(void)
 }
 
 /*
- * Find out by the name of this program which engine it is, and open the worker's program, which lies
- * beside it. Workers that are started later are of the
- * same version, also if the package was upgraded.
+ * Find out by the name of this program which engine it is, and open the worker's program, which
+ * lies beside it. Workers that are started later are of the same version, also if the package was
+ * upgraded.
  */
 static bool open_program(void)
 {

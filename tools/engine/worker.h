@@ -97,8 +97,8 @@ struct stored_filter {
  * @begin: with EXIT_RENEW: the frame at which the next worker's dissection begins
  * @step: number of frames and requests begun; the supervisor sees by it that the worker goes on
  * @done: number of frames and requests finished by this worker
- * @refused: 1 if the request @refused_sequence of @refused_client is answered with an error, because
- *	it ended workers before
+ * @refused: 1 if the request @refused_sequence of @refused_client is answered with an error,
+ *	because it ended workers before
  * @refused_client: see @refused
  * @refused_sequence: see @refused
  * @nr_bad: number of entries of @bad

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Operations of an engine for tests: its dissector does what a frame says. The supervisor, worker and
- * sandbox are those of the real engines.
+ * Operations of an engine for tests: its dissector does what a frame says. The supervisor, worker
+ * and sandbox are those of the real engines.
  *
  *	CRASH	write to address 0
  *	ABORT	abort(), as GLib does when memory is exhausted
