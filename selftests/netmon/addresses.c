@@ -8,7 +8,7 @@
  */
 #include <stdint.h>
 
-#include "engine_test.h"
+#include "captures_test.h"
 
 #define COUNT_OF(array)	(sizeof(array) / sizeof((array)[0]))
 #define NONE		((DWORD)-1)

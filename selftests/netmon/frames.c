@@ -12,7 +12,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 
-#include "engine_test.h"
+#include "captures_test.h"
 
 #define COUNT_OF(array)	(sizeof(array) / sizeof((array)[0]))
 

@@ -13,7 +13,7 @@
 #include <signal.h>
 #include <sys/socket.h>
 
-#include "engine_test.h"
+#include "captures_test.h"
 
 #define COLUMNS 16
 

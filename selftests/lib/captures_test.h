@@ -2,8 +2,8 @@
 /*
  * Shared by the tests of captures: captures that fake_engine reads, and experts that use them.
  */
-#ifndef ENGINE_TEST_H
-#define ENGINE_TEST_H
+#ifndef CAPTURES_TEST_H
+#define CAPTURES_TEST_H
 
 #include <stdlib.h>
 #include <string.h>
@@ -118,4 +118,4 @@ static inline DWORD get(HEXPERTKEY key, DWORD direction, DWORD flags, DWORD numb
 	return error ? FAILED(error) : frame.FrameNumber;
 }
 
-#endif /* ENGINE_TEST_H */
+#endif /* CAPTURES_TEST_H */
