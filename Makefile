@@ -82,7 +82,7 @@ OBJS	:= $(patsubst libexpertmem/%.c,$(B)/obj/lib/%.o,$(wildcard libexpertmem/*.c
 # only for programs that know nothing of experts
 PRELOADED := preload process descriptors filters handlers
 # only for programs that open captures, and for experts
-CAPTURING := address capture client event frame helpers link search spawn
+CAPTURING := address capture client event find frame helpers link search spawn
 CAPTURING += filter format index offset property protocol translate
 LIB_OBJS := $(filter-out $(PRELOADED:%=$(B)/obj/lib/%.o),$(OBJS))
 PRELOAD_OBJS := $(filter-out $(CAPTURING:%=$(B)/obj/lib/%.o),$(OBJS))

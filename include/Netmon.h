@@ -1911,6 +1911,55 @@ BOOL WINAPI CompareFrameSourceAddress(HFRAME hFrame, LPADDRESS2 lpAddress);
 BOOL WINAPI CompareFrameDestAddress(HFRAME hFrame, LPADDRESS2 lpAddress);
 
 /**
+ * FindNextFrame() - find the next frame with a protocol and with addresses
+ * @hCurrentFrame: the frame behind which the search begins
+ * @ProtocolName: name of the protocol, as of GetProtocolFromName()
+ * @lpDestAddress: the frame must have this destination, see CompareFrameDestAddress(); NULL: any
+ * @lpSrcAddress: the frame must have this source; NULL: any
+ * @ProtocolOffset: receives the offset of the protocol in the frame; may be NULL [here]
+ * @OriginalFrameNumber: the search ends 1,000 frames behind this one
+ * @nHighestFrame: the last frame to look at
+ *
+ * Return: the handle of the frame; NULL on an error
+ * * NMERR_FRAME_NOT_FOUND - no such frame was found [here]
+ * * NMERR_INVALID_HFRAME - @hCurrentFrame is not a frame of an open expert [here]
+ * * NMERR_INVALID_PARAMETER - @ProtocolName is NULL [here]
+ * * NMERR_PROTOCOL_NOT_FOUND - no protocol has this name [here]
+ * * NMERR_NOT_SUPPORTED - the engine finds no protocols [here]
+ * * NMERR_LOST_CONNECTION - the engine has ended for good [here]
+ * * NMERR_OUT_OF_MEMORY - the table of protocols would exceed the expert's limit [here]
+ * * NMERR_EXPERT_TERMINATE - the expert has to stop [here]
+ */
+HFRAME WINAPI FindNextFrame(HFRAME hCurrentFrame, LPSTR ProtocolName, LPADDRESS2 lpDestAddress,
+			    LPADDRESS2 lpSrcAddress, LPWORD ProtocolOffset,
+			    DWORD OriginalFrameNumber, DWORD nHighestFrame);
+
+/**
+ * FindPreviousFrame() - find the previous frame with a protocol and with addresses
+ * @hCurrentFrame: the frame before which the search begins
+ * @ProtocolName: see FindNextFrame()
+ * @lpDstAddress: see FindNextFrame()
+ * @lpSrcAddress: see FindNextFrame()
+ * @ProtocolOffset: see FindNextFrame()
+ * @OriginalFrameNumber: the search ends 1,000 frames before this one
+ * @nLowestFrame: the first frame to look at
+ *
+ * Return: the handle of the frame; NULL on an error
+ * * NMERR_FRAME_NOT_FOUND - no such frame was found [here]
+ * * NMERR_INVALID_HFRAME - @hCurrentFrame is not a frame of an open expert [here]
+ * * NMERR_INVALID_PARAMETER - @ProtocolName is NULL [here]
+ * * NMERR_PROTOCOL_NOT_FOUND - no protocol has this name [here]
+ * * NMERR_NOT_SUPPORTED - the engine finds no protocols [here]
+ * * NMERR_LOST_CONNECTION - the engine has ended for good [here]
+ * * NMERR_OUT_OF_MEMORY - the table of protocols would exceed the expert's limit [here]
+ * * NMERR_EXPERT_TERMINATE - the expert has to stop [here]
+ */
+HFRAME WINAPI FindPreviousFrame(HFRAME hCurrentFrame, LPSTR ProtocolName,
+				LPADDRESS2 lpDstAddress, LPADDRESS2 lpSrcAddress,
+				LPWORD ProtocolOffset, DWORD OriginalFrameNumber,
+				DWORD nLowestFrame);
+
+/**
  * MacTypeToAddressType() - convert a link type to the type of its addresses
  * @MacType: MAC_TYPE_ETHERNET, TOKENRING, FDDI, or ATM or 1394 [here]
  *

@@ -5,6 +5,7 @@
  *
  *   frame.c		ExpertGetFrame(), GetFrame() and other calls about frames
  *   address.c		addresses of frames; comparing and writing addresses
+ *   find.c		the next frame with a protocol and with addresses
  *   search.c		frames that pass filters
  *   offset.c		where protocols begin in frames
  *   filter.c		filters: objects in postfix order, compiled by the engine
@@ -402,6 +403,14 @@ DWORD em_protocols(struct em_client *client, uint32_t frame, bool forward,
  */
 char *em_text_alloc(struct em_client *client, const PROPERTYINST *instance, size_t size,
 		    DWORD *error);
+
+/* offset.c */
+
+/*
+ * The highest offset of a protocol @id that is less than @before, or the offset of the first one if
+ * @before is 0; ENGINE_NONE: there is none.
+ */
+DWORD em_offset_in(LPRECOGNIZEDATATABLE table, uint32_t id, DWORD before);
 
 /* format.c */
 

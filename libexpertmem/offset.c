@@ -13,11 +13,7 @@ static DWORD protocols_of(HFRAME frame, struct em_client **client, LPRECOGNIZEDA
 	return em_protocols(*client, number, true, table);
 }
 
-/*
- * The highest offset of a protocol @id that is less than @before, or the offset of the first one if
- * @before is 0; ENGINE_NONE: there is none.
- */
-static DWORD offset_in(LPRECOGNIZEDATATABLE table, uint32_t id, DWORD before)
+DWORD em_offset_in(LPRECOGNIZEDATATABLE table, uint32_t id, DWORD before)
 {
 	DWORD found = ENGINE_NONE;
 
@@ -67,7 +63,7 @@ DWORD WINAPI GetProtocolStartOffset(HFRAME hFrame, LPSTR ProtocolName)
 		error = number_of(client, ProtocolName, &id);
 	if (error)
 		return fail_offset(error);
-	offset = offset_in(table, id, 0);
+	offset = em_offset_in(table, id, 0);
 	return offset == ENGINE_NONE ? fail_offset(NMERR_PROTOCOL_NOT_FOUND) : offset;
 }
 
@@ -83,7 +79,7 @@ DWORD WINAPI GetProtocolStartOffsetHandle(HFRAME hFrame, HPROTOCOL hProtocol)
 		return fail_offset(error);
 	if (em_client_of((uintptr_t)hProtocol, EM_HANDLE_PROTOCOL, &id) != client)
 		return fail_offset(NMERR_INVALID_HPROTOCOL);
-	offset = offset_in(table, id, 0);
+	offset = em_offset_in(table, id, 0);
 	return offset == ENGINE_NONE ? fail_offset(NMERR_PROTOCOL_NOT_FOUND) : offset;
 }
 
@@ -101,7 +97,7 @@ DWORD WINAPI GetPreviousProtocolOffsetByName(HFRAME hFrame, DWORD dwStartOffset,
 	if (!error)
 		error = number_of(client, szProtocolName, &id);
 	if (!error && dwStartOffset)
-		offset = offset_in(table, id, dwStartOffset);
+		offset = em_offset_in(table, id, dwStartOffset);
 	if (error)
 		return error;
 	if (offset == ENGINE_NONE)

@@ -710,6 +710,21 @@ TEST_F(capture, a_comment_without_an_end_is_cut)
 	expertmem_close(key);
 }
 
+TEST_F(frames, finding_frames_needs_an_engine_with_protocols)
+{
+	HFRAME frame = GetFrame(capture_of(self->key), 1);
+	char name[] = "TCP";
+	WORD offset = 7;
+
+	EXPECT_EQ(NULL, FindNextFrame(frame, name, NULL, NULL, &offset, 1, FRAMES));
+	EXPECT_EQ(NMERR_NOT_SUPPORTED, BhGetLastError());
+	EXPECT_EQ(NULL, FindPreviousFrame(frame, NULL, NULL, NULL, &offset, 1, 0));
+	EXPECT_EQ(NMERR_INVALID_PARAMETER, BhGetLastError());
+	EXPECT_EQ(NULL, FindPreviousFrame(NULL, name, NULL, NULL, NULL, 1, 0));
+	EXPECT_EQ(NMERR_INVALID_HFRAME, BhGetLastError());
+	EXPECT_EQ(7, offset);
+}
+
 /* The code of a call that failed with @failed, or SUCCESS if it did not fail. */
 #define CODE(call, failed) \
 	(BhSetLastError(NMERR_SUCCESS), (call) == (failed) ? BhGetLastError() : NMERR_SUCCESS)
