@@ -25,7 +25,7 @@
 
 enum {
 	NAME, LIMIT, TIMEOUT, GRACE, BACKEND, ENGINE, ENGINE_LIMIT, FILTER, RECOGNIZE, PROPERTIES, NEXT,
-	FRAME_OPTION, EVENTS, MAX_EVENTS, FORMAT, FOLLOW, REPORT, ANNOTATE, CONFIG, NO_CONFIG, JOB,
+	FRAME_OPTION, PROPERTY, EVENTS, MAX_EVENTS, FORMAT, FOLLOW, REPORT, ANNOTATE, CONFIG, NO_CONFIG, JOB,
 	JSON, HELP, OPTIONS
 };
 
@@ -112,6 +112,9 @@ static const struct option_row rows[] = {
 	[FRAME_OPTION] = { .name = "frame", .value = "NUMBER", .help =
 		"the frame that the user has selected, counted from 0, for experts that look at "
 		"the start-up information" },
+	[PROPERTY] = { .name = "property", .value = "NAME", .help =
+		"the property that the user has selected, as tcp.srcport or 'TCP/Source Port', in "
+		"the frame of --frame" },
 	[EVENTS] = { .name = "events", .value = "FILE", .help =
 		"write the events as JSON lines to FILE; -: to standard output" },
 	[MAX_EVENTS] = { .name = "max-events", .value = "NUMBER", .help =
@@ -552,6 +555,13 @@ static int set_frame(struct command_line *line, const char *text)
 	return 0;
 }
 
+static int set_property(struct command_line *line, const char *text)
+{
+	line->job.property = text;
+	line->job.startup_flags = EXPERT_STARTUP_FLAG_USE_STARTUP_DATA_OVER_CONFIG_DATA;
+	return 0;
+}
+
 static int set_events(struct command_line *line, const char *text)
 {
 	line->outputs.lines = text;
@@ -614,6 +624,7 @@ static int (*const setters[OPTIONS])(struct command_line *line, const char *text
 	[PROPERTIES]	= set_properties,
 	[NEXT]		= set_next,
 	[FRAME_OPTION]	= set_frame,
+	[PROPERTY]	= set_property,
 	[EVENTS]	= set_events,
 	[MAX_EVENTS]	= set_max_events,
 	[FORMAT]	= set_format,

@@ -160,6 +160,12 @@ int pass_descriptor(const char *variable, int fd);
  */
 int job_open_capture(struct job *job);
 
+/*
+ * Find the protocol and the property that the user has selected, in the expert's process, and put
+ * them into the start-up information. The process ends if there is no such property.
+ */
+void select_property(struct job *job, struct child_state *state);
+
 /* Return the word of an engine, as of --engine. */
 const char *engine_name(enum expertmem_engine engine);
 

@@ -142,6 +142,7 @@ static PEXPERTCONFIG give_config(struct job *job, struct child_state *state)
 static void library_run(struct job *job, struct child_state *state)
 {
 	int null = isatty(STDIN_FILENO) ? open("/dev/null", O_RDONLY | O_CLOEXEC) : -1;
+	EXPERTSTARTUPINFO startup;
 	EXPERTENUMINFO info = {};
 	PEXPERTCONFIG config;
 	PEXPERTRUNPROC run;
@@ -155,6 +156,11 @@ static void library_run(struct job *job, struct child_state *state)
 	run = (PEXPERTRUNPROC)find_symbol(handle, EXPERTENTRY_RUN, state);
 	call_register(handle, state, &info);
 	config = give_config(job, state);
+	/* the library knows hCapture */
+	if (!ExpertGetStartupInfo(job->key, &startup))
+		job->startup.hCapture = startup.hCapture;
+	if (job->property)
+		select_property(job, state);
 	state->stage = RUNNING;
 	/* the library has added the handle of the capture */
 	ExpertGetStartupInfo(job->key, &job->startup);
