@@ -319,7 +319,8 @@ static void fake_answer(struct fake_engine *engine, const struct engine_request 
 		break;
 	case ENGINE_FILTER:
 		reply->id = 7;
-		snprintf(engine->filter, sizeof(engine->filter), "%s", request->text);
+		snprintf(engine->filter, sizeof(engine->filter), "%.199s",
+			 request->text);
 		engine->filters++;
 		break;
 	case ENGINE_DROP_FILTER:
