@@ -156,14 +156,12 @@ static void library_run(struct job *job, struct child_state *state)
 	run = (PEXPERTRUNPROC)find_symbol(handle, EXPERTENTRY_RUN, state);
 	call_register(handle, state, &info);
 	config = give_config(job, state);
-	/* the library knows hCapture */
+	/* expertmem_use_capture() has set hCapture in the library's copy */
 	if (!ExpertGetStartupInfo(job->key, &startup))
 		job->startup.hCapture = startup.hCapture;
 	if (job->property)
 		select_property(job, state);
 	state->stage = RUNNING;
-	/* the library has added the handle of the capture */
-	ExpertGetStartupInfo(job->key, &job->startup);
 	result = run(job->key, config, &job->startup, job->startup_flags, NULL);
 	if (config)	/* the host's: not what the expert forgot to free */
 		ExpertFreeMemory(job->key, config);
