@@ -20,6 +20,8 @@
 
 #include <linux/capability.h>
 
+#include <expertmem.h>
+
 #include "args.h"
 #include "command.h"
 #include "nl.h"
@@ -44,7 +46,7 @@ static const struct option_row options_table[] = {
 static const struct key_section keys[] = {
 	{ "The keys of each object:", (const struct key_row[]){
 		{ .keys = "check", .help =
-			"name of the check: command (its file), experts (their directory), module, "
+			"name of the check: command (its file), experts (their directory), engine, module, "
 			"version, device, rights, group, interface, user-limits (of your user), "
 			"addresses, data, overcommit, seccomp, netlink, parameters (of the module), "
 			"limits (of all users, without reclaimed experts), cgroup, huge-pages or "
@@ -364,6 +366,33 @@ static void check_not_loaded(struct checkup *checkup)
 	} else {
 		tell(checkup, PROBLEM, "module", "modprobe expertmem", "the kernel module is not loaded");
 	}
+}
+
+/* How long an engine may take to start, in milliseconds. */
+#define ENGINE_WAIT 10000
+
+/* Start the engine on an empty file, which it refuses: its state has its name and version then. */
+static void check_engine(struct checkup *checkup)
+{
+	struct expertmem_capture_status status = {};
+	expertmem_capture *capture;
+	int error = expertmem_open_capture("/dev/null", NULL, &capture);
+
+	if (error) {
+		tell(checkup, NOTE, "engine", "install an engine, or set EXPERTMEM_ENGINES to their directory",
+		     "no engine can be started, so experts get no frames: %s", expertmem_strerror(error));
+		return;
+	}
+	expertmem_wait_capture(capture, ENGINE_WAIT);
+	expertmem_capture_status(capture, &status);
+	expertmem_close_capture(capture);
+	if (!*status.software)
+		tell(checkup, PROBLEM, "engine", "install the engine again, or say expertmem run --engine none",
+		     "the engine does not start: %s", status.error);
+	else
+		tell(checkup, OK, "engine", NULL, "%s reads captures for experts: %s",
+		     status.engine == EXPERTMEM_ENGINE_PCAP ? "the engine pcap" : "the engine wireshark",
+		     status.software);
 }
 
 static void check_module(struct checkup *checkup)
@@ -825,6 +854,7 @@ int doctor_main(int argc, char **argv)
 	checkup.is_privileged = may_use_reserve();
 	check_command(&checkup);
 	check_experts(&checkup);
+	check_engine(&checkup);
 	check_module(&checkup);
 	check_device(&checkup);
 	check_rights(&checkup);
