@@ -415,7 +415,7 @@ INSTALLED = $(addprefix $(DESTDIR), \
 	$(addprefix $(docdir)/examples/,$(notdir $(EXAMPLES))) \
 	$(UNITS:tools/systemd/%=$(unitdir)/%) \
 	$(patsubst $(B)/experts/%,$(expertdir)/%,$(EXPERTS)) \
-	$(addprefix $(expertdir)/,$(notdir $(SUPERVISORS) $(WORKERS))) \
+	$(addprefix $(expertdir)/,$(notdir $(SUPERVISORS) $(WORKERS)) expertmem-annotate) \
 	$(patsubst Documentation/man/%,$(mandir)/%,$(PAGES)))
 
 # A package's scripts do these steps; here they are done when root installs by hand.
@@ -444,7 +444,7 @@ install: lib tools ## install library, headers and command below PREFIX (the mod
 	for u in $(UNITS:tools/systemd/%=%); do \
 	  sed 's|@bindir@|$(bindir)|' tools/systemd/$$u | install -D -m 644 /dev/stdin $(DESTDIR)$(unitdir)/$$u || exit; \
 	done
-	install -m 755 $(EXPERTS) $(SUPERVISORS) $(WORKERS) $(DESTDIR)$(expertdir)/
+	install -m 755 $(EXPERTS) $(SUPERVISORS) $(WORKERS) $(ENGINE_DIR)/expertmem-annotate $(DESTDIR)$(expertdir)/
 	for n in 1 3 4 7 8; do \
 	  install -D -m 644 -t $(DESTDIR)$(mandir)/man$$n Documentation/man/man$$n/* || exit; \
 	done
