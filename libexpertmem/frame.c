@@ -190,6 +190,7 @@ static noinline DWORD get_locked(HEXPERTKEY key, DWORD direction, DWORD flags, D
 				 HFILTER filter, LPEXPERTFRAMEDESCRIPTOR descriptor)
 {
 	DWORD error = em_become(key);
+	EXPERTFRAMEDESCRIPTOR found;
 	struct em_client *client;
 	uint32_t number;
 
@@ -204,9 +205,14 @@ static noinline DWORD get_locked(HEXPERTKEY key, DWORD direction, DWORD flags, D
 	else
 		error = NMERR_INVALID_EXPERT_HANDLE;
 	if (!error)
-		error = describe(client, number, descriptor);
+		error = describe(client, number, &found);
 	pthread_mutex_unlock(&client->lock);
-	return error ? error : add_tables(client, direction, flags, descriptor);
+	if (error)
+		return error;
+	error = add_tables(client, direction, flags, &found);
+	if (!error || error == NMERR_INTERNAL_EXCEPTION || error == NMERR_RUNAWAY_PROTOCOL)
+		*descriptor = found;
+	return error;
 }
 
 DWORD WINAPI ExpertGetFrame(HEXPERTKEY hExpertKey, DWORD Direction, DWORD RequestFlags,

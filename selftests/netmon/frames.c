@@ -447,6 +447,8 @@ TEST_F(frames, wrong_arguments_have_their_codes)
 		  ExpertGetFrame(self->key, 0, 0, FRAMES, NULL, &frame));
 	EXPECT_EQ(NMERR_FRAME_NOT_FOUND,
 		  ExpertGetFrame(self->key, 0, 0, INVALID_FRAME_NUMBER, NULL, &frame));
+	EXPECT_EQ(NMERR_NOT_SUPPORTED,
+		  ExpertGetFrame(self->key, 0, FLAGS_ATTACH_PROPERTIES, 3, NULL, &frame));
 	EXPECT_EQ(0, memcmp(&frame, &poison, sizeof(frame)));
 	expertmem_close(other);
 }
