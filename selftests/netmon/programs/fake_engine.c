@@ -410,6 +410,16 @@ static void serve(struct expert *expert)
 	     MSG_NOSIGNAL);
 }
 
+/* Do nothing until the host closes the control socket. */
+static void wait_for_host(void)
+{
+	char byte;
+
+	while (recv(ENGINE_CONTROL_FD, &byte, 1, 0) > 0)
+		;
+	exit(0);
+}
+
 static void parse_options(int argc, char **argv)
 {
 	for (int i = 1; i + 1 < argc; i += 2) {
@@ -484,13 +494,13 @@ int main(int argc, char **argv)
 	if (say("state-comment"))
 		memset(state->comment, 'x', sizeof(state->comment));
 	if (say("die-silent"))
-		pause();
+		wait_for_host();
 	greet();
 	if (say("die-hello"))
 		return 1;
 	set_phase(ENGINE_LOADING);
 	if (say("loading"))
-		pause();
+		wait_for_host();
 	if (say("failed")) {
 		strcpy(state->error, "it is no capture");
 		set_phase(ENGINE_FAILED);
