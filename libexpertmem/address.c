@@ -80,6 +80,16 @@ static bool is_link(DWORD type)
 	       type == ADDRESS_TYPE_FDDI;
 }
 
+/* A packet of IP begins with its version, and IPv4 with the length of its header, too. */
+static bool is_sound(const struct em_view *view, DWORD type, uint32_t header)
+{
+	BYTE first = header < view->size ? view->frame->MacFrame[header] : 0;
+
+	if (type == ADDRESS_TYPE_IP)
+		return HINIBBLE(first) == 4 && LONIBBLE(first) >= 5;
+	return type != ADDRESS_TYPE_IP6 || HINIBBLE(first) == 6;
+}
+
 /*
  * Find an address of *@type; ADDRESS_TYPE_FIND_HIGHEST becomes the type that was found. Returns the
  * offset, or NO_OFFSET.
@@ -93,7 +103,8 @@ static DWORD find(const struct em_view *view, DWORD *type, enum end end, DWORD *
 	if (!is_link(*type)) {
 		packet = type_of_layer(em_link_walk(view->link_type, view->frame->MacFrame,
 						    view->size, &header));
-		if (packet != NO_TYPE && (highest || packet == *type))
+		if (packet != NO_TYPE && (highest || packet == *type) &&
+		    is_sound(view, packet, header))
 			offset = offset_of(view, &packet_places[packet], header, end);
 		if (offset != NO_OFFSET) {
 			*type = packet;
