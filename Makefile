@@ -173,7 +173,7 @@ SUPERVISORS := $(ENGINE_NAMES:%=$(ENGINE_DIR)/expertmem-engine-%)
 WORKERS	:= $(SUPERVISORS:%=%-worker)
 WORKER_OBJS := $(addprefix $(B)/obj/engine/,main.o worker.o load.o sandbox.o)
 
-engines: $(SUPERVISORS) $(WORKERS) $(ENGINE_DIR)/expertmem-annotate
+engines: $(SUPERVISORS) $(WORKERS) $(ENGINE_DIR)/expertmem-annotate ## build the engines, which read captures
 	@$(if $(HAVE_WIRESHARK),:,echo "expertmem-engine-wireshark is left out: install libwireshark-dev to build it")
 
 $(B)/obj/engine/%.o: tools/engine/%.c VERSION

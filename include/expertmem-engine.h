@@ -87,6 +87,7 @@ enum engine_phase {
  * @crashed: number of frames whose dissection crashed, or took more than two seconds
  * @truncated: the capture file is damaged or cut off behind the last frame; @error has the reason
  * @process: pid of the present worker
+ * @reserved: zeros
  * @comment: comment of the capture; "" if it has none
  * @error: why the phase is ENGINE_FAILED or ENGINE_LOST, or why frames are missing
  * @software: name and version of what reads the capture

@@ -249,7 +249,7 @@ static const struct em_field *find_property(HPROPERTY property, void *arg)
 {
 	struct lookup *lookup = arg;
 	struct em_field *field;
-	uint32_t number;
+	uint32_t number = ENGINE_NONE;
 	DWORD error;
 
 	if (em_client_of(property, EM_HANDLE_PROPERTY, &number) != lookup->client)
@@ -264,7 +264,7 @@ static const char *find_protocol(HPROTOCOL handle, void *arg)
 {
 	struct lookup *lookup = arg;
 	struct em_protocol *protocol;
-	uint32_t number;
+	uint32_t number = ENGINE_NONE;
 	DWORD error;
 
 	if (em_client_of((uintptr_t)handle, EM_HANDLE_PROTOCOL, &number) != lookup->client)
@@ -354,9 +354,9 @@ static DWORD leave_noting(struct em_client *client, DWORD error)
 HFILTER WINAPI CreateFilter(void)
 {
 	struct em_client *client = em_client_current();
-	struct filter *filter;
+	struct filter *filter = NULL;
 	uint64_t handle = 0;
-	uint32_t number;
+	uint32_t number = ENGINE_NONE;
 	DWORD error;
 
 	if (!client)
@@ -374,8 +374,8 @@ HFILTER WINAPI CreateFilter(void)
 DWORD WINAPI DestroyFilter(HFILTER hFilter)
 {
 	struct em_client *client;
-	struct filter *filter;
-	uint32_t number;
+	struct filter *filter = NULL;
+	uint32_t number = ENGINE_NONE;
 	DWORD error;
 
 	client = enter(hFilter, NMERR_INVALID_HFILTER, &filter, &number, &error);
@@ -388,8 +388,8 @@ DWORD WINAPI FilterAddObject(HFILTER hFilter, LPFILTEROBJECT2 lpFilterObject)
 {
 	struct em_client *client = NULL;
 	DWORD error = NMERR_INVALID_PARAMETER;
-	struct filter *filter;
-	uint32_t number;
+	struct filter *filter = NULL;
+	uint32_t number = ENGINE_NONE;
 
 	if (lpFilterObject)
 		client = enter(hFilter, NMERR_INVALID_PARAMETER, &filter, &number, &error);
@@ -402,16 +402,16 @@ DWORD WINAPI FilterAddObject(HFILTER hFilter, LPFILTEROBJECT2 lpFilterObject)
 
 HFILTER WINAPI FilterDuplicate(HFILTER hFilter)
 {
-	struct filter *filter, *copy;
+	struct filter *filter = NULL, *copy = NULL;
 	struct em_client *client;
 	uint64_t handle = 0;
-	uint32_t number;
+	uint32_t number = ENGINE_NONE;
 	DWORD error;
 
 	client = enter(hFilter, NMERR_INVALID_HFILTER, &filter, &number, &error);
 	if (client)
 		error = make_filter(client, &copy, &number);
-	if (!error) {
+	if (!error && filter) {
 		for (uint32_t i = 0; i < filter->count && !error; i++)
 			error = add_object(client, copy, &filter->objects[i]);
 		if (error)
@@ -426,9 +426,9 @@ HFILTER WINAPI FilterDuplicate(HFILTER hFilter)
 BOOL WINAPI FilterAttachesProperties(HFILTER hFilter)
 {
 	struct em_client *client;
-	struct filter *filter;
+	struct filter *filter = NULL;
 	BOOL has = FALSE;
-	uint32_t number;
+	uint32_t number = ENGINE_NONE;
 	DWORD error;
 
 	client = enter(hFilter, NMERR_INVALID_HFILTER, &filter, &number, &error);
@@ -491,7 +491,7 @@ static DWORD look_at(struct em_client *client, struct search *search, uint32_t c
 /* Are both handles of one expert's capture? */
 static bool is_capture_of(const struct em_client *client, HCAPTURE capture)
 {
-	uint32_t number;
+	uint32_t number = ENGINE_NONE;
 
 	return em_client_of((uintptr_t)capture, EM_HANDLE_CAPTURE, &number) == client;
 }
@@ -500,14 +500,14 @@ DWORD WINAPI FilterFrame(HFRAME hFrame, HFILTER hFilter, HCAPTURE hCapture)
 {
 	struct search search = { .found = ENGINE_NONE };
 	struct em_client *client;
-	uint32_t frame;
+	uint32_t frame = ENGINE_NONE;
 	DWORD error;
 
 	client = em_client_lock_of((uintptr_t)hFrame, EM_HANDLE_FRAME, &frame,
 				   NMERR_INVALID_HFRAME, &error);
 	if (client && !is_capture_of(client, hCapture))
 		error = NMERR_INVALID_HCAPTURE;
-	if (!error && frame >= client->nr_frames)
+	if (client && !error && frame >= client->nr_frames)
 		error = NMERR_INVALID_HFRAME;
 	if (!error)
 		error = em_filter_number(client, hFilter, &search.filter);
@@ -556,8 +556,8 @@ struct find {
 static DWORD step(const struct find *find, struct search *search, uint32_t count, bool first)
 {
 	struct em_client *client;
-	struct filter *filter;
-	uint32_t number;
+	struct filter *filter = NULL;
+	uint32_t number = ENGINE_NONE;
 	DWORD error;
 
 	client = enter(find->filter, NMERR_INVALID_HFILTER, &filter, &number, &error);
@@ -567,7 +567,7 @@ static DWORD step(const struct find *find, struct search *search, uint32_t count
 		error = compile(client, filter);
 	if (!error && first && !first_frame(client, find->frame, find->forward, &search->next))
 		error = NMERR_NO_MORE_FRAMES;
-	if (!error) {
+	if (!error && filter) {
 		search->filter = filter->number;
 		if (find->function)
 			error = look_at(client, search, count);

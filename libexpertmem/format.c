@@ -55,7 +55,7 @@ static void finish(struct out *out)
 	if (!out->size)
 		return;
 	if (end > out->size - 1) {
-		end = start = out->size - 1;
+		start = out->size - 1;
 		while (start && ((unsigned char)out->text[start] & 0xc0) == 0x80)
 			start--;
 		end = start;

@@ -164,12 +164,11 @@ static void empty_arena(struct em_client *client, struct arena *arena)
 }
 
 /* An arena with room for @size bytes. It reuses the oldest ones. */
-static DWORD new_arena(struct em_client *client, size_t size)
+static struct arena *new_arena(struct em_client *client, size_t size, DWORD *error)
 {
 	struct em_tables *tables = client->tables;
 	size_t bytes = round_up(sizeof(struct arena)) + size;
 	struct arena *arena = NULL;
-	DWORD error;
 
 	if (bytes < ARENA_SIZE)
 		bytes = ARENA_SIZE;
@@ -184,37 +183,37 @@ static DWORD new_arena(struct em_client *client, size_t size)
 		ExpertFreeMemory(client->key, oldest);
 	}
 	if (!arena)
-		arena = ExpertAllocMemory(client->key, bytes, &error);
+		arena = ExpertAllocMemory(client->key, bytes, error);
 	if (!arena)
-		return error;
+		return NULL;
 	arena->size = bytes;
 	arena->used = round_up(sizeof(*arena));
 	arena->texts = NULL;
 	tables->bytes += bytes;
 	link_newest(tables, arena);
 	tables->current = arena;
-	return NMERR_SUCCESS;
+	return arena;
 }
 
 /* Begin an entry of @size bytes, which are zeros. It exists only after end_entry(). */
 static DWORD begin_entry(struct em_client *client, size_t size, struct entry **begun)
 {
-	struct em_tables *tables = client->tables;
-	struct entry *entry;
+	struct arena *arena = client->tables->current;
+	struct entry *entry = NULL;
 	DWORD error;
 
 	if (size > ARENAS_MAX / 2)
 		return NMERR_OUT_OF_MEMORY;
 	size = round_up(size);
-	if (!tables->current || size > tables->current->size - tables->current->used) {
-		error = new_arena(client, size);
-		if (error)
+	if (!arena || size > arena->size - arena->used) {
+		arena = new_arena(client, size, &error);
+		if (!arena)
 			return error;
 	}
-	entry = (struct entry *)((char *)tables->current + tables->current->used);
+	entry = (struct entry *)((char *)arena + arena->used);
 	memset(entry, 0, size);
 	entry->size = size;
-	entry->arena = tables->current;
+	entry->arena = arena;
 	*begun = entry;
 	return NMERR_SUCCESS;
 }
@@ -478,7 +477,7 @@ static DWORD add_properties(struct em_client *client, const struct source *sourc
 	uint32_t count = source->header.count, layers;
 	bool has_table = wanted->content == ALL_PROPERTIES;
 	size_t table_size = 0, extended;
-	struct entry *entry;
+	struct entry *entry = NULL;
 	DWORD error;
 
 	if (count > PROPERTIES_MAX)
@@ -489,7 +488,7 @@ static DWORD add_properties(struct em_client *client, const struct source *sourc
 		table_size = round_up(sizeof(PROPERTYTABLE) + layers * sizeof(PROPERTYINSTTABLE));
 	error = begin_entry(client, round_up(sizeof(*entry)) + table_size +
 			    count * sizeof(PROPERTYINST) + extended, &entry);
-	if (error)
+	if (error || !entry)
 		return error;
 	entry->error = source->header.error;
 	if (has_table)
@@ -506,7 +505,7 @@ static DWORD add_protocols(struct em_client *client, const struct source *source
 {
 	uint32_t count = source->header.count;
 	LPRECOGNIZEDATATABLE table;
-	struct entry *entry;
+	struct entry *entry = NULL;
 	DWORD error;
 
 	if (count > 0xffff)
@@ -514,7 +513,7 @@ static DWORD add_protocols(struct em_client *client, const struct source *source
 	error = begin_entry(client, round_up(sizeof(*entry)) +
 			    offsetof(RECOGNIZEDATATABLE, RecognizeData) +
 			    count * sizeof(RECOGNIZEDATA), &entry);
-	if (error)
+	if (error || !entry)
 		return error;
 	entry->error = source->header.error;
 	entry->table = table = (LPRECOGNIZEDATATABLE)((char *)entry + round_up(sizeof(*entry)));
@@ -629,7 +628,7 @@ static DWORD get_entry(struct em_client *client, uint32_t frame, bool forward,
 static DWORD get_table(struct em_client *client, uint32_t frame, bool forward,
 		       struct wanted *wanted, void **table)
 {
-	struct entry *entry;
+	struct entry *entry = NULL;
 	DWORD error = em_client_lock(client);
 
 	if (error)
@@ -647,10 +646,11 @@ static DWORD get_table(struct em_client *client, uint32_t frame, bool forward,
 				  wanted->content == PROTOCOLS ? &client->tables->protocols :
 								 &client->tables->properties,
 				  &entry);
-	if (!error)
+	if (!error && entry) {
 		error = entry->error;
-	if (!error)
-		*table = entry->table;
+		if (!error)
+			*table = entry->table;
+	}
 	em_client_unlock(client);
 	return error;
 }
@@ -798,7 +798,7 @@ static DWORD find(struct em_client *client, uint32_t frame, uint32_t id, LPPROPE
 {
 	struct em_field *chain[SAME_MAX];
 	uint32_t count, i, index;
-	struct entry *entry;
+	struct entry *entry = NULL;
 	DWORD error;
 
 	error = get_chain(client, id, chain, &count);

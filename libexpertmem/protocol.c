@@ -184,15 +184,13 @@ static bool is_filter_name(const char *name)
 /* Copy @text to @size bytes, and cut it at the end of a character. The rest is zeros. */
 static void copy_cut(BYTE *to, size_t size, const char *text)
 {
-	size_t length = strlen(text);
+	size_t length;
 
 	memset(to, 0, size);
-	if (length > size - 1) {
-		length = size - 1;
-		while (length && (text[length] & 0xc0) == 0x80)
-			length--;
-	}
-	memcpy(to, text, length);
+	strncpy((char *)to, text, size - 1);
+	length = strlen((char *)to);
+	while (length && (text[length] & 0xc0) == 0x80)
+		to[--length] = '\0';
 	em_plain_text((char *)to);
 }
 
@@ -256,7 +254,7 @@ DWORD em_protocol_of(struct em_client *client, uint32_t id, struct em_protocol *
 	error = ask(client, ENGINE_PROTOCOL, id, 0, "", &reply);
 	if (!error)
 		error = add_protocol(client, &reply, protocol);
-	if (!error && (*protocol)->info.ProtocolID != id)
+	if (!error && (!*protocol || (*protocol)->info.ProtocolID != id))
 		error = NMERR_INVALID_DATA;
 	return error;
 }
@@ -455,7 +453,7 @@ DWORD em_field_of(struct em_client *client, uint32_t id, struct em_field **field
 	error = ask(client, ENGINE_FIELD_INFO, id, 0, "", &reply);
 	if (!error)
 		error = add_field(client, &reply, field);
-	if (!error && (*field)->id != id)
+	if (!error && (!*field || (*field)->id != id))
 		error = NMERR_INVALID_DATA;
 	return error;
 }
@@ -584,7 +582,8 @@ static DWORD field_by_name(struct em_client *client, uint32_t protocol, const ch
 	if (!error)
 		error = add_field(client, &reply, field);
 	if (!error || error == NMERR_PROPERTY_NOT_FOUND)
-		remember_name(client, protocol, text, error ? ENGINE_NONE : (*field)->id);
+		remember_name(client, protocol, text,
+			      error || !*field ? ENGINE_NONE : (*field)->id);
 	return error;
 }
 
@@ -658,7 +657,7 @@ static void add_database(struct em_client *client, struct em_protocol *protocol)
 	    count > DATABASE_MAX)
 		return;
 	database = ExpertAllocMemory(client->key, sizeof(*database) +
-				     count * sizeof(database->PropertyInfo[0]), &error);
+				     count * sizeof(void *), &error);
 	if (!database)
 		return;
 	database->nProperties = count;
@@ -703,7 +702,7 @@ static DWORD make_enabled(struct em_client *client)
 	if (count > 0xffff)
 		return NMERR_INVALID_DATA;
 	table = ExpertAllocMemory(client->key, sizeof(*table) +
-				  count * sizeof(table->hProtocol[0]), &error);
+				  count * sizeof(void *), &error);
 	if (!table)
 		return error;
 	table->nProtocols = count;

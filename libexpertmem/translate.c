@@ -889,13 +889,12 @@ static void put_comparison(struct writer *writer, const struct em_filter_node *n
 	}
 	c.left = &writer->nodes[c.left_index];
 	c.right = &writer->nodes[c.right_index];
-	if (is_value(c.left) || c.right->kind == BYTES_AT) {
+	if (is_value(c.left) || c.right->kind == BYTES_AT ||
+	    (c.action == FILTERACTION_ARRAYEQUAL && c.right->kind != ARRAY)) {
 		fail(writer);
 		return;
 	}
-	if (c.action == FILTERACTION_ARRAYEQUAL && c.right->kind != ARRAY)
-		fail(writer);
-	else if (c.left->kind == SUM || c.right->kind == SUM)
+	if (c.left->kind == SUM || c.right->kind == SUM)
 		put_numbers(writer, &c);
 	else if (c.left->kind == BYTES_AT && right_bytes(&c, room, &bytes))
 		put_slices(writer, &c, bytes);

@@ -44,9 +44,10 @@ static void fill(struct event *event)
 {
 	static const BYTE mac[] = { 1, 2, 3, 4, 5, 6 };
 	static const IPX_ADDR ipx = { { 1, 2, 3, 4 }, { 5, 6, 7, 8, 9, 10 } };
-	NMCOLUMNINFO *column = event->data.Column;
+	NMCOLUMNINFO *column;
 
 	memset(event, 0xa5, sizeof(*event));
+	column = event->data.Column;
 	event->data.Version = 0;
 	event->data.EventIdent = 42;
 	event->data.Flags = NMEVENTFLAG_EXPERT | NMEVENTFLAG_DO_NOT_DISPLAY_TIME;

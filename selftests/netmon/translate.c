@@ -337,17 +337,17 @@ TEST(a_text_that_is_too_long_is_an_error)
 TEST(filters_of_many_objects)
 {
 	static FILTEROBJECT2 objects[EM_FILTER_OBJECTS + 1];
-	const FILTEROBJECT2 not = OP(NOT), xor = OP(XOR), tcp = X(TCP);
+	const FILTEROBJECT2 negate = OP(NOT), differ = OP(XOR), tcp = X(TCP);
 	char text[ENGINE_TEXT];
 
 	objects[0] = tcp;
 	for (unsigned int i = 1; i <= EM_FILTER_OBJECTS; i++)
-		objects[i] = not;
+		objects[i] = negate;
 	EXPECT_EQ(NMERR_SUCCESS, translate(objects, EM_FILTER_OBJECTS, text, sizeof(text)));
 	EXPECT_EQ(NMERR_FILTER_INVALID_EXPRESSION,
 		  translate(objects, EM_FILTER_OBJECTS + 1, text, sizeof(text)));
 	for (unsigned int i = 1; i < EM_FILTER_OBJECTS; i++)
-		objects[i] = i % 2 ? tcp : xor;
+		objects[i] = i % 2 ? tcp : differ;
 	EXPECT_EQ(NMERR_FILTER_INVALID_EXPRESSION,
 		  translate(objects, EM_FILTER_OBJECTS - 1, text, sizeof(text)));
 }

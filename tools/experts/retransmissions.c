@@ -496,7 +496,7 @@ BOOL WINAPI Register(PEXPERTENUMINFO info)
 	strcpy(info->szName, "TCP Retransmissions");
 	strcpy(info->szVendor, "expertmem");
 	strcpy(info->szDescription,
-	       "Retransmissions, duplicate ACKs, zero windows and keep-alives by conversation");
+	       "Retransmissions, duplicate ACKs, zero windows and keep-alive segments by conversation");
 	info->Version = 0;
 	info->Flags = 0;
 	return TRUE;

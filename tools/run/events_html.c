@@ -33,11 +33,11 @@
 
 __asm__(".section .rodata\n"
 	"report_css: .incbin \"tools/run/report.css\"\n"
-	"report_css_end: .byte 0\n"
+	".byte 0\n"
 	"report_js: .incbin \"tools/run/report.js\"\n"
-	"report_js_end: .byte 0\n"
+	".byte 0\n"
 	".previous");
-extern const char report_css[], report_css_end[], report_js[], report_js_end[];
+extern const char report_css[], report_js[];
 
 /**
  * struct chart - the number of events in each part of the time of the capture
@@ -133,7 +133,7 @@ static void put_head(const struct events *events, const char *nonce, FILE *out)
 	fputs(": events of ", out);
 	put_text(out, events->capture);
 	fprintf(out, "</title>\n<style nonce=\"%s\">\n", nonce);
-	fwrite(report_css, 1, report_css_end - report_css, out);
+	fputs(report_css, out);
 	fputs("</style>\n</head>\n<body>\n", out);
 }
 
@@ -524,7 +524,7 @@ static void put_foot(const struct html_page *page, const char *nonce, FILE *out)
 	fputs("</dl>\n<p>Times are in UTC. Frames such as #42 are numbered from 1, as in Wireshark.</p>\n"
 	      "</footer>\n", out);
 	fprintf(out, "<script nonce=\"%s\">\n", nonce);
-	fwrite(report_js, 1, report_js_end - report_js, out);
+	fputs(report_js, out);
 	fputs("</script>\n</body>\n</html>\n", out);
 }
 

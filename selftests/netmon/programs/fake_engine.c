@@ -231,7 +231,7 @@ static void set_phase(uint32_t phase)
 static void take_expert(void)
 {
 	char space[CMSG_SPACE(2 * sizeof(int))] __attribute__((aligned(8)));
-	struct engine_control control;
+	struct engine_control control = { 0 };
 	struct iovec vector = { .iov_base = &control, .iov_len = sizeof(control) };
 	struct msghdr message = {
 		.msg_iov = &vector, .msg_iovlen = 1,
