@@ -509,7 +509,7 @@ DWORD WINAPI FilterFrame(HFRAME hFrame, HFILTER hFilter, HCAPTURE hCapture)
 		error = NMERR_INVALID_HCAPTURE;
 	if (client && !error && frame >= client->nr_frames)
 		error = NMERR_INVALID_HFRAME;
-	if (!error)
+	if (client && !error)
 		error = em_filter_number(client, hFilter, &search.filter);
 	search.next = frame;
 	if (!error)
@@ -563,7 +563,7 @@ static DWORD step(const struct find *find, struct search *search, uint32_t count
 	client = enter(find->filter, NMERR_INVALID_HFILTER, &filter, &number, &error);
 	if (client && !is_capture_of(client, find->capture))
 		error = NMERR_INVALID_HCAPTURE;
-	if (!error)
+	if (!error && filter)
 		error = compile(client, filter);
 	if (!error && first && !first_frame(client, find->frame, find->forward, &search->next))
 		error = NMERR_NO_MORE_FRAMES;

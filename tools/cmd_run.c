@@ -827,8 +827,8 @@ int run_main(int argc, char **argv)
 		},
 		.outputs.max = EVENTS_MAX,
 	};
+	static char path[PATH_MAX], name[NAME_SIZE];
 	struct option options[OPTIONS_MAX + 1];
-	char path[PATH_MAX], name[NAME_SIZE];
 	struct job *job = &line.job;
 	const char *backend;
 	int error;

@@ -104,7 +104,7 @@ static int find_port(const char *name, int protocol, struct addrinfo **result)
 
 	if (!find(services, name, suffix, port))
 		return EAI_SERVICE;
-	address.sin_port = htons((uint16_t)atoi(port));
+	address.sin_port = htons((uint16_t)strtoul(port, NULL, 10));
 	*result = new_result(&address, sizeof(address), AF_INET, protocol);
 	return *result ? 0 : EAI_MEMORY;
 }
@@ -136,7 +136,7 @@ int getprotobyname_r(const char *name, struct protoent *entry, char *buffer, siz
 	*result = NULL;
 	if (!find(protocols, name, "", number))
 		return ENOENT;
-	*entry = (struct protoent){ .p_proto = atoi(number) };
+	*entry = (struct protoent){ .p_proto = (int)strtol(number, NULL, 10) };
 	*result = entry;
 	return 0;
 }

@@ -209,7 +209,7 @@ int sandbox_find_device(uint64_t *limit)
 		return -1;
 	directory = opendir("/proc/self/fd");
 	while (directory && found < 0 && (entry = readdir(directory)) != NULL) {
-		int fd = atoi(entry->d_name);
+		int fd = (int)strtol(entry->d_name, NULL, 10);
 
 		if (fd > FD_ERROR && is_device(fd, file.st_rdev, limit))
 			found = fd;

@@ -90,7 +90,7 @@ static struct node *add_node(struct survey *survey, uint32_t parent, uint32_t pr
 static DWORD survey_frame(struct survey *survey, const EXPERTFRAMEDESCRIPTOR *frame)
 {
 	const RECOGNIZEDATATABLE *table = frame->lpRecognizeDataTable;
-	struct node *node = table_at(&survey->nodes, 0);
+	struct node *node;
 	DWORD error = NMERR_SUCCESS;
 	uint32_t number = 0;
 
