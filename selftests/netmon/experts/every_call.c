@@ -100,6 +100,21 @@ static void Frame(HCAPTURE hCapture, HFRAME hFrame)
 	CHECK(ParserTemporaryLockFrame(hFrame) == pFrame->MacFrame);
 }
 
+static void Walk(HCAPTURE hCapture)
+{
+	DWORD dwLast = GetCaptureTotalFrames(hCapture) - 1, dwNext;
+	WORD wOffset = 0;
+	HFRAME hNext = FindNextFrame(GetFrame(hCapture, 0), NAME("TCP"), NULL, NULL, &wOffset, 0,
+				     dwLast);
+
+	CHECK(hNext != NULL && wOffset == GetProtocolStartOffset(hNext, NAME("TCP")));
+	dwNext = GetFrameNumber(hNext);
+	CHECK(dwNext > 0 && dwNext <= dwLast);
+	CHECK(FindPreviousFrame(hNext, NAME("ETHERNET"), NULL, NULL, &wOffset, dwNext, 0) ==
+	      GetFrame(hCapture, dwNext - 1));
+	CHECK(wOffset == 0);
+}
+
 static void Addresses(HFRAME hFrame)
 {
 	BYTE Bytes[MAC_ADDRESS_SIZE];
@@ -254,6 +269,7 @@ BOOL WINAPI Run(HEXPERTKEY hExpertKey, PEXPERTCONFIG pConfig,
 			     Descriptor.FrameNumber, NULL, &Descriptor) == NMERR_SUCCESS);
 	CHECK(Descriptor.lpPropertyTable != NULL);
 	Frame(Startup.hCapture, Descriptor.hFrame);
+	Walk(Startup.hCapture);
 	Addresses(Descriptor.hFrame);
 	Protocols(Descriptor.hFrame);
 	Properties(Descriptor.hFrame, hPort);
