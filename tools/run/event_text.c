@@ -56,10 +56,10 @@ unsigned int severity_index(DWORD severity)
 /* Split a time into seconds, rounded down, and nanoseconds. */
 static time_t split_time(int64_t time, unsigned int *nanoseconds)
 {
-	int64_t seconds = time / NANOSECONDS - (time % NANOSECONDS < 0);
+	int64_t rest = time % NANOSECONDS;
 
-	*nanoseconds = time - seconds * NANOSECONDS;
-	return seconds;
+	*nanoseconds = rest < 0 ? rest + NANOSECONDS : rest;
+	return time / NANOSECONDS - (rest < 0);
 }
 
 /* Write a time in UTC by the format of strftime(). */

@@ -325,8 +325,11 @@ static int compare_events(const void *one, const void *other)
 		return a->kind->order < b->kind->order ? -1 : 1;
 	if (a->data->Severity != b->data->Severity)
 		return a->data->Severity > b->data->Severity ? -1 : 1;
-	if (a->time != b->time)
+	if (a->time != b->time) {
+		if (a->time == NO_TIME || b->time == NO_TIME)
+			return a->time == NO_TIME ? 1 : -1;
 		return a->time < b->time ? -1 : 1;
+	}
 	return a->number < b->number ? -1 : a->number > b->number;
 }
 

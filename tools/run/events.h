@@ -123,7 +123,7 @@ bool events_add(struct events *events, const NMEVENTDATA *data, struct event *ev
 
 /*
  * Sort the kept events: by kind, in the order of the kinds' first events; then the most severe first;
- * then by time; then as they were raised. Return @events->list.
+ * then by time, those without a time last; then as they were raised. Return @events->list.
  */
 const struct event *events_sorted(struct events *events);
 

@@ -233,8 +233,11 @@ static void make_chart(struct chart *chart, const struct events *events)
 	/* a single moment has no course, and a wrong clock could overflow */
 	if (start == NO_TIME || __builtin_sub_overflow(end, start, &chart->step) || chart->step < BINS)
 		return;
-	chart->start = start;
 	chart->step = chart->step / BINS + 1;
+	/* the end of the last bar is after @end, and may not be a time */
+	if (__builtin_add_overflow(start, BINS * chart->step, &end))
+		return;
+	chart->start = start;
 	count_bins(chart, events);
 }
 
@@ -416,6 +419,8 @@ static void put_fixed_cell(const struct event *event, enum fixed_column column, 
 	if (column == FIXED_SEVERITY) {
 		fprintf(out, "<td data-v=\"%u\"><span class=\"sev s%u\">%s</span></td>", severity,
 			severity_index(severity), severity_word(severity));
+	} else if (column == FIXED_TIME && event->time == NO_TIME) {
+		fputs("<td class=\"m\" data-v=\"\"></td>", out);
 	} else if (column == FIXED_TIME) {
 		fprintf(out, "<td class=\"m\" data-v=\"%.3f\">", event->time / 1e6);
 		if (event->kind->differs & 1u << FIXED_DATE)

@@ -36,6 +36,9 @@
 			const order = numeric ? (Number(one) || 0) - (Number(other) || 0) :
 				collator.compare(one, other);
 
+			// numbers that are not known, such as a time, are last in both directions
+			if (numeric && (one === '') !== (other === ''))
+				return one === '' ? 1 : -1;
 			return direction * order || a.place - b.place;
 		};
 	}

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Raises events, of two kinds. The environment says how many (EVENTS_COUNT, 3 by default), which
- * texts they have (EVENTS_TEXT), and what happens afterwards (EVENTS_END: crash, hang, false).
+ * texts they have (EVENTS_TEXT), which events have a date (EVENTS_DATED: the number of the first one),
+ * and what happens afterwards (EVENTS_END: crash, hang, false).
  */
 #include <stddef.h>
 
@@ -28,6 +29,8 @@ static NMCOLUMNVARIANT *column(struct event *event, const char *name, NMCOLUMNTY
 
 static void fill(struct event *event, DWORD number)
 {
+	const char *dated = getenv("EVENTS_DATED");
+
 	memset(event, 0, sizeof(*event));
 	event->data.EventIdent = number % 2 + 1;
 	event->data.Flags = NMEVENTFLAG_EXPERT | NMEVENTFLAG_DO_NOT_DISPLAY_MACHINE;
@@ -36,6 +39,10 @@ static void fill(struct event *event, DWORD number)
 	event->data.szEventName = (char *)(number % 2 ? "Many columns" : "Few columns");
 	event->data.szDescription = (char *)text;
 	event->data.Justification = (char *)(number % 2 ? "because the test says so" : NULL);
+	if (dated && number >= strtoul(dated, NULL, 10)) {
+		event->data.SysTime.wYear = 2026;
+		event->data.SysTime.wMonth = event->data.SysTime.wDay = 1;
+	}
 	event->data.SysTime.wSecond = (WORD)(number / 1000 % 60);
 	event->data.SysTime.wMilliseconds = (WORD)(number % 1000);
 	column(event, "Frame", NMCOLUMNTYPE_FRAME)->Value.FrameVal = number;
