@@ -108,24 +108,65 @@ static struct event_kind *find_kind(const struct events *events, const NMEVENTDA
 	return found ? *found : NULL;
 }
 
-/* Make the name of a column differ from those of the columns before it. */
-static char *unique_key(const struct event_kind *kind, unsigned int column)
+/**
+ * struct used_key - a key of a column, in a tree for tsearch(3)
+ * @text: the key
+ * @number: the highest number that was appended to @text to make keys of later columns
+ */
+struct used_key {
+	const char *text;
+	unsigned int number;
+};
+
+static int compare_keys(const void *one, const void *other)
+{
+	return strcmp(((const struct used_key *)one)->text, ((const struct used_key *)other)->text);
+}
+
+/*
+ * Make the name of a column differ from the keys of the columns before it. The time for all columns is
+ * n log n, whatever their names are: a number is tried once only for each name.
+ */
+static char *unique_key(const struct event_kind *kind, unsigned int column, void **tree)
 {
 	char room[EVENT_VALUE], *key;
 	const char *name = column_name(room, kind->first, column);
-	unsigned int number = 1;
+	struct used_key wanted = { .text = name }, **found = tfind(&wanted, tree, compare_keys);
+	struct used_key *same = found ? *found : NULL;
 
-	if (asprintf(&key, "%s", name) < 0)
-		return NULL;
-	for (unsigned int i = 0; i < column; i++) {
-		if (strcmp(key, kind->keys[i]))
-			continue;
-		free(key);
-		if (asprintf(&key, "%s (%u)", name, ++number) < 0)
+	if (!same)
+		return strdup(name);
+	do {
+		same->number++;
+		if (asprintf(&key, "%s (%u)", name, same->number) < 0)
 			return NULL;
-		i = -1;	/* compare with all again */
+		wanted.text = key;
+		if (!tfind(&wanted, tree, compare_keys))
+			return key;
+		free(key);
+	} while (true);
+}
+
+static void keep_key(void *key)
+{
+	(void)key;
+}
+
+/* Make the keys of all columns. Return false if there is no memory. */
+static bool make_keys(struct event_kind *kind)
+{
+	struct used_key used[COLUMNS_MAX];
+	void *tree = NULL;
+	bool made = true;
+
+	kind->keys = calloc(kind->first->NumColumns + 1, sizeof(*kind->keys));
+	for (unsigned int i = 0; kind->keys && made && i < kind->first->NumColumns; i++) {
+		kind->keys[i] = unique_key(kind, i, &tree);
+		used[i] = (struct used_key){ .text = kind->keys[i], .number = 1 };
+		made = kind->keys[i] && tsearch(&used[i], &tree, compare_keys);
 	}
-	return key;
+	tdestroy(tree, keep_key);
+	return kind->keys && made;
 }
 
 static void free_kind(struct event_kind *kind)
@@ -145,13 +186,7 @@ static struct event_kind *add_kind(struct events *events, const NMEVENTDATA *dat
 	kind->first = data;
 	kind->hidden = NMEVENTFLAG_DO_NOT_DISPLAY_FIXED_COLUMNS;
 	kind->order = events->nr_kinds;
-	kind->keys = calloc(data->NumColumns + 1, sizeof(*kind->keys));
-	for (unsigned int i = 0; kind->keys && i < data->NumColumns; i++) {
-		kind->keys[i] = unique_key(kind, i);
-		if (!kind->keys[i])
-			goto err_free;
-	}
-	if (!kind->keys || !tsearch(kind, &events->kinds, compare_kinds))
+	if (!make_keys(kind) || !tsearch(kind, &events->kinds, compare_kinds))
 		goto err_free;
 	events->nr_kinds++;
 	return kind;
