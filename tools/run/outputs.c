@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -292,16 +293,21 @@ static void *run(void *arg)
 {
 	struct outputs *outputs = arg;
 	struct pollfd poll_fd = { .fd = outputs->fd, .events = POLLIN };
-	bool ended = false;
+	bool ended;
+	int count;
 
-	while (!ended) {
-		/* read before what the flag promises: then no event is missed */
+	do {
 		ended = is_set(&outputs->ended);
-		while (read_events(outputs))
-			;
-		if (!ended)
+		/*
+		 * A process that the expert has left behind may go on to send. It gets EPIPE from now on,
+		 * and the socket has no more than its buffer.
+		 */
+		if (ended)
+			shutdown(outputs->fd, SHUT_RD);
+		count = read_events(outputs);
+		if (!count && !ended)
 			poll(&poll_fd, 1, TICK);
-	}
+	} while (count || !ended);
 	if (!is_set(&outputs->failed))
 		print_all(outputs);
 	if (outputs->file && outputs->file != stdout && fclose(outputs->file))

@@ -2,9 +2,12 @@
 /*
  * Raises events, of two kinds. The environment says how many (EVENTS_COUNT, 3 by default), which
  * texts they have (EVENTS_TEXT), which events have a date (EVENTS_DATED: the number of the first one),
- * and what happens afterwards (EVENTS_END: crash, hang, false).
+ * and what happens afterwards (EVENTS_END: crash, hang, false, flood).
  */
+#include <errno.h>
 #include <stddef.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "expert.h"
 
@@ -72,6 +75,26 @@ static void fill_more(struct event *event)
 	column(event, "text", NMCOLUMNTYPE_STRING)->Value.pStringVal = text;
 }
 
+/* Find the socket of events, and leave a process behind that sends events until that fails. */
+static void leave_flood(void)
+{
+	static const char event[52];	/* a message of struct head in libexpertmem/event.c */
+	int writer = -1, type;
+
+	for (int fd = 3; fd < 65536 && writer < 0; fd++) {
+		socklen_t size = sizeof(type);
+
+		if (!getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) && type == SOCK_SEQPACKET)
+			writer = dup(fd);	/* the library closes @fd in the new process */
+	}
+	if (writer < 0 || fork())
+		return;
+	setsid();
+	while (send(writer, event, sizeof(event), MSG_NOSIGNAL) >= 0 || errno == EAGAIN)
+		;
+	_exit(0);
+}
+
 RUN
 {
 	const char *count = getenv("EVENTS_COUNT"), *end = getenv("EVENTS_END");
@@ -90,6 +113,8 @@ RUN
 	}
 	printf("events: the last call returned %u\n", error);
 	fflush(stdout);
+	if (end && !strcmp(end, "flood"))
+		leave_flood();
 	if (end && !strcmp(end, "crash"))
 		abort();
 	while (end && !strcmp(end, "hang") && ExpertMemorySize(key, NULL) != NMERR_EXPERT_TERMINATE &&
