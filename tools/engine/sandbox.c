@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The sandbox of a worker: a filter of system calls (seccomp), set before the worker reads the
- * first byte of the capture. The worker cannot open a file, make a socket or a process, or execute
+ * The sandbox of a worker and of expertmem-annotate: a filter of system calls (seccomp), set before
+ * the worker reads the first byte of the capture. The worker cannot open a file, make a socket or a process, or execute
  * anything afterwards. Any other call than the listed ones kills it.
  */
 #include <dirent.h>
@@ -71,13 +71,17 @@ struct condition {
 static const struct condition conditions[] = {
 	/* The C library's fstat(). With a path it tells no more than that a file exists. */
 	{ SYS_newfstatat,	3, UINT32_MAX, AT_EMPTY_PATH },
+	{ SYS_fcntl,		1, UINT32_MAX, F_GETFL },	/* the C library's fdopen() */
 	{ SYS_mmap,		2, PROT_EXEC, 0 },
 	{ SYS_mprotect,		2, PROT_EXEC, 0 },
 	{ SYS_mremap,		3, ~(uint32_t)(MREMAP_MAYMOVE | MREMAP_FIXED), 0 },
 	/* Frames and index while the capture is loaded; these numbers are closed afterwards. */
 	{ SYS_pwrite64,		0, UINT32_MAX, FD_FRAMES_WRITE },
 	{ SYS_pwrite64,		0, UINT32_MAX, FD_INDEX_WRITE },
-	/* Both are /dev/null. Libraries write warnings there. */
+	/*
+	 * Both are /dev/null for a worker. Libraries write warnings there. expertmem-annotate writes
+	 * its copy and its messages.
+	 */
 	{ SYS_write,		0, UINT32_MAX, FD_OUTPUT },
 	{ SYS_write,		0, UINT32_MAX, FD_ERROR },
 	{ SYS_writev,		0, UINT32_MAX, FD_OUTPUT },
