@@ -181,9 +181,9 @@ $(B)/obj/engine/%.o: tools/engine/%.c VERSION
 	$(CC) $(ALL_CFLAGS) -DEXPERTMEM_VERSION='"$(VERSION)"' $(ENGINE_CFLAGS) -fPIE -c $< -o $@
 
 # writes the copy of "expertmem run --annotate"
-$(ENGINE_DIR)/expertmem-annotate: tools/annotate/annotate.c
+$(ENGINE_DIR)/expertmem-annotate: tools/annotate/annotate.c $(B)/obj/engine/sandbox.o
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(ENGINE_CFLAGS) -fPIE -pie $(LDFLAGS) $< $(ENGINE_LIBS) -o $@
+	$(CC) $(ALL_CFLAGS) $(ENGINE_CFLAGS) -fPIE -pie $(LDFLAGS) $(filter %.c %.o,$^) $(ENGINE_LIBS) -o $@
 
 $(SUPERVISORS): $(addprefix $(B)/obj/engine/,main.o supervisor.o)
 	@mkdir -p $(@D)

@@ -6,14 +6,18 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../format.h"
 #include "../visible.h"
+#include "replace.h"
 
 #define PROGRAM "expertmem-annotate"
 
@@ -123,108 +127,176 @@ static int write_comments(int fd, const struct events *events, const struct name
 	return error;
 }
 
-/* Start the program. @input: the comments; @output: its messages. Return an error number. */
-static int start(const char *capture, const char *copy, int input, int output, pid_t *process)
+static void close_fd(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+/* --- the program */
+
+/* Descriptors that the program gets: the capture, the copy, its messages, and the comments. */
+enum { CAPTURE, COPY, MESSAGES, COMMENTS, DESCRIPTORS };
+
+/*
+ * @lock protects @process, the program, which is not reaped yet; 0: it does not run. A pid that is not
+ * reaped is not the pid of another process.
+ */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pid_t process;
+
+/* Start the program. Return an error number of errno.h. */
+static int start(const int fds[static DESCRIPTORS])
 {
 	char path[PATH_MAX];
-	char *arguments[] = { (char *)PROGRAM, (char *)capture, (char *)copy, NULL };
+	char *arguments[] = { (char *)PROGRAM, NULL };
+	/* no variable and no file of the user changes what Wireshark's library does */
+	char *environment[] = {
+		(char *)"PATH=/usr/bin:/bin", (char *)"LC_ALL=C.UTF-8", (char *)"HOME=/nonexistent",
+		(char *)"WIRESHARK_CONFIG_DIR=/nonexistent", NULL
+	};
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
-	extern char **environ;
-	sigset_t none;
-	int error;
+	sigset_t none, defaults;
+	int high[DESCRIPTORS], error;
 
 	find_program(path);
 	sigemptyset(&none);
+	sigfillset(&defaults);
 	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
-	posix_spawn_file_actions_adddup2(&actions, output, STDERR_FILENO);
+	/* by way of high numbers, because dup2() to a low one may close another of @fds */
+	for (int i = 0; i < DESCRIPTORS; i++) {
+		high[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, DESCRIPTORS);
+		posix_spawn_file_actions_adddup2(&actions, high[i], i);
+	}
 	posix_spawnattr_init(&attributes);
 	posix_spawnattr_setsigmask(&attributes, &none);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
-	error = posix_spawn(process, path, &actions, &attributes, arguments, environ);
+	posix_spawnattr_setsigdefault(&attributes, &defaults);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+	pthread_mutex_lock(&lock);
+	error = posix_spawn(&process, path, &actions, &attributes, arguments, environment);
+	if (error)
+		process = 0;
+	pthread_mutex_unlock(&lock);
+	for (int i = 0; i < DESCRIPTORS; i++)
+		close_fd(high[i]);
 	posix_spawnattr_destroy(&attributes);
 	posix_spawn_file_actions_destroy(&actions);
 	return error;
 }
 
-/* Read what the program says, and wait for its end. Return 0, or -1 with the reason in @why. */
-static int finish(int output, pid_t process, char why[static 256])
+/* Wait for the end of the program. Return its wait status. */
+static int reap(void)
+{
+	siginfo_t info;
+	int status = 0;
+
+	while (waitid(P_PID, process, &info, WEXITED | WNOWAIT) && errno == EINTR)
+		;
+	pthread_mutex_lock(&lock);
+	if (waitpid(process, &status, 0) != process)
+		status = -1;
+	process = 0;
+	pthread_mutex_unlock(&lock);
+	return status;
+}
+
+void annotate_abandon(void)
+{
+	pthread_mutex_lock(&lock);
+	if (process)
+		kill(process, SIGKILL);
+}
+
+/*
+ * Read what the program says, and wait for its end. Close @messages. Return 0, or -1 with the reason
+ * in @why.
+ */
+static int finish(int messages, char why[static 256])
 {
 	size_t length = 0;
 	ssize_t got;
-	int status = 0;
+	int status;
 
-	while ((got = read(output, why + length, 255 - length)) > 0 && length < 255)
+	while (length < 255 && (got = read(messages, why + length, 255 - length)) > 0)
 		length += got;
+	/* what the program writes from now on is lost */
+	close(messages);
 	why[length] = '\0';
 	why[strcspn(why, "\n")] = '\0';
-	if (waitpid(process, &status, 0) == process && WIFEXITED(status) && !WEXITSTATUS(status))
+	plain_text(why);	/* the program may quote the capture */
+	status = reap();
+	if (WIFEXITED(status) && !WEXITSTATUS(status))
 		return 0;
-	if (!*why)
-		snprintf(why, 256, PROGRAM " ended with status %d", status);
+	if (WIFSIGNALED(status))
+		snprintf(why, 256, PROGRAM " was killed by signal %d (%s)%s", WTERMSIG(status),
+			 strsignal(WTERMSIG(status)),
+			 WTERMSIG(status) == SIGSYS ? ": the sandbox forbids a system call" : "");
+	else if (!*why)
+		snprintf(why, 256, PROGRAM " ended with status %d", WEXITSTATUS(status));
 	return -1;
 }
 
-/* The program writes to a file beside the copy, which takes its place when it is complete. */
-static bool part_path(char path[static PATH_MAX], const char *copy)
-{
-	return snprintf(path, PATH_MAX, "%s.%d", copy, (int)getpid()) < PATH_MAX;
-}
-
-void annotate_cancel(pid_t process, const char *copy)
-{
-	char path[PATH_MAX];
-
-	kill(process, SIGKILL);
-	if (part_path(path, copy))
-		unlink(path);
-}
-
-int annotate(struct events *events, const char *capture, const char *copy, pid_t *process,
-	     char why[static 256])
+/* Run the program. @capture, @copy: descriptors. Return 0, or -1 with the reason in @why. */
+static int run(const struct events *events, int capture, int copy, char why[static 256])
 {
 	int comments[2] = { -1, -1 }, messages[2] = { -1, -1 }, error;
-	struct named *list;
-	char path[PATH_MAX];
 	size_t count;
-	pid_t child;
+	struct named *list = list_frames(events, &count);
 
-	if (!part_path(path, copy)) {
-		snprintf(why, 256, "%s", strerror(ENAMETOOLONG));
+	error = !list || pipe2(comments, O_CLOEXEC) || pipe2(messages, O_CLOEXEC) ? errno : 0;
+	/* the host writes comments before it reads messages, so a message must never wait */
+	if (!error && fcntl(messages[1], F_SETFL, O_NONBLOCK))
+		error = errno;
+	if (!error)
+		error = start((int[]){ capture, copy, messages[1], comments[0] });
+	close_fd(comments[0]);
+	close_fd(messages[1]);
+	if (error) {
+		snprintf(why, 256, "cannot start " PROGRAM ": %s", strerror(error));
+		close_fd(comments[1]);
+		close_fd(messages[0]);
+	} else {
+		/* EPIPE if the program has failed, which says why */
+		write_comments(comments[1], events, list, count);
+		error = finish(messages[0], why);
+	}
+	free(list);
+	return error ? -1 : 0;
+}
+
+/* Open the capture, which must be a file that ends. Return -1 with errno set. */
+static int open_capture(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat stat_buf;
+
+	if (fd >= 0 && !fstat(fd, &stat_buf) && !S_ISREG(stat_buf.st_mode)) {
+		close(fd);
+		errno = ESPIPE;
+		fd = -1;
+	}
+	return fd;
+}
+
+int annotate(struct events *events, const char *capture, const char *copy, char why[static 256])
+{
+	int in = open_capture(capture), out, error, end;
+
+	if (in < 0) {
+		snprintf(why, 256, "cannot read the capture: %s", strerror(errno));
 		return -1;
 	}
-	list = list_frames(events, &count);
-	error = !list || pipe2(comments, O_CLOEXEC) || pipe2(messages, O_CLOEXEC) ? errno : 0;
-	if (!error)
-		error = start(capture, path, comments[0], messages[1], &child);
-	if (comments[0] >= 0)
-		close(comments[0]);
-	if (messages[1] >= 0)
-		close(messages[1]);
-	if (error)
-		goto err_close;
-	__atomic_store_n(process, child, __ATOMIC_RELEASE);
-	/* EPIPE if the program has failed, which says why */
-	write_comments(comments[1], events, list, count);
-	error = finish(messages[0], child, why);
-	__atomic_store_n(process, 0, __ATOMIC_RELEASE);
-	close(messages[0]);
-	free(list);
-	if (!error && rename(path, copy)) {
+	out = replace_begin(copy);
+	if (out < 0) {
 		snprintf(why, 256, "%s", strerror(errno));
-		error = -1;
+		close(in);
+		return -1;
 	}
-	if (error)
-		unlink(path);
-	return error;
-
-err_close:
-	snprintf(why, 256, "cannot start " PROGRAM ": %s", strerror(error));
-	if (comments[1] >= 0)
-		close(comments[1]);
-	if (messages[0] >= 0)
-		close(messages[0]);
-	free(list);
-	return -1;
+	error = run(events, in, out, why);
+	close(in);
+	end = replace_end(out, copy, !error);
+	if (end && !error)
+		snprintf(why, 256, "%s", strerror(end));
+	return error || end ? -1 : 0;
 }

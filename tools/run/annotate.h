@@ -3,24 +3,21 @@
  * Write a copy of a capture, as pcapng, in which frames have comments: the events whose columns of the
  * type FRAME name them. Wireshark shows a comment as frame.comment.
  *
- * The program expertmem-annotate reads the capture and writes the copy, so that a damaged capture
- * cannot harm the host. It uses Wireshark's file library, as the engines do.
+ * The program expertmem-annotate reads the capture and writes the copy, in a sandbox, so that a
+ * malicious capture cannot harm the host. It uses Wireshark's file library, as the engines do.
  */
 #ifndef ANNOTATE_H
 #define ANNOTATE_H
 
-#include <sys/types.h>
-
 #include "events.h"
 
-/*
- * @process receives the pid of the program while it runs. Return 0, or -1 with the reason in @why; then
- * there is no copy.
- */
-int annotate(struct events *events, const char *capture, const char *copy, pid_t *process,
-	     char why[static 256]);
+/* Return 0, or -1 with the reason in @why; then there is no copy. */
+int annotate(struct events *events, const char *capture, const char *copy, char why[static 256]);
 
-/* Kill the program, from another thread, and remove the incomplete copy. */
-void annotate_cancel(pid_t process, const char *copy);
+/*
+ * Kill the program if it runs, from another thread, before the process ends. Later calls of annotate()
+ * wait for ever.
+ */
+void annotate_abandon(void);
 
 #endif /* ANNOTATE_H */

@@ -261,7 +261,7 @@ static void finish_outputs(struct job *job, const sigset_t *signals, struct outc
 		if (signal != SIGINT && signal != SIGTERM)
 			continue;
 		/* the thread may wait for a reader for ever, and hold the lock of stdout */
-		outputs_abandon(outputs);
+		outputs_abandon();
 		fprintf(stderr, "%s: %s; interrupted while the events were written\n", job->name,
 			outcome->message);
 		_exit(EXIT_SIGNAL + signal);

@@ -16,6 +16,7 @@
 #include "../view.h"
 #include "annotate.h"
 #include "events_html.h"
+#include "replace.h"
 
 /* The thread looks at @ended so often, in milliseconds. */
 #define TICK 50
@@ -242,41 +243,42 @@ static int write_page(struct outputs *outputs, FILE *out)
 	return events_html_print(&outputs->events, &page, out);
 }
 
-/* Write a new file, which takes the place of the old one when it is complete. */
+/* Write the report to @fd. Return 0, or an error number of errno.h. */
+static int write_page_to(struct outputs *outputs, int fd)
+{
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0), error;
+	FILE *out = copy < 0 ? NULL : fdopen(copy, "w");
+
+	if (!out) {
+		error = errno;
+		if (copy >= 0)
+			close(copy);
+		return error;
+	}
+	error = write_page(outputs, out);
+	if (!error && (fflush(out) || ferror(out)))
+		error = errno ? errno : EIO;
+	if (fclose(out) && !error)
+		error = errno;
+	return error;
+}
+
 static void write_report(struct outputs *outputs)
 {
-	char *path;
-	FILE *out;
-	int fd, error;
-	mode_t mask;
+	int fd, error, end;
 
 	if (!outputs->report)
 		return;
-	if (asprintf(&path, "%s.XXXXXX", outputs->report) < 0)
-		return complain(outputs, "cannot write the report: %s", strerror(errno));
-	fd = mkostemp(path, O_CLOEXEC);
-	out = fd < 0 ? NULL : fdopen(fd, "w");
-	if (!out)
-		goto err_path;
-	error = write_page(outputs, out);
-	mask = umask(0);
-	umask(mask);
-	if (!error && (fflush(out) || ferror(out) || fchmod(fd, 0666 & ~mask) ||
-		       rename(path, outputs->report)))
-		error = errno ? errno : EIO;
-	fclose(out);
-	if (error) {
-		complain(outputs, "cannot write the report '%s': %s", outputs->report, strerror(error));
-		unlink(path);
+	fd = replace_begin(outputs->report);
+	if (fd < 0) {
+		error = errno;
+	} else {
+		error = write_page_to(outputs, fd);
+		end = replace_end(fd, outputs->report, !error);
+		error = error ? error : end;
 	}
-	free(path);
-	return;
-
-err_path:
-	complain(outputs, "cannot write the report '%s': %s", outputs->report, strerror(errno));
-	if (fd >= 0)
-		unlink(path);
-	free(path);
+	if (error)
+		complain(outputs, "cannot write the report '%s': %s", outputs->report, strerror(error));
 }
 
 static void write_annotations(struct outputs *outputs)
@@ -285,7 +287,7 @@ static void write_annotations(struct outputs *outputs)
 
 	if (outputs->annotate &&
 	    annotate(&outputs->events, outputs->job->capture_path, outputs->annotate,
-		     &outputs->annotator, why))
+		     why))
 		complain(outputs, "cannot write '%s': %s", outputs->annotate, why);
 }
 
@@ -346,10 +348,8 @@ bool outputs_wait(struct outputs *outputs)
 	return !pthread_timedjoin_np(outputs->thread, NULL, &end);
 }
 
-void outputs_abandon(struct outputs *outputs)
+void outputs_abandon(void)
 {
-	pid_t annotator = __atomic_load_n(&outputs->annotator, __ATOMIC_ACQUIRE);
-
-	if (annotator > 0)
-		annotate_cancel(annotator, outputs->annotate);
+	annotate_abandon();
+	replace_abandon();
 }

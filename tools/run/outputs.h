@@ -34,7 +34,6 @@ enum events_format { FORMAT_DEFAULT, FORMAT_TABLE, FORMAT_CSV, FORMAT_JSON, FORM
  * @outcome: how the job ended, for the report; valid when @ended
  * @ended: the child has ended: read the rest, and write what is written then; atomic
  * @failed: a stream of events that are written as they come cannot be written; atomic
- * @annotator: pid of the process that writes @annotate, or 0; atomic
  * @message: why an output could not be written; ""
  * @thread: the thread
  */
@@ -52,7 +51,6 @@ struct outputs {
 	const struct outcome *outcome;
 	bool ended;
 	bool failed;
-	pid_t annotator;
 	char message[512];
 	pthread_t thread;
 };
@@ -75,7 +73,10 @@ bool outputs_have_failed(const struct outputs *outputs);
 void outputs_end(struct outputs *outputs, const struct outcome *outcome);
 /* Wait at most a tenth of a second for the thread. Return whether it has ended. */
 bool outputs_wait(struct outputs *outputs);
-/* A signal interrupts the outputs: end the process that writes the copy of the capture. */
-void outputs_abandon(struct outputs *outputs);
+/*
+ * A signal interrupts the outputs: end the process that writes the copy of the capture, and remove
+ * the files that are incomplete. The host must end by _exit() then.
+ */
+void outputs_abandon(void);
 
 #endif /* OUTPUTS_H */
