@@ -96,7 +96,26 @@ static int reset(const char *path)
 	return EXIT_FAILED;
 }
 
-/* Store what the child has written to the file. */
+static int damaged(void)
+{
+	fputs("expertmem configure: the process of the expert has damaged its configuration, which is "
+	      "not stored\n", stderr);
+	return EXIT_FAILED;
+}
+
+/*
+ * Whether the first DWORD of the configuration is its size, as save_config() in the child has checked.
+ * Other code of the expert may have written to the file since.
+ */
+static bool is_consistent(const void *config, size_t size)
+{
+	DWORD length;
+
+	memcpy(&length, config, sizeof(length));
+	return length == size;
+}
+
+/* Store what the child has written to the file. What is stored already is kept if that is damaged. */
 static int store(const struct job *job, const char *path)
 {
 	struct stat stat_buf;
@@ -105,16 +124,15 @@ static int store(const struct job *job, const char *path)
 	void *config;
 
 	if (fstat(job->config_file, &stat_buf) || stat_buf.st_size < (off_t)sizeof(DWORD) ||
-	    stat_buf.st_size > CONFIG_MAX) {
-		fputs("expertmem configure: the process of the expert has damaged its configuration\n",
-		      stderr);
-		return EXIT_FAILED;
-	}
+	    stat_buf.st_size > CONFIG_MAX)
+		return damaged();
 	config = malloc(stat_buf.st_size);
 	if (!config || pread(job->config_file, config, stat_buf.st_size, 0) != stat_buf.st_size) {
 		fprintf(stderr, "expertmem configure: cannot read the configuration: %s\n",
 			strerror(errno));
 		status = EXIT_FAILED;
+	} else if (!is_consistent(config, stat_buf.st_size)) {
+		status = damaged();
 	} else if (config_write("configure", path, config, stat_buf.st_size)) {
 		status = EXIT_FAILED;
 	} else {

@@ -41,6 +41,20 @@ static void print(const struct settings *settings, PEXPERTSTARTUPINFO startup, D
 	fflush(stdout);
 }
 
+/* Append a byte to the file of the host, after it has received the configuration. */
+static void damage(void)
+{
+	char path[64], name[64];
+
+	for (int fd = 3; fd < 1024; fd++) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		memset(name, 0, sizeof(name));
+		if (readlink(path, name, sizeof(name) - 1) > 0 && strstr(name, "expertmem configure"))
+			if (write(fd, "", 1) < 0)
+				perror(path);
+	}
+}
+
 BOOL WINAPI Configure(HEXPERTKEY key, PEXPERTCONFIG *config, PEXPERTSTARTUPINFO startup, DWORD flags,
 		      HWND window UNUSED)
 {
@@ -58,6 +72,8 @@ BOOL WINAPI Configure(HEXPERTKEY key, PEXPERTCONFIG *config, PEXPERTSTARTUPINFO 
 	if (!settings)
 		return FALSE;
 	memset(settings, 0, sizeof(*settings));
+	if (!strcmp(mode, "damage"))
+		atexit(damage);
 	settings->length = sizeof(*settings);
 	settings->number = number;
 	if (!fgets(settings->text, sizeof(settings->text), stdin))
