@@ -3,8 +3,8 @@
  * Events as CSV (RFC 4180): one table for all kinds, whose columns are the fixed columns and then
  * those of every kind. Columns of two kinds with equal names are one column.
  *
- * A spreadsheet takes a cell that begins with = + - @ for a formula, also behind white space. Such
- * a cell gets an apostrophe before it, unless it is the value of a number.
+ * A spreadsheet takes a cell that begins with = + - @ for a formula, also behind white space, and some
+ * take the full-width forms of these characters (Excel for East Asian languages). Such a cell gets an apostrophe before it, unless it is the value of a number.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -78,9 +78,17 @@ static void add_column(struct csv *csv, const char *name)
 /* Whether a spreadsheet could take the text for a formula. */
 static bool is_formula(const char *text)
 {
+	/* full-width = + - @: U+FF1D, U+FF0B, U+FF0D, U+FF20 */
+	static const char *const wide[] = {
+		"\xef\xbc\x9d", "\xef\xbc\x8b", "\xef\xbc\x8d", "\xef\xbc\xa0",
+	};
+
 	if (*text == '\t' || *text == '\r' || *text == '\n')
 		return true;
 	text += strspn(text, " ");
+	for (size_t i = 0; i < sizeof(wide) / sizeof(wide[0]); i++)
+		if (!strncmp(text, wide[i], strlen(wide[i])))
+			return true;
 	return *text && strchr("=+-@\t\r\n", *text);
 }
 
