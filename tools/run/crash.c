@@ -10,56 +10,147 @@
 #include <fcntl.h>
 #include <gelf.h>
 #include <inttypes.h>
+#include <limits.h>
+#include <linux/close_range.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../format.h"
 
 #define NAME_SIZE 256
 
+/* Limits of the process that reads the file: bytes besides those of the host, and time. */
+#define MEMORY_MAX	((rlim_t)512 << 20)
+#define CPU_SECONDS	2
+#define WALL_MS		5000
+
 /* An address below this is reported as a null pointer, perhaps with an offset. */
 #define NEAR_NULL 65536
 
 /* Return the name of the function that contains @address, or NULL. */
-static const char *find_in_table(Elf *elf, Elf_Scn *section, uint64_t address)
+static const char *find_in_table(Elf *elf, Elf_Scn *section, const GElf_Shdr *header,
+				 uint64_t address)
 {
 	Elf_Data *data = elf_getdata(section, NULL);
-	GElf_Shdr header;
 	GElf_Sym symbol;
 
-	if (!data || !gelf_getshdr(section, &header) || !header.sh_entsize ||
-	    (header.sh_type != SHT_SYMTAB && header.sh_type != SHT_DYNSYM))
-		return NULL;
-	for (int i = 0; gelf_getsym(data, i, &symbol); i++)
+	for (int i = 0; data && gelf_getsym(data, i, &symbol); i++)
 		if (GELF_ST_TYPE(symbol.st_info) == STT_FUNC && symbol.st_shndx != SHN_UNDEF &&
 		    address - symbol.st_value < symbol.st_size)
-			return elf_strptr(elf, header.sh_link, symbol.st_name);
+			return elf_strptr(elf, header->sh_link, symbol.st_name);
 	return NULL;
 }
 
-/* Return false if the file has no symbol for @address. */
-static bool find_function(const char *file, uint64_t address, char name[static NAME_SIZE])
+/*
+ * Write the name of the function to @name. Look into one table of each type: a hostile file could have
+ * thousands that overlap.
+ */
+static void read_symbols(const char *file, uint64_t address, char name[static NAME_SIZE])
 {
 	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	const char *found = NULL;
 	Elf_Scn *section = NULL;
 	struct stat stat_buf;
 	Elf *elf = NULL;
+	bool seen[SHT_DYNSYM + 1] = {};
+	GElf_Shdr header;
 
 	if (fd >= 0 && !fstat(fd, &stat_buf) && S_ISREG(stat_buf.st_mode) &&
 	    elf_version(EV_CURRENT) != EV_NONE)
 		elf = elf_begin(fd, ELF_C_READ, NULL);
-	while (elf && !found && (section = elf_nextscn(elf, section)))
-		found = find_in_table(elf, section, address);
-	if (found)
-		snprintf(name, NAME_SIZE, "%s", found);
-	elf_end(elf);
-	if (fd >= 0)
-		close(fd);
-	return found;
+	while (elf && !found && (section = elf_nextscn(elf, section))) {
+		if (!gelf_getshdr(section, &header) || !header.sh_entsize ||
+		    (header.sh_type != SHT_SYMTAB && header.sh_type != SHT_DYNSYM) ||
+		    seen[header.sh_type])
+			continue;
+		seen[header.sh_type] = true;
+		found = find_in_table(elf, section, &header, address);
+	}
+	snprintf(name, NAME_SIZE, "%s", found ? found : "");
+}
+
+static void limit(int resource, rlim_t value)
+{
+	setrlimit(resource, &(struct rlimit){ value, value });
+}
+
+/* Return the bytes of address space that this process has, some of which the host has reserved. */
+static rlim_t address_space(void)
+{
+	unsigned long pages = 0;
+	FILE *file = fopen("/proc/self/statm", "re");
+
+	if (!file || fscanf(file, "%lu", &pages) != 1)
+		pages = 0;
+	if (file)
+		fclose(file);
+	return (rlim_t)pages * sysconf(_SC_PAGESIZE);
+}
+
+/* In the new process: look the function up, and write its name to @out. */
+static void __attribute__((noreturn)) look_up(const char *file, uint64_t address, int out)
+{
+	char name[NAME_SIZE];
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	/* the number of the pipe is the only one that is left */
+	if (dup2(out, 0) < 0 || close_range(1, UINT_MAX, 0))
+		_exit(1);
+	limit(RLIMIT_AS, address_space() + MEMORY_MAX);
+	limit(RLIMIT_CPU, CPU_SECONDS);
+	limit(RLIMIT_CORE, 0);
+	limit(RLIMIT_FSIZE, 0);
+	read_symbols(file, address, name);
+	_exit(write(0, name, sizeof(name)) != sizeof(name));
+}
+
+/* Kill and reap the process. It is not waited for if a file system that hangs keeps it. */
+static void end_look_up(pid_t process)
+{
+	static const struct timespec tick = { .tv_nsec = 10 * 1000 * 1000 };
+
+	kill(process, SIGKILL);
+	for (int i = 0; i < 100 && !waitpid(process, NULL, WNOHANG); i++)
+		nanosleep(&tick, NULL);
+}
+
+/*
+ * Return false if the function is not known. The expert chooses the file, which may be malicious: a
+ * process with limits of memory and time reads it.
+ */
+static bool find_function(const char *file, uint64_t address, char name[static NAME_SIZE])
+{
+	struct pollfd answer = { .events = POLLIN };
+	int ends[2];
+	bool found;
+	pid_t process;
+
+	*name = '\0';
+	if (pipe2(ends, O_CLOEXEC))
+		return false;
+	fflush(NULL);
+	process = fork();
+	if (!process)
+		look_up(file, address, ends[1]);
+	close(ends[1]);
+	answer.fd = ends[0];
+	found = process > 0 && poll(&answer, 1, WALL_MS) == 1 &&
+		read(ends[0], name, NAME_SIZE) == NAME_SIZE;
+	name[NAME_SIZE - 1] = '\0';
+	close(ends[0]);
+	if (process > 0)
+		end_look_up(process);
+	return found && *name;
 }
 
 /* Copies of the record's strings, terminated: the record's may not be. */
