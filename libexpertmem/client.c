@@ -249,15 +249,19 @@ static bool is_answer(uint32_t error)
 	}
 }
 
+/* Was the expert asked to stop, or does expertmem_close() wait for this call? */
+static bool must_stop(const struct em_client *client)
+{
+	return em_status(em_slot_of(client->key)) || em_read_once(&client->closing);
+}
+
 /*
  * After a send() or recv() that failed, or that the time-out of the socket has ended: NMERR_SUCCESS
  * means to try again.
  */
 static DWORD check(struct em_client *client, ssize_t done)
 {
-	const struct em_expert *expert = em_slot_of(client->key);
-
-	if (em_status(expert) || em_read_once(&client->closing))
+	if (must_stop(client))
 		return NMERR_EXPERT_TERMINATE;
 	if (!done || (errno != EAGAIN && errno != EINTR))
 		return em_client_lose(client);
@@ -302,7 +306,8 @@ static DWORD receive_reply(struct em_client *client, const struct engine_request
 			break;
 		if ((int32_t)(reply->sequence - request->sequence) > 0)
 			return em_client_lose(client);
-		if (em_status(em_slot_of(client->key)))
+		/* An engine that floods the socket with old replies never lets recv() time out. */
+		if (must_stop(client))
 			return NMERR_EXPERT_TERMINATE;
 	}
 	reply->text[sizeof(reply->text) - 1] = '\0';

@@ -645,9 +645,9 @@ static void *close_soon(void *key)
 	return NULL;
 }
 
-TEST_F(capture, close_ends_the_wait_for_an_engine)
+static void close_while_an_engine_does(struct __test_metadata *_metadata, const char *words)
 {
-	HEXPERTKEY key = open_with("no-reply", NULL, &thirds);
+	HEXPERTKEY key = open_with(words, NULL, &thirds);
 	pthread_t thread;
 	DWORD error;
 
@@ -657,6 +657,27 @@ TEST_F(capture, close_ends_the_wait_for_an_engine)
 		    error == FAILED(NMERR_INVALID_EXPERT_HANDLE));
 	pthread_join(thread, NULL);
 	EXPECT_EQ(FAILED(NMERR_INVALID_EXPERT_HANDLE), get(key, 0, 0, 0));
+}
+
+TEST_F(capture, close_ends_the_wait_for_an_engine)
+{
+	close_while_an_engine_does(_metadata, "no-reply");
+}
+
+TEST_F(capture, close_ends_the_wait_while_old_replies_flood_in)
+{
+	close_while_an_engine_does(_metadata, "reply-flood");
+}
+
+TEST_F(capture, terminate_ends_the_wait_while_old_replies_flood_in)
+{
+	HEXPERTKEY key = open_with("reply-flood", NULL, &thirds);
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, terminate_soon, key);
+	EXPECT_EQ(FAILED(NMERR_EXPERT_TERMINATE), walk(key, GET_FRAME_NEXT_FORWARD));
+	pthread_join(thread, NULL);
+	expertmem_close(key);
 }
 
 /* -------------------------------------------------------------------------------- handles */

@@ -405,6 +405,13 @@ static void serve(struct expert *expert)
 		stale.count = 0;
 		send(expert->socket, &stale, sizeof(stale), MSG_NOSIGNAL);
 	}
+	if (say("reply-flood")) {
+		reply.sequence--;
+		while (send(expert->socket, &reply, sizeof(reply), MSG_NOSIGNAL) > 0 ||
+		       errno == EAGAIN)
+			;
+		return;
+	}
 	memcpy(long_reply, &reply, sizeof(reply));
 	send(expert->socket, long_reply, say("reply-long") ? sizeof(long_reply) : size,
 	     MSG_NOSIGNAL);
