@@ -322,7 +322,8 @@ DWORD em_request(struct em_client *client, struct engine_request *request,
 	int saved = errno;
 	DWORD error;
 
-	if (!em_is_open(client))
+	/* A search makes many requests. Replies that come at once never let check() look. */
+	if (!em_is_open(client) || must_stop(client))
 		return NMERR_EXPERT_TERMINATE;
 	if (client->fd < 0)
 		return NMERR_LOST_CONNECTION;

@@ -453,7 +453,18 @@ struct search {
 	uint32_t found;
 };
 
-/* Look at up to @count frames from @search->next on. The client is locked. */
+/* Is the frame one of the @count frames from @search->next on, in the direction of the search? */
+static bool is_near(const struct search *search, uint32_t frame, uint32_t count)
+{
+	return search->flags & ENGINE_BACKWARD ?
+	       frame <= search->next && search->next - frame < count :
+	       frame >= search->next && frame - search->next < count;
+}
+
+/*
+ * Look at up to @count frames from @search->next on. The client is locked. An engine that finds a
+ * frame which it was not asked for, or does not come nearer to the end, breaks the protocol.
+ */
 static DWORD look_at(struct em_client *client, struct search *search, uint32_t count)
 {
 	struct engine_request request;
@@ -470,21 +481,20 @@ static DWORD look_at(struct em_client *client, struct search *search, uint32_t c
 	if (error)
 		return error;
 	if (reply.count > count || reply.size < reply.count * sizeof(search->found))
-		return NMERR_INVALID_DATA;
+		return em_client_lose(client);
 	if (reply.count) {
 		memcpy(&search->found, client->results, sizeof(search->found));
-		if (search->found >= client->nr_frames)
-			return NMERR_INVALID_DATA;
-		return NMERR_SUCCESS;
+		if (search->found < client->nr_frames && is_near(search, search->found, count))
+			return NMERR_SUCCESS;
+		search->found = ENGINE_NONE;
+		return em_client_lose(client);
 	}
 	if (reply.next == ENGINE_NONE)
 		return NMERR_NO_MORE_FRAMES;
-	/* each request has to come nearer to the end */
-	if (search->flags & ENGINE_BACKWARD ? reply.next >= search->next :
-					      reply.next <= search->next)
-		return NMERR_INVALID_DATA;
+	if (reply.next >= client->nr_frames || reply.next == search->next ||
+	    !is_near(search, reply.next, count + 1))
+		return em_client_lose(client);
 	search->next = reply.next;
-	search->found = ENGINE_NONE;
 	return NMERR_SUCCESS;
 }
 

@@ -27,7 +27,9 @@ static bool copy_found(struct em_client *client, const struct engine_reply *repl
 	/* The search went on by at least one frame, and by no more than was asked for. */
 	if (reply->next != ENGINE_NONE &&
 	    (reply->next >= client->nr_frames ||
-	     !is_before(search->from, reply->next, search->forward)))
+	     !is_before(search->from, reply->next, search->forward) ||
+	     (search->forward ? reply->next - search->from :
+				search->from - reply->next) > search->step))
 		return false;
 	for (i = 0; i < reply->count; i++) {
 		uint32_t found = em_read_once((const uint32_t *)client->results + i);

@@ -535,6 +535,97 @@ TEST_F(engine, a_search_calls_back_and_can_be_cancelled)
 	DestroyFilter(filter);
 }
 
+static int64_t milliseconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
+}
+
+/* Look at one frame for each request, which takes less time than the library's tick. */
+static void search_slowly(struct fake_engine *engine, struct engine_reply *reply)
+{
+	if (engine->request.op != ENGINE_SEARCH)
+		return;
+	usleep(10000);
+	reply->count = reply->size = 0;
+	reply->next = engine->request.frame + 1;
+}
+
+static void *terminate_soon(void *key)
+{
+	usleep(100000);
+	expertmem_terminate(key);
+	return NULL;
+}
+
+TEST_F(engine, terminate_ends_a_search_whose_replies_come_at_once)
+{
+	HFILTER filter = CreateFilter();
+	EXPERTFRAMEDESCRIPTOR frame;
+	int64_t start = milliseconds();
+	pthread_t thread;
+
+	add(filter, FILTERACTION_BOOL, 0, 1);
+	self->fake.change = search_slowly;
+	pthread_create(&thread, NULL, terminate_soon, self->fake.key);
+	EXPECT_EQ(NMERR_EXPERT_TERMINATE,
+		  ExpertGetFrame(self->fake.key, GET_FRAME_NEXT_FORWARD, 0, INVALID_FRAME_NUMBER,
+				 filter, &frame));
+	pthread_join(thread, NULL);
+	EXPECT_LT(milliseconds() - start, 1000);
+}
+
+/* fake.arg: what to add to the first frame that the request asks for. */
+static void search_to(struct fake_engine *engine, struct engine_reply *reply)
+{
+	if (engine->request.op != ENGINE_SEARCH)
+		return;
+	reply->count = reply->size = 0;
+	reply->next = engine->request.frame + engine->arg[0];
+}
+
+static void search_finds(struct fake_engine *engine, struct engine_reply *reply)
+{
+	const uint32_t found = engine->request.frame + engine->arg[0];
+
+	if (engine->request.op != ENGINE_SEARCH)
+		return;
+	memcpy(engine->results, &found, sizeof(found));
+	reply->count = 1;
+	reply->size = sizeof(found);
+}
+
+TEST(a_search_that_does_not_go_on_loses_the_connection)
+{
+	/* not on, back, further than the 16 frames of the first request, behind the end */
+	static const unsigned int steps[] = { 0, -1, 17, FAKE_FRAMES };
+	EXPERTFRAMEDESCRIPTOR frame;
+	int cancel = 0;
+
+	for (size_t i = 0; i < 2 * sizeof(steps) / sizeof(steps[0]); i++) {
+		struct fake_engine fake;
+		HFILTER filter;
+
+		ASSERT_TRUE(fake_start(&fake, 0, 0));
+		GetCaptureTotalFrames(fake.capture);
+		filter = CreateFilter();
+		add(filter, FILTERACTION_BOOL, 0, 1);
+		/* The frame where a search begins may be found. */
+		fake.arg[0] = i == 4 ? 16 : steps[i % 4];
+		fake.change = i < 4 ? search_to : search_finds;
+		EXPECT_EQ(FILTER_NO_MORE_FRAMES,
+			  FilterFindFrame(filter, fake.capture, 100, report, &cancel, 0,
+					  FILTER_DIRECTION_NEXT)) TH_LOG("case %zu", i);
+		EXPECT_EQ(NMERR_LOST_CONNECTION, BhGetLastError()) TH_LOG("case %zu", i);
+		EXPECT_EQ(NMERR_LOST_CONNECTION,
+			  ExpertGetFrame(fake.key, GET_FRAME_NEXT_FORWARD, 0, 100, filter,
+					 &frame));
+		fake_stop(&fake);
+	}
+}
+
 TEST_F(engine, what_an_object_points_to_is_copied)
 {
 	struct expertmem_heap_stats before, after;
