@@ -194,6 +194,16 @@ static inline bool em_is_open(const struct em_client *client)
 }
 
 /*
+ * Is the client open, and of the expert that @handle names? Between em_client_of() and taking the
+ * lock, another thread may close the expert and give the slot to a new one. @client->lock is held.
+ */
+static inline bool em_is_of_handle(const struct em_client *client, uint64_t handle)
+{
+	return em_is_open(client) &&
+	       ((uintptr_t)client->key & EM_HANDLE_KEY) == (handle >> 32 & EM_HANDLE_KEY);
+}
+
+/*
  * Send a request and wait for its reply; @client->lock is held. Sets @request->sequence. The results
  * are at @client->results, reply->size bytes, which the callee has checked against ENGINE_RESULTS.
  *
@@ -358,7 +368,10 @@ struct em_field {
  */
 DWORD em_client_lock(struct em_client *client);
 void em_client_unlock(struct em_client *client);
-/* The client of a handle, locked; NULL: *@error is @bad, or as em_client_lock() says. */
+/*
+ * The client of a handle, locked. NULL: *@error is @bad (no such handle, or its expert was closed),
+ * or NMERR_EXPERT_TERMINATE.
+ */
 struct em_client *em_client_lock_of(uint64_t handle, enum em_handle kind, uint32_t *number,
 				  DWORD bad, DWORD *error);
 
@@ -389,14 +402,12 @@ void em_asked_end(struct em_client *client);
  * The table of properties of a frame, for FLAGS_ATTACH_PROPERTIES; @forward: the direction in which
  * the expert goes, for the frames that are asked for together. Errors: as ExpertGetFrame().
  */
-DWORD em_attach_properties(struct em_client *client, uint32_t frame, bool forward,
-			   LPPROPERTYTABLE *table);
+DWORD em_attach_properties(HFRAME frame, bool forward, LPPROPERTYTABLE *table);
 /* The table of protocols of a frame; *@table is NULL with EXPERTMEM_NO_RECOGNIZE or ENGINE_PCAP. */
-DWORD em_recognize(struct em_client *client, uint32_t frame, bool forward,
+DWORD em_recognize(const struct em_client *client, HFRAME frame, bool forward,
 		   LPRECOGNIZEDATATABLE *table);
 /* The same on demand, also with EXPERTMEM_NO_RECOGNIZE; NMERR_NOT_SUPPORTED: ENGINE_PCAP. */
-DWORD em_protocols(struct em_client *client, uint32_t frame, bool forward,
-		   LPRECOGNIZEDATATABLE *table);
+DWORD em_protocols(HFRAME frame, bool forward, LPRECOGNIZEDATATABLE *table);
 /*
  * Memory for the text of an instance, which is freed with its table, or by the expert if @instance
  * is in no table. @client is locked.

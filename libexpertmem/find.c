@@ -26,10 +26,8 @@ static uint32_t last_frame(const struct wanted *wanted, DWORD original, DWORD li
  * Does the frame have what is wanted? *@offset receives the offset of the protocol. A frame whose
  * dissection failed has no protocols.
  */
-static DWORD matches(struct em_client *client, const struct wanted *wanted, uint32_t number,
-		     DWORD *offset)
+static DWORD matches(HFRAME frame, const struct wanted *wanted, DWORD *offset)
 {
-	HFRAME frame = (HFRAME)em_handle(client, EM_HANDLE_FRAME, number);
 	LPRECOGNIZEDATATABLE table;
 	DWORD error;
 
@@ -37,7 +35,7 @@ static DWORD matches(struct em_client *client, const struct wanted *wanted, uint
 	if ((wanted->destination && !CompareFrameDestAddress(frame, wanted->destination)) ||
 	    (wanted->source && !CompareFrameSourceAddress(frame, wanted->source)))
 		return NMERR_SUCCESS;
-	error = em_protocols(client, number, wanted->forward, &table);
+	error = em_protocols(frame, wanted->forward, &table);
 	if (error == NMERR_INTERNAL_EXCEPTION || error == NMERR_RUNAWAY_PROTOCOL)
 		return NMERR_SUCCESS;
 	if (!error)
@@ -46,40 +44,50 @@ static DWORD matches(struct em_client *client, const struct wanted *wanted, uint
 }
 
 /* The number of the protocol with this name. */
-static DWORD protocol_of(struct em_client *client, const char *name, uint32_t *protocol)
+static DWORD protocol_of(HFRAME frame, const char *name, uint32_t *protocol)
 {
-	DWORD error = em_client_lock(client);
+	struct em_client *client;
+	uint32_t number;
+	DWORD error;
 
-	if (error)
+	client = em_client_lock_of((uintptr_t)frame, EM_HANDLE_FRAME, &number,
+				   NMERR_INVALID_HFRAME, &error);
+	if (!client)
 		return error;
 	error = em_protocol_by_name(client, name, protocol);
 	em_client_unlock(client);
 	return error;
 }
 
+/* The handle of the frame @number in the capture of @frame. */
+static HFRAME with_number(HFRAME frame, uint32_t number)
+{
+	return (HFRAME)(((uintptr_t)frame & ~(uintptr_t)UINT32_MAX) | number);
+}
+
 static HFRAME find(HFRAME current, LPSTR name, struct wanted *wanted, LPWORD found_offset,
 		   DWORD original, DWORD limit)
 {
 	uint32_t number, last, total;
-	struct em_client *client;
 	DWORD error, offset;
 
 	if (!name)
 		return em_fail_null(NMERR_INVALID_PARAMETER);
-	client = em_client_of((uintptr_t)current, EM_HANDLE_FRAME, &number);
-	if (!client || GetFrameNumber(current) == INVALID_FRAME_NUMBER)
+	number = GetFrameNumber(current);
+	if (number == INVALID_FRAME_NUMBER)
 		return em_fail_null(NMERR_INVALID_HFRAME);
 	total = GetCaptureTotalFrames(GetFrameCaptureHandle(current));
-	error = protocol_of(client, name, &wanted->protocol);
+	error = protocol_of(current, name, &wanted->protocol);
 	last = last_frame(wanted, original, limit);
 	while (!error && (wanted->forward ? number < last && number + 1 < total : number > last)) {
 		number += wanted->forward ? 1 : -1;
-		error = matches(client, wanted, number, &offset);
+		current = with_number(current, number);
+		error = matches(current, wanted, &offset);
 		if (error || offset == ENGINE_NONE)
 			continue;
 		if (found_offset)
 			*found_offset = (WORD)offset;
-		return (HFRAME)em_handle(client, EM_HANDLE_FRAME, number);
+		return current;
 	}
 	return em_fail_null(error ? error : NMERR_FRAME_NOT_FOUND);
 }

@@ -50,7 +50,7 @@ static noinline bool open_locked(uint64_t handle, enum em_handle kind, struct em
 		return false;
 	pthread_mutex_lock(&view->client->lock);
 	view->locked = true;
-	if (em_is_open(view->client))
+	if (em_is_of_handle(view->client, handle))
 		return true;
 	pthread_mutex_unlock(&view->client->lock);
 	return false;
@@ -171,17 +171,17 @@ static DWORD find(struct em_client *client, DWORD direction, DWORD flags, DWORD 
 }
 
 /* Get the tables of a frame. If its dissection fails, the descriptor stays without them. */
-static DWORD add_tables(struct em_client *client, DWORD direction, DWORD flags,
+static DWORD add_tables(const struct em_client *client, DWORD direction, DWORD flags,
 			LPEXPERTFRAMEDESCRIPTOR descriptor)
 {
 	bool forward = direction != GET_FRAME_NEXT_BACKWARD;
 	DWORD error = NMERR_SUCCESS;
 
 	if (!(flags & FLAGS_NO_RECOGNIZE_DATA))
-		error = em_recognize(client, descriptor->FrameNumber, forward,
+		error = em_recognize(client, descriptor->hFrame, forward,
 				     &descriptor->lpRecognizeDataTable);
 	if (!error && flags & FLAGS_ATTACH_PROPERTIES)
-		error = em_attach_properties(client, descriptor->FrameNumber, forward,
+		error = em_attach_properties(descriptor->hFrame, forward,
 					     &descriptor->lpPropertyTable);
 	return error;
 }
@@ -200,7 +200,7 @@ static noinline DWORD get_locked(HEXPERTKEY key, DWORD direction, DWORD flags, D
 	if (!client)
 		return error;
 	pthread_mutex_lock(&client->lock);
-	if (em_is_open(client))
+	if (em_is_open(client) && client->key == key)
 		error = find(client, direction, flags, requested, filter, &number);
 	else
 		error = NMERR_INVALID_EXPERT_HANDLE;
@@ -386,7 +386,7 @@ LPRECOGNIZEDATATABLE WINAPI GetFrameRecognizeData(HFRAME hFrame)
 	if (!open_frame(hFrame, &view))
 		return NULL;
 	close_view(&view);
-	error = em_protocols(view.client, view.number, true, &table);
+	error = em_protocols(hFrame, true, &table);
 	return error ? em_fail_null(error) : table;
 }
 

@@ -10,7 +10,7 @@ static DWORD protocols_of(HFRAME frame, struct em_client **client, LPRECOGNIZEDA
 	*client = em_client_of((uintptr_t)frame, EM_HANDLE_FRAME, &number);
 	if (!*client)
 		return NMERR_INVALID_HFRAME;
-	return em_protocols(*client, number, true, table);
+	return em_protocols(frame, true, table);
 }
 
 DWORD em_offset_in(LPRECOGNIZEDATATABLE table, uint32_t id, DWORD before)
@@ -38,11 +38,15 @@ static DWORD fail_offset(DWORD error)
 }
 
 /* The number of the protocol with this name. */
-static DWORD number_of(struct em_client *client, const char *name, uint32_t *id)
+static DWORD number_of(HFRAME frame, const char *name, uint32_t *id)
 {
-	DWORD error = em_client_lock(client);
+	struct em_client *client;
+	uint32_t number;
+	DWORD error;
 
-	if (error)
+	client = em_client_lock_of((uintptr_t)frame, EM_HANDLE_FRAME, &number,
+				   NMERR_INVALID_HFRAME, &error);
+	if (!client)
 		return error;
 	error = em_protocol_by_name(client, name, id);
 	em_client_unlock(client);
@@ -60,7 +64,7 @@ DWORD WINAPI GetProtocolStartOffset(HFRAME hFrame, LPSTR ProtocolName)
 		return fail_offset(NMERR_INVALID_PARAMETER);
 	error = protocols_of(hFrame, &client, &table);
 	if (!error)
-		error = number_of(client, ProtocolName, &id);
+		error = number_of(hFrame, ProtocolName, &id);
 	if (error)
 		return fail_offset(error);
 	offset = em_offset_in(table, id, 0);
@@ -95,7 +99,7 @@ DWORD WINAPI GetPreviousProtocolOffsetByName(HFRAME hFrame, DWORD dwStartOffset,
 		return NMERR_INVALID_PARAMETER;
 	error = protocols_of(hFrame, &client, &table);
 	if (!error)
-		error = number_of(client, szProtocolName, &id);
+		error = number_of(hFrame, szProtocolName, &id);
 	if (!error && dwStartOffset)
 		offset = em_offset_in(table, id, dwStartOffset);
 	if (error)

@@ -625,13 +625,16 @@ static DWORD get_entry(struct em_client *client, uint32_t frame, bool forward,
 }
 
 /* Get the entry for a call that gets its table. */
-static DWORD get_table(struct em_client *client, uint32_t frame, bool forward,
-		       struct wanted *wanted, void **table)
+static DWORD get_table(HFRAME handle, bool forward, struct wanted *wanted, void **table)
 {
 	struct entry *entry = NULL;
-	DWORD error = em_client_lock(client);
+	struct em_client *client;
+	uint32_t frame;
+	DWORD error;
 
-	if (error)
+	client = em_client_lock_of((uintptr_t)handle, EM_HANDLE_FRAME, &frame,
+				   NMERR_INVALID_EXPERT_HANDLE, &error);
+	if (!client)
 		return error;
 	error = prepare(client);
 	if (!error && wanted->content == ALL_PROPERTIES &&
@@ -655,35 +658,33 @@ static DWORD get_table(struct em_client *client, uint32_t frame, bool forward,
 	return error;
 }
 
-DWORD em_attach_properties(struct em_client *client, uint32_t frame, bool forward,
-			   LPPROPERTYTABLE *table)
+DWORD em_attach_properties(HFRAME frame, bool forward, LPPROPERTYTABLE *table)
 {
 	struct wanted wanted = { .content = ALL_PROPERTIES, .field = ENGINE_NONE };
 	void *found = NULL;
-	DWORD error = get_table(client, frame, forward, &wanted, &found);
+	DWORD error = get_table(frame, forward, &wanted, &found);
 
 	*table = found;
 	return error;
 }
 
-DWORD em_protocols(struct em_client *client, uint32_t frame, bool forward,
-		   LPRECOGNIZEDATATABLE *table)
+DWORD em_protocols(HFRAME frame, bool forward, LPRECOGNIZEDATATABLE *table)
 {
 	struct wanted wanted = { .content = PROTOCOLS, .field = ENGINE_NONE };
 	void *found = NULL;
-	DWORD error = get_table(client, frame, forward, &wanted, &found);
+	DWORD error = get_table(frame, forward, &wanted, &found);
 
 	*table = found;
 	return error;
 }
 
-DWORD em_recognize(struct em_client *client, uint32_t frame, bool forward,
+DWORD em_recognize(const struct em_client *client, HFRAME frame, bool forward,
 		   LPRECOGNIZEDATATABLE *table)
 {
 	*table = NULL;
 	if (client->flags & EXPERTMEM_NO_RECOGNIZE || client->kind == ENGINE_PCAP)
 		return NMERR_SUCCESS;
-	return em_protocols(client, frame, forward, table);
+	return em_protocols(frame, forward, table);
 }
 
 /* ---------------------------------------------------------- instances of one property */

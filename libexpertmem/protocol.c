@@ -55,16 +55,20 @@ struct em_names {
 
 /* ---------------------------------------------------------------- locking, requests */
 
-DWORD em_client_lock(struct em_client *client)
+/* Make this process the expert of a client whose lock was taken. Unlocks it after an error. */
+static DWORD become_locked(struct em_client *client, bool is_open, DWORD bad)
 {
-	DWORD error = NMERR_INVALID_EXPERT_HANDLE;
+	DWORD error = is_open ? em_become(client->key) : bad;
 
-	pthread_mutex_lock(&client->lock);
-	if (em_is_open(client))
-		error = em_become(client->key);
 	if (error)
 		pthread_mutex_unlock(&client->lock);
 	return error;
+}
+
+DWORD em_client_lock(struct em_client *client)
+{
+	pthread_mutex_lock(&client->lock);
+	return become_locked(client, em_is_open(client), NMERR_INVALID_EXPERT_HANDLE);
 }
 
 void em_client_unlock(struct em_client *client)
@@ -77,7 +81,11 @@ struct em_client *em_client_lock_of(uint64_t handle, enum em_handle kind, uint32
 {
 	struct em_client *client = em_client_of(handle, kind, number);
 
-	*error = client ? em_client_lock(client) : bad;
+	*error = bad;
+	if (!client)
+		return NULL;
+	pthread_mutex_lock(&client->lock);
+	*error = become_locked(client, em_is_of_handle(client, handle), bad);
 	return *error ? NULL : client;
 }
 

@@ -423,6 +423,57 @@ TEST_F(engine, a_closed_expert_has_no_handles)
 	EXPECT_EQ(NMERR_EXPERT_TERMINATE, BhGetLastError());
 }
 
+/* Calls that wait for the client's lock in threads of their own. */
+static void *get_property_of(void *protocol)
+{
+	HPROPERTY property = GetProperty((HPROTOCOL)protocol, (LPSTR)"Source Port");
+
+	return (void *)(uintptr_t)(property ? NMERR_SUCCESS : BhGetLastError());
+}
+
+static void *get_number_of(void *frame)
+{
+	DWORD number = GetFrameNumber((HFRAME)frame);
+
+	return (void *)(uintptr_t)(number == INVALID_FRAME_NUMBER ? BhGetLastError() : 0);
+}
+
+/*
+ * While the threads wait for the lock, the client of the expert becomes that of another one, as if
+ * another thread had closed the first expert and opened the other in its slot.
+ */
+TEST_F(engine, a_slot_with_another_expert_is_not_taken_for_the_first_one)
+{
+	const DWORD codes[] = { NMERR_INVALID_HPROTOCOL, NMERR_INVALID_HFRAME };
+	void *(*const calls_of[])(void *) = { get_property_of, get_number_of };
+	HFRAME frame = fake_frame(&self->fake, 0);
+	void *args[] = { NULL, (void *)frame };
+	struct em_client *client;
+	struct fake_engine other;
+	pthread_t threads[2];
+	uint32_t number;
+	void *code;
+
+	/* GetFrameNumber() takes the lock because no call has attached the expert. */
+	args[0] = (void *)(uintptr_t)((uintptr_t)frame ^
+		  (uintptr_t)(EM_HANDLE_FRAME ^ EM_HANDLE_PROTOCOL) << 60);
+	ASSERT_TRUE(fake_start(&other, 0, 0));
+	client = em_client_of((uintptr_t)frame, EM_HANDLE_FRAME, &number);
+	ASSERT_NE(NULL, client);
+	pthread_mutex_lock(&client->lock);
+	for (int i = 1; i >= 0; i--)
+		pthread_create(&threads[i], NULL, calls_of[i], args[i]);
+	usleep(100000);
+	em_store_release(&client->key, other.key);
+	pthread_mutex_unlock(&client->lock);
+	for (int i = 0; i < 2; i++) {
+		pthread_join(threads[i], &code);
+		EXPECT_EQ(codes[i], (uintptr_t)code) TH_LOG("call %d", i);
+	}
+	em_store_release(&client->key, self->fake.key);
+	fake_stop(&other);
+}
+
 TEST_F(engine, an_engine_that_ended_is_an_error)
 {
 	HPROPERTY port = fake_property("Source Port");
