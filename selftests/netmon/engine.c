@@ -996,6 +996,27 @@ TEST_F(engine, a_filter_that_crashes_or_hangs_the_engine_is_refused)
 	STOP();
 }
 
+TEST_F(engine, a_filter_that_crashes_on_a_frame_costs_its_request_and_not_the_frame)
+{
+	const struct engine_request request = { .op = ENGINE_SEARCH, .count = 3 };
+	struct session other;
+
+	WORDS("good", "good", "good");
+	START_FAULTY(NULL);
+	ASSERT_TRUE(engine_connect(&self->engine, &other));
+	ASSERT_EQ(0, ask_filter(&self->session, "APPLY"));
+	EXPECT_EQ(NMERR_NOT_SUPPORTED, ask(&self->session, request, NULL));
+	EXPECT_STREQ("the engine crashes at it, or does not come to an end",
+		     self->session.reply.text);
+	EXPECT_EQ(0, self->engine.state->crashed);
+	EXPECT_EQ(3, self->engine.state->workers);
+	for (uint32_t i = 0; i < 3; i++)
+		EXPECT_EQ(0, frame_error(&other, i));
+	session_close(&self->session);
+	session_close(&other);
+	STOP();
+}
+
 TEST_F(engine, a_filter_outlives_its_worker)
 {
 	uint32_t filter;

@@ -111,6 +111,13 @@ extern const struct engine_ops engine_ops;
  */
 bool desk_frame(uint32_t frame, uint32_t *error);
 
+/*
+ * Note in the desk that the dissection of the frame is over, so that the frame is not blamed for what
+ * follows. Call it before a filter is applied: if the filter crashes or hangs, its request is refused.
+ * desk_frame() and the end of a request call it, too.
+ */
+void desk_dissected(void);
+
 /* lookup.c: read the files of names, before the sandbox */
 void lookup_init(void);
 

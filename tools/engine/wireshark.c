@@ -126,6 +126,8 @@ static bool passes(void *compiled, uint32_t frame)
 	edt = dissect_begin(frame, &wanted, &error);
 	if (!edt)
 		return false;
+	/* A filter that crashes or hangs is the fault of the request, not of the frame. */
+	desk_dissected();
 	passed = dfilter_apply_edt(filter->code, edt);
 	dissect_end();
 	return passed;

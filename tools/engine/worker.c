@@ -134,7 +134,7 @@ static bool is_bad(uint32_t frame, uint32_t *error)
 	return false;
 }
 
-static void finish_frame(void)
+void desk_dissected(void)
 {
 	if (desk->frame == ENGINE_NONE)
 		return;
@@ -147,7 +147,7 @@ bool desk_frame(uint32_t frame, uint32_t *error)
 {
 	static unsigned int calls;
 
-	finish_frame();
+	desk_dissected();
 	if (is_bad(frame, error))
 		return false;
 	if (++calls % 64 == 0) {
@@ -397,7 +397,7 @@ static void answer(const struct client *client, const struct engine_request *req
 	} else {
 		reply->error = serve(client, request, reply, &results);
 	}
-	finish_frame();
+	desk_dissected();
 	reply->size = results.used;
 	if (engine_ops.dissected)
 		state->dissected = engine_ops.dissected();

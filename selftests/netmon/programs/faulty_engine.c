@@ -11,8 +11,8 @@
  *	EXEC	map executable memory
  *	EAT	allocate 1 MiB that is never freed
  *
- * A filter with one of these words does so when it is compiled. Any other filter passes the
- * frames that contain its text.
+ * A filter with one of these words does so when it is compiled. The filter APPLY crashes when it is
+ * applied to a frame. Any other filter passes the frames that contain its text.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -112,7 +112,12 @@ static bool passes(void *compiled, uint32_t number)
 {
 	const FRAME *frame = frame_of(number);
 
-	return !dissect(number) && has(frame->MacFrame, frame->nBytesAvail, compiled);
+	if (dissect(number))
+		return false;
+	desk_dissected();
+	if (!strcmp(compiled, "APPLY"))
+		abort();
+	return has(frame->MacFrame, frame->nBytesAvail, compiled);
 }
 
 /* Each frame has one property, field 7. */
