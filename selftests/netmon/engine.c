@@ -1017,6 +1017,26 @@ TEST_F(engine, a_filter_that_crashes_on_a_frame_costs_its_request_and_not_the_fr
 	STOP();
 }
 
+TEST_F(engine, a_search_of_slow_frames_is_answered_in_part_after_250_ms)
+{
+	const struct engine_request request = {
+		.op = ENGINE_SEARCH, .count = 40, .id = ENGINE_NONE, .flags = ENGINE_USER,
+	};
+	FILE *file = pcap_create("words", 1);
+
+	for (int i = 0; i < 40; i++)
+		pcap_add(file, i, 4, "SLOW", 4);
+	fclose(file);
+	START_FAULTY("--filter", "LOW", NULL);
+	EXPECT_EQ(NMERR_SUCCESS, ask(&self->session, request, NULL));
+	/* 5 frames of 50 ms, and one that ends after the limit */
+	EXPECT_LE(1, self->session.reply.count);
+	EXPECT_GE(6, self->session.reply.count);
+	EXPECT_EQ(self->session.reply.count, self->session.reply.next);
+	session_close(&self->session);
+	STOP();
+}
+
 TEST_F(engine, a_filter_outlives_its_worker)
 {
 	uint32_t filter;

@@ -236,13 +236,14 @@ static long long now(void)
 }
 
 /*
- * Shall the request be answered with what there is? @calls is the caller's counter of frames, so
- * that clocks and memory are asked for only some frames.
+ * Shall the request be answered with what there is? @calls is the caller's counter of frames. The
+ * memory is looked at once in 64 frames. The clock is looked at for each frame if the engine has
+ * dissectors: one frame can take milliseconds there, and the clock takes nanoseconds.
  */
 static bool is_enough(unsigned int calls, long long end)
 {
 	if (calls % 64)
-		return false;
+		return engine_ops.dissected && now() > end;
 	step();
 	if (engine_ops.dissected && memory_above(6))
 		renewing = true;

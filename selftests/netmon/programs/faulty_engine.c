@@ -6,6 +6,7 @@
  *	CRASH	write to address 0
  *	ABORT	abort(), as GLib does when memory is exhausted
  *	SPIN	never end
+ *	SLOW	take 50 ms
  *	SOCKET	make a system call that the sandbox forbids
  *	OPEN	open a file, which fails
  *	EXEC	map executable memory
@@ -21,6 +22,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <Netmon.h>
@@ -48,6 +50,17 @@ static bool has(const void *bytes, size_t size, const char *word)
 	return memmem(bytes, size, word, strlen(word));
 }
 
+/* The sandbox forbids nanosleep(). */
+static void wait_50_ms(void)
+{
+	struct timespec begin, now;
+
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	do
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	while ((now.tv_sec - begin.tv_sec) * 1000 + (now.tv_nsec - begin.tv_nsec) / 1000000 < 50);
+}
+
 /* Do what @bytes say. Returns an NMERR_ code that tells the test that the sandbox holds. */
 static uint32_t obey(const void *bytes, size_t size)
 {
@@ -60,6 +73,8 @@ static uint32_t obey(const void *bytes, size_t size)
 		abort();
 	while (has(bytes, size, "SPIN"))
 		;
+	if (has(bytes, size, "SLOW"))
+		wait_50_ms();
 	if (has(bytes, size, "SOCKET"))
 		return socket(AF_UNIX, SOCK_STREAM, 0) < 0 ? NMERR_SUCCESS : NMERR_ACCESS_DENIED;
 	if (has(bytes, size, "OPEN"))
