@@ -738,6 +738,71 @@ TEST_F(engine, many_clients_are_served)
 	STOP();
 }
 
+/* Set the limit of descriptors of a process. The hard one stays as it is if @hard is 0. */
+static bool limit_files(pid_t pid, rlim_t soft, rlim_t hard)
+{
+	struct rlimit limit;
+
+	if (prlimit(pid, RLIMIT_NOFILE, NULL, &limit))
+		return false;
+	limit = (struct rlimit){ soft, hard ? hard : limit.rlim_max };
+	return !prlimit(pid, RLIMIT_NOFILE, &limit, NULL);
+}
+
+TEST_F(engine, a_low_soft_limit_of_descriptors_is_raised)
+{
+	struct rlimit limit;
+
+	ASSERT_TRUE(limit_files(0, 64, 0));
+	START(self->capture);
+	ASSERT_EQ(ENGINE_READY, engine_wait(&self->engine));
+	ASSERT_EQ(0, prlimit(self->engine.pid, RLIMIT_NOFILE, NULL, &limit));
+	EXPECT_EQ(limit.rlim_max, limit.rlim_cur);
+	STOP();
+}
+
+TEST_F(engine, a_client_for_whom_the_supervisor_has_no_descriptor_is_disconnected)
+{
+	struct session sessions[100];
+	int served = 0;
+
+	START(self->capture);
+	ASSERT_EQ(ENGINE_READY, engine_wait(&self->engine));
+	ASSERT_TRUE(limit_files(self->engine.pid, 64, 64));
+	for (int i = 0; i < 100; i++) {
+		ASSERT_TRUE(engine_connect(&self->engine, &sessions[i]));
+		served += ask(&sessions[i], (struct engine_request){ .op = ENGINE_SEARCH,
+			      .id = ENGINE_NONE, .count = 1 }, NULL) == NMERR_SUCCESS;
+	}
+	EXPECT_LT(10, served);
+	EXPECT_GT(32, served);
+	for (int i = 0; i < 100; i++)
+		session_close(&sessions[i]);
+	/* The supervisor ends, so it holds no client without a socket. */
+	STOP();
+}
+
+TEST_F(engine, a_client_for_whom_the_worker_has_no_descriptor_is_disconnected)
+{
+	struct session sessions[30];
+	int served = 0;
+
+	START(self->capture);
+	ASSERT_EQ(ENGINE_READY, engine_wait(&self->engine));
+	ASSERT_TRUE(limit_files(engine_worker(&self->engine, 0), 20, 20));
+	for (int i = 0; i < 30; i++) {
+		ASSERT_TRUE(engine_connect(&self->engine, &sessions[i]));
+		served += ask(&sessions[i], (struct engine_request){ .op = ENGINE_SEARCH,
+			      .id = ENGINE_NONE, .count = 1 }, NULL) == NMERR_SUCCESS;
+	}
+	EXPECT_LT(5, served);
+	EXPECT_GT(20, served);
+	EXPECT_EQ(1, self->engine.state->workers);
+	for (int i = 0; i < 30; i++)
+		session_close(&sessions[i]);
+	STOP();
+}
+
 /* --------------------------------------------------------------- ends and new workers */
 
 TEST_F(engine, the_engine_ends_with_the_host_and_its_experts)

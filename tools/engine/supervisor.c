@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -411,7 +412,11 @@ static void start_worker(void)
 		engine.clients[i].introduced = false;
 }
 
-static void introduce(struct client *client)
+/*
+ * Send a client's descriptors to the worker. False: the worker cannot get them, and the client has
+ * to be dropped.
+ */
+static bool introduce(struct client *client)
 {
 	const int fds[] = { client->fd, client->results };
 	struct introduction body = { .client = client->id };
@@ -433,17 +438,26 @@ static void introduce(struct client *client)
 	memcpy(CMSG_DATA(&control.align), fds, sizeof(fds));
 	if (sendmsg(engine.worker, &message, MSG_DONTWAIT | MSG_NOSIGNAL) == sizeof(body))
 		client->introduced = true;
+	/* EPIPE and ECONNRESET: the worker has ended. The next one gets the client. */
+	return client->introduced || errno == EAGAIN || errno == EINTR || errno == EPIPE ||
+	       errno == ECONNRESET;
 }
 
 /* Introduce clients to the worker as far as its socket has room. True: it has them all. */
 static bool introduce_clients(void)
 {
-	for (unsigned int i = 0; i < engine.nr_clients; i++) {
-		if (engine.clients[i].introduced)
+	unsigned int i = 0;
+
+	while (i < engine.nr_clients) {
+		struct client *client = &engine.clients[i];
+
+		if (!client->introduced && !introduce(client)) {
+			drop_client(client);	/* another one is at this index now */
 			continue;
-		introduce(&engine.clients[i]);
-		if (!engine.clients[i].introduced)
+		}
+		if (!client->introduced)
 			return false;
+		i++;
 	}
 	return true;
 }
@@ -472,16 +486,21 @@ static bool is_seqpacket(int fd)
 
 static void connect_client(int socket, int results)
 {
+	/* Each is closed by move_up(), also if no descriptor is free. */
+	socket = move_up(socket);
+	results = move_up(results);
 	if (engine.over || engine.nr_clients == CLIENTS_MAX || !is_seqpacket(socket) ||
 	    !is_results_file(results)) {
-		close(socket);
-		close(results);
+		if (socket >= 0)
+			close(socket);
+		if (results >= 0)
+			close(results);
 		return;
 	}
 	engine.clients[engine.nr_clients++] = (struct client){
 		.id = ++engine.next_client,
-		.fd = move_up(socket),
-		.results = move_up(results),
+		.fd = socket,
+		.results = results,
 	};
 }
 
@@ -535,15 +554,27 @@ static void finish_loading(void)
 	set_phase(ENGINE_READY);
 }
 
+static void drop_client_of(uint32_t id)
+{
+	for (unsigned int i = 0; i < engine.nr_clients; i++) {
+		if (engine.clients[i].id == id) {
+			drop_client(&engine.clients[i]);
+			return;
+		}
+	}
+}
+
 static void receive_reports(void)
 {
-	char what;
+	struct report report;
 
-	while (recv(engine.worker, &what, 1, MSG_DONTWAIT) == 1) {
-		if (what == REPORT_LOADING && !engine.loaded)
+	while (recv(engine.worker, &report, sizeof(report), MSG_DONTWAIT) == sizeof(report)) {
+		if (report.what == REPORT_LOADING && !engine.loaded)
 			set_phase(ENGINE_LOADING);
-		else if (what == REPORT_LOADED && !engine.loaded)
+		else if (report.what == REPORT_LOADED && !engine.loaded)
 			finish_loading();
+		else if (report.what == REPORT_REFUSED)
+			drop_client_of(report.client);
 	}
 }
 
@@ -801,6 +832,17 @@ static void end_worker(void)
 		;
 }
 
+/* A client takes two descriptors, so CLIENTS_MAX are more than the usual soft limit. */
+static void raise_file_limit(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files))
+		return;
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+}
+
 /*
  * The terminal's signals are for the host. Descriptors that the host has forgotten to close could
  * keep sockets of other engines open.
@@ -812,6 +854,7 @@ static bool leave_the_host(void)
 	setsid();
 	close_range(ENGINE_CONTROL_FD + 1, UINT_MAX, 0);
 	umask(077);
+	raise_file_limit();
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	signal(SIGCHLD, SIG_DFL);
 	signal(SIGPIPE, SIG_IGN);

@@ -112,6 +112,14 @@ static void __attribute__((noreturn)) renew(uint32_t begin)
 	_exit(EXIT_RENEW);
 }
 
+static void report(enum report_what what, uint32_t client)
+{
+	const struct report message = { .what = what, .client = client };
+
+	if (send(FD_SUPERVISOR, &message, sizeof(message), MSG_NOSIGNAL) != sizeof(message))
+		_exit(EXIT_ENDED);
+}
+
 static uint32_t at_frame;	/* the frame that the present request is at */
 
 /* Is the frame in desk->bad? */
@@ -466,8 +474,8 @@ static void add_client(uint32_t id, int fd, int file)
 		results = mmap(NULL, ENGINE_RESULTS, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
 	close(file);
 	if (results == MAP_FAILED) {
-		shutdown(fd, SHUT_RDWR);
 		close(fd);
+		report(REPORT_REFUSED, id);
 		return;
 	}
 	clients[nr_clients++] = (struct client){ .id = id, .fd = fd, .results = results };
@@ -489,16 +497,24 @@ static void take_introductions(void)
 		};
 		ssize_t size = recvmsg(FD_SUPERVISOR, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 		struct cmsghdr *head = size > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+		size_t nr_fds;
 		int fds[2];
 
 		if (size < 0 && (errno == EAGAIN || errno == EINTR))
 			return;
 		if (size <= 0)
 			_exit(EXIT_ENDED);
-		if (!head || head->cmsg_len != CMSG_LEN(sizeof(fds)))
+		nr_fds = head ? (head->cmsg_len - CMSG_LEN(0)) / sizeof(int) : 0;
+		if (nr_fds)
+			memcpy(fds, CMSG_DATA(head), nr_fds * sizeof(int));
+		if (nr_fds == 2) {
+			add_client(introduction.client, fds[0], fds[1]);
 			continue;
-		memcpy(fds, CMSG_DATA(head), sizeof(fds));
-		add_client(introduction.client, fds[0], fds[1]);
+		}
+		/* MSG_CTRUNC: there was no free descriptor for one or both of them. */
+		if (nr_fds)
+			close(fds[0]);
+		report(REPORT_REFUSED, introduction.client);
 	}
 }
 
@@ -528,14 +544,6 @@ static void serve_clients(void)
 static void __attribute__((noreturn)) fail(void)
 {
 	_exit(EXIT_FAILED);
-}
-
-static void report(enum report what)
-{
-	char message = (char)what;
-
-	if (send(FD_SUPERVISOR, &message, sizeof(message), MSG_NOSIGNAL) != sizeof(message))
-		_exit(EXIT_ENDED);
 }
 
 static void *map_file(int fd, size_t size, int protection)
@@ -580,7 +588,7 @@ static void load(void)
 {
 	const struct loading loading = { .state = state, .first = check_user_filter };
 
-	report(REPORT_LOADING);
+	report(REPORT_LOADING, 0);
 	set_activity(ACTIVITY_LOADING);
 	if (!load_capture(&loading))
 		fail();
@@ -690,7 +698,7 @@ int run_engine(const struct options *options, char **argv)
 	map_frames();
 	compile_user_filter();
 	if (desk->loads)
-		report(REPORT_LOADED);
+		report(REPORT_LOADED, 0);
 	set_activity(ACTIVITY_IDLE);
 	for (;;)
 		serve_clients();

@@ -38,10 +38,20 @@ enum worker_fd {
 	NR_WORKER_FDS
 };
 
-/* Messages from a worker to its supervisor, each of one byte. */
-enum report {
-	REPORT_LOADING		= 'l',	/* the first bytes of the capture are about to be read */
-	REPORT_LOADED		= 'r',	/* index and frames are complete, and closed for writing */
+/**
+ * struct report - a message from a worker to its supervisor
+ * @what: enum report_what
+ * @client: with REPORT_REFUSED: number of the client; else 0
+ */
+struct report {
+	uint32_t what;
+	uint32_t client;
+};
+
+enum report_what {
+	REPORT_LOADING,		/* the first bytes of the capture are about to be read */
+	REPORT_LOADED,		/* index and frames are complete, and closed for writing */
+	REPORT_REFUSED,		/* the worker cannot serve the client @client */
 };
 
 /* A message from the supervisor to its worker, with a socket and a results file. */
