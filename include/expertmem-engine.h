@@ -24,7 +24,8 @@
  * Frames: the frames file has a struct FRAME of Netmon.h for each frame, aligned to 16 bytes.
  * The index has a uint64_t for each frame: the offset of the FRAME in bits 0 to 47, and its
  * link type in bits 48 to 63, as of libpcap's list of LINKTYPE_; 0xffff: not in that list.
- * Both files are complete, and do not change any more, when the phase is ENGINE_READY.
+ * Both files are complete when the phase is ENGINE_READY. From then on, the engine cannot change
+ * them: files in memory are sealed; of files on a disk, no worker can write to a descriptor.
  * Numbers of frames begin at 0.
  *
  * Requests: an expert sends a struct engine_request, and gets a struct engine_reply. Requests

@@ -7,8 +7,10 @@
  * also: slow
  */
 #include <dirent.h>
+#include <linux/magic.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/vfs.h>
 
 #include "harness.h"
 #include "protocol_test.h"
@@ -401,6 +403,73 @@ TEST_F(engine, nobody_can_write_to_the_files)
 		EXPECT_EQ(sealed, fcntl(self->engine.files[i], F_GET_SEALS) & sealed);
 	}
 	EXPECT_NE(0, fcntl(self->engine.files[0], F_GET_SEALS) & F_SEAL_SHRINK);
+	STOP();
+}
+
+/* Are the frames in memory? */
+static bool in_memory(const struct engine *engine)
+{
+	return fcntl(engine->files[2], F_GET_SEALS) >= 0;
+}
+
+/* Does the kernel make files without a name in this directory, which is on a disk? */
+static bool has_disk(const char *directory)
+{
+	int fd = open(directory, O_TMPFILE | O_RDWR | O_EXCL, 0600);
+	struct statfs system;
+	bool disk = fd >= 0 && !fstatfs(fd, &system) && system.f_type != TMPFS_MAGIC &&
+		    system.f_type != RAMFS_MAGIC;
+
+	if (fd >= 0)
+		close(fd);
+	return disk;
+}
+
+TEST_F(engine, frames_of_compressed_captures_and_pipes_are_on_a_disk)
+{
+	static const char *const programs[] = { "gzip", "zstd -q", "lz4 -q" };
+	FILE *pipe = popen("cat frames.pcap", "r");
+
+	if (!has_disk("/var/tmp"))
+		SKIP(return, "/var/tmp is on no disk");
+	START(self->capture);
+	EXPECT_TRUE(in_memory(&self->engine));
+	STOP();
+	for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++) {
+		char command[256];
+
+		snprintf(command, sizeof(command), "%s <frames.pcap >other 2>/dev/null",
+			 programs[i]);
+		if (system(command))
+			continue;
+		START("other");
+		EXPECT_EQ(ENGINE_READY, engine_wait(&self->engine)) TH_LOG("%s", programs[i]);
+		EXPECT_FALSE(in_memory(&self->engine)) TH_LOG("%s", programs[i]);
+		STOP();
+	}
+	ASSERT_TRUE(engine_start(&self->engine, pcap_engine(), "-", NULL, fileno(pipe)));
+	EXPECT_EQ(ENGINE_READY, engine_wait(&self->engine));
+	EXPECT_FALSE(in_memory(&self->engine));
+	EXPECT_EQ(FRAMES, self->engine.state->frames);
+	STOP();
+	pclose(pipe);
+}
+
+TEST_F(engine, frames_that_exceed_the_limit_of_files_fail_with_a_remedy)
+{
+	struct rlimit limit, old;
+
+	/* 20 MB of frames. The engine's other files take less than 16 MiB each. */
+	ASSERT_TRUE(pcap_write(self->capture, 250000));
+	ASSERT_EQ(0, getrlimit(RLIMIT_FSIZE, &old));
+	limit = (struct rlimit){ 16 << 20, old.rlim_max };
+	ASSERT_EQ(0, setrlimit(RLIMIT_FSIZE, &limit));
+	START(self->capture);
+	setrlimit(RLIMIT_FSIZE, &old);
+	EXPECT_EQ(ENGINE_FAILED, engine_wait(&self->engine));
+	EXPECT_NE(NULL, strstr((const char *)self->engine.state->error, "quarter"))
+		TH_LOG("%s", (const char *)self->engine.state->error);
+	EXPECT_NE(NULL, strstr((const char *)self->engine.state->error, "; set TMPDIR"));
 	STOP();
 }
 
@@ -1185,6 +1254,39 @@ TEST_F(engine, a_worker_makes_no_call_that_the_sandbox_forbids)
 	EXPECT_EQ(NMERR_INTERNAL_EXCEPTION, frame_error(&self->session, 4));
 	EXPECT_EQ(3, self->engine.state->workers);
 	session_close(&self->session);
+	STOP();
+}
+
+TEST_F(engine, a_worker_cannot_change_the_frames_once_they_are_ready)
+{
+	WORDS("WRITE", "good");
+	START_FAULTY(NULL);
+	EXPECT_TRUE(in_memory(&self->engine));
+	EXPECT_EQ(0, frame_error(&self->session, 0));
+	EXPECT_EQ(1, self->engine.state->workers);
+	session_close(&self->session);
+	STOP();
+	TOOL("gzip -c words >other && mv other words");
+	START_FAULTY(NULL);
+	EXPECT_EQ(0, frame_error(&self->session, 0));
+	EXPECT_EQ(1, self->engine.state->workers);
+	session_close(&self->session);
+	STOP();
+}
+
+TEST_F(engine, a_worker_cannot_write_to_standard_input)
+{
+	int file = open(self->capture, O_RDWR);
+	char path[64], target[PATH_MAX] = "";
+
+	ASSERT_TRUE(engine_start(&self->engine, pcap_engine(), "-", NULL, file));
+	ASSERT_EQ(ENGINE_READY, engine_wait(&self->engine));
+	EXPECT_EQ(FRAMES, self->engine.state->frames);
+	/* Later workers inherit it from the supervisor. */
+	snprintf(path, sizeof(path), "/proc/%d/fd/0", self->engine.pid);
+	ASSERT_LT(0, readlink(path, target, sizeof(target) - 1));
+	EXPECT_STREQ("/dev/null", target);
+	close(file);
 	STOP();
 }
 

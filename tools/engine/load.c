@@ -364,10 +364,15 @@ static bool next_frame(struct loader *loader, int *error, char **detail)
 	return true;
 }
 
+/* errno is that of writing the frames. */
 static bool disk_full(struct engine_state *state)
 {
-	set_error(state, "cannot write its frames", strerror(errno),
-		  "; set TMPDIR to a directory with more space");
+	if (errno == EFBIG)
+		set_error(state, "its frames take more than a quarter of the machine's memory, or than ulimit -f",
+			  NULL, "; set TMPDIR to a directory on a disk, and raise ulimit -f");
+	else
+		set_error(state, "cannot write its frames", strerror(errno),
+			  "; set TMPDIR to a directory with more space");
 	return false;
 }
 

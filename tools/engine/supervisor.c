@@ -2,13 +2,15 @@
 /*
  * The supervisor: makes the files, starts workers, watches them, and tells the library.
  *
- * No byte of the capture reaches this process. It reads the desk and the state, which a worker may
+ * No byte of the capture reaches this process, but for the first four, which tell whether it is
+ * compressed. It reads the desk and the state, which a worker may
  * have overwritten, only for numbers, and believes none of them. It allocates no memory.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/close_range.h>
+#include <linux/magic.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -21,6 +23,8 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysinfo.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -106,10 +110,11 @@ static struct {
 	char program[64];		/* the worker's program, which was opened at the start */
 	int desk_fd;
 	int state_fd;
-	int index;
-	int frames;
+	int index;			/* write-only; -1: the frames are complete */
+	int frames;			/* as @index */
 	int index_read;
 	int frames_read;
+	bool on_disk;			/* index and frames are on a disk, and cannot be sealed */
 	struct desk *desk;
 	struct engine_state *state;
 	int worker;			/* socket to the worker; -1: there is none */
@@ -130,6 +135,17 @@ static struct {
 	struct bad_frame bad[BAD_MAX];
 	uint32_t nr_bad;
 } engine;
+
+/* Replace standard input, which later workers inherit and could write to if it is a terminal. */
+static void leave_input(void)
+{
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	if (fd > STDIN_FILENO) {
+		dup2(fd, STDIN_FILENO);
+		close(fd);
+	}
+}
 
 /* ------------------------------------------------------------------------- files */
 
@@ -152,9 +168,19 @@ static int memory_file(const char *name)
 	return move_up(fd);
 }
 
+/* A file without a name in a directory on a disk; -1: it cannot be made there. */
 static int file_in(const char *directory)
 {
-	return move_up(open(directory, O_TMPFILE | O_RDWR | O_EXCL | O_CLOEXEC, 0600));
+	int fd = open(directory, O_TMPFILE | O_RDWR | O_EXCL | O_CLOEXEC, 0600);
+	struct statfs system;
+
+	/* Memory, too, but without seals and without a limit. */
+	if (fd >= 0 && (fstatfs(fd, &system) || system.f_type == TMPFS_MAGIC ||
+			system.f_type == RAMFS_MAGIC)) {
+		close(fd);
+		return -1;
+	}
+	return move_up(fd);
 }
 
 /* A file without a name beside the capture, or in a directory for temporary files; -1: none. */
@@ -167,30 +193,84 @@ static int disk_file(const char *capture)
 	if (slash)
 		snprintf(directory, sizeof(directory), "%.*s",
 			 slash == capture ? 1 : (int)(slash - capture), capture);
-	fd = file_in(directory);
+	fd = strcmp(capture, "-") ? file_in(directory) : -1;
 	if (fd < 0 && temporary && *temporary)
 		fd = file_in(temporary);
 	return fd < 0 ? file_in("/var/tmp") : fd;
 }
 
-/* The file for frames: memory, or if the capture is large, a disk, whose cache can be reclaimed. */
-static int frames_file(const char *capture)
+/* Does the file begin as files that gzip, zstd or lz4 wrote? */
+static bool is_compressed(int fd)
 {
-	struct stat file;
-	int fd = -1;
+	static const unsigned char zstd[] = { 0x28, 0xb5, 0x2f, 0xfd };
+	static const unsigned char lz4[] = { 0x04, 0x22, 0x4d, 0x18 };
+	unsigned char magic[4] = { 0 };
 
-	if (strcmp(capture, "-") && !stat(capture, &file) && file.st_size > LARGE_CAPTURE)
-		fd = disk_file(capture);
-	return fd < 0 ? memory_file("expertmem-frames") : fd;
+	if (pread(fd, magic, sizeof(magic), 0) < 2)
+		return true;
+	return (magic[0] == 0x1f && magic[1] == 0x8b) || !memcmp(magic, zstd, sizeof(zstd)) ||
+	       !memcmp(magic, lz4, sizeof(lz4));
 }
 
-/* A read-only descriptor of a file without a name. */
-static int read_only(int fd)
+/*
+ * May the frames of the capture take much memory? They take about as much as the capture if that is
+ * an uncompressed file; the size of the frames of any other capture is unknown.
+ */
+static bool is_large(const char *capture)
+{
+	bool input = !strcmp(capture, "-"), large = true;
+	struct stat file;
+	int fd = STDIN_FILENO;
+
+	if (input ? fstat(fd, &file) : stat(capture, &file))
+		return false;
+	if (!S_ISREG(file.st_mode))
+		return true;
+	if (!input)
+		fd = open(capture, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd >= 0)
+		large = file.st_size > LARGE_CAPTURE || is_compressed(fd);
+	if (fd >= 0 && !input)
+		close(fd);
+	return large;
+}
+
+/* Make index and frames: on a disk, whose cache can be reclaimed, if the capture may be large. */
+static void make_frames(int *index, int *frames)
+{
+	const char *capture = engine.options->capture;
+
+	*index = *frames = -1;
+	if (is_large(capture)) {
+		*index = disk_file(capture);
+		*frames = *index < 0 ? -1 : disk_file(capture);
+	}
+	engine.on_disk = *frames >= 0;
+	if (engine.on_disk)
+		return;
+	if (*index >= 0)
+		close(*index);
+	*index = memory_file("expertmem-index");
+	*frames = memory_file("expertmem-frames");
+}
+
+/* Most bytes of each file that the first worker writes; 0: no limit of its own. */
+static uint64_t file_limit(void)
+{
+	struct sysinfo info;
+
+	if (engine.on_disk || sysinfo(&info))
+		return 0;
+	return (uint64_t)info.totalram * info.mem_unit / 4;
+}
+
+/* Another descriptor, for reading only or for writing only, of a file without a name. */
+static int reopen(int fd, int mode)
 {
 	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return move_up(open(path, O_RDONLY | O_CLOEXEC));
+	return move_up(open(path, mode | O_CLOEXEC));
 }
 
 static void *map_new(int fd, size_t size)
@@ -206,16 +286,33 @@ static void *map_new(int fd, size_t size)
 	return p;
 }
 
+/*
+ * Give a file a descriptor for reading and one for writing, and close @fd. A shared writable mapping
+ * needs a descriptor for both, so a worker cannot make one, which would prevent sealing.
+ */
+static bool split(int fd, int *reading, int *writing)
+{
+	*reading = *writing = -1;
+	if (fd < 0)
+		return false;
+	*reading = reopen(fd, O_RDONLY);
+	*writing = reopen(fd, O_WRONLY);
+	close(fd);
+	return *reading >= 0 && *writing >= 0;
+}
+
 static bool make_files(void)
 {
+	int index, frames;
+
+	make_frames(&index, &frames);
+	if (!split(index, &engine.index_read, &engine.index) ||
+	    !split(frames, &engine.frames_read, &engine.frames))
+		return false;
 	engine.desk_fd = memory_file("expertmem-desk");
 	engine.state_fd = memory_file("expertmem-state");
-	engine.index = memory_file("expertmem-index");
-	engine.frames = frames_file(engine.options->capture);
-	if (engine.desk_fd < 0 || engine.state_fd < 0 || engine.index < 0 || engine.frames < 0)
+	if (engine.desk_fd < 0 || engine.state_fd < 0)
 		return false;
-	engine.index_read = read_only(engine.index);
-	engine.frames_read = read_only(engine.frames);
 	engine.desk = map_new(engine.desk_fd, sizeof(struct desk));
 	engine.state = map_new(engine.state_fd, sizeof(struct engine_state));
 	if (!engine.desk || !engine.state)
@@ -223,7 +320,7 @@ static bool make_files(void)
 	engine.state->version = ENGINE_VERSION;
 	engine.state->kind = engine.kind;
 	engine.state->link_type = 0xffff;
-	return engine.index_read >= 0 && engine.frames_read >= 0;
+	return true;
 }
 
 /* -------------------------------------------------------------- messages to the host */
@@ -257,7 +354,7 @@ static void send_control(uint32_t message, const int *fds, size_t nr_fds)
 
 static bool say_hello(void)
 {
-	int fds[] = { read_only(engine.state_fd), engine.index_read, engine.frames_read };
+	int fds[] = { reopen(engine.state_fd, O_RDONLY), engine.index_read, engine.frames_read };
 
 	if (fds[0] < 0)
 		return false;
@@ -371,6 +468,7 @@ static void set_desk(void)
 
 	desk->supervisor = (uint32_t)getpid();
 	desk->loads = !engine.loaded;
+	desk->file_limit = file_limit();
 	desk->activity = ACTIVITY_STARTING;
 	desk->frame = ENGINE_NONE;
 	desk->done = 0;
@@ -540,17 +638,44 @@ static bool receive_control(void)
 
 /* --------------------------------------------------------------------- worker's life */
 
-/* The capture is complete: nobody can change the files any more. */
-static void finish_loading(void)
+/* Seal a file in memory against all changes. */
+static bool seal(int fd)
 {
 	const int seals = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL;
 
-	fcntl(engine.index, F_ADD_SEALS, seals);
-	fcntl(engine.frames, F_ADD_SEALS, seals);
+	return !fcntl(fd, F_ADD_SEALS, seals) && (fcntl(fd, F_GET_SEALS) & seals) == seals;
+}
+
+/*
+ * Let nobody change index and frames any more. The worker may have kept its descriptors, so its limit
+ * of files is set to 0: it cannot write to a file on a disk either, which has no seals.
+ */
+static bool freeze_files(void)
+{
+	const struct rlimit none = { 0, 0 };
+
+	/* ESRCH: the worker has ended. */
+	if (prlimit(engine.pid, RLIMIT_FSIZE, &none, NULL) && errno != ESRCH)
+		return false;
+	return engine.on_disk || (seal(engine.index) && seal(engine.frames));
+}
+
+/* The capture is complete. */
+static void finish_loading(void)
+{
+	if (!freeze_files()) {
+		snprintf(engine.state->error, sizeof(engine.state->error),
+			 "cannot protect its frames against changes: %s", strerror(errno));
+		engine.busy = false;
+		kill(engine.pid, SIGKILL);
+		give_up(ENGINE_FAILED);
+		return;
+	}
 	close(engine.index);
 	close(engine.frames);
 	engine.index = engine.frames = -1;
 	engine.loaded = true;
+	leave_input();
 	set_phase(ENGINE_READY);
 }
 
@@ -569,6 +694,8 @@ static void receive_reports(void)
 	struct report report;
 
 	while (recv(engine.worker, &report, sizeof(report), MSG_DONTWAIT) == sizeof(report)) {
+		if (engine.over)
+			continue;
 		if (report.what == REPORT_LOADING && !engine.loaded)
 			set_phase(ENGINE_LOADING);
 		else if (report.what == REPORT_LOADED && !engine.loaded)
@@ -694,6 +821,8 @@ static void reap(void)
 	engine.state->process = 0;
 	close(engine.worker);
 	engine.worker = -1;
+	if (engine.over)
+		return;
 	if (!engine.loaded)
 		fail_loading(status);
 	else

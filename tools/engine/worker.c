@@ -625,29 +625,58 @@ static void follow_supervisor(void)
 		_exit(EXIT_ENDED);
 }
 
+/* Limit the files that this worker may write; only the first one writes any. */
+static void limit_files(void)
+{
+	const struct rlimit none = { 0, 0 };
+	struct rlimit files;
+
+	/* Let pwrite() fail by EFBIG. */
+	signal(SIGXFSZ, SIG_IGN);
+	if (!desk->loads) {
+		setrlimit(RLIMIT_FSIZE, &none);
+		return;
+	}
+	if (!desk->file_limit || getrlimit(RLIMIT_FSIZE, &files))
+		return;
+	/* The user's limit may be lower. */
+	if (files.rlim_cur > desk->file_limit)
+		files.rlim_cur = desk->file_limit;
+	files.rlim_max = files.rlim_cur;
+	setrlimit(RLIMIT_FSIZE, &files);
+}
+
 static void set_limits(void)
 {
 	const struct rlimit none = { 0, 0 };
 
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	setrlimit(RLIMIT_CORE, &none);
-	if (!desk->loads)
-		setrlimit(RLIMIT_FSIZE, &none);
+	limit_files();
 	umask(077);
 }
 
-/* Open the capture as standard input, from where Wireshark's library opens it in the sandbox. */
+/*
+ * Open the capture as standard input, from where Wireshark's library opens it in the sandbox. If the
+ * user's standard input can be written to, it is opened anew, as the sandbox allows dup().
+ */
 static void open_capture(const char *path)
 {
-	int fd;
+	bool input = !strcmp(path, "-");
+	int fd, flags = input ? fcntl(FD_CAPTURE, F_GETFL) : 0;
+	off_t offset = input ? lseek(FD_CAPTURE, 0, SEEK_CUR) : 0;
 
-	if (!strcmp(path, "-"))
+	if (input && (flags < 0 || (flags & O_ACCMODE) == O_RDONLY))
 		return;
+	if (input)
+		path = "/proc/self/fd/0";
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0) {
 		load_explain_open(errno, state->error);
 		fail();
 	}
+	if (offset > 0)
+		lseek(fd, offset, SEEK_SET);
 	dup2(fd, FD_CAPTURE);
 	close(fd);
 }

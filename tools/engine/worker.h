@@ -100,6 +100,7 @@ struct stored_filter {
  * struct desk - memory of supervisor and worker, which outlives the worker
  * @supervisor: pid of the supervisor
  * @loads: 1 for the first worker, which reads the capture
+ * @file_limit: most bytes of each file that the first worker writes; 0: no limit
  * @activity: enum activity
  * @frame: the frame that is being dissected, or ENGINE_NONE
  * @client: client whose request is served
@@ -115,7 +116,7 @@ struct stored_filter {
  * @bad: frames that crashed or hung a worker, sorted by number
  * @filters: filters by their number
  *
- * The supervisor writes @supervisor, @loads, @begin, @refused* and @bad before it starts a
+ * The supervisor writes @supervisor, @loads, @file_limit, @begin, @refused* and @bad before it starts a
  * worker, and from its own records: a worker may have been taken over by a capture. The worker
  * writes the rest, and the supervisor reads each of these fields once and believes none of them.
  * The file is sparse, so pages that are never touched cost nothing.
@@ -128,6 +129,7 @@ struct desk {
 	uint32_t client;
 	uint32_t sequence;
 	uint32_t begin;
+	uint64_t file_limit;
 	uint64_t step;
 	uint64_t done;
 	uint32_t refused;

@@ -10,6 +10,7 @@
  *	SOCKET	make a system call that the sandbox forbids
  *	OPEN	open a file, which fails
  *	EXEC	map executable memory
+ *	WRITE	write to the frames by a descriptor that was kept from the load
  *	EAT	allocate 1 MiB that is never freed
  *
  * A filter with one of these words does so when it is compiled. The filter APPLY crashes when it is
@@ -27,14 +28,22 @@
 
 #include <Netmon.h>
 
-#include "../../../tools/engine/engine.h"
+#include "../../../tools/engine/worker.h"
 
 static struct frames frames;
 static uint64_t dissected;
 
+static int kept = -1;		/* a duplicate of FD_FRAMES_WRITE */
+static bool mapped;		/* the frames could be mapped for writing */
+
 static bool init(char software[static 128], char error[static 1024])
 {
 	(void)error;
+	if (fcntl(FD_FRAMES_WRITE, F_GETFD) >= 0) {
+		mapped = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, FD_FRAMES_WRITE, 0) !=
+			 MAP_FAILED;
+		kept = dup(FD_FRAMES_WRITE);
+	}
 	snprintf(software, 128, "faulty engine");
 	return true;
 }
@@ -61,6 +70,20 @@ static void wait_50_ms(void)
 	while ((now.tv_sec - begin.tv_sec) * 1000 + (now.tv_nsec - begin.tv_nsec) / 1000000 < 50);
 }
 
+/* The sandbox allows pwrite() to FD_FRAMES_WRITE, so a duplicate has to get that number first. */
+static uint32_t write_frames(void)
+{
+	char byte = 0;
+	int fd;
+
+	do
+		fd = dup(kept);
+	while (fd >= 0 && fd < FD_FRAMES_WRITE);
+	if (mapped || fd != FD_FRAMES_WRITE || pwrite(fd, &byte, 1, 0) == 1)
+		return NMERR_ACCESS_DENIED;
+	return errno == EPERM || errno == EFBIG ? NMERR_SUCCESS : NMERR_ACCESS_DENIED;
+}
+
 /* Do what @bytes say. Returns an NMERR_ code that tells the test that the sandbox holds. */
 static uint32_t obey(const void *bytes, size_t size)
 {
@@ -80,6 +103,8 @@ static uint32_t obey(const void *bytes, size_t size)
 	if (has(bytes, size, "OPEN"))
 		return open("/etc/passwd", O_RDONLY) < 0 && errno == EACCES ? NMERR_SUCCESS :
 		       NMERR_ACCESS_DENIED;
+	if (has(bytes, size, "WRITE"))
+		return write_frames();
 	if (has(bytes, size, "EXEC"))
 		return mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1,
 			    0) == MAP_FAILED ? NMERR_SUCCESS : NMERR_ACCESS_DENIED;
