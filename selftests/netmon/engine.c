@@ -1113,6 +1113,21 @@ TEST_F(engine, three_deaths_without_progress_end_the_engine)
 	STOP();
 }
 
+TEST_F(engine, workers_that_end_again_and_again_and_claim_progress_end_the_engine)
+{
+	struct engine_control body;
+
+	WORDS("LIE");
+	START_FAULTY(NULL);
+	EXPECT_EQ(UINT32_MAX, frame_error(&self->session, 0));
+	while (self->engine.state->phase != ENGINE_LOST)
+		ASSERT_TRUE(receive_control(self->engine.control, &body, NULL));
+	EXPECT_NE(NULL, strstr((const char *)self->engine.state->error, "again and again"));
+	EXPECT_EQ(101, self->engine.state->workers);
+	session_close(&self->session);
+	STOP();
+}
+
 TEST_F(engine, a_filter_that_crashes_or_hangs_the_engine_is_refused)
 {
 	WORDS("good");

@@ -40,8 +40,12 @@
 #define CLIENTS_MAX	1024
 #define LARGE_CAPTURE	(256LL << 20)	/* bytes; frames of larger captures go to a disk */
 #define DEATHS_MAX	3		/* workers that die in a row without progress */
+#define RESTARTS_MAX	100	/* workers within a minute that end without a new bad frame */
 #define TICK		100		/* ms between two looks at a busy worker */
 #define FIRST_FD	16		/* above the descriptors that a worker gets */
+
+/* Read a field that a worker may be writing. */
+#define READ_ONCE(field) __atomic_load_n(&(field), __ATOMIC_RELAXED)
 
 /**
  * struct client - an expert
@@ -126,6 +130,8 @@ static struct {
 	long long looked;		/* when, in milliseconds */
 	bool hung;			/* the supervisor killed the worker */
 	unsigned int deaths;		/* in a row without progress */
+	unsigned int restarts;		/* without a new bad frame, since @restarts_begin */
+	long long restarts_begin;	/* milliseconds of CLOCK_MONOTONIC */
 	struct death latest;		/* of the worker before */
 	struct death refused;		/* request that ended two workers; .activity 0: none */
 	uint32_t begin;			/* for desk.begin */
@@ -135,6 +141,13 @@ static struct {
 	struct bad_frame bad[BAD_MAX];
 	uint32_t nr_bad;
 } engine;
+
+static long long milliseconds(clockid_t clock)
+{
+	struct timespec time;
+
+	return clock_gettime(clock, &time) ? 0 : time.tv_sec * 1000LL + time.tv_nsec / 1000000;
+}
 
 /* Replace standard input, which later workers inherit and could write to if it is a terminal. */
 static void leave_input(void)
@@ -713,7 +726,7 @@ static void fail_loading(int status)
 	if (engine.hung)
 		snprintf(state->error, sizeof(state->error),
 			 "reading it does not end; it is damaged, or was made to harm");
-	else if (WIFSIGNALED(status) && engine.desk->activity == ACTIVITY_STARTING)
+	else if (WIFSIGNALED(status) && READ_ONCE(engine.desk->activity) == ACTIVITY_STARTING)
 		snprintf(state->error, sizeof(state->error),
 			 "the engine crashed by signal %d before it read it; its memory limit, %llu bytes, may be too low",
 			 WTERMSIG(status), (unsigned long long)engine.options->limit);
@@ -734,10 +747,13 @@ static void lose(bool by_memory)
 		snprintf(engine.state->error, sizeof(engine.state->error),
 			 "the limit of its memory, %llu bytes, is too low for this capture; raise it",
 			 (unsigned long long)engine.options->limit);
-	else
+	else if (engine.deaths == DEATHS_MAX)
 		snprintf(engine.state->error, sizeof(engine.state->error),
 			 "%d workers in a row ended before they had finished one frame",
 			 DEATHS_MAX);
+	else
+		snprintf(engine.state->error, sizeof(engine.state->error),
+			 "its workers end again and again; it is damaged, or was made to harm");
 	give_up(ENGINE_LOST);
 }
 
@@ -779,29 +795,46 @@ static bool take_blame(const struct death *death, int status)
 	return true;
 }
 
+/*
+ * Count a worker that has ended without a new bad frame. True: too many have ended within a minute. A
+ * worker that was taken over can claim progress, so the count of deaths without progress is not enough.
+ */
+static bool restarts_too_often(void)
+{
+	long long now = milliseconds(CLOCK_MONOTONIC);
+
+	if (now - engine.restarts_begin >= 60000) {
+		engine.restarts_begin = now;
+		engine.restarts = 0;
+	}
+	return ++engine.restarts > RESTARTS_MAX;
+}
+
 /* Start another worker after the end of one, unless it makes no sense any more. */
 static void replace_worker(int status)
 {
 	const struct desk *desk = engine.desk;
 	struct death death = {
-		.activity = desk->activity,
-		.frame = desk->frame,
-		.client = desk->client,
-		.sequence = desk->sequence,
+		.activity = READ_ONCE(desk->activity),
+		.frame = READ_ONCE(desk->frame),
+		.client = READ_ONCE(desk->client),
+		.sequence = READ_ONCE(desk->sequence),
 	};
-	bool progress = desk->done || death.activity == ACTIVITY_IDLE;
+	uint32_t nr_bad = engine.nr_bad;
+	bool progress = READ_ONCE(desk->done) || death.activity == ACTIVITY_IDLE;
 	bool by_memory = WIFEXITED(status) && WEXITSTATUS(status) == EXIT_RENEW;
 	bool known = true;
 
 	if (by_memory) {
-		engine.begin = desk->begin;
+		engine.begin = READ_ONCE(desk->begin);
 		engine.state->degraded++;
 	} else {
 		known = take_blame(&death, status);
 	}
 	engine.latest = death;
 	engine.deaths = progress ? 0 : engine.deaths + 1;
-	if (engine.deaths == DEATHS_MAX || !known)
+	if (engine.deaths == DEATHS_MAX || !known ||
+	    (engine.nr_bad == nr_bad && restarts_too_often()))
 		lose(by_memory);
 	else
 		start_worker();
@@ -831,13 +864,6 @@ static void reap(void)
 
 /* -------------------------------------------------------------------------- watching */
 
-static long long milliseconds(clockid_t clock)
-{
-	struct timespec time;
-
-	return clock_gettime(clock, &time) ? 0 : time.tv_sec * 1000LL + time.tv_nsec / 1000000;
-}
-
 static long long cpu_time(void)
 {
 	clockid_t clock;
@@ -852,10 +878,10 @@ static long long cpu_time(void)
 static void watch_worker(void)
 {
 	struct watch seen = {
-		.activity = engine.desk->activity,
-		.step = engine.desk->step,
-		.frames = engine.state->frames,
-		.read = engine.state->read,
+		.activity = READ_ONCE(engine.desk->activity),
+		.step = READ_ONCE(engine.desk->step),
+		.frames = READ_ONCE(engine.state->frames),
+		.read = READ_ONCE(engine.state->read),
 		.cpu = engine.watch.cpu,
 		.ticks = engine.watch.ticks,
 	};
