@@ -1579,7 +1579,8 @@ DWORD WINAPI ExpertGetStartupInfo(HEXPERTKEY hExpertKey, PEXPERTSTARTUPINFO pExp
  * * NMERR_INTERNAL_EXCEPTION - a dissector has crashed; the frame is filled in, without tables
  * * NMERR_RUNAWAY_PROTOCOL - a dissector took more than two seconds; likewise
  * * NMERR_LOST_CONNECTION - the engine has ended for good
- * * NMERR_OUT_OF_MEMORY - the table of properties would exceed the expert's limit
+ * * NMERR_OUT_OF_MEMORY - the table of properties would exceed the expert's limit;
+ *   @pEFrameDescriptor is unchanged
  * * NMERR_EXPERT_TERMINATE - the expert has to stop [MS]
  */
 DWORD WINAPI ExpertGetFrame(HEXPERTKEY hExpertKey, DWORD Direction, DWORD RequestFlags,
