@@ -58,7 +58,7 @@ DWORD WINAPI GetProtocolStartOffset(HFRAME hFrame, LPSTR ProtocolName)
 	LPRECOGNIZEDATATABLE table;
 	struct em_client *client;
 	DWORD error, offset;
-	uint32_t id;
+	uint32_t id = ENGINE_NONE;
 
 	if (!ProtocolName)
 		return fail_offset(NMERR_INVALID_PARAMETER);
@@ -76,7 +76,7 @@ DWORD WINAPI GetProtocolStartOffsetHandle(HFRAME hFrame, HPROTOCOL hProtocol)
 	LPRECOGNIZEDATATABLE table;
 	struct em_client *client;
 	DWORD error, offset;
-	uint32_t id;
+	uint32_t id = ENGINE_NONE;
 
 	error = protocols_of(hFrame, &client, &table);
 	if (error)
@@ -93,7 +93,7 @@ DWORD WINAPI GetPreviousProtocolOffsetByName(HFRAME hFrame, DWORD dwStartOffset,
 	DWORD error, offset = ENGINE_NONE;
 	LPRECOGNIZEDATATABLE table;
 	struct em_client *client;
-	uint32_t id;
+	uint32_t id = ENGINE_NONE;
 
 	if (!szProtocolName || !pdwPreviousOffset)
 		return NMERR_INVALID_PARAMETER;
