@@ -174,6 +174,8 @@ static bool choose_engine(enum expertmem_engine *engine)
 static int start(const char *path, const struct expertmem_capture_options *options,
 		 struct expertmem_capture *capture, int control)
 {
+	/* The engine's descriptor 0 is this process's only for "-". */
+	bool standard_input = !strcmp(path, "-") || !strcmp(path, "/dev/stdin");
 	char own[PATH_SIZE], program[PATH_SIZE], preload[PATH_SIZE], limit[24];
 	const char *arguments[12];
 	int n = 0, error = EXPERTMEM_E_NO_ENGINE;
@@ -189,7 +191,7 @@ static int start(const char *path, const struct expertmem_capture_options *optio
 		 options->limit ? options->limit : EXPERTMEM_ENGINE_LIMIT);
 	arguments[n++] = program;
 	arguments[n++] = "--capture";
-	arguments[n++] = path;
+	arguments[n++] = standard_input ? "-" : path;
 	if (options->filter) {
 		arguments[n++] = "--filter";
 		arguments[n++] = options->filter;
@@ -203,7 +205,7 @@ static int start(const char *path, const struct expertmem_capture_options *optio
 		arguments[n++] = preload;
 	}
 	arguments[n] = NULL;
-	return em_spawn(program, (char *const *)arguments, !strcmp(path, "-"), control);
+	return em_spawn(program, (char *const *)arguments, standard_input, control);
 }
 
 static bool options_are_valid(const struct expertmem_capture_options *options)
