@@ -237,7 +237,7 @@ $(B)/kselftest/kselftest_harness.h: selftests/lib/kernel-source
 	selftests/lib/kernel-source $(@D)
 
 # These call functions of the library that it does not export.
-INTERNAL_TESTS := $(addprefix $(B)/selftests/,property_tables format translate)
+INTERNAL_TESTS := $(addprefix $(B)/selftests/,property_tables format translate layers)
 $(INTERNAL_TESTS): LINK_LIB := $(B)/lib/libexpertmem.a
 $(INTERNAL_TESTS): $(B)/lib/libexpertmem.a
 

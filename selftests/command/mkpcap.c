@@ -47,7 +47,7 @@ static const struct link {
 	{ "ieee802_11",	105, 24, -1 },
 };
 
-enum { LINK_ETHERNET, LINK_SLL };	/* in the table */
+enum { AT_ETHERNET, AT_SLL };	/* in the table */
 enum { ARP = 0x0806 };
 
 /* Documentation addresses: 192.0.2.0/24 and 198.51.100.0/24, 2001:db8::/32 */
@@ -290,12 +290,12 @@ static void write_packets(uint32_t type, uint32_t interface, const struct link *
 static void write_swapped(unsigned long rounds)
 {
 	swapped = true;
-	write_pcap(MICROSECONDS, &links[LINK_ETHERNET], rounds);
+	write_pcap(MICROSECONDS, &links[AT_ETHERNET], rounds);
 }
 
 static void write_nanosecond(unsigned long rounds)
 {
-	write_pcap(NANOSECONDS, &links[LINK_ETHERNET], rounds);
+	write_pcap(NANOSECONDS, &links[AT_ETHERNET], rounds);
 }
 
 static void write_pcapng(unsigned long rounds)
@@ -303,21 +303,21 @@ static void write_pcapng(unsigned long rounds)
 	write_section();
 	write_interface(1, 65535, 6);
 	while (rounds--)
-		write_packets(PACKET, 0, &links[LINK_ETHERNET]);
+		write_packets(PACKET, 0, &links[AT_ETHERNET]);
 }
 
 static void write_mixed_section(void)
 {
 	write_section();
-	write_interface(links[LINK_ETHERNET].type, 65535, 6);
-	write_interface(links[LINK_SLL].type, 0, 9);
+	write_interface(links[AT_ETHERNET].type, 65535, 6);
+	write_interface(links[AT_SLL].type, 0, 9);
 	write_block(FROM_THE_FUTURE, 7);
-	write_packets(PACKET, 0, &links[LINK_ETHERNET]);
-	write_packets(PACKET, 1, &links[LINK_SLL]);
-	write_interface(links[LINK_ETHERNET].type, 128, 3);
-	write_packets(OLD_PACKET, 0, &links[LINK_ETHERNET]);
+	write_packets(PACKET, 0, &links[AT_ETHERNET]);
+	write_packets(PACKET, 1, &links[AT_SLL]);
+	write_interface(links[AT_ETHERNET].type, 128, 3);
+	write_packets(OLD_PACKET, 0, &links[AT_ETHERNET]);
 	write_block(CUSTOM, 3);
-	write_packets(PACKET, 2, &links[LINK_ETHERNET]);
+	write_packets(PACKET, 2, &links[AT_ETHERNET]);
 	write_block(STATISTICS, 3);
 }
 
@@ -346,7 +346,7 @@ static void make_host_frame(unsigned long i, unsigned char data[FRAME_ROOM])
 	const struct frame frame = { HOST_FRAME, 0, IPV4, 0x45, 20, V4(10, i >> 16, i >> 8, i),
 				     V4(192, 0, 2, 1) };
 
-	make_frame(&links[LINK_ETHERNET], &frame, data);
+	make_frame(&links[AT_ETHERNET], &frame, data);
 }
 
 static void write_hosts(unsigned long count)
@@ -373,43 +373,25 @@ static void write_simple(unsigned long count)
 	}
 }
 
-/* What a capture of that link type begins with. */
-static enum layer first_layer(unsigned long link_type)
-{
-	switch (link_type) {
-	case 0: return LAYER_LOOPBACK;
-	case 1: return LAYER_ETHERNET;
-	case 9: return LAYER_PPP;
-	case 51: return LAYER_PPPOE;
-	case 101: return LAYER_RAW_IP;
-	case 104: return LAYER_CISCO_HDLC;
-	case 113: return LAYER_SLL;
-	case 276: return LAYER_SLL2;
-	default: return LAYER_UNKNOWN;
-	}
-}
-
 static void write_layers(unsigned long link_type)
 {
-	enum layer first = first_layer(link_type);
-
 	write_file_header(MICROSECONDS, link_type);
 	for (unsigned int i = 0; i < STACKS; i++) {
 		const struct stack *stack = &stacks[i];
 		unsigned char data[FRAME_ROOM] = {}, *packet = data + stack->length;
-		unsigned int length = stack->end == LAYER_IPV6 ? 40 : 20;
+		unsigned int length = stack->end == EM_LAYER_IPV6 ? 40 : 20;
 
-		if (stack->first != first)
+		if (stack->link_type != link_type)
 			continue;
 		memcpy(data, stack->headers, stack->length);
-		if (first == LAYER_RAW_IP)
+		if (link_type == LINK_RAW_IP)
 			packet = data;
-		if (stack->end == LAYER_IPV6) {
+		if (stack->end == EM_LAYER_IPV6) {
 			/* no next header; hop limit */
 			memcpy(packet, (unsigned char[]){ 0x60, 0, 0, 0, 0, 0, 59, 64 }, 8);
 			memcpy(packet + 8, (unsigned char[])V6(i), 16);
 			memcpy(packet + 24, (unsigned char[])V6(255), 16);
-		} else if (stack->end == LAYER_IPV4) {
+		} else if (stack->end == EM_LAYER_IPV4) {
 			memcpy(packet, (unsigned char[]){ 0x45, 0, 0, 20, 0, 0, 0, 0, 64, 59 }, 10);
 			memcpy(packet + 12, (unsigned char[])V4(192, 0, 2, i), 4);
 			memcpy(packet + 16, (unsigned char[])V4(192, 0, 2, 255), 4);

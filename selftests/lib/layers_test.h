@@ -6,11 +6,24 @@
 #ifndef LAYERS_TEST_H
 #define LAYERS_TEST_H
 
-#include "../../tools/experts/common/link.h"
+#include "../../libexpertmem/link.h"
+
+/* The LINKTYPE_ of a frame whose first header it is. */
+enum {
+	LINK_LOOPBACK	= 0,
+	LINK_ETHERNET	= 1,
+	LINK_PPP	= 9,
+	LINK_PPPOE	= 51,
+	LINK_RAW_IP	= 101,
+	LINK_CISCO_HDLC	= 104,
+	LINK_SLL	= 113,
+	LINK_SLL2	= 276,
+};
 
 struct stack {
 	const char *name;
-	enum layer first, end;		/* where the walk begins and ends */
+	unsigned int link_type;		/* where the walk begins */
+	enum em_layer end;		/* where it ends */
 	unsigned int length;		/* bytes of the headers: all of them decide */
 	const unsigned char *headers;
 };
@@ -36,7 +49,7 @@ enum { DEVICE_ETHERNET = 1, DEVICE_NETLINK = 824 };
 enum { LEN4 = 20, LEN6 = 40 };
 
 #define STACK(name, first, end, ...)						\
-	{ name, LAYER_##first, LAYER_##end, sizeof((unsigned char[]){ __VA_ARGS__ }),	\
+	{ name, LINK_##first, EM_LAYER_##end, sizeof((unsigned char[]){ __VA_ARGS__ }),	\
 	  (const unsigned char[]){ __VA_ARGS__ } }
 
 static const struct stack stacks[] = {
@@ -69,14 +82,21 @@ static const struct stack stacks[] = {
 	STACK("PPPoE in MPLS", ETHERNET, IPV4, ETHERNET(MPLS), LAST_LABEL, CONTROL_WORD,
 	      ETHERNET(0x8864), PPPOE(0, 2 + LEN4), BE16(0x0021)),
 	STACK("Mac-in-Mac", ETHERNET, IPV4, ETHERNET(QINQ), TAG(0x88e7), SERVICE_TAG, ETHERNET(IPV4)),
-	STACK("ARP", ETHERNET, NOT_IP, ETHERNET(0x0806)),
-	STACK("spanning tree", ETHERNET, NOT_IP, ETHERNET(38), LLC(0x42)),
-	STACK("IPX", ETHERNET, NOT_IP, ETHERNET(30), 0xff, 0xff, 0),
-	STACK("SNAP of Cisco", ETHERNET, NOT_IP, ETHERNET(30), LLC(0xaa), 0, 0, 0xc, BE16(IPV4)),
-	STACK("PPPoE discovery", ETHERNET, NOT_IP, ETHERNET(0x8863)),
-	STACK("PPPoE's end", ETHERNET, NOT_IP, ETHERNET(0x8864), PPPOE(0xa7, 0)),
-	STACK("PPP's link control", ETHERNET, NOT_IP, ETHERNET(0x8864), PPPOE(0, 10), BE16(0xc021)),
-	STACK("pseudowire's control", ETHERNET, NOT_IP, ETHERNET(MPLS), LAST_LABEL, 0x10),
+	STACK("ARP", ETHERNET, OTHER, ETHERNET(0x0806)),
+	STACK("spanning tree", ETHERNET, OTHER, ETHERNET(38), LLC(0x42)),
+	STACK("IPX", ETHERNET, IPX, ETHERNET(30), 0xff, 0xff),
+	STACK("IPX of Novell", ETHERNET, IPX, ETHERNET(0x8137)),
+	STACK("IPX in 802.2", ETHERNET, IPX, ETHERNET(33), LLC(0xe0)),
+	STACK("XNS", ETHERNET, XNS, ETHERNET(0x0600)),
+	STACK("XNS in 802.2", ETHERNET, XNS, ETHERNET(33), LLC(0x80)),
+	STACK("VINES", ETHERNET, VINES, ETHERNET(0x0bad)),
+	STACK("VINES in a VLAN", ETHERNET, VINES, ETHERNET(VLAN), TAG(0x0bad)),
+	STACK("VINES in SNAP", ETHERNET, VINES, ETHERNET(38), SNAP(0, 0x0bad)),
+	STACK("SNAP of Cisco", ETHERNET, OTHER, ETHERNET(30), LLC(0xaa), 0, 0, 0xc, BE16(IPV4)),
+	STACK("PPPoE discovery", ETHERNET, OTHER, ETHERNET(0x8863)),
+	STACK("PPPoE's end", ETHERNET, OTHER, ETHERNET(0x8864), PPPOE(0xa7, 0)),
+	STACK("PPP's link control", ETHERNET, OTHER, ETHERNET(0x8864), PPPOE(0, 10), BE16(0xc021)),
+	STACK("pseudowire's control", ETHERNET, OTHER, ETHERNET(MPLS), LAST_LABEL, 0x10),
 
 	STACK("SLL", SLL, IPV4, SLL(DEVICE_ETHERNET, IPV4)),
 	STACK("SLL", SLL, IPV6, SLL(DEVICE_ETHERNET, IPV6)),
@@ -85,35 +105,35 @@ static const struct stack stacks[] = {
 	STACK("SNAP in SLL", SLL, IPV4, SLL(DEVICE_ETHERNET, 4), SNAP(0, IPV4)),
 	STACK("MPLS in SLL", SLL, IPV4, SLL(DEVICE_ETHERNET, MPLS), LAST_LABEL),
 	STACK("PPPoE in SLL", SLL, IPV4, SLL(DEVICE_ETHERNET, 0x8864), PPPOE(0, 2 + LEN4), BE16(0x0021)),
-	STACK("netlink in SLL", SLL, NOT_IP, SLL(DEVICE_NETLINK, IPV4)),
-	STACK("CAN in SLL", SLL, NOT_IP, SLL(280, 12)),
+	STACK("netlink in SLL", SLL, OTHER, SLL(DEVICE_NETLINK, IPV4)),
+	STACK("CAN in SLL", SLL, OTHER, SLL(280, 12)),
 
 	STACK("SLL2", SLL2, IPV4, SLL2(DEVICE_ETHERNET, IPV4)),
 	STACK("SLL2", SLL2, IPV6, SLL2(DEVICE_ETHERNET, IPV6)),
 	STACK("VLAN in SLL2", SLL2, IPV4, SLL2(DEVICE_ETHERNET, VLAN), TAG(IPV4)),
-	STACK("netlink in SLL2", SLL2, NOT_IP, SLL2(DEVICE_NETLINK, IPV4)),
+	STACK("netlink in SLL2", SLL2, OTHER, SLL2(DEVICE_NETLINK, IPV4)),
 
 	STACK("loopback", LOOPBACK, IPV4, 2, 0, 0, 0),
 	STACK("FreeBSD's loopback", LOOPBACK, IPV6, 28, 0, 0, 0),
 	STACK("macOS's loopback", LOOPBACK, IPV6, 0, 0, 0, 30),
-	STACK("AppleTalk's loopback", LOOPBACK, NOT_IP, 16, 0, 0, 0),
+	STACK("AppleTalk's loopback", LOOPBACK, OTHER, 16, 0, 0, 0),
 
 	STACK("PPP", PPP, IPV4, BE16(0x0021)),
 	STACK("PPP", PPP, IPV6, BE16(0x0057)),
 	STACK("PPP in HDLC", PPP, IPV4, 0xff, 3, BE16(0x0021)),
 	STACK("PPP, compressed", PPP, IPV4, 0x21),
 	STACK("MPLS in PPP", PPP, IPV6, BE16(0x0281), LAST_LABEL),
-	STACK("PPP's link control", PPP, NOT_IP, BE16(0xc021)),
+	STACK("PPP's link control", PPP, OTHER, BE16(0xc021)),
 
 	STACK("Cisco HDLC", CISCO_HDLC, IPV4, 0xf, 0, BE16(IPV4)),
 	STACK("Cisco HDLC", CISCO_HDLC, IPV6, 0xf, 0, BE16(IPV6)),
-	STACK("Cisco's keepalive", CISCO_HDLC, NOT_IP, 0x8f, 0, BE16(0x8035)),
+	STACK("Cisco's keepalive", CISCO_HDLC, OTHER, 0x8f, 0, BE16(0x8035)),
 
 	STACK("PPPoE alone", PPPOE, IPV4, PPPOE(0, 2 + LEN4), BE16(0x0021)),
 
 	STACK("raw IP", RAW_IP, IPV4, 0x45),
 	STACK("raw IP", RAW_IP, IPV6, 0x60),
-	STACK("raw, no IP", RAW_IP, NOT_IP, 0x50),
+	STACK("raw, no IP", RAW_IP, OTHER, 0x50),
 };
 
 #define STACKS (sizeof(stacks) / sizeof(stacks[0]))
