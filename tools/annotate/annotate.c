@@ -23,9 +23,9 @@
 
 #include <wiretap/wtap.h>
 #include <wiretap/wtap_opttypes.h>
-#include <ws_version.h>
 #include <wsutil/wslog.h>
 
+#include "../engine/record.h"
 #include "../engine/worker.h"
 
 /* The number of the descriptor of the comments. Capture, copy and messages have FD_CAPTURE to FD_ERROR. */
@@ -39,10 +39,6 @@
 #define CPU_BYTES	(4 << 20)
 /* The program ends after this many times the CPU time. */
 #define WALL_FACTOR	10
-
-#define SINCE(major, minor) \
-	(WIRESHARK_VERSION_MAJOR > (major) || \
-	 (WIRESHARK_VERSION_MAJOR == (major) && WIRESHARK_VERSION_MINOR >= (minor)))
 
 /**
  * struct comments - the comments
@@ -67,13 +63,11 @@ struct comments {
  * @in: the capture
  * @out: the copy
  * @record: the present record
- * @bytes: buffer of the record, before Wireshark 4.6
  */
 struct copy {
 	wtap *in;
 	wtap_dumper *out;
-	wtap_rec record;
-	Buffer bytes;
+	struct record record;
 };
 
 static void __attribute__((noreturn)) fail(const char *what, int error, char *detail)
@@ -82,49 +76,6 @@ static void __attribute__((noreturn)) fail(const char *what, int error, char *de
 		detail ? detail : "");
 	exit(EXIT_FAILURE);
 }
-
-/* --- versions of Wireshark's library */
-
-#if SINCE(4, 6)
-
-static void record_init(struct copy *copy)
-{
-	wtap_rec_init(&copy->record, 0);
-}
-
-static bool record_read(struct copy *copy, int *error, char **detail)
-{
-	int64_t offset;
-
-	return wtap_read(copy->in, &copy->record, error, detail, &offset);
-}
-
-static bool record_write(struct copy *copy, int *error, char **detail)
-{
-	return wtap_dump(copy->out, &copy->record, error, detail);
-}
-
-#else
-
-static void record_init(struct copy *copy)
-{
-	wtap_rec_init(&copy->record);
-	ws_buffer_init(&copy->bytes, 0);
-}
-
-static bool record_read(struct copy *copy, int *error, char **detail)
-{
-	gint64 offset;
-
-	return wtap_read(copy->in, &copy->record, &copy->bytes, error, detail, &offset);
-}
-
-static bool record_write(struct copy *copy, int *error, char **detail)
-{
-	return wtap_dump(copy->out, &copy->record, ws_buffer_start_ptr(&copy->bytes), error, detail);
-}
-
-#endif
 
 /* --- comments */
 
@@ -153,11 +104,11 @@ static void add_comments(struct copy *copy, struct comments *comments, uint64_t 
 	for (; comments->left && comments->frame <= frame; next_comment(comments)) {
 		if (comments->frame < frame)
 			continue;
-		if (!copy->record.block)
-			copy->record.block = wtap_block_create(WTAP_BLOCK_PACKET);
-		wtap_block_add_string_option(copy->record.block, OPT_COMMENT, comments->text,
+		if (!copy->record.rec.block)
+			copy->record.rec.block = wtap_block_create(WTAP_BLOCK_PACKET);
+		wtap_block_add_string_option(copy->record.rec.block, OPT_COMMENT, comments->text,
 					     strlen(comments->text));
-		copy->record.block_was_modified = true;
+		copy->record.rec.block_was_modified = true;
 	}
 }
 
@@ -176,7 +127,7 @@ static void open_files(struct copy *copy, wtap_dump_params *params)
 				     params, &error, &detail);
 	if (!copy->out)
 		fail("cannot write the copy", error, detail);
-	record_init(copy);
+	record_init(&copy->record);
 }
 
 /* Copy all records. A capture that is cut off gives a copy of what is there. */
@@ -186,12 +137,12 @@ static void copy_records(struct copy *copy, struct comments *comments)
 	uint64_t frame = 0;
 	int error = 0;
 
-	while (record_read(copy, &error, &detail)) {
-		if (copy->record.rec_type == REC_TYPE_PACKET)
+	while (record_read(copy->in, &copy->record, &error, &detail)) {
+		if (copy->record.rec.rec_type == REC_TYPE_PACKET)
 			add_comments(copy, comments, frame++);
-		if (!record_write(copy, &error, &detail))
+		if (!record_write(copy->out, &copy->record, &error, &detail))
 			fail("cannot write the copy", error, detail);
-		wtap_rec_reset(&copy->record);
+		wtap_rec_reset(&copy->record.rec);
 	}
 	if (error && !frame)
 		fail("cannot read the capture", error, detail);

@@ -13,6 +13,7 @@
  *   lookup.c		names of ports and protocols in libpcap's filters
  *   wireshark.c	engine_ops of expertmem-engine-wireshark: dissectors and display filters;
  *			ws.h lists the files that belong to it
+ *   record.h		a record of a capture, for all versions of Wireshark's file library
  *   ws_compat.h	what differs between versions of libwireshark; no other file asks for it
  *
  * The supervisor executes the worker, so that each worker has addresses of its own, and starts with

@@ -12,7 +12,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <ws_version.h>
 #include <wiretap/pcap-encap.h>
 #include <wiretap/wtap.h>
 #include <wiretap/wtap_opttypes.h>
@@ -20,6 +19,7 @@
 
 #include <Netmon.h>
 
+#include "record.h"
 #include "worker.h"
 
 #define LINK_TYPES	1024		/* LINKTYPE_ numbers are lower */
@@ -60,8 +60,7 @@ struct writer {
  */
 struct loader {
 	struct wtap *file;
-	wtap_rec record;
-	Buffer bytes;
+	struct record record;
 	struct engine_state *state;
 	struct writer frames;
 	struct writer index;
@@ -73,50 +72,6 @@ struct loader {
 
 static char frames_buffer[FRAMES_BUFFER];
 static char index_buffer[INDEX_BUFFER];
-
-/* ---------------------------------------------------- versions of Wireshark's library */
-
-/* Since 4.6, a record contains the buffer for its bytes. */
-#if WIRESHARK_VERSION_MAJOR > 4 || (WIRESHARK_VERSION_MAJOR == 4 && WIRESHARK_VERSION_MINOR >= 6)
-
-static void record_init(struct loader *loader)
-{
-	wtap_rec_init(&loader->record, 0);
-}
-
-static bool record_read(struct loader *loader, int *error, char **detail)
-{
-	int64_t offset;
-
-	return wtap_read(loader->file, &loader->record, error, detail, &offset);
-}
-
-static const void *record_bytes(struct loader *loader)
-{
-	return ws_buffer_start_ptr(&loader->record.data);
-}
-
-#else
-
-static void record_init(struct loader *loader)
-{
-	wtap_rec_init(&loader->record);
-	ws_buffer_init(&loader->bytes, 0);
-}
-
-static bool record_read(struct loader *loader, int *error, char **detail)
-{
-	gint64 offset;
-
-	return wtap_read(loader->file, &loader->record, &loader->bytes, error, detail, &offset);
-}
-
-static const void *record_bytes(struct loader *loader)
-{
-	return ws_buffer_start_ptr(&loader->bytes);
-}
-
-#endif
 
 /* ----------------------------------------------------------------------- words */
 
@@ -284,7 +239,7 @@ static void take_time(struct loader *loader)
 	struct engine_state *state = loader->state;
 	int64_t time, since;
 
-	if (!time_of(&loader->record, &time))
+	if (!time_of(&loader->record.rec, &time))
 		return;
 	if (!loader->has_time) {
 		loader->has_time = true;
@@ -302,7 +257,7 @@ static void take_time(struct loader *loader)
 static void take_link_type(struct loader *loader)
 {
 	struct engine_state *state = loader->state;
-	int encap = loader->record.rec_header.packet_header.pkt_encap;
+	int encap = loader->record.rec.rec_header.packet_header.pkt_encap;
 
 	if (encap == loader->encap)
 		return;
@@ -327,7 +282,7 @@ static void show_progress(struct loader *loader)
 /* Append the record's frame. False: the disk is full. */
 static bool add_frame(struct loader *loader)
 {
-	const wtap_packet_header *packet = &loader->record.rec_header.packet_header;
+	const wtap_packet_header *packet = &loader->record.rec.rec_header.packet_header;
 	struct engine_state *state = loader->state;
 	uint64_t entry;
 	FRAME frame;
@@ -343,7 +298,7 @@ static bool add_frame(struct loader *loader)
 	entry = position(&loader->frames) | (uint64_t)loader->link_type << 48;
 	padding = -(HEADER + packet->caplen) % ALIGNMENT;
 	if (!append(&loader->frames, &frame, HEADER, HEADER) ||
-	    !append(&loader->frames, record_bytes(loader), packet->caplen,
+	    !append(&loader->frames, record_bytes(&loader->record), packet->caplen,
 		    packet->caplen + padding) ||
 	    !append(&loader->index, &entry, sizeof(entry), sizeof(entry)))
 		return false;
@@ -357,10 +312,10 @@ static bool add_frame(struct loader *loader)
 static bool next_frame(struct loader *loader, int *error, char **detail)
 {
 	do {
-		wtap_rec_reset(&loader->record);
-		if (!record_read(loader, error, detail))
+		wtap_rec_reset(&loader->record.rec);
+		if (!record_read(loader->file, &loader->record, error, detail))
 			return false;
-	} while (loader->record.rec_type != REC_TYPE_PACKET);
+	} while (loader->record.rec.rec_type != REC_TYPE_PACKET);
 	return true;
 }
 
@@ -480,11 +435,9 @@ bool load_capture(const struct loading *loading)
 	}
 	size = wtap_file_size(loader.file, &error);
 	state->size = size > 0 ? (uint64_t)size : 0;
-	record_init(&loader);
+	record_init(&loader.record);
 	done = load_file(&loader, loading);
-	wtap_rec_cleanup(&loader.record);
-	if (loader.bytes.data)
-		ws_buffer_free(&loader.bytes);
+	record_free(&loader.record);
 	wtap_close(loader.file);
 	return done;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What differs between the versions of libwireshark: 4.0 (Debian 12), 4.4 (Debian 13) and 4.6. No
- * other file asks for the version. The functions have the names of what they replace, with ws_.
+ * What differs between the versions of libwireshark: 4.0 (Debian 12), 4.4 (Debian 13) and 4.6. But
+ * for record.h, no other file asks for the version. The functions have the names of what they replace, with ws_.
  */
 #ifndef ENGINE_WS_COMPAT_H
 #define ENGINE_WS_COMPAT_H
@@ -15,12 +15,8 @@
 #include <epan/epan_dissect.h>
 #include <epan/ftypes/ftypes.h>
 #include <epan/proto.h>
-#include <wiretap/wtap.h>
-#include <ws_version.h>
 
-#define WS_SINCE(major, minor)								\
-	(WIRESHARK_VERSION_MAJOR > (major) ||						\
-	 (WIRESHARK_VERSION_MAJOR == (major) && WIRESHARK_VERSION_MINOR >= (minor)))
+#include "record.h"
 
 /* Since 4.2, the macros that classify types have other names. */
 #if !WS_SINCE(4, 2)
