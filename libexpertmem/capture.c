@@ -634,7 +634,6 @@ static int use(struct expertmem_capture *capture, HEXPERTKEY key)
 	client.user_filter = capture->user_filter;
 	client.is_plain = client.kind == ENGINE_PCAP || client.flags & EXPERTMEM_NO_RECOGNIZE;
 	client.link_type = (uint16_t)(state.link_type < 0xffff ? state.link_type : 0xffff);
-	client.start = state.start;
 	client.start_time = to_system_time(state.start);
 	strcpy(client.comment, state.comment);
 	error = map_frames(capture, &state, &client);

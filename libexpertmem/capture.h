@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the files share that have the calls of Netmon.h for captures. They are only in
+ * This header is for the files that have the calls of Netmon.h for captures. They are only in
  * libexpertmem.so and libexpertmem.a, and lie above netmon.c and host.c in the layers of internal.h:
  *
  *   frame.c		ExpertGetFrame(), GetFrame() and other calls about frames
@@ -104,8 +104,7 @@ struct em_search {
  * @index: the index, mapped read-only
  * @nr_frames: number of frames
  * @link_type: LINKTYPE_ of all frames, or 0xffff
- * @start: time of the first frame, in nanoseconds since 1970 in UTC
- * @start_time: the same time for GetCaptureTimeStamp()
+ * @start_time: time of the first frame, for GetCaptureTimeStamp()
  * @comment: comment of the capture
  * @lock: protects all that follows it; not recursive
  * @closing: expertmem_close() waits for the lock: em_request() stops to wait; atomic
@@ -133,7 +132,6 @@ struct em_client {
 	const uint64_t *index;
 	uint32_t nr_frames;
 	uint16_t link_type;
-	int64_t start;
 	SYSTEMTIME start_time;
 	char comment[sizeof(((struct engine_state *)0)->comment)];
 
@@ -184,7 +182,7 @@ struct em_client *em_client_of_key(HEXPERTKEY key, DWORD *error);
  */
 struct em_client *em_client_current(void);
 
-/* What em_client_current() returns, unless it is closed. The calls above set it. */
+/* The client that em_client_current() returns, unless it is closed. The calls above set it. */
 extern __thread struct em_client *em_current_client __attribute__((tls_model("initial-exec")));
 
 /* Was the expert not closed since the client was found? @client->lock is held. */
@@ -389,6 +387,8 @@ const char *em_results(struct em_client *client, const struct engine_reply *repl
 DWORD em_protocol_by_name(struct em_client *client, const char *name, uint32_t *protocol);
 DWORD em_protocol_of(struct em_client *client, uint32_t id, struct em_protocol **protocol);
 DWORD em_field_of(struct em_client *client, uint32_t id, struct em_field **field);
+/* Called without the lock: as em_protocol_by_name(), for the engine of a frame. */
+DWORD em_protocol_named(HFRAME frame, const char *name, uint32_t *protocol);
 /* The field whose description @info is; NULL: @info was made by the expert. */
 const struct em_field *em_field_of_info(struct em_client *client, const PROPERTYINFO *info);
 /* Number of fields the expert has asked for; @only receives the field if there is exactly one. */
@@ -406,7 +406,10 @@ DWORD em_attach_properties(HFRAME frame, bool forward, LPPROPERTYTABLE *table);
 /* The table of protocols of a frame; *@table is NULL with EXPERTMEM_NO_RECOGNIZE or ENGINE_PCAP. */
 DWORD em_recognize(const struct em_client *client, HFRAME frame, bool forward,
 		   LPRECOGNIZEDATATABLE *table);
-/* The same on demand, also with EXPERTMEM_NO_RECOGNIZE; NMERR_NOT_SUPPORTED: ENGINE_PCAP. */
+/*
+ * The table of protocols of a frame, also with EXPERTMEM_NO_RECOGNIZE. With ENGINE_PCAP:
+ * NMERR_NOT_SUPPORTED.
+ */
 DWORD em_protocols(HFRAME frame, bool forward, LPRECOGNIZEDATATABLE *table);
 /*
  * Memory for the text of an instance, which is freed with its table, or by the expert if @instance

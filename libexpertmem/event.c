@@ -398,7 +398,7 @@ DWORD WINAPI ExpertSubmitEvent(HEXPERTKEY hExpertKey, PNMEVENTDATA pExpertEvent)
 
 /* ----------------------------------------------------------------------------- reading */
 
-/* What the host reads a message into, and the event that it passes to the handler. */
+/* A message as the host reads it, and the event that the host passes to the handler. */
 struct incoming {
 	char message[MESSAGE_SIZE] __attribute__((aligned(16)));
 	union {

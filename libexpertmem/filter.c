@@ -445,7 +445,7 @@ BOOL WINAPI FilterAttachesProperties(HFILTER hFilter)
 
 /* ---------------------------------------------------------------------------- searching */
 
-/* What a search looks for, and where it is. @next: first frame that was not looked at */
+/* A search by a filter, and how far it is. @next: first frame that was not looked at */
 struct search {
 	uint32_t filter;
 	uint32_t flags;

@@ -4,7 +4,7 @@
 
 #define MOST_FRAMES	1000U	/* how far from the original frame, by Microsoft's pages */
 
-/* What a frame must have. */
+/* The protocol and the addresses that a frame must have. */
 struct wanted {
 	uint32_t protocol;
 	LPADDRESS2 destination;		/* NULL: any */
@@ -43,22 +43,6 @@ static DWORD matches(HFRAME frame, const struct wanted *wanted, DWORD *offset)
 	return error;
 }
 
-/* The number of the protocol with this name. */
-static DWORD protocol_of(HFRAME frame, const char *name, uint32_t *protocol)
-{
-	struct em_client *client;
-	uint32_t number;
-	DWORD error;
-
-	client = em_client_lock_of((uintptr_t)frame, EM_HANDLE_FRAME, &number,
-				   NMERR_INVALID_HFRAME, &error);
-	if (!client)
-		return error;
-	error = em_protocol_by_name(client, name, protocol);
-	em_client_unlock(client);
-	return error;
-}
-
 /* The handle of the frame @number in the capture of @frame. */
 static HFRAME with_number(HFRAME frame, uint32_t number)
 {
@@ -77,7 +61,7 @@ static HFRAME find(HFRAME current, LPSTR name, struct wanted *wanted, LPWORD fou
 	if (number == INVALID_FRAME_NUMBER)
 		return em_fail_null(NMERR_INVALID_HFRAME);
 	total = GetCaptureTotalFrames(GetFrameCaptureHandle(current));
-	error = protocol_of(current, name, &wanted->protocol);
+	error = em_protocol_named(current, name, &wanted->protocol);
 	last = last_frame(wanted, original, limit);
 	while (!error && (wanted->forward ? number < last && number + 1 < total : number > last)) {
 		number += wanted->forward ? 1 : -1;

@@ -37,22 +37,6 @@ static DWORD fail_offset(DWORD error)
 	return ENGINE_NONE;
 }
 
-/* The number of the protocol with this name. */
-static DWORD number_of(HFRAME frame, const char *name, uint32_t *id)
-{
-	struct em_client *client;
-	uint32_t number;
-	DWORD error;
-
-	client = em_client_lock_of((uintptr_t)frame, EM_HANDLE_FRAME, &number,
-				   NMERR_INVALID_HFRAME, &error);
-	if (!client)
-		return error;
-	error = em_protocol_by_name(client, name, id);
-	em_client_unlock(client);
-	return error;
-}
-
 DWORD WINAPI GetProtocolStartOffset(HFRAME hFrame, LPSTR ProtocolName)
 {
 	LPRECOGNIZEDATATABLE table;
@@ -64,7 +48,7 @@ DWORD WINAPI GetProtocolStartOffset(HFRAME hFrame, LPSTR ProtocolName)
 		return fail_offset(NMERR_INVALID_PARAMETER);
 	error = protocols_of(hFrame, &client, &table);
 	if (!error)
-		error = number_of(hFrame, ProtocolName, &id);
+		error = em_protocol_named(hFrame, ProtocolName, &id);
 	if (error)
 		return fail_offset(error);
 	offset = em_offset_in(table, id, 0);
@@ -99,7 +83,7 @@ DWORD WINAPI GetPreviousProtocolOffsetByName(HFRAME hFrame, DWORD dwStartOffset,
 		return NMERR_INVALID_PARAMETER;
 	error = protocols_of(hFrame, &client, &table);
 	if (!error)
-		error = number_of(hFrame, szProtocolName, &id);
+		error = em_protocol_named(hFrame, szProtocolName, &id);
 	if (!error && dwStartOffset)
 		offset = em_offset_in(table, id, dwStartOffset);
 	if (error)

@@ -563,6 +563,21 @@ DWORD em_protocol_by_name(struct em_client *client, const char *text, uint32_t *
 	return error;
 }
 
+DWORD em_protocol_named(HFRAME frame, const char *name, uint32_t *protocol)
+{
+	struct em_client *client;
+	uint32_t number;
+	DWORD error;
+
+	client = em_client_lock_of((uintptr_t)frame, EM_HANDLE_FRAME, &number,
+				   NMERR_INVALID_HFRAME, &error);
+	if (!client)
+		return error;
+	error = em_protocol_by_name(client, name, protocol);
+	em_client_unlock(client);
+	return error;
+}
+
 /* The expert has got the handle of a field. */
 static void note_asked(struct em_names *names, struct em_field *field)
 {
