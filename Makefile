@@ -174,7 +174,10 @@ WORKERS	:= $(SUPERVISORS:%=%-worker)
 WORKER_OBJS := $(addprefix $(B)/obj/engine/,main.o worker.o load.o sandbox.o)
 
 engines: $(SUPERVISORS) $(WORKERS) $(ENGINE_DIR)/expertmem-annotate ## build the engines, which read captures
-	@$(if $(HAVE_WIRESHARK),:,echo "expertmem-engine-wireshark is left out: install libwireshark-dev to build it")
+# a recipe would make "make -q" say that something is to be done
+ifndef HAVE_WIRESHARK
+	@echo "expertmem-engine-wireshark is left out: install libwireshark-dev to build it"
+endif
 
 $(B)/obj/engine/%.o: tools/engine/%.c VERSION
 	@mkdir -p $(@D)
