@@ -112,6 +112,45 @@ TEST_F(region, room_is_kept_in_a_crowded_window)
 	window_close(&w);
 }
 
+TEST_F(region, small_regions_take_the_lowest_place_that_is_free)
+{
+	static const size_t freed[] = { 5, 20, 40 };
+	__u64 offsets[64], offset;
+	size_t i;
+
+	if (self->w.granule != PAGE)
+		SKIP(return, "regions of the huge window are large");
+	for (i = 0; i < COUNT_OF(offsets); i++) {
+		ASSERT_EQ(0, region_alloc(&self->w, 1, &offsets[i]));
+		if (i)
+			EXPECT_LT(offsets[i - 1], offsets[i]);
+	}
+	for (i = COUNT_OF(freed); i--;)
+		EXPECT_EQ(0, region_free(&self->w, offsets[freed[i]]));
+	for (i = 0; i < COUNT_OF(freed); i++) {
+		ASSERT_EQ(0, region_alloc(&self->w, 1, &offset));
+		EXPECT_EQ(offsets[freed[i]], offset);
+	}
+}
+
+TEST_F(region, small_regions_that_come_and_go_add_no_page_tables)
+{
+	long tables = 0;
+	__u64 offset;
+	int i;
+
+	if (self->w.granule != PAGE)
+		SKIP(return, "regions of the huge window are large");
+	for (i = 0; i < 10000; i++) {
+		ASSERT_EQ(0, region_alloc(&self->w, 1 + i % 64 * PAGE, &offset));
+		*at(&self->w, offset) = 1;
+		ASSERT_EQ(0, region_free(&self->w, offset));
+		if (i < 2)	/* reading the file the first time takes page tables, too */
+			tables = value_in("/proc/self/status", "VmPTE");
+	}
+	EXPECT_EQ(tables, value_in("/proc/self/status", "VmPTE"));
+}
+
 TEST_F(region, realloc_against_a_neighbour_has_no_space)
 {
 	__u64 granule = variant->kind.granule;
