@@ -5,7 +5,6 @@
  * Each function below steps over the header of one layer and returns the next layer. Every header
  * has at least one byte, so the search ends, however deep headers are nested.
  */
-#include <linux/if_arp.h>
 #include <net/ethernet.h>
 #include <stddef.h>
 
@@ -22,6 +21,9 @@
 #define ETHERTYPE_XNS		0x0600
 #define ETHERTYPE_VINES		0x0bad
 #define ETHERTYPE_NOVELL	0x8137
+
+/* of <linux/if_arp.h>, which musl's <net/ethernet.h> does not go with */
+#define ARPHRD_NETLINK		824
 
 /* Service access points of 802.2 */
 #define SAP_IP		0x06

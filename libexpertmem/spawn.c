@@ -46,7 +46,8 @@ static void reset_signals(void)
 
 /*
  * Standard output and error are /dev/null, because an engine reports by its state. So is standard
- * input, unless the engine reads it. Descriptors of the host are closed.
+ * input, unless the engine reads it. Without a /dev, they are a descriptor that can neither be read
+ * nor written. Descriptors of the host are closed.
  */
 static bool set_descriptors(const struct start *start)
 {
@@ -54,6 +55,8 @@ static bool set_descriptors(const struct start *start)
 	int control = fcntl(start->control, F_DUPFD_CLOEXEC, FIRST_FREE_FD);
 	int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
 
+	if (nothing < 0)
+		nothing = open("/", O_PATH | O_CLOEXEC);
 	if (control < 0 || nothing < 0 ||
 	    (!start->input && dup2(nothing, STDIN_FILENO) < 0) ||
 	    dup2(nothing, STDOUT_FILENO) < 0 || dup2(nothing, STDERR_FILENO) < 0 ||
