@@ -804,18 +804,17 @@ static int run_job(struct job *job, bool json)
 	return outcome.status;
 }
 
-/* Open the files of the outputs, the engine, and the expert. Return 0, or the exit status. */
+/* Open the files of the outputs and the expert, and start the engine. Return 0, or the exit status. */
 static int open_job(struct job *job)
 {
 	int error;
 
 	if (job->outputs && outputs_open(job->outputs, job))
 		return failure(EXIT_FAILED);
-	/* first, so that it starts while the expert is opened */
-	if (job->outputs && !job->no_engine && job_open_capture(job))
-		return failure(EXIT_FAILED);
 	error = share_open(job);
-	return error ? open_failed(error, job->limit) : 0;
+	if (error)
+		return open_failed(error, job->limit);
+	return job->outputs && !job->no_engine && job_open_capture(job) ? failure(EXIT_FAILED) : 0;
 }
 
 int run_main(int argc, char **argv)

@@ -734,10 +734,12 @@ static void fail_loading(int status)
 		snprintf(state->error, sizeof(state->error),
 			 "reading it crashed by signal %d; it is damaged, or was made to harm",
 			 WTERMSIG(status));
+	else if (WEXITSTATUS(status) == EXIT_NOT_STARTED)
+		snprintf(state->error, sizeof(state->error),
+			 "the engine's worker cannot start; its program or a library is missing, or a limit of memory leaves it none");
 	else if (WEXITSTATUS(status) != EXIT_FAILED || !state->error[0])
 		snprintf(state->error, sizeof(state->error),
-			 "the engine's worker has ended with status %d; see its messages",
-			 WEXITSTATUS(status));
+			 "the engine's worker has ended with status %d", WEXITSTATUS(status));
 	give_up(ENGINE_FAILED);
 }
 

@@ -63,6 +63,7 @@ enum worker_exit {
 	EXIT_ENDED	= 0,	/* the supervisor has ended */
 	EXIT_FAILED	= 1,	/* engine_state.error has the reason */
 	EXIT_RENEW	= 2,	/* the memory limit is near; start anew from desk.begin */
+	EXIT_NOT_STARTED = 127,	/* of the dynamic loader, or of the malloc to preload */
 };
 
 enum activity {
