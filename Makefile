@@ -310,7 +310,8 @@ sanitizers: asan tsan $(B)/asan/misuse ## build the library and its tests with A
 asan: ## build the library and the tests that say "also: asan" with ASan and UBSan
 tsan: ## build the library and the tests that say "also: tsan" with TSan and UBSan
 asan tsan: $(KSELFTEST_DIR)/kselftest_harness.h
-	$(MAKE) B=$(B)/$@ KSELFTEST_DIR=$(KSELFTEST_DIR) CPPFLAGS= LDFLAGS= CFLAGS='-O1 -g $($@_FLAGS)' lib $(patsubst %.c,$(B)/$@/selftests/%,$(notdir $(call also,$@)))
+	$(MAKE) B=$(B)/$@ KSELFTEST_DIR=$(KSELFTEST_DIR) CPPFLAGS= LDFLAGS= CFLAGS='-O1 -g $($@_FLAGS)' \
+		lib $(B)/$@/selftests/programs/fake_engine $(patsubst %.c,$(B)/$@/selftests/%,$(notdir $(call also,$@)))
 
 # only the program, as its author would: the library is the one that is installed
 $(B)/asan/misuse: selftests/library/misuse.c | $(SO)
