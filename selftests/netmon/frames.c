@@ -173,9 +173,7 @@ TEST_F(capture, the_engine_is_a_stranger_to_the_host)
 	file = fopen(record, "r");
 	ASSERT_NE(NULL, file);
 	while (fgets(line, sizeof(line), file) && strncmp(line, "pid", 3))
-		if (strncmp(line, "--preload", 9) && line[0] != '/')
-			strcat(all, line);
-		else if (!strcmp(line, "/x y\n"))
+		if ((strncmp(line, "--preload", 9) && line[0] != '/') || !strcmp(line, "/x y\n"))
 			strcat(all, line);
 	EXPECT_STREQ("--capture\n/x y\n--filter\n7\n--limit\n4096\n--name\na name\n", all);
 	ASSERT_EQ(3, sscanf(line, "pid %d session %d group %d", &pid, &session, &group));
@@ -429,11 +427,13 @@ TEST_F(capture, the_next_frame_can_be_the_number_itself)
 TEST_F(frames, wrong_arguments_have_their_codes)
 {
 	HEXPERTKEY other = open_private(), closed = open_private();
-	EXPERTFRAMEDESCRIPTOR frame, poison;
+	EXPERTFRAMEDESCRIPTOR frame;
+	unsigned char poison[sizeof(frame)];
+	const void *whole = &frame;
 
 	expertmem_close(closed);
 	memset(&frame, 0xa5, sizeof(frame));
-	poison = frame;
+	memset(poison, 0xa5, sizeof(poison));
 	EXPECT_EQ(NMERR_INVALID_PARAMETER,
 		  ExpertGetFrame(self->key, GET_SPECIFIED_FRAME, 0, 0, NULL, NULL));
 	EXPECT_EQ(NMERR_INVALID_PARAMETER, ExpertGetFrame(self->key, 3, 0, 0, NULL, &frame));
@@ -449,7 +449,7 @@ TEST_F(frames, wrong_arguments_have_their_codes)
 		  ExpertGetFrame(self->key, 0, 0, INVALID_FRAME_NUMBER, NULL, &frame));
 	EXPECT_EQ(NMERR_NOT_SUPPORTED,
 		  ExpertGetFrame(self->key, 0, FLAGS_ATTACH_PROPERTIES, 3, NULL, &frame));
-	EXPECT_EQ(0, memcmp(&frame, &poison, sizeof(frame)));
+	EXPECT_EQ(0, memcmp(whole, poison, sizeof(poison)));
 	expertmem_close(other);
 }
 

@@ -210,8 +210,10 @@ TEST_F(events, long_texts_are_cut_at_a_character)
 
 	fill(&seen.expected);
 	/* Of two bytes each: the cut must not be inside of one. */
-	for (size_t i = 0; i + 2 < sizeof(long_text); i += 2)
-		memcpy(long_text + i, "\303\244", 2);
+	for (size_t i = 0; i + 2 < sizeof(long_text); i += 2) {
+		long_text[i] = '\303';
+		long_text[i + 1] = '\244';
+	}
 	seen.expected.data.szDescription = long_text;
 	EXPECT_EQ(NMERR_SUCCESS, ExpertSubmitEvent(self->key, &seen.expected.data));
 	EXPECT_EQ(1, expertmem_read_events(self->key, look, &seen));

@@ -19,7 +19,7 @@ enum { PORT = 1, HOST, ETH_SRC, IP_SRC, IP6_SRC, TIME_OF, OID_OF, OPTIONS, HTTP,
 enum { TCP = 1, UDP, HTTP_PROTOCOL, IPV6 };
 
 static const struct em_field fields[NR_FIELDS] = {
-#define FIELD(id, type, name) [id] = { .info.DataType = PROP_TYPE_##type, .filter_name = name }
+#define FIELD(id, type, name) [id] = { .info.DataType = PROP_TYPE_##type, .filter_name = (name) }
 	FIELD(PORT, WORD, "tcp.srcport"),
 	FIELD(HOST, STRING, "http.host"),
 	FIELD(ETH_SRC, ETHERNET_ADDRESS, "eth.src"),
@@ -73,17 +73,17 @@ static union { PROTOCOLTABLE table; HPROTOCOL room[4]; } table = { .table = {
 	2, { (HPROTOCOL)TCP } } };
 
 /* Objects. */
-#define P(id)		{ .Action = FILTERACTION_PROPERTY, .hProperty = id }
-#define V(number)	{ .Action = FILTERACTION_VALUE, .Value = number }
+#define P(id)		{ .Action = FILTERACTION_PROPERTY, .hProperty = (id) }
+#define V(number)	{ .Action = FILTERACTION_VALUE, .Value = (number) }
 #define S(text)		{ .Action = FILTERACTION_STRING, .lpArray = (LPVOID)(text), \
 			  .ByteCount = sizeof(text) - 1 }
 #define Z(text)		{ .Action = FILTERACTION_STRING, .lpArray = (LPVOID)(text) }
 #define A(text)		{ .Action = FILTERACTION_ARRAY, .lpArray = (LPVOID)(text), \
 			  .ByteCount = sizeof(text) - 1 }
-#define D(id, at)	{ .Action = FILTERACTION_DEREFPROPERTY, .hProperty = id, .ByteOffset = at }
-#define DP(id, at)	{ .Action = FILTERACTION_DEREFPROPERTY, .hProtocol = (HPROTOCOL)id, \
-			  .ByteOffset = at }
-#define X(id)		{ .Action = FILTERACTION_PROTOCOLEXIST, .hProtocol = (HPROTOCOL)id }
+#define D(id, at)	{ .Action = FILTERACTION_DEREFPROPERTY, .hProperty = (id), .ByteOffset = (at) }
+#define DP(id, at)	{ .Action = FILTERACTION_DEREFPROPERTY, .hProtocol = (HPROTOCOL)(id), \
+			  .ByteOffset = (at) }
+#define X(id)		{ .Action = FILTERACTION_PROTOCOLEXIST, .hProtocol = (HPROTOCOL)(id) }
 #define AD(action, to)	{ .Action = FILTERACTION_##action, .lpAddress = &(to) }
 #define O(oid)		{ .Action = FILTERACTION_OID, .lpOID = &(oid) }
 #define OP(action)	{ .Action = FILTERACTION_##action }
@@ -260,10 +260,9 @@ static const struct {
 
 static unsigned int length_of(const FILTEROBJECT2 objects[8])
 {
-	static const FILTEROBJECT2 none;
 	unsigned int length = 8;
 
-	while (length > 1 && !memcmp(&objects[length - 1], &none, sizeof(none)))
+	while (length > 1 && objects[length - 1].Action == FILTERACTION_INVALID)
 		length--;
 	return length;
 }
