@@ -449,6 +449,10 @@ int expertmem_capture_status(expertmem_capture *capture,
  * fork(), in the process that opened both. The expert's process then has the frames mapped, and a
  * connection of its own to the engine.
  *
+ * A child inherits the connections of all experts that have a capture at the fork, and the engine
+ * serves a connection until no process has it. A host that gives each expert its capture just before
+ * its fork(), and closes the expert's key after it ended, leaves nothing behind.
+ *
  * Return: EXPERTMEM_OK, E_KEY, E_INVALID, E_LOADING, E_BUSY (the expert has a capture), E_ENGINE,
  * E_NOMEM, E_TOO_MANY.
  */

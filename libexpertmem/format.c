@@ -635,11 +635,14 @@ DWORD FormatPropertyInstance(LPPROPERTYINST lpPropertyInst, ...)
 	if (!lpPropertyInst || !lpPropertyInst->lpPropertyInfo) {
 		error = NMERR_INVALID_PARAMETER;
 	} else {
-		client = em_client_of(lpPropertyInst->lpPropertyInfo->hProperty,
-				      EM_HANDLE_PROPERTY, &number);
-		if (!client)
+		client = em_client_lock_of(lpPropertyInst->lpPropertyInfo->hProperty,
+					   EM_HANDLE_PROPERTY, &number, NMERR_INVALID_HPROPERTY,
+					   &error);
+		/* The expert has made the description itself. */
+		if (error == NMERR_INVALID_HPROPERTY) {
 			client = em_client_current();
-		error = client ? em_client_lock(client) : NMERR_INVALID_HCAPTURE;
+			error = client ? em_client_lock(client) : NMERR_INVALID_HCAPTURE;
+		}
 	}
 	if (!error) {
 		error = format(client, lpPropertyInst);
