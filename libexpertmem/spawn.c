@@ -31,6 +31,15 @@ struct start {
 	int error;		/* errno of a failure */
 };
 
+/*
+ * The memory that the two processes use until the engine is executed. @start is at the end of the first
+ * stack that no call reaches.
+ */
+union room {
+	struct start start;
+	char stacks[2][STACK];
+};
+
 /* The program must not inherit handlers and ignored signals of the host. */
 static void reset_signals(void)
 {
@@ -91,32 +100,36 @@ static int process_between(void *arg)
 
 int em_spawn(const char *program, char *const arguments[], bool input, int control)
 {
-	struct start start = {
-		.program = program, .arguments = arguments, .input = input, .control = control,
-	};
-	int saved = errno;
+	int saved = errno, error, status = 0;
+	struct start *start;
+	union room *room;
 	sigset_t all, old;
-	char *stacks;
 	pid_t pid;
 
-	stacks = mmap(NULL, 2 * STACK, PROT_READ | PROT_WRITE,
-		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-	if (stacks == MAP_FAILED)
+	room = mmap(NULL, sizeof(*room), PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+	if (room == MAP_FAILED)
 		return EXPERTMEM_E_NOMEM;
-	start.stack = stacks + STACK;
+	start = &room->start;
+	*start = (struct start){
+		.program = program, .arguments = arguments, .input = input, .control = control,
+		.stack = room->stacks[1],
+	};
 	/* No handler of the host may run in a process that shares its memory. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	pid = clone(process_between, stacks + 2 * STACK, CLONE_VM | CLONE_VFORK, &start);
+	pid = clone(process_between, room + 1, CLONE_VM | CLONE_VFORK, start);
 	if (pid < 0)
-		start.error = errno;
+		start->error = errno;
 	else
-		waitpid(pid, NULL, __WCLONE);
+		waitpid(pid, &status, __WCLONE);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	munmap(stacks, 2 * STACK);
+	error = start->error;
+	/* If somebody has killed the process in between, that of the engine may still use the room. */
+	if (!WIFSIGNALED(status))
+		munmap(room, sizeof(*room));
 	errno = saved;
-	if (!start.error)
+	if (!error)
 		return EXPERTMEM_OK;
-	return start.error == EAGAIN || start.error == ENOMEM ? EXPERTMEM_E_NOMEM :
-								EXPERTMEM_E_NO_ENGINE;
+	return error == EAGAIN || error == ENOMEM ? EXPERTMEM_E_NOMEM : EXPERTMEM_E_NO_ENGINE;
 }
