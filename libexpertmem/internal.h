@@ -255,10 +255,11 @@ bool em_choose_backend(enum expertmem_backend *backend);
 bool em_is_name(const char *name);
 
 /* netmon.c: the calls of Netmon.h for the malloc family; @site is the caller of malloc() */
-void *em_alloc(HEXPERTKEY key, size_t size, const void *site, DWORD *error);
-void *em_alloc_aligned(HEXPERTKEY key, size_t alignment, size_t size, const void *site,
-		       DWORD *error);
-void *em_alloc_zeroed(HEXPERTKEY key, size_t size, const void *site, DWORD *error);
+enum em_fast;
+void *em_alloc(HEXPERTKEY key, size_t alignment, size_t size, const void *site, DWORD *error);
+void *em_end_peak(void *block, DWORD *error);
+void em_end_free(HEXPERTKEY key, void *p, enum em_fast done, struct em_slab *slab,
+		 uint32_t offset);
 void *em_realloc(HEXPERTKEY key, void *p, size_t size, const void *site, DWORD *error);
 DWORD em_become(HEXPERTKEY key);
 

@@ -14,17 +14,10 @@
 
 #include <linux/expertmem.h>
 
-#include "internal.h"
-
-#define likely(x)	__builtin_expect(!!(x), 1)
-#define unlikely(x)	__builtin_expect(!!(x), 0)
-#define noinline	__attribute__((noinline))
+#include "fast.h"
 
 /* The return address of a call of Netmon.h. */
 #define CALLER		__builtin_return_address(0)
-
-/* The site of a block: @from, or the return address of this function if @from is NULL. */
-#define SITE		(from ? from : CALLER)
 
 /* --------------------------------------------------------------------- bad pointers */
 
@@ -354,17 +347,8 @@ static noinline void *alloc(HEXPERTKEY key, size_t size, size_t alignment, const
 	return block;
 }
 
-/* Ends a section: the current slab has no free block outside of its quarantine. */
-static noinline void *alloc_refill(size_t size, LPDWORD error, const void *site)
-{
-	HEXPERTKEY key = em_tls.key;
-
-	em_end(em_self);
-	return alloc(key, size, 1, site, error);
-}
-
-/* Ends a section: the credit of the thread is used up, see em_note_peak(). */
-static noinline void *alloc_peak(void *block, LPDWORD error)
+/* Ends a section after EM_FAST_PEAK, see em_note_peak(). Returns @block. */
+noinline void *em_end_peak(void *block, DWORD *error)
 {
 	em_note_peak(em_tls.expert, em_tls.tcache);
 	em_end(em_self);
@@ -576,40 +560,20 @@ static inline void *realloc_from(HEXPERTKEY key, void *p, size_t size, const voi
 	return realloc_in_section(key, p, size, site, error);
 }
 
-static inline __attribute__((always_inline)) void *
-alloc_from(HEXPERTKEY key, size_t size, const void *from, LPDWORD error)
-{
-	struct em_thread *self = em_self;
-	struct em_count *count;
-	struct em_slab *slab;
-	struct em_bin *bin;
-	size_t class;
-	void *block;
-
-	if (unlikely(size > EM_FAST_MAX))
-		return alloc(key, size, 1, SITE, error);
-	if (unlikely(!em_begin(self, key)))
-		return alloc(key, size, 1, SITE, error);
-	class = em_class[(size + 15) / 16];
-	bin = &em_tls.tcache->bins[class];
-	slab = bin->current;
-	if (unlikely(slab->tail - slab->head <= slab->quarantine))
-		return alloc_refill(size, error, SITE);
-	block = em_bin_pop(bin, slab, size);
-	/* em_count() */
-	count = em_tls.count;
-	em_add(&count->blocks, 1);
-	if (unlikely(em_add(&count->credit, -(int64_t)size) < 0))
-		return alloc_peak(block, error);
-	em_end(self);
-	if (error)
-		*error = NMERR_SUCCESS;
-	return block;
-}
-
 LPVOID WINAPI ExpertAllocMemory(HEXPERTKEY hExpertKey, SIZE_T nBytes, LPDWORD pError)
 {
-	return alloc_from(hExpertKey, nBytes, NULL, pError);
+	void *block;
+
+	switch (em_fast_alloc(hExpertKey, nBytes, &block)) {
+	case EM_FAST_DONE:
+		if (pError)
+			*pError = NMERR_SUCCESS;
+		return block;
+	case EM_FAST_PEAK:
+		return em_end_peak(block, pError);
+	default:
+		return alloc(hExpertKey, nBytes, 1, CALLER, pError);
+	}
 }
 
 LPVOID WINAPI ExpertReallocMemory(HEXPERTKEY hExpertKey, LPVOID pOriginalMemory, SIZE_T nBytes,
@@ -618,35 +582,39 @@ LPVOID WINAPI ExpertReallocMemory(HEXPERTKEY hExpertKey, LPVOID pOriginalMemory,
 	return realloc_from(hExpertKey, pOriginalMemory, nBytes, CALLER, pError);
 }
 
+/* Go on after em_fast_free(); ends a section. Returns what ExpertFreeMemory() does. */
+static inline SIZE_T end_free(HEXPERTKEY key, void *p, enum em_fast done, struct em_slab *slab,
+			      uint32_t offset)
+{
+	switch (done) {
+	case EM_FAST_DONE:
+		return NMERR_SUCCESS;
+	case EM_FAST_WAKE:
+		return free_and_place(slab);
+	case EM_FAST_ELSEWHERE:
+		return free_elsewhere(key, p);
+	case EM_FAST_OTHER:
+		return free_any(key, p, slab, offset);
+	case EM_FAST_BAD:
+		return free_bad(key, p);
+	default:
+		return free_slow(key, p);
+	}
+}
+
 SIZE_T WINAPI ExpertFreeMemory(HEXPERTKEY hExpertKey, LPVOID pMemory)
 {
-	struct em_thread *self = em_self;
-	struct em_count *count;
 	struct em_slab *slab;
-	uint32_t i, offset, wake;
-	uint16_t state;
+	uint32_t offset;
+	enum em_fast done = em_fast_free(hExpertKey, pMemory, &slab, &offset);
 
-	if (unlikely(!em_begin(self, hExpertKey)))
-		return free_slow(hExpertKey, pMemory);
-	if (unlikely(!em_slab_of(pMemory, &slab, &offset)))
-		return free_elsewhere(em_tls.key, pMemory);
-	if (unlikely(em_read_once(&slab->owner) !=
-		     (uintptr_t)em_tls.tcache))
-		return free_any(em_tls.key, pMemory, slab, offset);
-	if (unlikely(!em_block_at(slab, offset, &i)))
-		return free_bad(em_tls.key, pMemory);
-	state = em_get_state(slab->states, i);
-	if (unlikely(!em_is_live(state)))
-		return free_bad(em_tls.key, pMemory);
-	/* em_count(), before the stores of em_slab_push(), whose addresses are known late */
-	count = em_tls.count;
-	em_add(&count->blocks, -1);
-	em_add(&count->credit, (int64_t)state - 1);
-	wake = slab->wake;
-	if (unlikely(em_slab_push(slab, i) == wake))
-		return free_and_place(slab);
-	em_end(self);
-	return NMERR_SUCCESS;
+	return end_free(hExpertKey, pMemory, done, slab, offset);
+}
+
+/* For free(), which has called em_fast_free(). */
+void em_end_free(HEXPERTKEY key, void *p, enum em_fast done, struct em_slab *slab, uint32_t offset)
+{
+	end_free(key, p, done, slab, offset);
 }
 
 SIZE_T WINAPI ExpertMemorySize(HEXPERTKEY hExpertKey, LPVOID pOriginalMemory)
@@ -656,35 +624,18 @@ SIZE_T WINAPI ExpertMemorySize(HEXPERTKEY hExpertKey, LPVOID pOriginalMemory)
 	       size_slow(hExpertKey, pOriginalMemory);
 }
 
-/* For the malloc family. @site: the caller of malloc(), which is reported with findings. */
-void *em_alloc(HEXPERTKEY key, size_t size, const void *site, DWORD *error)
+/*
+ * For the malloc family, after em_fast_alloc(). @alignment: a power of two. @site: the caller of
+ * malloc(), which is reported with findings.
+ */
+void *em_alloc(HEXPERTKEY key, size_t alignment, size_t size, const void *site, DWORD *error)
 {
-	return alloc_from(key, size, site, error);
+	return alloc(key, size, alignment, site, error);
 }
 
 void *em_realloc(HEXPERTKEY key, void *p, size_t size, const void *site, DWORD *error)
 {
 	return realloc_from(key, p, size, site, error);
-}
-
-/* @alignment: a power of two */
-void *em_alloc_aligned(HEXPERTKEY key, size_t alignment, size_t size, const void *site,
-		       DWORD *error)
-{
-	return alloc(key, size, alignment, site, error);
-}
-
-/* A block of zeros. */
-void *em_alloc_zeroed(HEXPERTKEY key, size_t size, const void *site, DWORD *error)
-{
-	void *block = alloc_from(key, size, site, error);
-
-	/*
-	 * A large block is a new region, which reads as zeros unless EM_DEBUG_FILL has filled it.
-	 */
-	if (block && (size <= EM_SMALL_MAX || em_slot_of(key)->debug))
-		memset(block, 0, size);
-	return block;
 }
 
 /*

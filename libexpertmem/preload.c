@@ -30,7 +30,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "internal.h"
+#include "fast.h"
 #include "raw.h"
 #include "text.h"
 
@@ -185,7 +185,7 @@ static HEXPERTKEY open_any(void)
  * Open the expert, or wait until another thread has opened it. NULL: this thread is opening it, and
  * calls malloc() meanwhile.
  */
-static __attribute__((noinline, cold)) HEXPERTKEY open_program(void)
+static noinline __attribute__((cold)) HEXPERTKEY open_program(void)
 {
 	pid_t self = em_raw(SYS_gettid, 0, 0, 0), other;
 	HEXPERTKEY key;
@@ -313,68 +313,100 @@ bool em_program_fd_moves(void)
 #define CALLER __builtin_return_address(0)
 #define INLINE static inline __attribute__((always_inline))
 
-/* @alignment: a power of two; @site: who asks for the block */
-static inline void *get_block(HEXPERTKEY key, size_t alignment, size_t size, bool zeroed,
-			      const void *site)
-{
-	if (zeroed)
-		return em_alloc_zeroed(key, size, site, NULL);
-	if (alignment > ALIGNMENT)
-		return em_alloc_aligned(key, alignment, size, site, NULL);
-	return em_alloc(key, size, site, NULL);
-}
-
 /* Slow path: @key has no block. Open the program's expert, or go on with private memory. */
-static __attribute__((noinline, cold)) void *
-no_block(HEXPERTKEY key, size_t alignment, size_t size, bool zeroed, const void *site)
+static noinline __attribute__((cold)) void *no_block(HEXPERTKEY key, size_t alignment, size_t size,
+						     const void *site)
 {
 	void *block = NULL;
 
 	if (!key) {
 		key = open_program();
-		block = key ? get_block(key, alignment, size, zeroed, site) :
-			      early_alloc(alignment, size);
+		block = key ? em_alloc(key, alignment, size, site, NULL) :
+			      early_alloc(alignment > ALIGNMENT ? alignment : ALIGNMENT, size);
 	} else {
 		key = go_private(key);
 		if (key)
-			block = get_block(key, alignment, size, zeroed, site);
+			block = em_alloc(key, alignment, size, site, NULL);
 	}
 	if (!block)
 		errno = ENOMEM;
 	return block;
 }
 
-INLINE void *allocate(size_t alignment, size_t size, bool zeroed)
+/* @alignment: a power of two; @site: who asks for the block */
+static noinline void *allocate_from(size_t alignment, size_t size, const void *site)
 {
 	HEXPERTKEY key = get_program();
-	void *block = get_block(key, alignment, size, zeroed, CALLER);
+	void *block = em_alloc(key, alignment, size, site, NULL);
 
-	return __builtin_expect(block != NULL, true) ? block :
-	       no_block(key, alignment, size, zeroed, CALLER);
+	return likely(block) ? block : no_block(key, alignment, size, site);
+}
+
+INLINE void *allocate(size_t alignment, size_t size)
+{
+	void *block;
+
+	if (alignment > ALIGNMENT)
+		return allocate_from(alignment, size, CALLER);
+	switch (em_fast_alloc(get_program(), size, &block)) {
+	case EM_FAST_DONE:
+		return block;
+	case EM_FAST_PEAK:
+		return em_end_peak(block, NULL);
+	default:
+		return allocate_from(1, size, CALLER);
+	}
 }
 
 void *malloc(size_t size)
 {
-	return allocate(ALIGNMENT, size, false);
+	return allocate(ALIGNMENT, size);
 }
 
 void *calloc(size_t count, size_t size)
 {
+	void *block;
+
 	if (__builtin_mul_overflow(count, size, &size)) {
 		errno = ENOMEM;
 		return NULL;
 	}
-	return allocate(ALIGNMENT, size, true);
+	block = allocate(ALIGNMENT, size);
+	/*
+	 * A large block is a new region, which reads as zeros unless EM_DEBUG_FILL has filled it.
+	 */
+	if (block && (size <= EM_SMALL_MAX || is_early(block) || em_slot_of(get_program())->debug))
+		memset(block, 0, size);
+	return block;
+}
+
+/* Slow path of free(): @done is what em_fast_free() has done. */
+static noinline void free_slowly(HEXPERTKEY key, void *p, enum em_fast done, struct em_slab *slab,
+				 uint32_t offset)
+{
+	int saved = errno;
+
+	if (done == EM_FAST_ELSEWHERE && program_of(p) != key) {
+		em_end(em_self);
+		ExpertFreeMemory(former, p);
+	} else if (!is_early(p)) {
+		em_end_free(key, p, done, slab, offset);
+	} else if (done == EM_FAST_ELSEWHERE) {
+		em_end(em_self);
+	}
+	errno = saved;
 }
 
 /* A pointer that is no block is ignored. EXPERTMEM_DEBUG=report prints it. */
 void free(void *p)
 {
-	int saved = errno;
+	HEXPERTKEY key = get_program();
+	struct em_slab *slab;
+	uint32_t offset;
+	enum em_fast done = em_fast_free(key, p, &slab, &offset);
 
-	if (!is_early(p))
-		ExpertFreeMemory(program_of(p), p);
-	errno = saved;
+	if (unlikely(done != EM_FAST_DONE))
+		free_slowly(key, p, done, slab, offset);
 }
 
 /* Resize a block by a copy in the program's current expert. */
@@ -398,7 +430,7 @@ INLINE void *reallocate(void *p, size_t size)
 	void *block;
 
 	if (!p)
-		return allocate(ALIGNMENT, size, false);
+		return allocate(ALIGNMENT, size);
 	if (!size) {
 		free(p);
 		return NULL;
@@ -453,7 +485,7 @@ int posix_memalign(void **p, size_t alignment, size_t size)
 
 	if (alignment % sizeof(void *) || !alignment || alignment & (alignment - 1))
 		return EINVAL;
-	block = allocate(alignment, size, false);
+	block = allocate(alignment, size);
 	errno = saved;
 	if (!block)
 		return ENOMEM;
@@ -470,7 +502,7 @@ INLINE void *allocate_aligned(size_t alignment, size_t size)
 	}
 	if (alignment & (alignment - 1))
 		alignment = 1UL << (64 - __builtin_clzl(alignment));
-	return allocate(alignment, size, false);
+	return allocate(alignment, size);
 }
 
 void *memalign(size_t alignment, size_t size)
@@ -485,14 +517,14 @@ void *aligned_alloc(size_t alignment, size_t size)
 
 void *valloc(size_t size)
 {
-	return allocate(EM_PAGE, size, false);
+	return allocate(EM_PAGE, size);
 }
 
 void *pvalloc(size_t size)
 {
 	size_t pages = em_round_up(size, EM_PAGE);
 
-	return allocate(EM_PAGE, pages < size ? size : pages, false);
+	return allocate(EM_PAGE, pages < size ? size : pages);
 }
 
 /* C23's. The heap knows the size and the alignment of a block. */

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The fast paths of allocating and freeing a block: in a section, with slabs of the calling thread.
+ * They are inline in the calls of Netmon.h and in the malloc family.
+ */
+#ifndef EM_FAST_H
+#define EM_FAST_H
+
+#include "internal.h"
+
+#define likely(x)	__builtin_expect(!!(x), 1)
+#define unlikely(x)	__builtin_expect(!!(x), 0)
+#define noinline	__attribute__((noinline))
+#define fast_inline	static inline __attribute__((always_inline))
+
+/*
+ * What a fast path has done. After EM_FAST_DONE and EM_FAST_NOTHING no section is open. All others
+ * leave the section open for the function that goes on.
+ */
+enum em_fast {
+	EM_FAST_DONE,
+	EM_FAST_NOTHING,	/* no section could begin, or the current slab needs a refill */
+	EM_FAST_PEAK,		/* allocated; the credit of the thread is used up: em_end_peak() */
+	EM_FAST_WAKE,		/* freed; the tail of the slab has reached its @wake: em_end_free() */
+	EM_FAST_ELSEWHERE,	/* the pointer is not in the windows of the expert */
+	EM_FAST_OTHER,		/* no unshared slab of this thread is at the pointer */
+	EM_FAST_BAD,		/* the pointer is no live block */
+};
+
+fast_inline enum em_fast em_fast_alloc(HEXPERTKEY key, size_t size, void **block)
+{
+	struct em_thread *self = em_self;
+	struct em_count *count;
+	struct em_slab *slab;
+	struct em_bin *bin;
+	size_t class;
+
+	if (unlikely(size > EM_FAST_MAX) || unlikely(!em_begin(self, key)))
+		return EM_FAST_NOTHING;
+	class = em_class[(size + 15) / 16];
+	bin = &em_tls.tcache->bins[class];
+	slab = bin->current;
+	if (unlikely(slab->tail - slab->head <= slab->quarantine)) {
+		em_end(self);
+		return EM_FAST_NOTHING;
+	}
+	*block = em_bin_pop(bin, slab, size);
+	/* em_count() */
+	count = em_tls.count;
+	em_add(&count->blocks, 1);
+	if (unlikely(em_add(&count->credit, -(int64_t)size) < 0))
+		return EM_FAST_PEAK;
+	em_end(self);
+	return EM_FAST_DONE;
+}
+
+/* @slab and @offset are of @p with EM_FAST_WAKE and EM_FAST_OTHER. */
+fast_inline enum em_fast em_fast_free(HEXPERTKEY key, void *p, struct em_slab **slab,
+				      uint32_t *offset)
+{
+	struct em_thread *self = em_self;
+	struct em_count *count;
+	uint32_t i, wake;
+	uint16_t state;
+
+	if (unlikely(!em_begin(self, key))) {
+		*slab = NULL;
+		*offset = 0;
+		return EM_FAST_NOTHING;
+	}
+	if (unlikely(!em_slab_of(p, slab, offset)))
+		return EM_FAST_ELSEWHERE;
+	if (unlikely(em_read_once(&(*slab)->owner) != (uintptr_t)em_tls.tcache))
+		return EM_FAST_OTHER;
+	if (unlikely(!em_block_at(*slab, *offset, &i)))
+		return EM_FAST_BAD;
+	state = em_get_state((*slab)->states, i);
+	if (unlikely(!em_is_live(state)))
+		return EM_FAST_BAD;
+	/* em_count(), before the stores of em_slab_push(), whose addresses are known late */
+	count = em_tls.count;
+	em_add(&count->blocks, -1);
+	em_add(&count->credit, (int64_t)state - 1);
+	wake = (*slab)->wake;
+	if (unlikely(em_slab_push(*slab, i) == wake))
+		return EM_FAST_WAKE;
+	em_end(self);
+	return EM_FAST_DONE;
+}
+
+#endif /* EM_FAST_H */
