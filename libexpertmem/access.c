@@ -21,13 +21,12 @@
  */
 #define PROBES	8
 
-/* Initial em_tls: an expert that is never open, and the record of threads without a record. */
-static struct em_expert nobodys;
-static struct em_thread nobody = { .busy = EM_BUSY };
+const char em_words[3] = "";
 
-__thread struct em_tls em_tls = {
-	.self = &nobody, .expert = &nobodys, .status = &em_closed
-};
+/* The record of threads without a record. No key equals its word. */
+static struct em_thread nobody = { .word = EM_BUSY, .key = EM_IDLE, .status = &em_closed };
+
+__thread struct em_thread *em_self = &nobody;
 struct em_thread *em_threads;
 static struct em_table table;	/* the memory of em_threads */
 
@@ -75,6 +74,15 @@ static bool take_over(struct em_thread *thread, pid_t tid)
 	       em_try_cmpxchg(&thread->tid, &old, tid);
 }
 
+/* The thread of this record is outside of a section, and the record about no expert. */
+static void set_idle(struct em_thread *thread)
+{
+	em_write_once(&thread->word, EM_IDLE);
+	thread->key = EM_IDLE;
+	em_write_once(&thread->status, &em_closed);
+	em_write_once(&thread->expert, NULL);
+}
+
 /* A record for the calling thread, or NULL if there are no more. */
 static struct em_thread *get_record(void)
 {
@@ -94,8 +102,8 @@ static struct em_thread *get_record(void)
 		 !take_over(&em_threads[i], tid));
 found:
 	/* Acquire: pairs with the release in em_end() of the last user. */
-	em_load_acquire(&em_threads[i].busy);
-	em_write_once(&em_threads[i].busy, EM_IDLE);
+	em_load_acquire(&em_threads[i].word);
+	set_idle(&em_threads[i]);
 	em_threads[i].index = i;
 	em_threads[i].calls = 0;
 	em_threads[i].user++;
@@ -179,12 +187,12 @@ static bool wait_for(const struct em_thread *thread)
 	unsigned int spins = 0;
 
 	while (thread != em_self && !em_filtered) {
-		switch (em_load_acquire(&thread->busy)) {
-		case EM_IDLE:
+		uintptr_t word = em_load_acquire(&thread->word);
+
+		if (word == EM_PARKED)
+			return em_self->word == EM_PARKED;
+		if (word != EM_BUSY)
 			return true;
-		case EM_PARKED:
-			return em_self->busy == EM_PARKED;
-		}
 		if (++spins % 128)
 			continue;
 		/*
@@ -247,7 +255,7 @@ void em_threads_after_fork(void)
 	for (i = 1; i < nr_threads; i++) {
 		em_threads[i].tid = 0;
 		if (&em_threads[i] != em_self)
-			em_threads[i].busy = EM_IDLE;
+			set_idle(&em_threads[i]);
 	}
 	if (em_self != &nobody)
 		em_self->tid = em_filtered ? process : current_tid();
@@ -272,11 +280,11 @@ void em_lock_slot(struct em_expert *expert)
 		sigfillset(&all);
 		pthread_sigmask(SIG_BLOCK, &all, &before);
 	}
-	/* This is a signal's handler that has interrupted a section. em_unlock() sets busy back. */
-	if (self->index && self->busy == EM_BUSY)
-		em_store_release(&self->busy, EM_PARKED);
+	/* This is a signal's handler that has interrupted a section. em_unlock() sets the word back. */
+	if (self->index && self->word == EM_BUSY)
+		em_store_release(&self->word, EM_PARKED);
 	pthread_mutex_lock(&expert->lock);
-	expert->holder = &em_tls;
+	expert->holder = &em_self;
 	expert->masked = masked;
 	if (masked)
 		expert->signals = before;
@@ -291,11 +299,11 @@ void em_unlock(struct em_expert *expert)
 	expert->holder = NULL;
 	pthread_mutex_unlock(&expert->lock);
 	/*
-	 * Release: pairs with the load of busy in get_record(), by the next thread with this
+	 * Release: pairs with the load of the word in get_record(), by the next thread with this
 	 * record.
 	 */
 	if (self->index)
-		em_store_release(&self->busy, self->busy == EM_PARKED ? EM_BUSY : self->busy);
+		em_store_release(&self->word, self->word == EM_PARKED ? EM_BUSY : self->word);
 	if (masked) {
 		pthread_sigmask(SIG_SETMASK, &before, NULL);
 		em_unfiltered_end();
@@ -330,17 +338,37 @@ void em_relock(struct em_expert *expert)
 /* --------------------------------------------------------------------------- pauses */
 
 /*
+ * Close the gate: begin() of netmon.c begins no section of the expert any more. Records that are about
+ * the expert get another status word, so that their threads call begin() for the next section.
+ */
+void em_close_gate(struct em_expert *expert)
+{
+	uint32_t i, n = em_load_acquire(&nr_threads);
+
+	em_write_once(&expert->gate, 0);
+	for (i = 1; i < n; i++)
+		if (em_read_once(&em_threads[i].expert) == expert)
+			em_write_once(&em_threads[i].status, &em_closed);
+}
+
+/*
  * Pause the expert: close its gate, and wait until each other thread has been outside of a section
- * once. A section that begins later finds the gate closed and waits for the lock. The lock is held
- * before and afterwards, and may be released in between.
+ * once. A section that would begin later finds the gate closed and waits for the lock. The lock is
+ * held before and afterwards, and may be released in between.
+ *
+ * A thread that is in begin() meanwhile may have seen the gate open, and write its status pointer after
+ * em_close_gate() has. The first wait is for such threads. The second wait is for the sections that
+ * used such a pointer until em_close_gate() was called again.
  */
 void em_pause(struct em_expert *expert)
 {
 	em_assert_locked(expert);
 	expert->pause_depth++;
-	em_write_once(&expert->gate, 0);
-	while (!em_wait_all())
-		em_relock(expert);
+	for (int i = 0; i < 2; i++) {
+		em_close_gate(expert);
+		while (!em_wait_all())
+			em_relock(expert);
+	}
 }
 
 /* Undo one em_pause(). The lock is held. The last one opens the gate, if sections may begin. */

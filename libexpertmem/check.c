@@ -216,7 +216,7 @@ void em_heap_check(const struct em_expert *expert)
 	struct totals totals = { 0 };
 
 	if (!(expert->debug & EM_DEBUG_CHECK) || !expert->heap.nr_tcaches ||
-	    em_self->busy == EM_PARKED)
+	    em_self->word == EM_PARKED)
 		return;
 	em_assert_locked(expert);
 	check_slabs(expert, &totals);

@@ -38,53 +38,55 @@ fast_inline enum em_fast em_fast_alloc(HEXPERTKEY key, size_t size, void **block
 	if (unlikely(size > EM_FAST_MAX) || unlikely(!em_begin(self, key)))
 		return EM_FAST_NOTHING;
 	class = em_class[(size + 15) / 16];
-	bin = &em_tls.tcache->bins[class];
+	bin = &self->tcache->bins[class];
+	/* Keeps GCC from computing the address of the bin twice. */
+	__asm__("" : "+r"(bin));
 	slab = bin->current;
-	if (unlikely(slab->tail - slab->head <= slab->quarantine)) {
-		em_end(self);
-		return EM_FAST_NOTHING;
+	if (unlikely(slab->head == slab->limit)) {
+		if (slab->tail - slab->head <= slab->quarantine) {
+			em_end_of(self, key);
+			return EM_FAST_NOTHING;
+		}
+		slab->limit = slab->tail - slab->quarantine;
 	}
 	*block = em_bin_pop(bin, slab, size);
 	/* em_count() */
-	count = em_tls.count;
+	count = self->count;
 	em_add(&count->blocks, 1);
 	if (unlikely(em_add(&count->credit, -(int64_t)size) < 0))
 		return EM_FAST_PEAK;
-	em_end(self);
+	em_end_of(self, key);
 	return EM_FAST_DONE;
 }
 
-/* @slab and @offset are of @p with EM_FAST_WAKE and EM_FAST_OTHER. */
-fast_inline enum em_fast em_fast_free(HEXPERTKEY key, void *p, struct em_slab **slab,
-				      uint32_t *offset)
+/* @slab receives the entry for @p in the table of slabs, with EM_FAST_WAKE and EM_FAST_OTHER. */
+fast_inline enum em_fast em_fast_free(HEXPERTKEY key, void *p, struct em_slab **slab)
 {
 	struct em_thread *self = em_self;
 	struct em_count *count;
-	uint32_t i, wake;
-	uint16_t state;
+	uint32_t offset, i, size, wake;
 
 	if (unlikely(!em_begin(self, key))) {
 		*slab = NULL;
-		*offset = 0;
 		return EM_FAST_NOTHING;
 	}
-	if (unlikely(!em_slab_of(p, slab, offset)))
+	if (unlikely(!em_slab_of(self, p, slab, &offset)))
 		return EM_FAST_ELSEWHERE;
-	if (unlikely(em_read_once(&(*slab)->owner) != (uintptr_t)em_tls.tcache))
+	if (unlikely(em_read_once(&(*slab)->owner) != (uintptr_t)self->tcache))
 		return EM_FAST_OTHER;
-	if (unlikely(!em_block_at(*slab, *offset, &i)))
+	if (unlikely(!em_block_at(*slab, offset, &i)))
 		return EM_FAST_BAD;
-	state = em_get_state((*slab)->states, i);
-	if (unlikely(!em_is_live(state)))
+	size = em_get_state((*slab)->states, i) - 1U;
+	if (unlikely(size > EM_SMALL_MAX))	/* not em_is_live() */
 		return EM_FAST_BAD;
 	/* em_count(), before the stores of em_slab_push(), whose addresses are known late */
-	count = em_tls.count;
+	count = self->count;
 	em_add(&count->blocks, -1);
-	em_add(&count->credit, (int64_t)state - 1);
+	em_add(&count->credit, size);
 	wake = (*slab)->wake;
 	if (unlikely(em_slab_push(*slab, i) == wake))
 		return EM_FAST_WAKE;
-	em_end(self);
+	em_end_of(self, key);
 	return EM_FAST_DONE;
 }
 

@@ -90,8 +90,6 @@ static void inherit(struct em_expert *expert, bool shares_files)
 			_exit(127);
 		}
 		expert->shared->owner = em_process();
-		if (em_tls.expert == expert)
-			em_tls.status = expert->status;
 		/*
 		 * The threads that had paused the expert or were in em_relock() are not in the
 		 * child.
@@ -149,7 +147,7 @@ void em_fork_child(bool shares_files)
 		expert->pause_depth = 0;
 		expert->refs = 0;
 		if (expert->key && expert->attached) {
-			em_write_once(&expert->gate, 0);
+			em_close_gate(expert);
 			em_set_owner(expert, false);
 			em_teardown(expert);
 		} else {

@@ -27,7 +27,7 @@ static inline struct em_client *begin(uintptr_t key, uintptr_t mask)
 	struct em_client *client;
 	uintptr_t gate;
 
-	if (unlikely(self->busy != EM_IDLE))
+	if (unlikely(!em_is_idle(self)))
 		return NULL;
 	em_enter(self);
 	gate = (uintptr_t)em_load_acquire(&expert->gate);

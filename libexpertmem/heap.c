@@ -30,7 +30,7 @@ static void *try_alloc(struct em_expert *expert, struct em_tcache *tcache, size_
 static void make_room(struct em_expert *expert, struct em_tcache *tcache)
 {
 	/* This is a signal's handler: its thread is in a section, and uses its slabs. */
-	if (em_self->busy == EM_PARKED)
+	if (em_self->word == EM_PARKED)
 		return;
 	em_pause(expert);
 	em_collect(expert, tcache);

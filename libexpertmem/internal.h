@@ -39,18 +39,18 @@
  *
  * Three mechanisms keep calls apart:
  *
- *   section	Most calls take no lock. A call sets em_self->busy, checks that the gate of the
- *		expert is the call's key, works on slabs of the calling thread, and clears busy.
- *		A section takes no lock, makes no system call and never waits.
+ *   section	Most calls take no lock. A call checks that em_self->word is its key, sets the word
+ *		to EM_BUSY, checks the status word, works on slabs of the calling thread, and sets
+ *		the word back. A section takes no lock, makes no system call and never waits.
  *   pause	A call that needs the whole expert (close, trim, walk, fork) takes the expert's
- *		lock, sets the gate to 0, and waits until each thread has been outside of a
- *		section: em_pause(). A call that finds the gate 0 takes the lock.
+ *		lock, closes the gate, and waits until each thread has been outside of a
+ *		section: em_pause(). A call that finds the gate closed takes the lock.
  *   lock	The expert's mutex protects all that does not belong to one thread: the pool, the
  *		large blocks, and every call of an expert with EM_DEBUG_BLOCKS.
  *
- * A section stores busy and then loads the gate; a pause stores the gate and then loads busy. Both
- * need a full memory barrier in between. The section has a compiler barrier only; the pause
- * executes the barrier for all threads, by membarrier().
+ * A section stores the word and then loads its record's pointer to the status; a pause stores that
+ * pointer and then loads the word. Both need a full memory barrier in between. The section has a
+ * compiler barrier only; the pause executes the barrier for all threads, by membarrier().
  */
 #ifndef EM_INTERNAL_H
 #define EM_INTERNAL_H
@@ -107,8 +107,7 @@ void em_crash_freed(const void *start, size_t size);
 bool em_crash_is_handler(void (*handler)(int number));
 
 /* access.c */
-extern __thread struct em_tls em_tls __attribute__((tls_model("initial-exec"), aligned(64)));
-#define em_self (em_tls.self)
+extern __thread struct em_thread *em_self __attribute__((tls_model("initial-exec")));
 extern struct em_thread *em_threads;
 struct em_thread *em_register(void);
 bool em_is_dead(const struct em_thread *thread);
@@ -120,6 +119,7 @@ void em_lock_slot(struct em_expert *expert);
 struct em_expert *em_lock(HEXPERTKEY key);
 void em_unlock(struct em_expert *expert);
 void em_relock(struct em_expert *expert);
+void em_close_gate(struct em_expert *expert);
 void em_pause(struct em_expert *expert);
 void em_unpause(struct em_expert *expert);
 void em_filter_begin(void);
@@ -258,8 +258,7 @@ bool em_is_name(const char *name);
 enum em_fast;
 void *em_alloc(HEXPERTKEY key, size_t alignment, size_t size, const void *site, DWORD *error);
 void *em_end_peak(void *block, DWORD *error);
-void em_end_free(HEXPERTKEY key, void *p, enum em_fast done, struct em_slab *slab,
-		 uint32_t offset);
+void em_end_free(HEXPERTKEY key, void *p, enum em_fast done, struct em_slab *slab);
 void *em_realloc(HEXPERTKEY key, void *p, size_t size, const void *site, DWORD *error);
 DWORD em_become(HEXPERTKEY key);
 
@@ -291,7 +290,7 @@ static inline struct em_expert *em_owner_of(const void *p)
  */
 static inline void em_assert_locked(const struct em_expert *expert)
 {
-	if (__builtin_expect(expert->debug & EM_DEBUG_CHECK, 0) && expert->holder != &em_tls)
+	if (__builtin_expect(expert->debug & EM_DEBUG_CHECK, 0) && expert->holder != &em_self)
 		em_abort("the lock of the expert is not held", expert);
 }
 
@@ -452,7 +451,7 @@ static inline unsigned int em_class_of_size(size_t size)
 
 static inline bool em_is_live(uint16_t state)
 {
-	return (uint16_t)(state - 1) <= EM_SMALL_MAX;
+	return state - 1U <= EM_SMALL_MAX;
 }
 
 /* The state of the block at @offset; 0 if no block starts there. @owner receives slab->owner. */
@@ -529,35 +528,43 @@ static inline int em_large_lookup_unlocked(const struct em_heap *heap, const voi
 	return em_read_once(&heap->large_version) == version ? found : -1;
 }
 
+/* Is the thread outside of a section, and not in a signal's handler that has interrupted one? */
+static inline bool em_is_idle(const struct em_thread *self)
+{
+	return self->word == self->key;
+}
+
 static inline void em_enter(struct em_thread *self)
 {
-	em_write_once(&self->busy, EM_BUSY);
+	em_write_once(&self->word, EM_BUSY);
 	em_barrier();	/* pairs with membarrier() in barrier() of access.c */
+}
+
+/* End the section. @key: self->key, which the caller has in a register. */
+static inline void em_end_of(struct em_thread *self, HEXPERTKEY key)
+{
+	em_store_release(&self->word, (uintptr_t)key);
 }
 
 static inline void em_end(struct em_thread *self)
 {
-	em_store_release(&self->busy, EM_IDLE);
+	em_store_release(&self->word, self->key);
 }
 
 /*
- * Begin a section of the expert with this key, if em_tls is about that expert. True: until em_end()
- * the expert stays open and attached, and em_tls is valid. False: no section has begun; em_tls is
- * about another expert, the gate is closed, or the expert was asked to stop.
+ * Begin a section of the expert with this key, if the thread's record is about that expert. True:
+ * until em_end() the expert stays open and attached, and what the record has of it is valid. False:
+ * no section has begun; the thread is in a section, or the record is about another expert, or the
+ * expert's gate was closed since begin() of netmon.c has looked at it, or the expert was asked to stop.
  */
 static inline bool em_begin(struct em_thread *self, HEXPERTKEY key)
 {
-	const struct em_expert *expert;
-
-	if (__builtin_expect(self->busy, EM_IDLE) != EM_IDLE)
+	if (__builtin_expect(self->word != (uintptr_t)key, false))
 		return false;
 	em_enter(self);
-	expert = em_tls.expert;
-	if (__builtin_expect(em_tls.key == key, true) &&
-	    __builtin_expect(em_load_acquire(&expert->gate) == key, true) &&
-	    __builtin_expect(!em_read_once(em_tls.status), true))
+	if (__builtin_expect(!em_read_once(em_read_once(&self->status)), true))
 		return true;
-	em_end(self);
+	em_end_of(self, key);
 	return false;
 }
 
@@ -565,14 +572,14 @@ static inline bool em_begin(struct em_thread *self, HEXPERTKEY key)
  * In a section: the entry of the table of slabs for the address @p, and the offset of @p in that
  * slab. There may be no slab: then slab->base is NULL. False: @p is not in the windows.
  */
-static inline bool em_slab_of(const void *p, struct em_slab **slab, uint32_t *offset)
+static inline bool em_slab_of(const struct em_thread *self, const void *p, struct em_slab **slab,
+			      uint32_t *offset)
 {
 	uintptr_t address = (uintptr_t)p;
 
-	*slab = (struct em_slab *)(em_tls.slabs +
-				   (address >> EM_SLAB_SHIFT) * sizeof(**slab));
+	*slab = (struct em_slab *)(self->slabs + (address >> EM_SLAB_SHIFT) * sizeof(**slab));
 	*offset = address % EM_SLAB_SIZE;
-	return address - (uintptr_t)em_tls.base < em_tls.span;
+	return address - (uintptr_t)self->base < self->span;
 }
 
 #pragma GCC visibility pop

@@ -58,7 +58,7 @@ static noinline SIZE_T report_bad(HEXPERTKEY key, enum expertmem_finding_kind ki
 static inline SIZE_T end_bad(HEXPERTKEY key, enum expertmem_finding_kind kind, const void *p,
 			     DWORD error)
 {
-	bool has_listener = em_read_once(&em_tls.expert->has_listener);
+	bool has_listener = em_read_once(&em_self->expert->has_listener);
 
 	em_end(em_self);
 	return unlikely(has_listener) ? report_answer(key, kind, p, error) : error;
@@ -259,14 +259,14 @@ static noinline SIZE_T size_locked(HEXPERTKEY key, void *p)
 
 /* ------------------------------------------------------------------------ sections */
 
-/* Begin a section, also if em_tls is about another expert: then fill em_tls. */
+/* Begin a section, also if the thread's record is about another expert: fill the record. */
 static noinline bool begin(HEXPERTKEY key)
 {
 	struct em_expert *expert = em_slot_of(key);
 	struct em_thread *self = em_register();
 	struct em_tcache *tcache = NULL;
 
-	if (!self || self->busy != EM_IDLE)
+	if (!self || !em_is_idle(self))
 		return false;
 	em_enter(self);
 	if (key && em_load_acquire(&expert->gate) == key &&
@@ -278,18 +278,15 @@ static noinline bool begin(HEXPERTKEY key)
 	}
 	if (tcache->user != self->user)
 		em_tcache_inherit(tcache, self->user);
-	em_tls = (struct em_tls){
-		.self = self,
-		.key = key,
-		.expert = expert,
-		.status = expert->status,
-		.tcache = tcache,
-		.count = tcache->count,
-		.base = expert->base,
-		.span = expert->span,
-		.slabs = (uintptr_t)expert->slabs -
-			 ((uintptr_t)expert->base >> EM_SLAB_SHIFT) * sizeof(struct em_slab),
-	};
+	self->key = (uintptr_t)key;
+	self->tcache = tcache;
+	self->count = tcache->count;
+	self->base = expert->base;
+	self->span = expert->span;
+	self->slabs = (uintptr_t)expert->slabs -
+		      ((uintptr_t)expert->base >> EM_SLAB_SHIFT) * sizeof(struct em_slab);
+	em_write_once(&self->expert, expert);
+	em_write_once(&self->status, expert->status);
 	return true;
 }
 
@@ -311,7 +308,7 @@ static void release(HEXPERTKEY key)
 
 static void end(HEXPERTKEY key)
 {
-	struct em_tcache *tcache = em_tls.tcache;
+	struct em_tcache *tcache = em_self->tcache;
 	bool spare = tcache->spare, passed = tcache->passed;
 
 	tcache->passed = false;
@@ -328,7 +325,7 @@ static void *alloc_in_section(HEXPERTKEY key, size_t size, size_t alignment)
 
 	if (size > EM_SMALL_MAX || alignment > EM_PAGE || !begin_any(key))
 		return NULL;
-	block = em_tcache_alloc(em_tls.expert, em_tls.tcache, size,
+	block = em_tcache_alloc(em_self->expert, em_self->tcache, size,
 			       em_class_of(size, alignment));
 	end(key);
 	return block;
@@ -350,7 +347,7 @@ static noinline void *alloc(HEXPERTKEY key, size_t size, size_t alignment, const
 /* Ends a section after EM_FAST_PEAK, see em_note_peak(). Returns @block. */
 noinline void *em_end_peak(void *block, DWORD *error)
 {
-	em_note_peak(em_tls.expert, em_tls.tcache);
+	em_note_peak(em_self->expert, em_self->tcache);
 	em_end(em_self);
 	em_set_error(error, NMERR_SUCCESS);
 	return block;
@@ -374,7 +371,7 @@ static noinline void *realloc_large(HEXPERTKEY key, void *p, size_t size, const 
 {
 	size_t old;
 
-	if (!em_large_lookup_unlocked(&em_tls.expert->heap, p, &old))
+	if (!em_large_lookup_unlocked(&em_self->expert->heap, p, &old))
 		return realloc_bad(key, p, error);
 	em_end(em_self);
 	return realloc_locked(key, p, size, site, error);
@@ -384,8 +381,8 @@ static noinline void *realloc_large(HEXPERTKEY key, void *p, size_t size, const 
 static noinline void *realloc_small(HEXPERTKEY key, void *p, size_t size, const void *site,
 				    LPDWORD error, struct em_slab *slab)
 {
-	struct em_expert *expert = em_tls.expert;
-	struct em_tcache *tcache = em_tls.tcache;
+	struct em_expert *expert = em_self->expert;
+	struct em_tcache *tcache = em_self->tcache;
 	uint32_t offset = (uintptr_t)p % EM_SLAB_SIZE;
 	void *new = NULL;
 	bool done = false;
@@ -423,7 +420,7 @@ static inline void *realloc_in_section(HEXPERTKEY key, void *p, size_t size, con
 	uint32_t offset;
 	size_t old;
 
-	if (unlikely(!em_slab_of(p, &slab, &offset)))
+	if (unlikely(!em_slab_of(em_self, p, &slab, &offset)))
 		return realloc_elsewhere(key, p, error);
 	if (unlikely(!em_load_acquire(&slab->base)))
 		return realloc_large(key, p, size, site, error);
@@ -444,8 +441,8 @@ static noinline void *realloc_slow(HEXPERTKEY key, void *p, size_t size, const v
 /* Ends a section: the tail of the slab has reached its @wake. */
 static noinline SIZE_T free_and_place(struct em_slab *slab)
 {
-	em_tcache_place(em_tls.tcache, slab);
-	end(em_tls.key);
+	em_tcache_place(em_self->tcache, slab);
+	end((HEXPERTKEY)em_self->key);
 	return NMERR_SUCCESS;
 }
 
@@ -465,9 +462,10 @@ static noinline SIZE_T free_elsewhere(HEXPERTKEY key, const void *p)
 }
 
 /* Ends a section: the slab of @p is shared, or another thread owns it. */
-static noinline SIZE_T free_foreign(HEXPERTKEY key, void *p, struct em_slab *slab, uint32_t offset)
+static noinline SIZE_T free_foreign(HEXPERTKEY key, void *p, struct em_slab *slab)
 {
-	enum em_outcome freed = em_slab_free(em_tls.expert, em_tls.tcache, slab, offset);
+	enum em_outcome freed = em_slab_free(em_self->expert, em_self->tcache, slab,
+					     (uintptr_t)p % EM_SLAB_SIZE);
 
 	if (freed == EM_NOT_A_BLOCK)
 		return free_bad(key, p);
@@ -476,13 +474,13 @@ static noinline SIZE_T free_foreign(HEXPERTKEY key, void *p, struct em_slab *sla
 }
 
 /* Ends a section: @p is in the windows, and not in an unshared slab of this thread. */
-static noinline SIZE_T free_any(HEXPERTKEY key, void *p, struct em_slab *slab, uint32_t offset)
+static noinline SIZE_T free_any(HEXPERTKEY key, void *p, struct em_slab *slab)
 {
 	size_t size;
 
 	if (em_load_acquire(&slab->base))
-		return free_foreign(key, p, slab, offset);
-	if (!em_large_lookup_unlocked(&em_tls.expert->heap, p, &size))
+		return free_foreign(key, p, slab);
+	if (!em_large_lookup_unlocked(&em_self->expert->heap, p, &size))
 		return free_bad(key, p);
 	em_end(em_self);
 	return free_locked(key, p);
@@ -495,9 +493,9 @@ static noinline SIZE_T free_slow(HEXPERTKEY key, void *p)
 
 	if (!p || !begin(key))
 		return free_locked(key, p);
-	if (!em_slab_of(p, &slab, &offset))
+	if (!em_slab_of(em_self, p, &slab, &offset))
 		return free_elsewhere(key, p);
-	return free_any(key, p, slab, offset);
+	return free_any(key, p, slab);
 }
 
 /* Ends a section. */
@@ -521,7 +519,7 @@ static noinline SIZE_T size_elsewhere(HEXPERTKEY key, const void *p)
 static noinline SIZE_T size_large(HEXPERTKEY key, void *p)
 {
 	size_t size;
-	int live = em_large_lookup_unlocked(&em_tls.expert->heap, p, &size);
+	int live = em_large_lookup_unlocked(&em_self->expert->heap, p, &size);
 
 	if (!live)
 		return size_bad(key, p);
@@ -535,7 +533,7 @@ static inline SIZE_T size_in_section(HEXPERTKEY key, void *p)
 	uint32_t offset;
 	size_t size;
 
-	if (unlikely(!em_slab_of(p, &slab, &offset)))
+	if (unlikely(!em_slab_of(em_self, p, &slab, &offset)))
 		return size_elsewhere(key, p);
 	if (unlikely(!em_load_acquire(&slab->base)))
 		return size_large(key, p);
@@ -583,8 +581,7 @@ LPVOID WINAPI ExpertReallocMemory(HEXPERTKEY hExpertKey, LPVOID pOriginalMemory,
 }
 
 /* Go on after em_fast_free(); ends a section. Returns what ExpertFreeMemory() does. */
-static inline SIZE_T end_free(HEXPERTKEY key, void *p, enum em_fast done, struct em_slab *slab,
-			      uint32_t offset)
+static inline SIZE_T end_free(HEXPERTKEY key, void *p, enum em_fast done, struct em_slab *slab)
 {
 	switch (done) {
 	case EM_FAST_DONE:
@@ -594,7 +591,7 @@ static inline SIZE_T end_free(HEXPERTKEY key, void *p, enum em_fast done, struct
 	case EM_FAST_ELSEWHERE:
 		return free_elsewhere(key, p);
 	case EM_FAST_OTHER:
-		return free_any(key, p, slab, offset);
+		return free_any(key, p, slab);
 	case EM_FAST_BAD:
 		return free_bad(key, p);
 	default:
@@ -605,16 +602,15 @@ static inline SIZE_T end_free(HEXPERTKEY key, void *p, enum em_fast done, struct
 SIZE_T WINAPI ExpertFreeMemory(HEXPERTKEY hExpertKey, LPVOID pMemory)
 {
 	struct em_slab *slab;
-	uint32_t offset;
-	enum em_fast done = em_fast_free(hExpertKey, pMemory, &slab, &offset);
+	enum em_fast done = em_fast_free(hExpertKey, pMemory, &slab);
 
-	return end_free(hExpertKey, pMemory, done, slab, offset);
+	return end_free(hExpertKey, pMemory, done, slab);
 }
 
 /* For free(), which has called em_fast_free(). */
-void em_end_free(HEXPERTKEY key, void *p, enum em_fast done, struct em_slab *slab, uint32_t offset)
+void em_end_free(HEXPERTKEY key, void *p, enum em_fast done, struct em_slab *slab)
 {
-	end_free(key, p, done, slab, offset);
+	end_free(key, p, done, slab);
 }
 
 SIZE_T WINAPI ExpertMemorySize(HEXPERTKEY hExpertKey, LPVOID pOriginalMemory)

@@ -282,7 +282,7 @@ bool em_pool_recycle(struct em_expert *expert)
 	struct em_heap *heap = &expert->heap;
 	struct em_slab *slab;
 
-	if (!heap->limbo || em_self->busy == EM_PARKED || !em_wait_all())
+	if (!heap->limbo || em_self->word == EM_PARKED || !em_wait_all())
 		return false;
 	while ((slab = heap->limbo)) {
 		heap->limbo = slab->next;
@@ -337,6 +337,7 @@ struct em_slab *em_slab_get(struct em_expert *expert, unsigned int class)
 		slab->mask = slab->mask * 2 + 1;
 	slab->head = 0;
 	slab->tail = 0;
+	slab->limit = 0;
 	if (!states_get(expert, slab)) {
 		pool_put(expert, slab);
 		return NULL;

@@ -381,32 +381,38 @@ void *calloc(size_t count, size_t size)
 }
 
 /* Slow path of free(): @done is what em_fast_free() has done. */
-static noinline void free_slowly(HEXPERTKEY key, void *p, enum em_fast done, struct em_slab *slab,
-				 uint32_t offset)
+static noinline void free_slowly(void *p, enum em_fast done, struct em_slab *slab)
 {
+	HEXPERTKEY key = get_program();
 	int saved = errno;
 
 	if (done == EM_FAST_ELSEWHERE && program_of(p) != key) {
 		em_end(em_self);
 		ExpertFreeMemory(former, p);
 	} else if (!is_early(p)) {
-		em_end_free(key, p, done, slab, offset);
+		em_end_free(key, p, done, slab);
 	} else if (done == EM_FAST_ELSEWHERE) {
 		em_end(em_self);
 	}
 	errno = saved;
 }
 
+/* EM_FAST_WAKE has a path of its own: it needs only the slab, so that free() saves no register. */
+static noinline void free_woken(struct em_slab *slab)
+{
+	free_slowly(NULL, EM_FAST_WAKE, slab);
+}
+
 /* A pointer that is no block is ignored. EXPERTMEM_DEBUG=report prints it. */
 void free(void *p)
 {
-	HEXPERTKEY key = get_program();
 	struct em_slab *slab;
-	uint32_t offset;
-	enum em_fast done = em_fast_free(key, p, &slab, &offset);
+	enum em_fast done = em_fast_free(get_program(), p, &slab);
 
-	if (unlikely(done != EM_FAST_DONE))
-		free_slowly(key, p, done, slab, offset);
+	if (done == EM_FAST_WAKE)
+		free_woken(slab);
+	else if (done != EM_FAST_DONE)
+		free_slowly(p, done, slab);
 }
 
 /* Resize a block by a copy in the program's current expert. */

@@ -55,6 +55,7 @@ static void collect_pending(struct em_tcache *tcache)
 static void set_current(struct em_tcache *tcache, unsigned int class, struct em_slab *slab)
 {
 	slab->where = EM_CURRENT;
+	slab->limit = slab->head;
 	slab->wake = slab->tail - 1;	/* @tail gets there after 2^32 - 1 frees: practically never */
 	tcache->bins[class].current = slab;
 }
@@ -106,6 +107,8 @@ void *em_tcache_alloc(struct em_expert *expert, struct em_tcache *tcache, size_t
 	if (!slab)
 		return NULL;
 	em_count(expert, tcache, 1, size);
+	slab->limit = slab->quarantine == EM_NO_QUARANTINE ? slab->head + 1 :
+							     slab->tail - slab->quarantine;
 	em_bin_peek(&tcache->bins[class], slab, slab->head);
 	return em_bin_pop(&tcache->bins[class], slab, size);
 }
@@ -120,7 +123,7 @@ struct em_tcache *em_tcache_of(const struct em_expert *expert, const struct em_t
 
 /*
  * Take over the tcache of a thread that has ended, perhaps in the middle of a section: compute
- * @next_state and @next_block anew.
+ * @next_state and @next_block anew, and have the next allocation look at @tail.
  */
 void em_tcache_inherit(struct em_tcache *tcache, uint32_t user)
 {
@@ -129,8 +132,10 @@ void em_tcache_inherit(struct em_tcache *tcache, uint32_t user)
 	for (class = 0; class < EM_CLASSES; class++) {
 		struct em_bin *bin = &tcache->bins[class];
 
-		if (bin->current != &em_no_slab)
-			em_bin_peek(bin, bin->current, bin->current->head);
+		if (bin->current == &em_no_slab)
+			continue;
+		bin->current->limit = bin->current->head;
+		em_bin_peek(bin, bin->current, bin->current->head);
 	}
 	tcache->user = user;
 }
@@ -186,7 +191,7 @@ struct em_tcache *em_tcache_get(struct em_expert *expert)
 	em_assert_locked(expert);
 	if (!heap->nr_tcaches && (!em_heap_prepare(expert) || !tcache_new(expert, 0)))
 		return NULL;
-	if (self->index && self->busy == EM_IDLE && !(expert->debug & EM_DEBUG_BLOCKS)) {
+	if (self->index && em_is_idle(self) && !(expert->debug & EM_DEBUG_BLOCKS)) {
 		tcache = em_tcache_of(expert, self);
 		if (!tcache && (heap->nr_tcaches < TCACHES_MANY || ++self->calls > CALLS_FEW))
 			tcache = tcache_new(expert, self->index);
@@ -202,7 +207,7 @@ static void tidy(struct em_expert *expert)
 	struct em_heap *heap = &expert->heap;
 
 	if (heap->nr_tcaches <= 2 || heap->nr_chunks < heap->tidy_at ||
-	    em_self->busy == EM_PARKED)
+	    em_self->word == EM_PARKED)
 		return;
 	heap->tidy_at = heap->nr_chunks * 3 / 2 + 8;
 	em_pause(expert);
@@ -257,6 +262,7 @@ static bool use_quarantine(struct em_tcache *tcache, unsigned int class, struct 
 		if (em_tcache_of_owner(slab->owner) != tcache || slab->class != class)
 			continue;
 		slab->quarantine = EM_NO_QUARANTINE;
+		slab->limit = slab->head;
 		if (slab->where != EM_CURRENT)
 			em_slab_wake_at(slab, slab->where == EM_FULL ? 1 : slab->fresh);
 		em_tcache_place(tcache, slab);

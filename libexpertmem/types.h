@@ -94,8 +94,8 @@ enum em_window { EM_SMALL_WINDOW, EM_HUGE_WINDOW };
 typedef void (*em_region_visitor)(char *region, size_t size, void *arg);
 
 /*
- * em_slab.quarantine of a slab without a quarantine. As it is the largest number, the fast path of
- * ExpertAllocMemory() never takes a block from such a slab.
+ * em_slab.quarantine of a slab without a quarantine. As it is the largest number, the fast path of an
+ * allocation never takes a block from such a slab.
  */
 #define EM_NO_QUARANTINE	UINT32_MAX
 
@@ -150,27 +150,60 @@ struct em_shared {
 	struct em_count counts[EM_THREADS];	/* by number of the tcache */
 };
 
+struct em_expert;
+struct em_tcache;
+
 /**
- * struct em_thread - the record of a thread that makes calls
- * @busy: EM_BUSY in a section; EM_PARKED while a signal has interrupted the section and the
- *	signal's handler makes a locked call; else EM_IDLE
+ * struct em_thread - the record of a thread that makes calls, and what it caches of one expert
+ * @word: EM_BUSY in a section; EM_PARKED while a signal has interrupted the section and the
+ *	signal's handler makes a locked call; else @key
+ * @key: key of the expert that the thread used last, which may have been closed since; EM_IDLE:
+ *	none yet
+ * @status: that expert's status word; or &em_closed, so that the next section begins by begin() of
+ *	netmon.c, which looks at the expert's gate
+ * @tcache: the thread's tcache of that expert
+ * @count: tcache->count
+ * @base: expert->base
+ * @span: expert->span
+ * @slabs: address that &expert->slabs[0] would have if the windows began at address 0
+ * @expert: that expert's slot
  * @index: index of the record in em_threads
  * @tid: gettid() of the thread; 0: the record is free. Written by compare-and-swap
  * @calls: number of locked calls that found no tcache of the thread; see em_tcache_get()
  * @user: number of threads that have had this record so far
  *
  * A new thread takes over the record of a thread that has ended, and with it the tcaches of that
- * record in all experts. Only the record's thread writes @busy, @calls and @user.
+ * record in all experts. Only the record's thread writes it, but for @tid, and for @status, which
+ * em_close_gate() sets to &em_closed.
+ *
+ * All fields from @status to @slabs are valid while the expert with @key is open: no other expert ever
+ * gets that key. The copies shorten the chain of dependent loads of the fast paths.
  */
 struct em_thread {
-	uint32_t busy;
+	uintptr_t word;
+	uintptr_t key;
+	const uint32_t *status;
+	struct em_tcache *tcache;
+	struct em_count *count;
+	char *base;
+	size_t span;
+	uintptr_t slabs;
+
+	struct em_expert *expert;
 	uint32_t index;
 	pid_t tid;
 	uint32_t calls;
 	uint32_t user;
-} __attribute__((aligned(64)));
+} __attribute__((aligned(128)));
 
-enum { EM_IDLE, EM_BUSY, EM_PARKED };
+/*
+ * Values of em_thread.word and @key that are no key. They are addresses, which no caller knows: a key
+ * that equals one would begin a section inside of a section.
+ */
+extern const char em_words[3] __attribute__((visibility("hidden")));
+#define EM_IDLE		((uintptr_t)&em_words[0])
+#define EM_BUSY		((uintptr_t)&em_words[1])
+#define EM_PARKED	((uintptr_t)&em_words[2])
 
 /**
  * struct em_slab - 64 KiB of blocks of one class
@@ -184,6 +217,8 @@ enum { EM_IDLE, EM_BUSY, EM_PARKED };
  * @head: number of blocks that were taken from the ring so far, modulo 2^32
  * @tail: number of blocks that were put into the ring so far, modulo 2^32
  * @quarantine: number of free blocks that are not to be allocated; or EM_NO_QUARANTINE
+ * @limit: number that @head can reach before the fast path of an allocation has to look at @tail; at
+ *	most @tail - @quarantine
  * @wake: when @tail reaches this number, em_tcache_place() has to look at the slab
  * @block: bytes of a block
  * @class: index of the class in em_class_size
@@ -201,8 +236,8 @@ enum { EM_IDLE, EM_BUSY, EM_PARKED };
  *
  * Every thread in a section reads @class and the fields before @mask. Every thread writes @remote
  * and @pending by compare-and-swap; they have a cache line of their own against false sharing with
- * the fields that the fast paths use. The owner's thread writes @head, @tail, @queue, @fresh, @wake,
- * @where and the lists, without a lock. The expert's lock is held where em_slab_share() changes
+ * the fields that the fast paths use. The owner's thread writes @head, @tail, @queue, @fresh, @limit,
+ * @wake, @where and the lists, without a lock. The expert's lock is held where em_slab_share() changes
  * @owner and em_slab_use_quarantine() changes @quarantine. All other fields are written with the
  * lock held, while the slab has no owner.
  */
@@ -216,6 +251,7 @@ struct em_slab {
 	uint32_t head;
 	uint32_t tail;
 	uint32_t quarantine;
+	uint32_t limit;
 	uint32_t wake;
 	uint16_t block;
 
@@ -346,36 +382,6 @@ struct em_heap {
  */
 enum em_outcome { EM_DONE, EM_NOT_A_BLOCK, EM_NEEDS_SHARING };
 
-struct em_expert;
-
-/**
- * struct em_tls - thread-local cache of the expert that the thread used last
- * @self: the thread's record
- * @key: key of that expert, which may have been closed since
- * @expert: that expert's slot
- * @status: expert->status; may be dereferenced only while expert->gate == @key
- * @tcache: the thread's tcache of that expert
- * @count: tcache->count
- * @base: expert->base
- * @span: expert->span
- * @slabs: address that &expert->slabs[0] would have if the windows began at address 0
- *
- * Only the thread itself reads and writes it. All fields but @self are valid while the expert with
- * @key is open: no other expert ever gets that key. The copies shorten the chain of dependent
- * loads of the fast paths.
- */
-struct em_tls {
-	struct em_thread *self;
-	HEXPERTKEY key;
-	struct em_expert *expert;
-	const uint32_t *status;
-	struct em_tcache *tcache;
-	struct em_count *count;
-	char *base;
-	size_t span;
-	uintptr_t slabs;
-};
-
 /*
  * A backend allocates regions: zeroed ranges of a window, aligned to pages. Sizes are in bytes and
  * are rounded up to the granule of the window. All functions are called with the expert's lock
@@ -466,7 +472,7 @@ enum { EM_PART_CLIENT, EM_PART_EVENTS, EM_PARTS };
 
 /**
  * struct em_expert - a slot of the table of experts; never freed
- * @gate: the key while sections may begin; 0 while calls have to take the lock
+ * @gate: the key while sections may begin by begin(); 0 while calls have to take the lock
  * @base: address of the small window; the huge window follows it
  * @span: bytes of both windows; 0 while they are not mapped
  * @slabs: table of slabs: an entry for each EM_SLAB_SIZE bytes of the windows
@@ -483,7 +489,7 @@ struct em_expert {
 	pthread_mutex_t lock;
 	sigset_t signals;		/* signal mask that em_unlock() restores, if @masked */
 	bool masked;
-	const struct em_tls *holder;	/* em_tls of the thread that holds @lock; NULL: none does */
+	const void *holder;		/* &em_self of the thread that holds @lock; NULL: none does */
 	uint64_t generation;		/* number of experts that have had this slot; atomic */
 	EM_GROUP(opened,
 	HEXPERTKEY key;			/* 0: not open */
