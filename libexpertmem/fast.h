@@ -59,6 +59,36 @@ fast_inline enum em_fast em_fast_alloc(HEXPERTKEY key, size_t size, void **block
 	return EM_FAST_DONE;
 }
 
+/*
+ * As em_fast_alloc(), for blocks of more than EM_FAST_MAX bytes, whose slabs have no quarantine: what
+ * em_bin_peek() has computed is not valid for them.
+ */
+fast_inline enum em_fast em_fast_alloc_medium(HEXPERTKEY key, size_t size, void **block)
+{
+	struct em_thread *self = em_self;
+	struct em_slab *slab;
+	uint32_t place, i;
+
+	if (size - EM_FAST_MAX - 1 >= EM_SMALL_MAX - EM_FAST_MAX || !em_begin(self, key))
+		return EM_FAST_NOTHING;
+	slab = self->tcache->bins[em_class_of_size(size)].current;
+	if (unlikely(slab->tail == slab->head)) {
+		em_end_of(self, key);
+		return EM_FAST_NOTHING;
+	}
+	place = slab->head & slab->mask;
+	i = slab->queue[place] ^ place;
+	em_set_state(slab->states, i, size + 1);
+	em_barrier();	/* in this order, as of em_slab_push() */
+	slab->head++;
+	*block = slab->base + i * slab->block;
+	em_add(&self->count->blocks, 1);
+	if (unlikely(em_add(&self->count->credit, -(int64_t)size) < 0))
+		return EM_FAST_PEAK;
+	em_end_of(self, key);
+	return EM_FAST_DONE;
+}
+
 /* @slab receives the entry for @p in the table of slabs, with EM_FAST_WAKE and EM_FAST_OTHER. */
 fast_inline enum em_fast em_fast_free(HEXPERTKEY key, void *p, struct em_slab **slab)
 {
@@ -85,6 +115,34 @@ fast_inline enum em_fast em_fast_free(HEXPERTKEY key, void *p, struct em_slab **
 	em_add(&count->credit, size);
 	wake = (*slab)->wake;
 	if (unlikely(em_slab_push(*slab, i) == wake))
+		return EM_FAST_WAKE;
+	em_end_of(self, key);
+	return EM_FAST_DONE;
+}
+
+/*
+ * After EM_FAST_OTHER: free a block of a shared slab of this thread. A shared slab keeps its class until
+ * the section ends. Returns EM_FAST_OTHER if the slab is not one of those.
+ */
+fast_inline enum em_fast em_fast_free_shared(HEXPERTKEY key, void *p, struct em_slab *slab)
+{
+	struct em_thread *self = em_self;
+	uint16_t state;
+	uint32_t i, wake;
+
+	if (em_load_acquire(&slab->owner) != ((uintptr_t)self->tcache | EM_SHARED))
+		return EM_FAST_OTHER;
+	if (unlikely(!em_block_at(slab, (uintptr_t)p % EM_SLAB_SIZE, &i)))
+		return EM_FAST_BAD;
+	state = em_get_state(slab->states, i);
+	do	/* Other threads free or resize the block, too; one free succeeds. */
+		if (unlikely(!em_is_live(state)))
+			return EM_FAST_BAD;
+	while (unlikely(!em_try_cmpxchg(&slab->states[i], &state, EM_STATE_FREE)));
+	em_add(&self->count->blocks, -1);
+	em_add(&self->count->credit, state - 1);
+	wake = slab->wake;
+	if (unlikely(em_slab_push(slab, i) == wake))
 		return EM_FAST_WAKE;
 	em_end_of(self, key);
 	return EM_FAST_DONE;

@@ -333,6 +333,15 @@ static void *alloc_in_section(HEXPERTKEY key, size_t size, size_t alignment)
 
 /* --------------------------------------------------------------------- slower ways */
 
+/* Ends a section after EM_FAST_PEAK, see em_note_peak(). Returns @block. */
+noinline void *em_end_peak(void *block, DWORD *error)
+{
+	em_note_peak(em_self->expert, em_self->tcache);
+	em_end(em_self);
+	em_set_error(error, NMERR_SUCCESS);
+	return block;
+}
+
 static noinline void *alloc(HEXPERTKEY key, size_t size, size_t alignment, const void *site,
 			    LPDWORD error)
 {
@@ -344,13 +353,20 @@ static noinline void *alloc(HEXPERTKEY key, size_t size, size_t alignment, const
 	return block;
 }
 
-/* Ends a section after EM_FAST_PEAK, see em_note_peak(). Returns @block. */
-noinline void *em_end_peak(void *block, DWORD *error)
+/* After EM_FAST_NOTHING of em_fast_alloc(). */
+static noinline void *alloc_medium(HEXPERTKEY key, size_t size, const void *site, LPDWORD error)
 {
-	em_note_peak(em_self->expert, em_self->tcache);
-	em_end(em_self);
-	em_set_error(error, NMERR_SUCCESS);
-	return block;
+	void *block;
+
+	switch (em_fast_alloc_medium(key, size, &block)) {
+	case EM_FAST_DONE:
+		em_set_error(error, NMERR_SUCCESS);
+		return block;
+	case EM_FAST_PEAK:
+		return em_end_peak(block, error);
+	default:
+		return alloc(key, size, 1, site, error);
+	}
 }
 
 /* Ends a section. */
@@ -462,7 +478,7 @@ static noinline SIZE_T free_elsewhere(HEXPERTKEY key, const void *p)
 }
 
 /* Ends a section: the slab of @p is shared, or another thread owns it. */
-static noinline SIZE_T free_foreign(HEXPERTKEY key, void *p, struct em_slab *slab)
+static inline SIZE_T free_foreign(HEXPERTKEY key, void *p, struct em_slab *slab)
 {
 	enum em_outcome freed = em_slab_free(em_self->expert, em_self->tcache, slab,
 					     (uintptr_t)p % EM_SLAB_SIZE);
@@ -570,7 +586,7 @@ LPVOID WINAPI ExpertAllocMemory(HEXPERTKEY hExpertKey, SIZE_T nBytes, LPDWORD pE
 	case EM_FAST_PEAK:
 		return em_end_peak(block, pError);
 	default:
-		return alloc(hExpertKey, nBytes, 1, CALLER, pError);
+		return alloc_medium(hExpertKey, nBytes, CALLER, pError);
 	}
 }
 
@@ -599,15 +615,23 @@ static inline SIZE_T end_free(HEXPERTKEY key, void *p, enum em_fast done, struct
 	}
 }
 
+/* Ends a section after EM_FAST_OTHER. */
+static noinline SIZE_T free_other(HEXPERTKEY key, void *p, struct em_slab *slab)
+{
+	return end_free(key, p, em_fast_free_shared(key, p, slab), slab);
+}
+
 SIZE_T WINAPI ExpertFreeMemory(HEXPERTKEY hExpertKey, LPVOID pMemory)
 {
 	struct em_slab *slab;
 	enum em_fast done = em_fast_free(hExpertKey, pMemory, &slab);
 
+	if (done == EM_FAST_OTHER)
+		return free_other(hExpertKey, pMemory, slab);
 	return end_free(hExpertKey, pMemory, done, slab);
 }
 
-/* For free(), which has called em_fast_free(). */
+/* For free(), which has called the fast paths. */
 void em_end_free(HEXPERTKEY key, void *p, enum em_fast done, struct em_slab *slab)
 {
 	end_free(key, p, done, slab);

@@ -342,6 +342,21 @@ static noinline void *allocate_from(size_t alignment, size_t size, const void *s
 	return likely(block) ? block : no_block(key, alignment, size, site);
 }
 
+/* After EM_FAST_NOTHING of em_fast_alloc(). */
+static noinline void *allocate_medium(size_t size, const void *site)
+{
+	void *block;
+
+	switch (em_fast_alloc_medium(get_program(), size, &block)) {
+	case EM_FAST_DONE:
+		return block;
+	case EM_FAST_PEAK:
+		return em_end_peak(block, NULL);
+	default:
+		return allocate_from(1, size, site);
+	}
+}
+
 INLINE void *allocate(size_t alignment, size_t size)
 {
 	void *block;
@@ -354,7 +369,7 @@ INLINE void *allocate(size_t alignment, size_t size)
 	case EM_FAST_PEAK:
 		return em_end_peak(block, NULL);
 	default:
-		return allocate_from(1, size, CALLER);
+		return allocate_medium(size, CALLER);
 	}
 }
 
@@ -403,6 +418,14 @@ static noinline void free_woken(struct em_slab *slab)
 	free_slowly(NULL, EM_FAST_WAKE, slab);
 }
 
+static noinline void free_other(void *p, struct em_slab *slab)
+{
+	enum em_fast done = em_fast_free_shared(get_program(), p, slab);
+
+	if (unlikely(done != EM_FAST_DONE))
+		free_slowly(p, done, slab);
+}
+
 /* A pointer that is no block is ignored. EXPERTMEM_DEBUG=report prints it. */
 void free(void *p)
 {
@@ -411,6 +434,8 @@ void free(void *p)
 
 	if (done == EM_FAST_WAKE)
 		free_woken(slab);
+	else if (done == EM_FAST_OTHER)
+		free_other(p, slab);
 	else if (done != EM_FAST_DONE)
 		free_slowly(p, done, slab);
 }
