@@ -7,6 +7,7 @@
  * needs: module native
  * also: long asan tsan arm64
  */
+#include <link.h>
 #include <pthread.h>
 
 #include "heap_test.h"
@@ -415,6 +416,53 @@ TEST(keys_of_one_place_stay_different)
 		ASSERT_TRUE(says(alloc(keys[i / 2], 1), NMERR_INVALID_EXPERT_HANDLE));
 	}
 	EXPECT_TRUE(all_differ(keys, COUNT_OF(keys)));
+}
+
+/* Number of calls that take an address in a file that the library was loaded from for a key. */
+static int try_addresses(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	unsigned long *taken = arg;
+	uintptr_t at, end;
+	DWORD error;
+
+	(void)size;
+	if (!strstr(info->dlpi_name, "libexpertmem"))
+		return 0;
+	for (int i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *part = &info->dlpi_phdr[i];
+
+		at = info->dlpi_addr + part->p_vaddr;
+		end = part->p_type == PT_LOAD ? at + part->p_filesz : at;
+		for (; at < end; at++) {
+			HEXPERTKEY key = (HEXPERTKEY)at;
+
+			*taken += ExpertAllocMemory(key, 1, &error) ||
+				  error != NMERR_INVALID_EXPERT_HANDLE;
+			*taken += ExpertAllocMemory(key, 20000, &error) ||
+				  error != NMERR_INVALID_EXPERT_HANDLE;
+			*taken += ExpertFreeMemory(key, &error) != NMERR_INVALID_EXPERT_HANDLE;
+			*taken += ExpertMemorySize(key, &error) != 0;
+		}
+	}
+	return 0;
+}
+
+/* A thread's record has addresses of the library where it has no key; see em_words in types.h. */
+TEST(no_address_of_the_library_is_a_key)
+{
+	unsigned long taken = 0;
+	HEXPERTKEY key;
+	void *p;
+
+	/* before the thread has used an expert, and afterwards */
+	dl_iterate_phdr(try_addresses, &taken);
+	key = open_expert(EXPERTMEM_BACKEND_ANON, 0, 0);
+	p = get(key, 1);
+	dl_iterate_phdr(try_addresses, &taken);
+	EXPECT_EQ(0, taken);
+	EXPECT_EQ(NMERR_SUCCESS, ExpertFreeMemory(key, p));
+	EXPECT_EQ(EXPERTMEM_OK, expertmem_close(key));
+	EXPECT_TRUE(says(alloc(key, 1), NMERR_INVALID_EXPERT_HANDLE));
 }
 
 TEST_HARNESS_MAIN
