@@ -43,11 +43,13 @@ fast_inline enum em_fast em_fast_alloc(HEXPERTKEY key, size_t size, void **block
 	__asm__("" : "+r"(bin));
 	slab = bin->current;
 	if (unlikely(slab->head == slab->limit)) {
-		if (slab->tail - slab->head <= slab->quarantine) {
+		uint32_t avail = slab->tail - slab->head;
+
+		if (__builtin_sub_overflow(avail, slab->quarantine, &avail) || !avail) {
 			em_end_of(self, key);
 			return EM_FAST_NOTHING;
 		}
-		slab->limit = slab->tail - slab->quarantine;
+		slab->limit += avail;
 	}
 	*block = em_bin_pop(bin, slab, size);
 	/* em_count() */
