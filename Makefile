@@ -307,11 +307,14 @@ tsan_FLAGS := -fsanitize=thread,undefined -fno-sanitize-recover=undefined -Wno-t
 
 sanitizers: asan tsan $(B)/asan/misuse ## build the library and its tests with ASan, UBSan and TSan
 
-asan: ## build the library and the tests that say "also: asan" with ASan and UBSan
+# the engine that engine_damage starts
+asan_ENGINE := $(addprefix $(B)/asan/lib/expertmem/expertmem-engine-,pcap pcap-worker)
+
+asan: ## build the library, an engine and the tests that say "also: asan" with ASan and UBSan
 tsan: ## build the library and the tests that say "also: tsan" with TSan and UBSan
 asan tsan: $(KSELFTEST_DIR)/kselftest_harness.h
 	$(MAKE) B=$(B)/$@ KSELFTEST_DIR=$(KSELFTEST_DIR) CPPFLAGS= LDFLAGS= CFLAGS='-O1 -g $($@_FLAGS)' \
-		lib $(B)/$@/selftests/programs/fake_engine $(patsubst %.c,$(B)/$@/selftests/%,$(notdir $(call also,$@)))
+		lib $($@_ENGINE) $(B)/$@/selftests/programs/fake_engine $(patsubst %.c,$(B)/$@/selftests/%,$(notdir $(call also,$@)))
 
 # only the program, as its author would: the library is the one that is installed
 $(B)/asan/misuse: selftests/library/misuse.c | $(SO)

@@ -22,6 +22,20 @@ static const char usage[] =
 	"  --version          print the version\n"
 	"  --help             print this text\n";
 
+#ifdef __SANITIZE_ADDRESS__
+/*
+ * A report of AddressSanitizer or UBSan ends the program by exit_group(), which the worker's sandbox
+ * allows, with a status that no worker has. The sandbox forbids what the search for leaks and the
+ * symbolizer need. Signals are left to end the worker, as in other builds.
+ */
+const char *__asan_default_options(void);
+
+const char *__asan_default_options(void)
+{
+	return "detect_leaks=0:symbolize=0:handle_segv=0:handle_sigbus=0:handle_sigfpe=0:exitcode=99";
+}
+#endif
+
 static bool parse_bytes(const char *text, uint64_t *bytes)
 {
 	char *end;
