@@ -335,6 +335,27 @@ TEST_F(engine, a_damaged_capture_has_the_frames_before)
 	STOP();
 }
 
+/* Wireshark 4.0 returns true for such a record of this format, which is the record before then. */
+TEST_F(engine, a_record_that_cannot_be_parsed_is_no_frame)
+{
+	FILE *file = fopen("netscreen", "w");
+
+	ASSERT_NE(NULL, file);
+	fputs("2000.0: trust(i) len=16:00121ebbd132->00600868d659/0800\n"
+	      "              00 60 08 68 d6 59 00 12 1e bb d1 32 08 00 45 00     .`.h.Y.....2..E.\n"
+	      "\n"
+	      "2001.0: trust(i) len=zz:00121ebbd132->00600868d659/0800\n"
+	      "              00 60 08 68 d6 59 00 12 1e bb d1 32 08 00 45 00     .`.h.Y.....2..E.\n"
+	      "\n", file);
+	fclose(file);
+	START("netscreen");
+	EXPECT_EQ(ENGINE_READY, engine_wait(&self->engine));
+	EXPECT_EQ(1, self->engine.state->frames);
+	EXPECT_EQ(1, self->engine.state->truncated);
+	EXPECT_NE(NULL, strstr((const char *)self->engine.state->error, "packet-header"));
+	STOP();
+}
+
 TEST_F(engine, time_stamps_may_go_backwards)
 {
 	FILE *file = pcap_create("back", 1);

@@ -45,17 +45,20 @@ static inline void record_free(struct record *record)
 #endif
 }
 
-/* Read the next record. False at the end; with an error, *@error is not 0. */
+/*
+ * Read the next record. False at the end; with an error, *@error is not 0. Of some formats,
+ * wtap_read() of Wireshark 4.0 returns true for a record that it could not parse.
+ */
 static inline bool record_read(wtap *file, struct record *record, int *error, char **detail)
 {
 #if WS_SINCE(4, 6)
 	int64_t offset;
 
-	return wtap_read(file, &record->rec, error, detail, &offset);
+	return wtap_read(file, &record->rec, error, detail, &offset) && !*error;
 #else
 	gint64 offset;
 
-	return wtap_read(file, &record->rec, &record->bytes, error, detail, &offset);
+	return wtap_read(file, &record->rec, &record->bytes, error, detail, &offset) && !*error;
 #endif
 }
 
