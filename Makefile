@@ -321,16 +321,43 @@ $(B)/asan/misuse: selftests/library/misuse.c | $(SO)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -Iselftests/lib -fsanitize=address $(LDFLAGS) $< $(LINK_LIB) -o $@
 
-# two ways through the library: with ASan, blocks are poisoned under the expert's lock
 FUZZ_CC	?= clang
 fuzz_FLAGS := -fsanitize=fuzzer,undefined
 fuzz-asan_FLAGS := -fsanitize=fuzzer,address,undefined
+FUZZ_FLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) -Iinclude -Iinclude/uapi -O1 -g -pthread -fno-sanitize-recover=all
+FUZZ_LIBRARY := $(filter-out $(PRELOADED:%=libexpertmem/%.c),$(wildcard libexpertmem/*.c))
 
+# two ways through the library: with ASan, blocks are poisoned under the expert's lock
 $(B)/fuzz/library: fuzz := fuzz
 $(B)/fuzz/library-asan: fuzz := fuzz-asan
-$(B)/fuzz/library $(B)/fuzz/library-asan: selftests/fuzz/library.c $(filter-out $(PRELOADED:%=libexpertmem/%.c),$(wildcard libexpertmem/*.c)) $(wildcard libexpertmem/*.h include/*.h)
+$(B)/fuzz/library $(B)/fuzz/library-asan: selftests/fuzz/library.c $(FUZZ_LIBRARY) $(wildcard libexpertmem/*.h include/*.h)
 	@mkdir -p $(@D)
-	$(FUZZ_CC) -std=gnu11 -D_GNU_SOURCE $(WARN) -Iinclude -Iinclude/uapi -O1 -g -pthread $($(fuzz)_FLAGS) -fno-sanitize-recover=all $(filter %.c,$^) -o $@
+	$(FUZZ_CC) $(FUZZ_FLAGS) $($(fuzz)_FLAGS) $(filter %.c,$^) -o $@
+
+# the library, with an engine in the place of these functions
+FUZZ_WRAPPED := access em_spawn mmap munmap send
+
+$(B)/fuzz/engine-asan: selftests/fuzz/engine.c $(FUZZ_LIBRARY) $(wildcard libexpertmem/*.h include/*.h) selftests/netmon/fake_engine.h
+	@mkdir -p $(@D)
+	$(FUZZ_CC) $(FUZZ_FLAGS) $(fuzz-asan_FLAGS) $(filter %.c,$^) $(FUZZ_WRAPPED:%=-Wl,--wrap=%) -o $@
+
+# the loader of the engines; and the worker, which serves requests
+$(B)/fuzz/capture-asan: selftests/fuzz/capture.c tools/engine/load.c tools/engine/lookup.c tools/engine/pcap.c
+$(B)/fuzz/capture-asan: FUZZ_LIBS := -lpcap
+$(B)/fuzz/requests-pcap-asan: $(addprefix tools/engine/,worker.c load.c sandbox.c pcap.c lookup.c)
+$(B)/fuzz/requests-pcap-asan: FUZZ_LIBS := -lpcap
+$(B)/fuzz/requests-wireshark-asan: $(addprefix tools/engine/,worker.c load.c sandbox.c wireshark.c dissect.c \
+	properties.c describe.c labels.c names.c)
+$(B)/fuzz/requests-wireshark-asan: FUZZ_LIBS := -lwireshark
+$(B)/fuzz/requests-pcap-asan $(B)/fuzz/requests-wireshark-asan: selftests/fuzz/requests.c
+# the sources that the fuzzer includes are no objects of their own
+FUZZ_INCLUDED := tools/engine/worker.c
+$(B)/fuzz/capture-asan: FUZZ_INCLUDED += tools/engine/pcap.c
+FUZZ_ENGINES := $(B)/fuzz/capture-asan $(ENGINE_NAMES:%=$(B)/fuzz/requests-%-asan)
+$(FUZZ_ENGINES): $(wildcard tools/engine/*.h include/*.h selftests/lib/protocol_test.h)
+	@mkdir -p $(@D)
+	$(FUZZ_CC) $(FUZZ_FLAGS) $(fuzz-asan_FLAGS) $(ENGINE_CFLAGS) -DEXPERTMEM_VERSION='"$(VERSION)"' \
+	  $(filter-out $(FUZZ_INCLUDED),$(filter %.c,$^)) $(FUZZ_LIBS) $(ENGINE_LIBS) -o $@
 
 # the module's, which runs in a VM
 FUZZ_DEVICE := $(addprefix selftests/fuzz/,device.c sequence.c ioctls.c mappings.c messages.c process.c model.c)

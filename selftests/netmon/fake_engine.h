@@ -19,7 +19,9 @@
 
 #include "../../libexpertmem/capture.h"
 
+#ifndef FAKE_FRAMES
 #define FAKE_FRAMES	10240u		/* their FRAMEs fill pages */
+#endif
 #define FAKE_BYTES	62u		/* of each frame */
 #define FAKE_STEP	96u		/* bytes from one FRAME to the next one */
 
@@ -407,7 +409,7 @@ static void *fake_map(size_t offset, size_t size)
 }
 
 /* Open an expert with a limit (0: none), and give it the engine. False: that has failed. */
-static bool fake_start(struct fake_engine *engine, uint64_t limit, unsigned int flags)
+static inline bool fake_start(struct fake_engine *engine, uint64_t limit, unsigned int flags)
 {
 	const struct expertmem_options options = {
 		.name = "fake", .limit = limit, .backend = EXPERTMEM_BACKEND_ANON,
@@ -441,7 +443,7 @@ static bool fake_start(struct fake_engine *engine, uint64_t limit, unsigned int 
 }
 
 /* Close the expert: the library unmaps the frames, the index and the results. */
-static void fake_stop(struct fake_engine *engine)
+static inline void fake_stop(struct fake_engine *engine)
 {
 	shutdown(engine->fd, SHUT_RDWR);
 	pthread_join(engine->thread, NULL);
