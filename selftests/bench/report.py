@@ -40,7 +40,8 @@ def values(measures, took):
         unit = f" [{measure['unit']}]" if measure["unit"] else ""
         rows.append([f"  {measure['name']}{unit}",
                      *(number(measure["values"].get(name)) for name in names)])
-    return table(rows if any(rows[0]) else rows[1:]) + "\n"
+    note = f"  ({measures[0]['counted']})\n" if "counted" in measures[0] else ""
+    return table(rows if any(rows[0]) else rows[1:]) + "\n" + note
 
 
 def bad(measures, took):
