@@ -395,49 +395,50 @@ void *calloc(size_t count, size_t size)
 	return block;
 }
 
-/* Slow path of free(): @done is what em_fast_free() has done. */
-static noinline void free_slowly(void *p, enum em_fast done, struct em_slab *slab)
+/* Slow path of free(): @done is what em_fast_free() has done with @key. */
+static noinline void free_slowly(HEXPERTKEY key, void *p, enum em_fast done, struct em_slab *slab)
 {
-	HEXPERTKEY key = get_program();
 	int saved = errno;
 
 	if (done == EM_FAST_ELSEWHERE && program_of(p) != key) {
 		em_end(em_self);
-		ExpertFreeMemory(former, p);
+		ExpertFreeMemory(program_of(p), p);
 	} else if (!is_early(p)) {
-		em_end_free(key, p, done, slab);
+		if (p || done != EM_FAST_NOTHING)
+			em_end_free(key, p, done, slab);
 	} else if (done == EM_FAST_ELSEWHERE) {
 		em_end(em_self);
 	}
 	errno = saved;
 }
 
-/* EM_FAST_WAKE has a path of its own: it needs only the slab, so that free() saves no register. */
-static noinline void free_woken(struct em_slab *slab)
+/* EM_FAST_WAKE has a path of its own: it needs no pointer, so that free() saves no register. */
+static noinline void free_woken(HEXPERTKEY key, struct em_slab *slab)
 {
-	free_slowly(NULL, EM_FAST_WAKE, slab);
+	free_slowly(key, NULL, EM_FAST_WAKE, slab);
 }
 
-static noinline void free_other(void *p, struct em_slab *slab)
+static noinline void free_other(HEXPERTKEY key, void *p, struct em_slab *slab)
 {
-	enum em_fast done = em_fast_free_shared(get_program(), p, slab);
+	enum em_fast done = em_fast_free_shared(key, p, slab);
 
 	if (unlikely(done != EM_FAST_DONE))
-		free_slowly(p, done, slab);
+		free_slowly(key, p, done, slab);
 }
 
 /* A pointer that is no block is ignored. EXPERTMEM_DEBUG=report prints it. */
 void free(void *p)
 {
+	HEXPERTKEY key = get_program();
 	struct em_slab *slab;
-	enum em_fast done = em_fast_free(get_program(), p, &slab);
+	enum em_fast done = em_fast_free(key, p, &slab);
 
 	if (done == EM_FAST_WAKE)
-		free_woken(slab);
+		free_woken(key, slab);
 	else if (done == EM_FAST_OTHER)
-		free_other(p, slab);
+		free_other(key, p, slab);
 	else if (done != EM_FAST_DONE)
-		free_slowly(p, done, slab);
+		free_slowly(key, p, done, slab);
 }
 
 /* Resize a block by a copy in the program's current expert. */

@@ -22,6 +22,7 @@
 
 #include <linux/expertmem.h>
 
+#include "../../libexpertmem/raw.h"
 #include "worker.h"
 
 #if defined(__x86_64__)
@@ -91,8 +92,12 @@ static const struct condition conditions[] = {
 	{ SYS_writev,		0, UINT32_MAX, FD_ERROR },
 };
 
-/* Calls that fail by EACCES, as a library may try a file and go on without it. */
+/*
+ * Calls that fail by EACCES: a library may try a file and go on without it, and the heap may ask
+ * whether a thread lives.
+ */
 static const int denied[] = {
+	SYS_tgkill,
 #ifdef SYS_open
 	SYS_open, SYS_access,
 #endif
@@ -186,9 +191,12 @@ bool sandbox_enter(int device)
 
 	write_program(&program, device);
 	filter.len = program.length;
-	/* By prctl(), whose wrapper tells the preloaded library that there is a filter. */
+	/*
+	 * Not by prctl(), whose wrapper in the preloaded library would end the calls of malloc()
+	 * that take no lock. The filter allows what they need: see libexpertmem/filters.c.
+	 */
 	return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
-	       !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter);
+	       !em_raw(SYS_prctl, PR_SET_SECCOMP, SECCOMP_MODE_FILTER, (long)&filter);
 }
 
 /* Is @fd the expert that the preloaded library has opened? Lower *@limit to its limit. */
