@@ -177,12 +177,13 @@ static DWORD add_tables(const struct em_client *client, DWORD direction, DWORD f
 	bool forward = direction != GET_FRAME_NEXT_BACKWARD;
 	DWORD error = NMERR_SUCCESS;
 
-	if (!(flags & FLAGS_NO_RECOGNIZE_DATA))
-		error = em_recognize(client, descriptor->hFrame, forward,
-				     &descriptor->lpRecognizeDataTable);
-	if (!error && flags & FLAGS_ATTACH_PROPERTIES)
+	/* First the properties: the engine then has the protocols, and dissects the frame once. */
+	if (flags & FLAGS_ATTACH_PROPERTIES)
 		error = em_attach_properties(descriptor->hFrame, forward,
 					     &descriptor->lpPropertyTable);
+	if (!error && !(flags & FLAGS_NO_RECOGNIZE_DATA))
+		error = em_recognize(client, descriptor->hFrame, forward,
+				     &descriptor->lpRecognizeDataTable);
 	return error;
 }
 

@@ -423,6 +423,52 @@ static void add_field(epan_dissect_t *edt, const header_field_info *field)
 		add(g_ptr_array_index(found, i), edt->tvb, field->type != FT_PROTOCOL);
 }
 
+/**
+ * struct layers - the protocols of a frame
+ * @number: of the frame, from 1 on; 0: of none
+ * @count: number of @layers
+ * @layers: in the order of the tree
+ */
+struct layers {
+	uint32_t number;
+	uint32_t count;
+	struct engine_layer layers[256];
+};
+
+/*
+ * The protocols of the last frames whose properties were asked for. An expert that attaches
+ * properties mostly asks for the protocols next, and the frame need not be dissected again.
+ */
+static struct layers kept[ENGINE_BATCH];
+static struct layers *current;
+
+static void add_layer(const field_info *info, tvbuff_t *frame_buffer, unsigned int level)
+{
+	struct engine_layer *layer = &current->layers[current->count];
+	uint32_t number;
+
+	(void)level;
+	if (info->hfinfo->type != FT_PROTOCOL || current->count == G_N_ELEMENTS(current->layers))
+		return;
+	number = protocol_number(info->hfinfo->id);
+	if (number == ENGINE_NONE || !protocol_is_layer(number))
+		return;
+	layer->protocol = number;
+	layer->offset = 0xffff;
+	if (info->ds_tvb == frame_buffer && info->start >= 0 && info->start < 0xffff)
+		layer->offset = info->start;
+	current->count++;
+}
+
+static void keep_layers(uint32_t frame, epan_dissect_t *edt)
+{
+	current = &kept[frame % ENGINE_BATCH];
+	current->number = frame + 1;
+	current->count = 0;
+	/* In a tree that is not shown, all nodes are hidden. */
+	walk(edt->tree, add_layer, edt->tvb, true);
+}
+
 bool properties_of(uint32_t frame, uint32_t field, struct results *results)
 {
 	const header_field_info *one = field == ENGINE_NONE ? NULL : field_of(field);
@@ -437,10 +483,12 @@ bool properties_of(uint32_t frame, uint32_t field, struct results *results)
 		wanted.field = one->id;
 	edt = dissect_begin(frame, &wanted, &error);
 	if (edt) {
-		if (one)
+		if (one) {
 			add_field(edt, one);
-		else
+		} else {
 			walk(edt->tree, add, edt->tvb, false);
+			keep_layers(frame, edt);
+		}
 		settle();
 		dissect_end();
 	}
@@ -448,39 +496,24 @@ bool properties_of(uint32_t frame, uint32_t field, struct results *results)
 		      properties->len * sizeof(struct engine_property));
 }
 
-static struct engine_layer layers[256];
-static unsigned int nr_layers;
-
-static void add_layer(const field_info *info, tvbuff_t *frame_buffer, unsigned int level)
-{
-	uint32_t number;
-
-	(void)level;
-	if (info->hfinfo->type != FT_PROTOCOL || nr_layers == G_N_ELEMENTS(layers))
-		return;
-	number = protocol_number(info->hfinfo->id);
-	if (number == ENGINE_NONE || !protocol_is_layer(number))
-		return;
-	layers[nr_layers].protocol = number;
-	layers[nr_layers].offset = 0xffff;
-	if (info->ds_tvb == frame_buffer && info->start >= 0 && info->start < 0xffff)
-		layers[nr_layers].offset = info->start;
-	nr_layers++;
-}
-
 bool protocols_of(uint32_t frame, struct results *results)
 {
 	const struct wanted wanted = { .tree = TREE_PROTOCOLS };
+	struct layers *layers = &kept[frame % ENGINE_BATCH];
 	uint32_t error = NMERR_SUCCESS;
 	epan_dissect_t *edt;
 
 	clear();
-	nr_layers = 0;
-	edt = dissect_begin(frame, &wanted, &error);
-	if (edt) {
-		/* In a tree that is not shown, all nodes are hidden. */
-		walk(edt->tree, add_layer, edt->tvb, true);
-		dissect_end();
+	if (layers->number != frame + 1) {
+		layers->count = 0;
+		edt = dissect_begin(frame, &wanted, &error);
+		if (edt) {
+			keep_layers(frame, edt);
+			dissect_end();
+		}
 	}
-	return finish(results, frame, error, nr_layers, layers, nr_layers * sizeof(*layers));
+	/* Dissected again, the frame may know more of those behind it. */
+	layers->number = 0;
+	return finish(results, frame, error, layers->count, layers->layers,
+		      layers->count * sizeof(*layers->layers));
 }
