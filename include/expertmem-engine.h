@@ -132,8 +132,10 @@ struct engine_control {
 enum engine_op {
 	/*
 	 * Properties of @count frames from @frame on, in the direction of ENGINE_BACKWARD. With
-	 * ENGINE_FIELD only those of field @id. Result: for each frame, as many as there is room
-	 * for, a struct engine_frame, its struct engine_property, and their values.
+	 * ENGINE_FIELD only those of field @id. With ENGINE_ASKED only those of the fields whose
+	 * numbers, uint32_t, are in @text before its null, and of the protocols of level 0; an
+	 * engine may send others, too. Result: for each frame, as many as there is room for, a
+	 * struct engine_frame, its struct engine_property, and their values.
 	 */
 	ENGINE_PROPERTIES	= 1,
 	/*
@@ -171,9 +173,11 @@ enum engine_op {
 #define ENGINE_BACKWARD		(1u << 0)
 #define ENGINE_FIELD		(1u << 1)	/* only one field */
 #define ENGINE_USER		(1u << 2)
+#define ENGINE_ASKED		(1u << 3)	/* only some fields */
 /* The text of ENGINE_FIELD_INFO also names fields with equal names: see engine_field.next. */
 
 #define ENGINE_TEXT		8192u		/* most bytes of a filter, with its null */
+#define ENGINE_ASKED_MAX	64u		/* most fields of ENGINE_ASKED */
 
 struct engine_request {
 	uint32_t op;

@@ -391,8 +391,11 @@ DWORD em_field_of(struct em_client *client, uint32_t id, struct em_field **field
 DWORD em_protocol_named(HFRAME frame, const char *name, uint32_t *protocol);
 /* The field whose description @info is; NULL: @info was made by the expert. */
 const struct em_field *em_field_of_info(struct em_client *client, const PROPERTYINFO *info);
-/* Number of fields the expert has asked for; @only receives the field if there is exactly one. */
-uint32_t em_asked_fields(struct em_client *client, uint32_t *only);
+/*
+ * Number of fields that the expert has asked for; @ids receives the numbers of the first
+ * ENGINE_ASKED_MAX ones.
+ */
+uint32_t em_asked_fields(struct em_client *client, const uint32_t **ids);
 /* From now on, GetProperty() adds no field to those. */
 void em_asked_end(struct em_client *client);
 

@@ -592,6 +592,20 @@ static DWORD add_frames(struct em_client *client, const struct engine_reply *rep
 	return NMERR_SUCCESS;
 }
 
+/* Ask only for the fields that the expert has asked for, unless they are too many. */
+static void name_asked(struct em_client *client, struct engine_request *request)
+{
+	const uint32_t *ids;
+	uint32_t count = em_asked_fields(client, &ids);
+
+	if (!count || count > ENGINE_ASKED_MAX)
+		return;
+	request->flags |= ENGINE_ASKED;
+	request->length = count * sizeof(*ids) + 1;
+	memcpy(request->text, ids, count * sizeof(*ids));
+	request->text[request->length - 1] = '\0';
+}
+
 /* The entry of a frame, which the engine is asked for if it is not there. */
 static DWORD get_entry(struct em_client *client, uint32_t frame, bool forward,
 		       const struct wanted *wanted, struct walk *walk, struct entry **entry)
@@ -614,6 +628,8 @@ static DWORD get_entry(struct em_client *client, uint32_t frame, bool forward,
 	request.frame = frame;
 	request.count = count;
 	request.id = wanted->field;
+	if (wanted->asked && wanted->field == ENGINE_NONE)
+		name_asked(client, &request);
 	error = em_request(client, &request, &reply);
 	if (!error)
 		error = add_frames(client, &reply, frame, forward, count, wanted);
@@ -629,6 +645,7 @@ static DWORD get_table(HFRAME handle, bool forward, struct wanted *wanted, void 
 {
 	struct entry *entry = NULL;
 	struct em_client *client;
+	const uint32_t *ids;
 	uint32_t frame;
 	DWORD error;
 
@@ -641,8 +658,8 @@ static DWORD get_table(HFRAME handle, bool forward, struct wanted *wanted, void 
 	    client->flags & EXPERTMEM_ASKED_PROPERTIES) {
 		em_asked_end(client);
 		wanted->asked = true;
-		if (em_asked_fields(client, &wanted->field) != 1)
-			wanted->field = ENGINE_NONE;
+		if (em_asked_fields(client, &ids) == 1)
+			wanted->field = *ids;
 	}
 	if (!error)
 		error = get_entry(client, frame, forward, wanted,

@@ -38,7 +38,7 @@ struct name {
  * @names: struct name, by hash
  * @nr_names: number of names
  * @nr_asked: number of fields whose handles the expert has asked for
- * @only: the last one of them
+ * @asked: the first ones of them
  * @asked_ended: em_asked_end() was called
  * @enabled: the table of GetEnabledProtocols(), or NULL
  */
@@ -48,7 +48,7 @@ struct em_names {
 	struct em_index names;
 	uint32_t nr_names;
 	uint32_t nr_asked;
-	uint32_t only;
+	uint32_t asked[ENGINE_ASKED_MAX];
 	bool asked_ended;
 	LPPROTOCOLTABLE enabled;
 };
@@ -126,7 +126,6 @@ static DWORD prepare(struct em_client *client)
 	if (!client->names)
 		return error;
 	memset(client->names, 0, sizeof(*client->names));
-	client->names->only = ENGINE_NONE;
 	return NMERR_SUCCESS;
 }
 
@@ -478,9 +477,9 @@ const struct em_field *em_field_of_info(struct em_client *client, const PROPERTY
 	return field && &field->info == info ? field : NULL;
 }
 
-uint32_t em_asked_fields(struct em_client *client, uint32_t *only)
+uint32_t em_asked_fields(struct em_client *client, const uint32_t **ids)
 {
-	*only = client->names ? client->names->only : ENGINE_NONE;
+	*ids = client->names ? client->names->asked : NULL;
 	return client->names ? client->names->nr_asked : 0;
 }
 
@@ -584,7 +583,8 @@ static void note_asked(struct em_names *names, struct em_field *field)
 	if (names->asked_ended || field->asked)
 		return;
 	field->asked = true;
-	names->only = field->id;
+	if (names->nr_asked < ENGINE_ASKED_MAX)
+		names->asked[names->nr_asked] = field->id;
 	names->nr_asked++;
 }
 

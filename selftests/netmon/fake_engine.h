@@ -129,6 +129,14 @@ static void fake_pad(struct engine_reply *reply)
 	reply->size = (reply->size + 7) / 8 * 8;
 }
 
+static bool fake_is_asked(const struct engine_request *request, uint32_t field)
+{
+	for (uint32_t at = 0; at + sizeof(field) < request->length; at += sizeof(field))
+		if (!memcmp(request->text + at, &field, sizeof(field)))
+			return true;
+	return false;
+}
+
 static void fake_properties(struct fake_engine *engine, const struct engine_request *request,
 			    uint32_t frame, struct engine_reply *reply)
 {
@@ -139,6 +147,9 @@ static void fake_properties(struct fake_engine *engine, const struct engine_requ
 
 	for (size_t i = 0; i < FAKE_RECORDS; i++) {
 		if (request->flags & ENGINE_FIELD && fake_records[i].field != request->id)
+			continue;
+		if (request->flags & ENGINE_ASKED && fake_records[i].level &&
+		    !fake_is_asked(request, fake_records[i].field))
 			continue;
 		if (fake_records[i].field == FAKE_LONG)
 			longs[header->count] = 1;

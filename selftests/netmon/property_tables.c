@@ -816,10 +816,18 @@ TEST_F(asked, only_one_field_is_attached)
 TEST_F(asked, two_fields_are_attached)
 {
 	EXPERTFRAMEDESCRIPTOR frame;
+	uint32_t fields[2];
 
 	fake_property("Source Port");
 	fake_property("Text");
 	ASSERT_EQ(NMERR_SUCCESS, get(&self->fake, 0, FLAGS_ATTACH_PROPERTIES, &frame));
+	/* now the names of the protocols' fields are known, and the last request is for properties */
+	ASSERT_EQ(NMERR_SUCCESS, get(&self->fake, 90, FLAGS_ATTACH_PROPERTIES, &frame));
+	EXPECT_EQ(ENGINE_ASKED, self->fake.request.flags);
+	ASSERT_EQ(sizeof(fields) + 1, self->fake.request.length);
+	memcpy(fields, self->fake.request.text, sizeof(fields));
+	EXPECT_EQ(FAKE_SRCPORT, fields[0]);
+	EXPECT_EQ(FAKE_TEXT, fields[1]);
 	EXPECT_EQ(2, frame.lpPropertyTable->nTotalPropertyInsts);
 	EXPECT_EQ(3, frame.lpPropertyTable->nPropertyInstTables);
 	EXPECT_EQ(0, frame.lpPropertyTable->PropertyInstTable[2].nPropertyInstIndex);

@@ -216,9 +216,10 @@ epan_dissect_t *dissect_begin(uint32_t frame, const struct wanted *wanted, uint3
 	epan_dissect_init(&treed, session, true, wanted->tree == TREE_ALL);
 	epan_dissect_fake_protocols(&treed, wanted->tree == TREE_FIELD ||
 					    wanted->tree == TREE_FILTER);
-	if (wanted->tree == TREE_FIELD)
-		epan_dissect_prime_with_hfid(&treed, wanted->field);
-	else if (wanted->tree == TREE_FILTER && wanted->filter)
+	for (uint32_t i = 0; wanted->fields && i < wanted->fields->count; i++)
+		if (field_of(wanted->fields->ids[i]))
+			epan_dissect_prime_with_hfid(&treed, (int)wanted->fields->ids[i]);
+	if (wanted->tree == TREE_FILTER && wanted->filter)
 		epan_dissect_prime_with_dfilter(&treed, wanted->filter);
 	run(&treed, frame);
 	begun = true;

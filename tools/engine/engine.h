@@ -64,6 +64,18 @@ bool results_add(struct results *results, const void *bytes, uint32_t size);
 void *results_room(struct results *results, uint32_t size);
 
 /**
+ * struct fields - the fields that are wanted of a frame
+ * @count: number of fields
+ * @ids: their numbers
+ * @asked: as with ENGINE_ASKED, and not as with ENGINE_FIELD
+ */
+struct fields {
+	uint32_t count;
+	bool asked;
+	uint32_t ids[ENGINE_ASKED_MAX];
+};
+
+/**
  * struct engine_ops - what pcap.c and wireshark.c implement
  * @kind: which engine
  * @init: prepare, before the sandbox; reads no file of the user. The caller has called wtap_init().
@@ -74,8 +86,8 @@ void *results_room(struct results *results, uint32_t size);
  *	called before @loaded, to check the user's filter
  * @drop: free a filter
  * @passes: does the frame pass the filter?
- * @properties: append a struct engine_frame, and the frame's properties; only those of @field unless
- *	that is ENGINE_NONE. False: there is no room; the caller removes what was appended
+ * @properties: append a struct engine_frame, and the frame's properties; only those of @fields unless
+ *	NULL. False: there is no room; the caller removes what was appended
  * @protocols: append a struct engine_frame, and the frame's layers. False: as @properties
  * @find_protocol: describe the protocol @text, or @id if @text is ""; an NMERR_ code
  * @find_field: describe the field @text of the protocol @id, or the field @id; an NMERR_ code
@@ -94,7 +106,7 @@ struct engine_ops {
 			    char text[static 484]);
 	void (*drop)(void *compiled);
 	bool (*passes)(void *compiled, uint32_t frame);
-	bool (*properties)(uint32_t frame, uint32_t field, struct results *results);
+	bool (*properties)(uint32_t frame, const struct fields *fields, struct results *results);
 	bool (*protocols)(uint32_t frame, struct results *results);
 	uint32_t (*find_protocol)(const char *text, uint32_t id, struct results *results);
 	uint32_t (*find_field)(const char *text, uint32_t id, struct results *results);

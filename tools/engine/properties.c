@@ -423,6 +423,20 @@ static void add_field(epan_dissect_t *edt, const header_field_info *field)
 		add(g_ptr_array_index(found, i), edt->tvb, field->type != FT_PROTOCOL);
 }
 
+/* The fields that add_asked() looks for. */
+static const struct fields *asked;
+
+/* Add a node if it is a protocol of level 0, or one of the fields @asked. */
+static void add_asked(const field_info *info, tvbuff_t *frame_buffer, unsigned int level)
+{
+	bool wanted = !level && info->hfinfo->type == FT_PROTOCOL;
+
+	for (uint32_t i = 0; !wanted && i < asked->count; i++)
+		wanted = asked->ids[i] == (uint32_t)info->hfinfo->id;
+	if (wanted)
+		add(info, frame_buffer, level);
+}
+
 /**
  * struct layers - the protocols of a frame
  * @number: of the frame, from 1 on; 0: of none
@@ -469,26 +483,28 @@ static void keep_layers(uint32_t frame, epan_dissect_t *edt)
 	walk(edt->tree, add_layer, edt->tvb, true);
 }
 
-bool properties_of(uint32_t frame, uint32_t field, struct results *results)
+bool properties_of(uint32_t frame, const struct fields *fields, struct results *results)
 {
-	const header_field_info *one = field == ENGINE_NONE ? NULL : field_of(field);
-	struct wanted wanted = { .tree = one ? TREE_FIELD : TREE_ALL };
+	struct wanted wanted = { .fields = fields };
 	uint32_t error = NMERR_SUCCESS;
 	epan_dissect_t *edt;
 
 	clear();
-	if (field != ENGINE_NONE && !one)
+	if (!fields)
+		wanted.tree = TREE_ALL;
+	else
+		wanted.tree = fields->asked ? TREE_ASKED : TREE_FIELD;
+	if (wanted.tree == TREE_FIELD && !field_of(fields->ids[0]))
 		return finish(results, frame, NMERR_SUCCESS, 0, NULL, 0);
-	if (one)
-		wanted.field = one->id;
 	edt = dissect_begin(frame, &wanted, &error);
 	if (edt) {
-		if (one) {
-			add_field(edt, one);
-		} else {
-			walk(edt->tree, add, edt->tvb, false);
+		asked = fields;
+		if (wanted.tree == TREE_FIELD)
+			add_field(edt, field_of(fields->ids[0]));
+		else
+			walk(edt->tree, fields ? add_asked : add, edt->tvb, fields);
+		if (wanted.tree != TREE_FIELD)
 			keep_layers(frame, edt);
-		}
 		settle();
 		dissect_end();
 	}

@@ -290,16 +290,41 @@ static uint32_t op_search(const struct client *client, const struct engine_reque
 	return NMERR_SUCCESS;
 }
 
+/* The fields that a request names; NULL: all. *@error: NMERR_NOT_SUPPORTED if it is malformed. */
+static const struct fields *fields_of(const struct engine_request *request, uint32_t *error)
+{
+	static struct fields fields;
+	uint32_t size = request->length ? request->length - 1 : 0;
+
+	*error = NMERR_SUCCESS;
+	if (request->flags & ENGINE_FIELD) {
+		fields = (struct fields){ .count = 1, .ids = { request->id } };
+		return &fields;
+	}
+	if (!(request->flags & ENGINE_ASKED))
+		return NULL;
+	if (!size || size % sizeof(*fields.ids) || size > sizeof(fields.ids)) {
+		*error = NMERR_NOT_SUPPORTED;
+		return NULL;
+	}
+	fields.asked = true;
+	fields.count = size / sizeof(*fields.ids);
+	memcpy(fields.ids, request->text, size);
+	return &fields;
+}
+
 /* ENGINE_PROPERTIES, and ENGINE_PROTOCOLS if @protocols */
 static uint32_t op_frames(const struct engine_request *request, struct engine_reply *reply,
 			  struct results *results, bool protocols)
 {
-	uint32_t field = request->flags & ENGINE_FIELD ? request->id : ENGINE_NONE;
-	uint32_t frame = request->frame, used;
+	uint32_t frame = request->frame, used, error;
+	const struct fields *fields = fields_of(request, &error);
 	long long end = now() + SLICE;
 
 	if (protocols ? !engine_ops.protocols : !engine_ops.properties)
 		return NMERR_NOT_SUPPORTED;
+	if (error)
+		return error;
 	if (frame >= frames.count)
 		return NMERR_FRAME_NOT_FOUND;
 	for (uint32_t i = 0; i < request->count && i < ENGINE_BATCH && frame != ENGINE_NONE; i++) {
@@ -308,7 +333,7 @@ static uint32_t op_frames(const struct engine_request *request, struct engine_re
 		at_frame = frame;
 		used = results->used;
 		if (!(protocols ? engine_ops.protocols(frame, results) :
-				  engine_ops.properties(frame, field, results))) {
+				  engine_ops.properties(frame, fields, results))) {
 			results->used = used;
 			if (!reply->count)
 				return NMERR_OUT_OF_MEMORY;

@@ -28,13 +28,14 @@ uint64_t dissect_count(void);
 enum tree {
 	TREE_ALL,		/* each node, with its text */
 	TREE_PROTOCOLS,		/* only protocols */
-	TREE_FIELD,		/* only the field @field */
+	TREE_FIELD,		/* only the one field of @fields */
+	TREE_ASKED,		/* protocols, and the fields @fields */
 	TREE_FILTER		/* what the filter @filter looks at */
 };
 
 struct wanted {
 	enum tree tree;
-	int field;
+	const struct fields *fields;
 	const dfilter_t *filter;
 };
 
@@ -51,7 +52,7 @@ const uint8_t *dissect_bytes(uint32_t *length);
 
 /* properties.c */
 
-bool properties_of(uint32_t frame, uint32_t field, struct results *results);
+bool properties_of(uint32_t frame, const struct fields *fields, struct results *results);
 bool protocols_of(uint32_t frame, struct results *results);
 
 /* describe.c */

@@ -175,12 +175,12 @@ static bool passes(void *compiled, uint32_t number)
 }
 
 /* Each frame has one property, field 7. */
-static bool properties(uint32_t number, uint32_t field, struct results *results)
+static bool properties(uint32_t number, const struct fields *fields, struct results *results)
 {
 	const struct engine_property property = { .field = 7, .offset = 0, .length = 1 };
 	struct engine_frame head = { .frame = number, .size = sizeof(head) };
 
-	(void)field;
+	(void)fields;
 	head.error = dissect(number);
 	if (head.error)
 		return results_add(results, &head, sizeof(head));
