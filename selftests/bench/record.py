@@ -3,21 +3,59 @@
 """
 Record a capture of HTTP, TLS and DNS between programs on this machine.
 
-record.py FRAMES FILE: runs itself in a network namespace of its own, which needs root, so that
-ports are free and nobody else's packets are recorded.
+record.py FRAMES FILE [many]: runs itself in a network namespace of its own, which needs root, so
+that ports are free and nobody else's packets are recorded. With "many", other programs talk, too,
+and all interfaces are recorded.
 """
 
 import http.client
 import http.server
 import os
 import random
+import shutil
 import socket
+import socketserver
 import ssl
 import struct
 import subprocess
 import sys
 import tempfile
 import threading
+import time
+
+# Clients of many protocols. Those that are not installed are left out.
+MANY = [line.split() for line in """\
+busybox ping -c 2 -W 1 127.0.0.1
+busybox ping -c 1 -W 1 -s 3000 10.9.0.1
+busybox ping6 -c 2 -W 1 ::1
+busybox ping6 -c 1 -W 1 -I left ff02::1
+busybox traceroute -n -m 2 -q 1 -w 1 127.0.0.1
+busybox arping -c 2 -w 1 -I left 10.9.0.2
+busybox udhcpc -i left -n -q -t 2 -T 1 -s /bin/true
+busybox telnet 127.0.0.1 23
+busybox wget -q -O /dev/null http://127.0.0.1/object/400
+busybox ftpget 127.0.0.1 /dev/null file
+logger -n 127.0.0.1 -P 514 -d -t program some message
+logger -n ::1 -P 514 -d --rfc5424 -t program another message
+curl -sm 1 ftp://127.0.0.1/file
+curl -sm 1 smtp://127.0.0.1 --mail-from a@example.com --mail-rcpt b@example.com -T /etc/hostname
+curl -sm 1 imap://user:word@127.0.0.1/INBOX
+curl -sm 1 pop3://user:word@127.0.0.1/1
+curl -sm 1 ldap://127.0.0.1/dc=example
+curl -sm 1 mqtt://127.0.0.1/topic
+curl -sm 1 tftp://127.0.0.1/file
+curl -sm 1 rtsp://127.0.0.1/stream
+curl -sm 1 dict://127.0.0.1/d:word
+curl -sm 1 smb://127.0.0.1/share/file -u user:word
+curl -sm 1 --http2-prior-knowledge http://127.0.0.1/object/400
+curl -skm 1 --tlsv1.2 --tls-max 1.2 https://127.0.0.1/object/1500
+curl -sm 1 -x socks5://127.0.0.1:1080 http://127.0.0.1/object/100
+git ls-remote git://127.0.0.1/repository
+psql -h 127.0.0.1 -U user -c select
+openssl s_client -dtls -connect 127.0.0.1:4433
+ssh -o ConnectTimeout=1 -o StrictHostKeyChecking=no 127.0.0.1
+""".splitlines()]
+LINES = 21, 22, 23, 25, 110, 143, 389, 445, 554, 1080, 1883, 2628, 5432, 9418
 
 SIZES = 100, 400, 1500, 6000, 20000
 BODY = bytes(random.Random(1).choices(range(32, 127), k=max(SIZES)))
@@ -72,6 +110,43 @@ def serve_names():
     threading.Thread(target=answer, daemon=True).start()
 
 
+def serve_lines(port):
+    """Greet each client as servers of mail and files do, and call all that it says good."""
+    class Lines(socketserver.StreamRequestHandler):
+        def handle(self):
+            self.request.settimeout(1)
+            try:
+                self.wfile.write(b"220 +OK * OK ready\r\n")
+                for line in self.rfile:
+                    tag = line.split()[:1] or [b"*"]
+                    self.wfile.write(b"".join((b"250 ", tag[0], b" OK\r\n")))
+            except OSError:
+                pass
+
+    server = socketserver.ThreadingTCPServer(("127.0.0.1", port), Lines)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+
+
+def prepare_many():
+    """Two interfaces that are connected, and servers of lines."""
+    for words in ("link add left type veth peer name right", "link set left up",
+                  "link set right up", "addr add 10.9.0.1/24 dev left",
+                  "addr add 10.9.1.1/24 dev right"):
+        subprocess.run(["ip", *words.split()], check=False, stderr=subprocess.DEVNULL)
+    for port in LINES:
+        serve_lines(port)
+
+
+def talk_many(recorder):
+    """Let all programs of MANY talk, again and again, until the recorder has what it wants."""
+    while recorder.poll() is None:
+        talking = [subprocess.Popen(["timeout", "2", *words], stdin=subprocess.DEVNULL,
+                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                   for words in MANY if shutil.which(words[0])]
+        for process in talking:
+            process.wait()
+
+
 def ask_name(number):
     name = b"".join(bytes([len(label)]) + label
                     for label in (b"host%d" % (number % 5000), b"example", b"com")) + b"\0"
@@ -82,8 +157,8 @@ def ask_name(number):
         client.recv(512)
 
 
-def talk(recorder):
-    """Be the clients until the recorder has what it wants."""
+def talk(recorder, pause):
+    """Be the clients until the recorder has what it wants. @pause: seconds between two rounds"""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     random.seed(1)
@@ -98,9 +173,10 @@ def talk(recorder):
                 client.request("GET", f"/object{number}/{random.choice(SIZES)}")
                 client.getresponse().read()
             client.close()
+        time.sleep(pause)
 
 
-def record(frames, path):
+def record(frames, path, many):
     subprocess.run("ip link set lo mtu 1500 up && ethtool -K lo tso off gso off gro off",
                    shell=True, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     with tempfile.TemporaryDirectory() as work:
@@ -114,18 +190,22 @@ def record(frames, path):
         serve(80)
         serve(443, certificate)
         serve_names()
-        with subprocess.Popen(["tcpdump", "-q", "-i", "lo", "-c", str(frames), "-B", "32768",
+        if many:
+            prepare_many()
+        with subprocess.Popen(["tcpdump", "-q", "-i", "any" if many else "lo", "-c", str(frames), "-B", "32768",
                                "-Z", "root", "-w", path], stderr=subprocess.DEVNULL) as recorder:
-            talk(recorder)
+            if many:
+                threading.Thread(target=talk_many, args=(recorder,), daemon=True).start()
+            talk(recorder, 0.1 if many else 0)
         return recorder.returncode
 
 
 def main():
-    frames, path = int(sys.argv[1]), sys.argv[2]
+    frames, path, many = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
     if os.environ.get("EXPERTMEM_RECORD") != "inside":
-        os.execvpe("unshare", ["unshare", "--net", sys.executable, __file__, str(frames), path],
+        os.execvpe("unshare", ["unshare", "--net", sys.executable, __file__, *sys.argv[1:]],
                    {**os.environ, "EXPERTMEM_RECORD": "inside"})
-    sys.exit(record(frames, path))
+    sys.exit(record(frames, path, many))
 
 
 if __name__ == "__main__":

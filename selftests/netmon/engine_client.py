@@ -15,7 +15,7 @@ CONTROL_FD = 3
 HELLO, PHASE, CONNECT = 1, 2, 3
 READY, FAILED, LOST = 2, 3, 4
 PROPERTIES, PROTOCOLS, FILTER, SEARCH, PROTOCOL, FIELD_INFO, FIELDS, DROP_FILTER = range(1, 9)
-FLAG_FIELD = 2
+FLAG_FIELD, FLAG_ASKED = 2, 8
 SWAPPED, VALUE, WRONG = 1, 2, 4
 HEX, SIGNED, DURATION, DOUBLE = 1, 2, 4, 8
 
@@ -119,9 +119,9 @@ class Engine:
         length = struct.unpack_from("=I", self.frames, at + 12)[0]
         return self.frames[at + 16:at + 16 + length]
 
-    def _frames(self, op, record, flags, first, id):
+    def _frames(self, op, record, flags, first, id, text=b""):
         while first != NONE:
-            _, count, following, size = self.request(op, flags, first, 64, id)
+            _, count, following, size = self.request(op, flags, first, 64, id, text)
             results, at = self.results[:size], 0    # the caller may send requests meanwhile
             for _ in range(count):
                 number, error, records, size = FRAME.unpack_from(results, at)
@@ -131,8 +131,11 @@ class Engine:
                 at += size
             first = following
 
-    def properties(self, field=None, first=0):
+    def properties(self, field=None, first=0, asked=()):
         """For each frame (number, error, properties, bytes of the struct engine_frame)."""
+        if asked:
+            return self._frames(PROPERTIES, PROPERTY, FLAG_ASKED, first, NONE,
+                                struct.pack(f"={len(asked)}I", *asked))
         if field is None:
             return self._frames(PROPERTIES, PROPERTY, 0, first, NONE)
         return self._frames(PROPERTIES, PROPERTY, FLAG_FIELD, first, field)
