@@ -1054,6 +1054,28 @@ static uint32_t frame_error(struct session *session, uint32_t frame)
 	return head->error;
 }
 
+TEST_F(engine, a_request_that_names_fields_names_1_to_64_whole_numbers)
+{
+	const struct engine_request request = {
+		.op = ENGINE_PROPERTIES, .flags = ENGINE_ASKED, .count = 1,
+	};
+	const size_t most = ENGINE_ASKED_MAX * sizeof(uint32_t);
+
+	WORDS("good");
+	START_FAULTY(NULL);
+	EXPECT_EQ(NMERR_NOT_SUPPORTED, ask(&self->session, request, NULL));
+	for (size_t size = 0; size < most + 9; size++) {
+		char text[300] = "";
+
+		memset(text, 'f', size);
+		EXPECT_EQ(size && size % 4 == 0 && size <= most ? NMERR_SUCCESS :
+								  NMERR_NOT_SUPPORTED,
+			  ask(&self->session, request, text));
+	}
+	session_close(&self->session);
+	STOP();
+}
+
 TEST_F(engine, a_crash_costs_one_frame_its_properties)
 {
 	WORDS("good", "CRASH", "good", "ABORT", "good");
