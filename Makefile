@@ -171,7 +171,7 @@ HAVE_WIRESHARK := $(and $(wildcard tools/engine/wireshark.c),$(shell pkg-config 
 ENGINE_NAMES := pcap $(if $(HAVE_WIRESHARK),wireshark)
 SUPERVISORS := $(ENGINE_NAMES:%=$(ENGINE_DIR)/expertmem-engine-%)
 WORKERS	:= $(SUPERVISORS:%=%-worker)
-WORKER_OBJS := $(addprefix $(B)/obj/engine/,main.o worker.o load.o sandbox.o)
+WORKER_OBJS := $(addprefix $(B)/obj/engine/,main.o worker.o desk.o load.o sandbox.o)
 
 engines: $(SUPERVISORS) $(WORKERS) $(ENGINE_DIR)/expertmem-annotate ## build the engines, which read captures
 # a recipe would make "make -q" say that something is to be done
@@ -195,7 +195,7 @@ $(SUPERVISORS): $(addprefix $(B)/obj/engine/,main.o supervisor.o)
 $(ENGINE_DIR)/expertmem-engine-pcap-worker: $(addprefix $(B)/obj/engine/,pcap.o lookup.o)
 $(ENGINE_DIR)/expertmem-engine-pcap-worker: LDLIBS := -lpcap
 $(ENGINE_DIR)/expertmem-engine-wireshark-worker: $(addprefix $(B)/obj/engine/,wireshark.o dissect.o properties.o \
-	describe.o labels.o names.o)
+	describe.o form.o labels.o names.o)
 $(ENGINE_DIR)/expertmem-engine-wireshark-worker: LDLIBS := -lwireshark
 $(WORKERS): $(WORKER_OBJS)
 	@mkdir -p $(@D)
@@ -344,10 +344,10 @@ $(B)/fuzz/engine-asan: selftests/fuzz/engine.c $(FUZZ_LIBRARY) $(wildcard libexp
 # the loader of the engines; and the worker, which serves requests
 $(B)/fuzz/capture-asan: selftests/fuzz/capture.c tools/engine/load.c tools/engine/lookup.c tools/engine/pcap.c
 $(B)/fuzz/capture-asan: FUZZ_LIBS := -lpcap
-$(B)/fuzz/requests-pcap-asan: $(addprefix tools/engine/,worker.c load.c sandbox.c pcap.c lookup.c)
+$(B)/fuzz/requests-pcap-asan: $(addprefix tools/engine/,worker.c desk.c load.c sandbox.c pcap.c lookup.c)
 $(B)/fuzz/requests-pcap-asan: FUZZ_LIBS := -lpcap
-$(B)/fuzz/requests-wireshark-asan: $(addprefix tools/engine/,worker.c load.c sandbox.c wireshark.c dissect.c \
-	properties.c describe.c labels.c names.c)
+$(B)/fuzz/requests-wireshark-asan: $(addprefix tools/engine/,worker.c desk.c load.c sandbox.c wireshark.c dissect.c \
+	properties.c describe.c form.c labels.c names.c)
 $(B)/fuzz/requests-wireshark-asan: FUZZ_LIBS := -lwireshark
 $(B)/fuzz/requests-pcap-asan $(B)/fuzz/requests-wireshark-asan: selftests/fuzz/requests.c
 # the sources that the fuzzer includes are no objects of their own

@@ -210,9 +210,9 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	make_file(FD_FRAMES, 0);
 	CHECK(dup2(FD_INDEX, FD_INDEX_WRITE) == FD_INDEX_WRITE);
 	CHECK(dup2(FD_FRAMES, FD_FRAMES_WRITE) == FD_FRAMES_WRITE);
-	desk = calloc(1, sizeof(*desk));
+	my_desk = calloc(1, sizeof(*my_desk));
 	state = calloc(1, sizeof(*state));
-	CHECK(desk && state && pcap_write("/proc/self/fd/0", FRAMES_MADE));
+	CHECK(my_desk && state && pcap_write("/proc/self/fd/0", FRAMES_MADE));
 	user_text = engine_ops.kind == ENGINE_PCAP ? "udp" : "frame.number != 3";
 	load_init();
 	CHECK(engine_ops.init(state->software, state->error));
@@ -232,15 +232,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	input_end = data + size;
 	for (int i = 0; i < EXPERTS; i++)
 		connect_expert(i);
-	desk->refused = byte() == 255;
-	desk->refused_client = 1;
-	desk->refused_sequence = byte() % 4;
+	my_desk->refused = byte() == 255;
+	my_desk->refused_client = 1;
+	my_desk->refused_sequence = byte() % 4;
 	while (input < input_end)
 		send_one(byte() % EXPERTS);
 	for (int i = 0; i < EXPERTS; i++)
 		leave(i);
 	CHECK(!nr_clients);
 	for (uint32_t id = 0; id < FILTERS_MAX; id++)
-		CHECK(!compiled[id] && !desk->filters[id].client);
+		CHECK(!compiled[id] && !my_desk->filters[id].client);
 	return 0;
 }

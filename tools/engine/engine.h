@@ -7,6 +7,7 @@
  *   main.c		options of both programs
  *   supervisor.c	the supervisor: the control socket, workers, their deaths
  *   worker.c		the worker: loads the capture, serves requests of experts in turn
+ *   desk.c		what the worker tells the supervisor; results
  *   load.c		read the capture by Wireshark's file library into the frames file
  *   sandbox.c		seccomp
  *   pcap.c		engine_ops of expertmem-engine-pcap: filters by libpcap
@@ -57,6 +58,8 @@ struct results {
 	char *start;
 	uint32_t used;
 };
+
+/* desk.c */
 
 /* Append @size bytes, padded to a multiple of 8. False: there is no room; nothing is written. */
 bool results_add(struct results *results, const void *bytes, uint32_t size);

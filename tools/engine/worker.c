@@ -41,76 +41,15 @@ struct client {
 	char *results;
 };
 
-static struct desk *desk;
 static struct engine_state *state;
 static struct frames frames;
-static uint64_t memory_limit;		/* bytes; 0: no limit */
 static const char *user_text;		/* the user's filter; "" if there is none */
 static void *user_filter;		/* compiled; NULL if there is none */
 static bool renewing;			/* the memory limit is near: end after this request */
 
 static struct client clients[CLIENTS_MAX];
 static unsigned int nr_clients;
-static void *compiled[FILTERS_MAX];	/* desk->filters as compiled by this worker, or NULL */
-
-/* ----------------------------------------------------------------------- results */
-
-static uint32_t padded(uint32_t size)
-{
-	return (size + 7) & ~7u;
-}
-
-void *results_room(struct results *results, uint32_t size)
-{
-	char *room = results->start + results->used;
-	uint32_t left = ENGINE_RESULTS - results->used;
-
-	if (size > left || padded(size) > left)
-		return NULL;
-	results->used += padded(size);
-	memset(room + size, 0, padded(size) - size);
-	return room;
-}
-
-bool results_add(struct results *results, const void *bytes, uint32_t size)
-{
-	void *room = results_room(results, size);
-
-	if (room)
-		memcpy(room, bytes, size);
-	return room;
-}
-
-/* ------------------------------------------------------------------ desk, memory */
-
-static void set_activity(enum activity activity)
-{
-	__atomic_store_n(&desk->activity, activity, __ATOMIC_RELEASE);
-}
-
-/* Tell the supervisor's clock that the worker goes on. */
-static void step(void)
-{
-	__atomic_store_n(&desk->step, desk->step + 1, __ATOMIC_RELAXED);
-}
-
-/* Is more than @part eighths of the memory limit used? */
-static bool memory_above(unsigned int part)
-{
-	struct mallinfo2 info;
-
-	if (!memory_limit)
-		return false;
-	info = mallinfo2();
-	return info.arena + info.hblkhd > memory_limit / 8 * part;
-}
-
-/* End this worker, so that the next one begins to dissect at frame @begin. */
-static void __attribute__((noreturn)) renew(uint32_t begin)
-{
-	desk->begin = begin;
-	_exit(EXIT_RENEW);
-}
+static void *compiled[FILTERS_MAX];	/* my_desk->filters as compiled by this worker, or NULL */
 
 static void report(enum report_what what, uint32_t client)
 {
@@ -118,56 +57,6 @@ static void report(enum report_what what, uint32_t client)
 
 	if (send(FD_SUPERVISOR, &message, sizeof(message), MSG_NOSIGNAL) != sizeof(message))
 		_exit(EXIT_ENDED);
-}
-
-static uint32_t at_frame;	/* the frame that the present request is at */
-
-/* Is the frame in desk->bad? */
-static bool is_bad(uint32_t frame, uint32_t *error)
-{
-	uint32_t low = 0, high = desk->nr_bad;
-
-	while (low < high) {
-		uint32_t middle = (low + high) / 2;
-
-		if (desk->bad[middle].frame == frame) {
-			*error = desk->bad[middle].error;
-			return true;
-		}
-		if (desk->bad[middle].frame < frame)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return false;
-}
-
-void desk_dissected(void)
-{
-	if (desk->frame == ENGINE_NONE)
-		return;
-	desk->done++;
-	desk->frame = ENGINE_NONE;
-	set_activity(ACTIVITY_REQUEST);
-}
-
-bool desk_frame(uint32_t frame, uint32_t *error)
-{
-	static unsigned int calls;
-
-	desk_dissected();
-	if (is_bad(frame, error))
-		return false;
-	if (++calls % 64 == 0) {
-		if (memory_above(7))
-			renew(at_frame);
-		if (engine_ops.dissected)
-			state->dissected = engine_ops.dissected();
-	}
-	step();
-	desk->frame = frame;
-	set_activity(ACTIVITY_FRAME);
-	return true;
 }
 
 /* ----------------------------------------------------------------------- filters */
@@ -178,10 +67,10 @@ bool desk_frame(uint32_t frame, uint32_t *error)
  */
 static void *filter_of(const struct client *client, uint32_t id, char text[static 484])
 {
-	if (id >= FILTERS_MAX || desk->filters[id].client != client->id)
+	if (id >= FILTERS_MAX || my_desk->filters[id].client != client->id)
 		return NULL;
 	if (!compiled[id] &&
-	    engine_ops.compile(desk->filters[id].text, frames.link_type, &compiled[id], text))
+	    engine_ops.compile(my_desk->filters[id].text, frames.link_type, &compiled[id], text))
 		compiled[id] = NULL;
 	return compiled[id];
 }
@@ -191,7 +80,7 @@ static void drop_filter(uint32_t id)
 	if (compiled[id])
 		engine_ops.drop(compiled[id]);
 	compiled[id] = NULL;
-	desk->filters[id].client = 0;
+	my_desk->filters[id].client = 0;
 }
 
 static uint32_t op_filter(const struct client *client, const struct engine_request *request,
@@ -199,7 +88,7 @@ static uint32_t op_filter(const struct client *client, const struct engine_reque
 {
 	uint32_t id = 0, error;
 
-	while (id < FILTERS_MAX && desk->filters[id].client)
+	while (id < FILTERS_MAX && my_desk->filters[id].client)
 		id++;
 	if (id == FILTERS_MAX) {
 		snprintf(reply->text, sizeof(reply->text), "the engine has %d filters already",
@@ -211,15 +100,15 @@ static uint32_t op_filter(const struct client *client, const struct engine_reque
 		compiled[id] = NULL;
 		return error;
 	}
-	memcpy(desk->filters[id].text, request->text, request->length);
-	desk->filters[id].client = client->id;
+	memcpy(my_desk->filters[id].text, request->text, request->length);
+	my_desk->filters[id].client = client->id;
 	reply->id = id;
 	return NMERR_SUCCESS;
 }
 
 static uint32_t op_drop_filter(const struct client *client, const struct engine_request *request)
 {
-	if (request->id >= FILTERS_MAX || desk->filters[request->id].client != client->id)
+	if (request->id >= FILTERS_MAX || my_desk->filters[request->id].client != client->id)
 		return NMERR_INVALID_HFILTER;
 	drop_filter(request->id);
 	return NMERR_SUCCESS;
@@ -252,8 +141,8 @@ static bool is_enough(unsigned int calls, long long end)
 {
 	if (calls % 64)
 		return engine_ops.dissected && now() > end;
-	step();
-	if (engine_ops.dissected && memory_above(6))
+	desk_step();
+	if (engine_ops.dissected && desk_memory_above(6))
 		renewing = true;
 	return renewing || now() > end;
 }
@@ -275,7 +164,7 @@ static uint32_t op_search(const struct client *client, const struct engine_reque
 	for (uint32_t i = 0; i < request->count && frame != ENGINE_NONE; i++) {
 		if (i && is_enough(i, end))
 			break;
-		at_frame = frame;
+		desk_at = frame;
 		if ((!user || engine_ops.passes(user, frame)) &&
 		    (!filter || engine_ops.passes(filter, frame))) {
 			if (ENGINE_RESULTS - results->used < sizeof(frame))
@@ -330,7 +219,7 @@ static uint32_t op_frames(const struct engine_request *request, struct engine_re
 	for (uint32_t i = 0; i < request->count && i < ENGINE_BATCH && frame != ENGINE_NONE; i++) {
 		if (i && is_enough(0, end))
 			break;
-		at_frame = frame;
+		desk_at = frame;
 		used = results->used;
 		if (!(protocols ? engine_ops.protocols(frame, results) :
 				  engine_ops.properties(frame, fields, results))) {
@@ -404,8 +293,8 @@ static uint32_t serve(const struct client *client, const struct engine_request *
 
 static bool is_refused(const struct client *client, const struct engine_request *request)
 {
-	return desk->refused && desk->refused_client == client->id &&
-	       desk->refused_sequence == request->sequence;
+	return my_desk->refused && my_desk->refused_client == client->id &&
+	       my_desk->refused_sequence == request->sequence;
 }
 
 /* Fill the reply to a request. */
@@ -419,10 +308,10 @@ static void answer(const struct client *client, const struct engine_request *req
 		.sequence = request->sequence,
 		.next = ENGINE_NONE,
 	};
-	desk->client = client->id;
-	desk->sequence = request->sequence;
-	step();
-	set_activity(ACTIVITY_REQUEST);
+	my_desk->client = client->id;
+	my_desk->sequence = request->sequence;
+	desk_step();
+	desk_activity(ACTIVITY_REQUEST);
 	if (is_refused(client, request)) {
 		reply->error = request->op == ENGINE_FILTER ? NMERR_FILTER_INVALID_EXPRESSION :
 			       NMERR_NOT_SUPPORTED;
@@ -435,8 +324,8 @@ static void answer(const struct client *client, const struct engine_request *req
 	reply->size = results.used;
 	if (engine_ops.dissected)
 		state->dissected = engine_ops.dissected();
-	desk->done++;
-	set_activity(ACTIVITY_IDLE);
+	my_desk->done++;
+	desk_activity(ACTIVITY_IDLE);
 }
 
 /* ----------------------------------------------------------------------- clients */
@@ -445,7 +334,7 @@ static void answer(const struct client *client, const struct engine_request *req
 static void drop_client(struct client *client)
 {
 	for (uint32_t id = 0; id < FILTERS_MAX; id++)
-		if (desk->filters[id].client == client->id)
+		if (my_desk->filters[id].client == client->id)
 			drop_filter(id);
 	shutdown(client->fd, SHUT_RDWR);
 	close(client->fd);
@@ -486,7 +375,7 @@ static bool serve_client(const struct client *client)
 		return false;
 	recv(client->fd, &none, sizeof(none), MSG_DONTWAIT);
 	if (renewing)
-		renew(at_frame);
+		desk_renew();
 	return true;
 }
 
@@ -614,7 +503,7 @@ static void load(void)
 	const struct loading loading = { .state = state, .first = check_user_filter };
 
 	report(REPORT_LOADING, 0);
-	set_activity(ACTIVITY_LOADING);
+	desk_activity(ACTIVITY_LOADING);
 	if (!load_capture(&loading))
 		fail();
 	close(FD_INDEX_WRITE);
@@ -634,7 +523,7 @@ static void map_frames(void)
 		.count = (uint32_t)state->frames,
 		.start = state->start,
 		.link_type = (uint16_t)state->link_type,
-		.begin = desk->begin,
+		.begin = my_desk->begin,
 		.index = map_file(FD_INDEX, state->frames * sizeof(uint64_t), PROT_READ),
 		.data = map_file(FD_FRAMES, state->frames_size, PROT_READ),
 	};
@@ -646,7 +535,7 @@ static void map_frames(void)
 static void follow_supervisor(void)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != (pid_t)desk->supervisor)
+	if (getppid() != (pid_t)my_desk->supervisor)
 		_exit(EXIT_ENDED);
 }
 
@@ -658,15 +547,15 @@ static void limit_files(void)
 
 	/* Let pwrite() fail by EFBIG. */
 	signal(SIGXFSZ, SIG_IGN);
-	if (!desk->loads) {
+	if (!my_desk->loads) {
 		setrlimit(RLIMIT_FSIZE, &none);
 		return;
 	}
-	if (!desk->file_limit || getrlimit(RLIMIT_FSIZE, &files))
+	if (!my_desk->file_limit || getrlimit(RLIMIT_FSIZE, &files))
 		return;
 	/* The user's limit may be lower. */
-	if (files.rlim_cur > desk->file_limit)
-		files.rlim_cur = desk->file_limit;
+	if (files.rlim_cur > my_desk->file_limit)
+		files.rlim_cur = my_desk->file_limit;
 	files.rlim_max = files.rlim_cur;
 	setrlimit(RLIMIT_FSIZE, &files);
 }
@@ -722,9 +611,9 @@ int run_engine(const struct options *options, char **argv)
 	int device;
 
 	(void)argv;
-	desk = mmap(NULL, sizeof(*desk), PROT_READ | PROT_WRITE, MAP_SHARED, FD_DESK, 0);
+	my_desk = mmap(NULL, sizeof(*my_desk), PROT_READ | PROT_WRITE, MAP_SHARED, FD_DESK, 0);
 	state = mmap(NULL, sizeof(*state), PROT_READ | PROT_WRITE, MAP_SHARED, FD_STATE, 0);
-	if (desk == MAP_FAILED || state == MAP_FAILED) {
+	if (my_desk == MAP_FAILED || state == MAP_FAILED) {
 		fprintf(stderr, "%s: this program is only started by its supervisor\n",
 			program_invocation_short_name);
 		return EXIT_FAILED;
@@ -732,28 +621,28 @@ int run_engine(const struct options *options, char **argv)
 	follow_supervisor();
 	set_limits();
 	state->kind = engine_ops.kind;
-	memory_limit = options->limit;
+	desk_memory_limit = options->limit;
 	user_text = options->filter;
 	tzset();		/* reads files, as localtime() would in the sandbox */
 	load_init();
 	if (!engine_ops.init(state->software, state->error))
 		fail();
-	if (desk->loads)
+	if (my_desk->loads)
 		open_capture(options->capture);
-	device = sandbox_find_device(&memory_limit);
+	device = sandbox_find_device(&desk_memory_limit);
 	silence();
 	if (!sandbox_enter(device)) {
 		snprintf(state->error, sizeof(state->error),
 			 "the kernel refuses the engine's sandbox (seccomp): %s", strerror(errno));
 		fail();
 	}
-	if (desk->loads)
+	if (my_desk->loads)
 		load();
 	map_frames();
 	compile_user_filter();
-	if (desk->loads)
+	if (my_desk->loads)
 		report(REPORT_LOADED, 0);
-	set_activity(ACTIVITY_IDLE);
+	desk_activity(ACTIVITY_IDLE);
 	for (;;)
 		serve_clients();
 }

@@ -141,6 +141,18 @@ struct desk {
 	struct stored_filter filters[FILTERS_MAX];
 };
 
+/* desk.c: of the worker */
+extern struct desk *my_desk;
+extern uint64_t desk_memory_limit;	/* bytes; 0: no limit */
+extern uint32_t desk_at;		/* the frame that the present request is at */
+void desk_activity(enum activity activity);
+/* Tell the supervisor's clock that the worker goes on. */
+void desk_step(void);
+/* Is more than @part eighths of the memory limit used? */
+bool desk_memory_above(unsigned int part);
+/* End this worker, so that the next one begins to dissect at the frame desk_at. */
+void desk_renew(void) __attribute__((noreturn));
+
 /* supervisor.c and worker.c each have one, for their program; returns its exit status. */
 int run_engine(const struct options *options, char **argv);
 

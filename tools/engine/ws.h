@@ -6,6 +6,7 @@
  *   dissect.c		frames: first pass, dissection
  *   properties.c	the tree of a dissected frame as properties and layers
  *   describe.c		protocols and fields by name and by number
+ *   form.c		types of fields
  *   labels.c		names of a field's values
  *   names.c		Network Monitor's names
  *
@@ -69,6 +70,8 @@ uint32_t protocol_number(int id);
 bool protocol_is_layer(uint32_t number);
 /* The description of a field; NULL: there is none of that number. */
 header_field_info *field_of(uint32_t id);
+
+/* form.c */
 
 /* The form that a field has in Netmon.h. */
 struct form {
