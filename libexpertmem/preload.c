@@ -398,16 +398,20 @@ void *calloc(size_t count, size_t size)
 /* Slow path of free(): @done is what em_fast_free() has done with @key. */
 static noinline void free_slowly(HEXPERTKEY key, void *p, enum em_fast done, struct em_slab *slab)
 {
-	int saved = errno;
+	int saved;
 
+	if (!p && done == EM_FAST_NOTHING)
+		return;
+	if (done == EM_FAST_ELSEWHERE && (!p || is_early(p))) {
+		em_end(em_self);
+		return;
+	}
+	saved = errno;
 	if (done == EM_FAST_ELSEWHERE && program_of(p) != key) {
 		em_end(em_self);
 		ExpertFreeMemory(program_of(p), p);
 	} else if (!is_early(p)) {
-		if (p || done != EM_FAST_NOTHING)
-			em_end_free(key, p, done, slab);
-	} else if (done == EM_FAST_ELSEWHERE) {
-		em_end(em_self);
+		em_end_free(key, p, done, slab);
 	}
 	errno = saved;
 }
