@@ -9,7 +9,7 @@
  *			each
  *	property	ask for the first instance of the PROPERTY in each frame
  *	attach		get each frame with its protocols and properties, and read each property's size.
- *			With PROPERTYs, only these are attached.
+ *			If there is a PROPERTY, only those that are named are attached.
  *	filter		count the frames in which the second word behind WHAT is the value of the PROPERTY
  *
  * The line that is printed has "frames", the number of frames in the capture; "found", the number of
