@@ -337,7 +337,7 @@ static noinline __attribute__((cold)) void *no_block(HEXPERTKEY key, size_t alig
 static noinline void *allocate_from(size_t alignment, size_t size, const void *site)
 {
 	HEXPERTKEY key = get_program();
-	void *block = em_alloc(key, alignment, size, site, NULL);
+	void *block = key ? em_alloc(key, alignment, size, site, NULL) : NULL;
 
 	return likely(block) ? block : no_block(key, alignment, size, site);
 }
@@ -400,19 +400,22 @@ static noinline void free_slowly(HEXPERTKEY key, void *p, enum em_fast done, str
 {
 	int saved;
 
-	if (!p && done == EM_FAST_NOTHING)
-		return;
-	if (done == EM_FAST_ELSEWHERE && (!p || is_early(p))) {
-		em_end(em_self);
-		return;
+	/* Only these two leave it open whose block it is. */
+	if (done == EM_FAST_NOTHING || done == EM_FAST_ELSEWHERE) {
+		HEXPERTKEY owner = program_of(p);
+
+		bool ours = p && !is_early(p) && owner == key;
+
+		if (done == EM_FAST_ELSEWHERE && !ours)
+			em_end(em_self);
+		if (!p || is_early(p))
+			return;
+		if (!ours)
+			done = EM_FAST_NOTHING;
+		key = owner;
 	}
 	saved = errno;
-	if (done == EM_FAST_ELSEWHERE && program_of(p) != key) {
-		em_end(em_self);
-		ExpertFreeMemory(program_of(p), p);
-	} else if (!is_early(p)) {
-		em_end_free(key, p, done, slab);
-	}
+	em_end_free(key, p, done, slab);
 	errno = saved;
 }
 

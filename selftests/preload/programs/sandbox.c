@@ -42,6 +42,7 @@ static struct sock_filter filter[] = {
 
 static char *blocks[BLOCKS];
 static pthread_barrier_t barrier;
+static bool is_ours;	/* libexpertmem-malloc.so is preloaded */
 
 static size_t size_of(unsigned int i)
 {
@@ -66,6 +67,8 @@ static void fill(unsigned int from, unsigned int step)
 
 static void check_and_free(unsigned int from, unsigned int step)
 {
+	char *volatile block;
+
 	for (unsigned int i = from; i < BLOCKS; i += step) {
 		for (size_t j = 0; j < size_of(i); j++)
 			if (blocks[i][j] != (char)i)
@@ -74,7 +77,11 @@ static void check_and_free(unsigned int from, unsigned int step)
 			blocks[i] = realloc(blocks[i], size_of(i) * 2);
 		if (!blocks[i])
 			end("realloc fails\n");
-		free(blocks[i]);
+		block = blocks[i];
+		free(block);
+		/* A block that this heap has freed has no size. */
+		if (is_ours && malloc_usable_size(block))
+			end("a block is not freed\n");
 	}
 }
 
@@ -144,6 +151,7 @@ int main(int argc, char **argv)
 
 	if (argc < 3)
 		return 2;
+	is_ours = getenv("LD_PRELOAD") != NULL;
 	/* Several arenas need other system calls. */
 	mallopt(M_ARENA_MAX, 1);
 	before = malloc(100000);
