@@ -23,10 +23,13 @@
 
 const char em_words[3] = "";
 
-/* The record of threads without a record. No key equals its word. */
+/* The record of threads without a record. No key equals its word: see new_generation() in host.c. */
 static struct em_thread nobody = { .word = EM_BUSY, .key = EM_IDLE, .status = &em_closed };
 
 __thread struct em_thread *em_self = &nobody;
+
+/* Number of em_pause() of this thread without their em_unpause(), and of em_relock() under way. */
+__thread unsigned int em_pauses, em_relocks;
 struct em_thread *em_threads;
 static struct em_table table;	/* the memory of em_threads */
 
@@ -37,6 +40,7 @@ static pid_t process;
 static bool has_membarrier;
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
+static __thread bool is_registering __attribute__((tls_model("initial-exec")));
 
 /* Make the table of threads, and register for membarrier(), once in a process. */
 static void init(void)
@@ -124,13 +128,19 @@ struct em_thread *em_register(void)
 
 	if (em_self != &nobody)
 		return em_self;
-	if (!em_unfiltered_begin())
+	/* init() calls mmap(), which another preloaded library may interpose, and allocate there. */
+	if (is_registering || !em_unfiltered_begin())
 		return NULL;
+	is_registering = true;
 	/* A signal's handler that makes a call must not get a second record for this thread. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	pthread_once(&once, init);
-	if (em_self == &nobody && em_threads) {
+	/*
+	 * A child of vfork() gets none: the record would have the number of a thread that ends, and
+	 * the parent's thread would go on with the record.
+	 */
+	if (em_self == &nobody && em_threads && em_process() == process) {
 		struct em_thread *record = get_record();
 
 		if (record)
@@ -138,6 +148,7 @@ struct em_thread *em_register(void)
 	}
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	em_unfiltered_end();
+	is_registering = false;
 	errno = saved;
 	return em_self != &nobody ? em_self : NULL;
 }
@@ -257,8 +268,10 @@ void em_threads_after_fork(void)
 		if (&em_threads[i] != em_self)
 			set_idle(&em_threads[i]);
 	}
-	if (em_self != &nobody)
+	if (em_self != &nobody) {
 		em_self->tid = em_filtered ? process : current_tid();
+		em_self->status = &em_closed;
+	}
 	if (has_membarrier && !em_filtered)
 		em_raw(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
 }
@@ -315,24 +328,35 @@ struct em_expert *em_lock(HEXPERTKEY key)
 {
 	struct em_expert *expert = em_slot_of(key);
 
+	/*
+	 * NULL is in slot 0. A thread that opens the program's expert there holds the slot's lock, and
+	 * may call malloc().
+	 */
+	if (!key)
+		return NULL;
 	/* A slot that was never used is read-only memory: its lock cannot be taken. */
 	if (!em_load_acquire(&expert->generation))
 		return NULL;
 	em_lock_slot(expert);
-	if (key && expert->key == key)
+	if (expert->key == key)
 		return expert;
 	em_unlock(expert);
 	return NULL;
 }
 
-/* Release the lock for a moment. @refs keeps expertmem_close() waiting meanwhile. */
+/*
+ * Release the lock for a moment. @refs keeps expertmem_close() waiting meanwhile. In a preloaded program,
+ * a signal's handler may run meanwhile, and call fork().
+ */
 void em_relock(struct em_expert *expert)
 {
+	em_relocks++;
 	expert->refs++;
 	em_unlock(expert);
 	sched_yield();
 	em_lock_slot(expert);
 	expert->refs--;
+	em_relocks--;
 }
 
 /* --------------------------------------------------------------------------- pauses */
@@ -363,6 +387,7 @@ void em_close_gate(struct em_expert *expert)
 void em_pause(struct em_expert *expert)
 {
 	em_assert_locked(expert);
+	em_pauses++;
 	expert->pause_depth++;
 	for (int i = 0; i < 2; i++) {
 		em_close_gate(expert);
@@ -374,6 +399,7 @@ void em_pause(struct em_expert *expert)
 /* Undo one em_pause(). The lock is held. The last one opens the gate, if sections may begin. */
 void em_unpause(struct em_expert *expert)
 {
+	em_pauses--;
 	if (!--expert->pause_depth && expert->attached &&
 	    !(expert->debug & EM_DEBUG_BLOCKS) && has_sections())
 		em_store_release(&expert->gate, expert->key);

@@ -91,11 +91,11 @@ static void inherit(struct em_expert *expert, bool shares_files)
 		}
 		expert->shared->owner = em_process();
 		/*
-		 * The threads that had paused the expert or were in em_relock() are not in the
-		 * child.
+		 * Of the threads that had paused the expert or were in em_relock(), only this one is in
+		 * the child.
 		 */
-		expert->pause_depth = 1;
-		expert->refs = 0;
+		expert->pause_depth = em_pauses;
+		expert->refs = em_relocks;
 		em_unpause(expert);
 	}
 	em_unlock(expert);
@@ -146,8 +146,9 @@ void em_fork_child(bool shares_files)
 		expert->mapped = 0;
 		expert->pause_depth = 0;
 		expert->refs = 0;
+		/* em_threads_after_fork() has closed the records. */
+		em_write_once(&expert->gate, 0);
 		if (expert->key && expert->attached) {
-			em_close_gate(expert);
 			em_set_owner(expert, false);
 			em_teardown(expert);
 		} else {

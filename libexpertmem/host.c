@@ -16,6 +16,20 @@
 
 #define NAME_SIZE sizeof(((struct expertmem_config *)0)->name)
 
+/*
+ * Count another expert of this slot. Its key must differ from the words of em_words, which are at low
+ * addresses in a program that is static.
+ */
+static void new_generation(struct em_expert *expert)
+{
+	uintptr_t key;
+
+	do {
+		em_store_release(&expert->generation, expert->generation + 1);
+		key = (uintptr_t)em_key_of(expert);
+	} while (key - (uintptr_t)em_words < sizeof(em_words));
+}
+
 /* Open an expert in a free slot. @fd: descriptor to adopt, or -1. Returns enum expertmem_error. */
 static int open_slot(const struct expertmem_options *options,
 		     const struct em_backend *backend, int fd, HEXPERTKEY *key)
@@ -46,7 +60,7 @@ static int open_slot(const struct expertmem_options *options,
 	expert->span = 0;
 	expert->slabs = NULL;
 	memset(&expert->opened, 0, sizeof(expert->opened));
-	em_store_release(&expert->generation, expert->generation + 1);
+	new_generation(expert);
 	expert->status = &em_closed;
 	expert->counts = counts;
 	expert->backend = backend;

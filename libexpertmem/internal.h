@@ -108,6 +108,8 @@ bool em_crash_is_handler(void (*handler)(int number));
 
 /* access.c */
 extern __thread struct em_thread *em_self __attribute__((tls_model("initial-exec")));
+extern __thread unsigned int em_pauses __attribute__((tls_model("initial-exec")));
+extern __thread unsigned int em_relocks __attribute__((tls_model("initial-exec")));
 extern struct em_thread *em_threads;
 struct em_thread *em_register(void);
 bool em_is_dead(const struct em_thread *thread);
@@ -556,6 +558,9 @@ static inline void em_end(struct em_thread *self)
  * until em_end() the expert stays open and attached, and what the record has of it is valid. False:
  * no section has begun; the thread is in a section, or the record is about another expert, or the
  * expert's gate was closed since begin() of netmon.c has looked at it, or the expert was asked to stop.
+ *
+ * The key is compared before the section begins. A signal's handler in between must not use another
+ * expert, because that would make the record be about it.
  */
 static inline bool em_begin(struct em_thread *self, HEXPERTKEY key)
 {

@@ -108,8 +108,8 @@ bool em_slab_is_mine(const struct em_slab *slab, const struct em_tcache *tcache)
 /* ------------------------------------------------------ with the expert's lock held */
 
 /*
- * Make a slab shared: from now on every free of its blocks, also by the owner, claims the block by a
- * compare-and-swap. Waits until the owner has left a section that may still free without one. The
+ * Make a slab shared: from now on every free of its blocks, also by the owner, changes the state
+ * of the block by a compare-and-swap. Waits until the owner has left a section that may still free without one. The
  * lock may be released meanwhile.
  */
 void em_slab_share(struct em_expert *expert, struct em_slab *slab)

@@ -82,7 +82,8 @@ enum em_window { EM_SMALL_WINDOW, EM_HUGE_WINDOW };
  *					number of the next block in that list, which was freed before;
  *					EM_NO_BLOCK at the end of the list
  *   EM_STATE_CLAIMED			a thread has won the compare-and-swap that decides which thread
- *					frees the block, and is about to put it into the queue or list
+ *					frees the block, and is about to put it into the queue or list.
+ *					em_fast_free_shared() changes the state to EM_STATE_FREE at once
  */
 #define EM_BLOCKS_MAX	4096U
 #define EM_NO_BLOCK	EM_BLOCKS_MAX
@@ -94,8 +95,8 @@ enum em_window { EM_SMALL_WINDOW, EM_HUGE_WINDOW };
 typedef void (*em_region_visitor)(char *region, size_t size, void *arg);
 
 /*
- * em_slab.quarantine of a slab without a quarantine. As it is the largest number, the fast path of an
- * allocation never takes a block from such a slab.
+ * em_slab.quarantine of a slab without a quarantine. As it is the largest number, em_fast_alloc()
+ * never takes a block from such a slab.
  */
 #define EM_NO_QUARANTINE	UINT32_MAX
 
@@ -176,7 +177,7 @@ struct em_tcache;
  * record in all experts. Only the record's thread writes it, but for @tid, and for @status, which
  * em_close_gate() sets to &em_closed.
  *
- * All fields from @status to @slabs are valid while the expert with @key is open: no other expert ever
+ * All fields from @tcache to @slabs are valid while the expert with @key is open: no other expert ever
  * gets that key. The copies shorten the chain of dependent loads of the fast paths.
  */
 struct em_thread {
@@ -197,8 +198,9 @@ struct em_thread {
 } __attribute__((aligned(128)));
 
 /*
- * Values of em_thread.word and @key that are no key. They are addresses, which no caller knows: a key
- * that equals one would begin a section inside of a section.
+ * Values of em_thread.word and @key that are no key: new_generation() in host.c leaves these keys out.
+ * They are addresses, so that no caller passes one for a key by accident: that would begin a section
+ * inside of a section.
  */
 extern const char em_words[3] __attribute__((visibility("hidden")));
 #define EM_IDLE		((uintptr_t)&em_words[0])
@@ -217,8 +219,8 @@ extern const char em_words[3] __attribute__((visibility("hidden")));
  * @head: number of blocks that were taken from the ring so far, modulo 2^32
  * @tail: number of blocks that were put into the ring so far, modulo 2^32
  * @quarantine: number of free blocks that are not to be allocated; or EM_NO_QUARANTINE
- * @limit: number that @head can reach before the fast path of an allocation has to look at @tail; at
- *	most @tail - @quarantine
+ * @limit: number that @head can reach before em_fast_alloc() has to look at @tail; at most
+ *	@tail - @quarantine. It means nothing in a slab without a quarantine
  * @wake: when @tail reaches this number, em_tcache_place() has to look at the slab
  * @block: bytes of a block
  * @class: index of the class in em_class_size
