@@ -1558,15 +1558,16 @@ DWORD WINAPI ExpertGetStartupInfo(HEXPERTKEY hExpertKey, PEXPERTSTARTUPINFO pExp
  * the filters [here]. If the host has set EXPERTMEM_NEXT_AT, the frame @RequestedFrameNumber
  * itself is looked at, too. The user's filter is asked before @hFilter [MS].
  *
- * The frame, and all that the descriptor points to, can be read until the expert ends; tables of
- * properties until some thousand other tables were made [here]. They are not to be written to: a
- * write to the frame raises SIGSEGV. The call sends no request to the engine if it gets no
+ * The frame can be read until the expert ends; a table of protocols or properties until 16 MiB of
+ * other tables were made or used [here]. They are not to be written to: a write to the frame
+ * raises SIGSEGV. The call sends no request to the engine if it gets no
  * filter and no FLAGS_ATTACH_PROPERTIES, and if it need not get a table of protocols: with
  * FLAGS_NO_RECOGNIZE_DATA, if the host wants none, or if the engine has none.
  *
  * Return: [codes: here, but for SUCCESS and EXPERT_TERMINATE]
  * * NMERR_SUCCESS - @pEFrameDescriptor is filled in [MS]
  * * NMERR_INVALID_EXPERT_HANDLE - see ExpertAllocMemory()
+ * * NMERR_INVALID_DATA - the engine's answer is inconsistent
  * * NMERR_INVALID_PARAMETER - @pEFrameDescriptor is NULL, or a direction or flag is unknown
  * * NMERR_INVALID_HCAPTURE - the host has given no capture to the expert
  * * NMERR_FRAME_NOT_FOUND - the capture has no frame @RequestedFrameNumber
@@ -1577,10 +1578,11 @@ DWORD WINAPI ExpertGetStartupInfo(HEXPERTKEY hExpertKey, PEXPERTSTARTUPINFO pExp
  *   filter is incomplete
  * * NMERR_NOT_SUPPORTED - the engine has no properties, or cannot evaluate @hFilter
  * * NMERR_INTERNAL_EXCEPTION - a dissector has crashed; the frame is filled in, without tables
- * * NMERR_RUNAWAY_PROTOCOL - a dissector took more than two seconds; likewise
- * * NMERR_LOST_CONNECTION - the engine has ended for good
- * * NMERR_OUT_OF_MEMORY - the table of properties would exceed the expert's limit;
- *   @pEFrameDescriptor is unchanged
+ * * NMERR_RUNAWAY_PROTOCOL - a dissector took more than two seconds; the frame is filled in,
+ *   without tables
+ * * NMERR_LOST_CONNECTION - the engine has ended, and no other one is started
+ * * NMERR_OUT_OF_MEMORY - there is no memory for the tables, the filter or a search, or they
+ *   would exceed the expert's limit; @pEFrameDescriptor is unchanged
  * * NMERR_EXPERT_TERMINATE - the expert has to stop [MS]
  */
 DWORD WINAPI ExpertGetFrame(HEXPERTKEY hExpertKey, DWORD Direction, DWORD RequestFlags,
