@@ -24,18 +24,18 @@
  * Frames: the frames file has a struct FRAME of Netmon.h for each frame, aligned to 16 bytes.
  * The index has a uint64_t for each frame: the offset of the FRAME in bits 0 to 47, and its
  * link type in bits 48 to 63, as of libpcap's list of LINKTYPE_; 0xffff: not in that list.
- * Both files are complete when the phase is ENGINE_READY. From then on, the engine cannot change
- * them: files in memory are sealed; of files on a disk, no worker can write to a descriptor.
- * Numbers of frames begin at 0.
+ * Both files are complete when the phase is ENGINE_READY. From then on, no worker can change
+ * them: files in memory are sealed, and RLIMIT_FSIZE 0 keeps workers from writing to files on a
+ * disk. Numbers of frames begin at 0.
  *
- * Requests: an expert sends a struct engine_request, and gets a struct engine_reply. Requests
- * are served one after the other. The results of a request are in the expert's results file
- * until its next request. If an expert does not wait for a reply, it tells replies apart by
- * @sequence.
+ * Requests: an expert sends a struct engine_request, and gets a struct engine_reply. The engine
+ * serves one request at a time. The results of a request are in the expert's results file until
+ * the expert sends another request. An expert that did not wait for a reply recognises that reply
+ * later by @sequence.
  *
  * An engine that was taken over by a malicious capture can write anything into the files and
- * the replies. The reader copies each structure before it checks it, and believes no offset,
- * length, number or text.
+ * the replies. So the reader copies each structure, and then checks each offset, length, number
+ * and text in the copy.
  *
  * All integers have the byte order of the machine. Offsets are in bytes. Text is UTF-8.
  */
@@ -49,16 +49,16 @@ extern "C" {
 #endif
 
 #define ENGINE_VERSION		1
-#define ENGINE_CONTROL_FD	3
+#define ENGINE_CONTROL_FD	3		/* the supervisor's end of the control socket */
 #define ENGINE_RESULTS		(8u << 20)	/* bytes of a results file */
-#define ENGINE_BATCH		64u		/* most frames that a request asks for */
+#define ENGINE_BATCH		64u		/* most frames of PROPERTIES and PROTOCOLS */
 
 /* The number of a frame, a field, a protocol or a filter that does not exist. */
 #define ENGINE_NONE		UINT32_MAX
 
 enum engine_kind {
 	ENGINE_PCAP		= 1,	/* frames, and filters of libpcap */
-	ENGINE_WIRESHARK	= 2	/* and protocols, fields and display filters */
+	ENGINE_WIRESHARK	= 2	/* frames, protocols, fields and display filters */
 };
 
 enum engine_phase {
@@ -78,20 +78,20 @@ enum engine_phase {
  * @frames: number of frames that were read so far
  * @read: bytes of the capture file that were read so far
  * @size: size of the capture file in bytes; 0: unknown, such as of a pipe
- * @dissected: number of frames of the dissectors' first pass so far, of the present worker
+ * @dissected: number of frames that the present worker's first pass has dissected so far
  * @frames_size: bytes of the frames file that are used
  * @start: time of the first frame, in nanoseconds since 1970 in UTC; 0: no frame has a time
- * @end: time of the latest frame
+ * @end: time of the latest frame, in nanoseconds since 1970 in UTC
  * @workers: number of workers that were started
  * @degraded: number of workers that began in the middle of the capture, because the worker
  *	before reached its memory limit; protocols that need earlier frames may be missing
  * @crashed: number of frames whose dissection crashed, or took more than two seconds
  * @truncated: the capture file is damaged or cut off behind the last frame; @error has the reason
- * @process: pid of the present worker
+ * @process: pid of the present worker; 0: none runs
  * @reserved: zeros
  * @comment: comment of the capture; "" if it has none
  * @error: why the phase is ENGINE_FAILED or ENGINE_LOST, or why frames are missing
- * @software: name and version of what reads the capture
+ * @software: name and version of the library that reads the capture
  */
 struct engine_state {
 	uint32_t version;
@@ -131,54 +131,71 @@ struct engine_control {
 /* Requests. The pcap engine serves ENGINE_FILTER and ENGINE_SEARCH. */
 enum engine_op {
 	/*
-	 * Properties of @count frames from @frame on, in the direction of ENGINE_BACKWARD. With
-	 * ENGINE_FIELD only those of field @id. With ENGINE_ASKED only those of the fields whose
-	 * numbers, uint32_t, are in @text before its null, and of the protocols of level 0; an
-	 * engine may send others, too. Result: for each frame, as many as there is room for, a
-	 * struct engine_frame, its struct engine_property, and their values.
+	 * Properties of @count frames from @frame on, with ENGINE_BACKWARD to lower numbers. With
+	 * ENGINE_FIELD only those of the field @id. With ENGINE_ASKED only those of the fields
+	 * whose numbers, uint32_t, are in @text before its null, and of the protocols of level 0;
+	 * an engine may send others, too. Result: for each frame a struct engine_frame, its struct
+	 * engine_property, and their values. The reply has the number of frames in @count, which is
+	 * lower if the results file is full or the time is over.
 	 */
 	ENGINE_PROPERTIES	= 1,
 	/*
-	 * Protocols of @count frames from @frame on. Result: for each frame a struct engine_frame
-	 * and its struct engine_layer.
+	 * Protocols of @count frames from @frame on, with ENGINE_BACKWARD to lower numbers. Result:
+	 * for each frame a struct engine_frame and its struct engine_layer.
 	 */
 	ENGINE_PROTOCOLS	= 2,
-	/* Compile the filter @text. The reply has its number in @id, or an error and a text. */
+	/*
+	 * Compile the filter @text. The reply has the filter's number in @id, or @error and @text.
+	 */
 	ENGINE_FILTER		= 3,
 	/*
-	 * Look for frames from @frame on, itself included, that pass the filter @id, unless it is
-	 * ENGINE_NONE, and with ENGINE_USER the filter of the user too. Looks at no more than
-	 * @count frames. Result: the numbers of the frames that pass, uint32_t. The reply has how
-	 * many in @count, and in @next the first frame that was not looked at, or ENGINE_NONE.
+	 * Look at up to @count frames from @frame on, with ENGINE_BACKWARD to lower numbers, and
+	 * find those that pass the filter @id, unless that is ENGINE_NONE, and with ENGINE_USER the
+	 * user's filter. Result: the numbers of the frames that pass, uint32_t. The reply has their
+	 * count in @count, and in @next the first frame that was not looked at, or ENGINE_NONE.
 	 */
 	ENGINE_SEARCH		= 4,
-	/* Find the protocol @text by Network Monitor's or Wireshark's name, or the protocol @id
+	/*
+	 * Find the protocol @text by Network Monitor's or Wireshark's name, or the protocol @id
 	 * if @text is empty. Result: a struct engine_name.
 	 */
 	ENGINE_PROTOCOL		= 5,
 	/*
 	 * Find the field @text of the protocol @id, or the field @id if @text is empty. Result: a
-	 * struct engine_field.
+	 * struct engine_field. If several fields have the filter name, it is the first of them:
+	 * engine_field.same links the others.
 	 */
 	ENGINE_FIELD_INFO	= 6,
 	/*
-	 * All fields of the protocol @id, from number @frame on. Result: uint32_t each. If @id is
-	 * ENGINE_NONE: the numbers of all protocols, from number @frame on.
+	 * Numbers of all fields of the protocol @id, without the first @frame ones. If @id is
+	 * ENGINE_NONE: numbers of all protocols, without the first @frame ones. Result: uint32_t
+	 * each.
 	 */
 	ENGINE_FIELDS		= 7,
 	/* Free the filter @id. */
 	ENGINE_DROP_FILTER	= 8
 };
 
-#define ENGINE_BACKWARD		(1u << 0)
-#define ENGINE_FIELD		(1u << 1)	/* only one field */
-#define ENGINE_USER		(1u << 2)
-#define ENGINE_ASKED		(1u << 3)	/* only some fields */
-/* The text of ENGINE_FIELD_INFO also names fields with equal names: see engine_field.next. */
+/* Flags of requests; see enum engine_op. */
+#define ENGINE_BACKWARD		(1u << 0)	/* go from @frame to lower numbers */
+#define ENGINE_FIELD		(1u << 1)	/* only the field @id */
+#define ENGINE_USER		(1u << 2)	/* frames must pass the user's filter, too */
+#define ENGINE_ASKED		(1u << 3)	/* only the fields in @text */
 
 #define ENGINE_TEXT		8192u		/* most bytes of a filter, with its null */
 #define ENGINE_ASKED_MAX	64u		/* most fields of ENGINE_ASKED */
 
+/**
+ * struct engine_request - a request; see enum engine_op for the members that it uses
+ * @op: enum engine_op
+ * @sequence: number of the request, which the reply repeats; the expert counts its requests
+ * @flags: ENGINE_BACKWARD, ENGINE_FIELD, ENGINE_USER, ENGINE_ASKED
+ * @frame: number of the first frame; for ENGINE_FIELDS how many numbers to leave out
+ * @count: most frames to look at
+ * @id: number of a field, protocol or filter
+ * @length: bytes of @text, with the null; 0: @text is empty. The message ends there
+ * @text: a filter, a name, or numbers of fields
+ */
 struct engine_request {
 	uint32_t op;
 	uint32_t sequence;
@@ -186,21 +203,22 @@ struct engine_request {
 	uint32_t frame;
 	uint32_t count;
 	uint32_t id;
-	uint32_t length;	/* bytes of @text, with the null; the message ends there */
+	uint32_t length;
 	char text[ENGINE_TEXT];
 };
 
 /**
  * struct engine_reply - the answer to a request
- * @op: of the request
- * @sequence: of the request
+ * @op: @op of the request
+ * @sequence: @sequence of the request
  * @error: NMERR_ code: SUCCESS, FILTER_INVALID_EXPRESSION, PROTOCOL_NOT_FOUND,
  *	PROPERTY_NOT_FOUND, FRAME_NOT_FOUND, INVALID_HFILTER, NOT_SUPPORTED, OUT_OF_MEMORY
  * @id: number of the filter, protocol or field
  * @count: number of results
- * @next: see ENGINE_SEARCH
+ * @next: the first frame that the engine did not look at; ENGINE_NONE: the end of the capture was
+ *	reached, or the request has no frames
  * @size: bytes of the results
- * @text: the reason of an error; "" if it has none
+ * @text: the reason for @error; "": there is none
  */
 struct engine_reply {
 	uint32_t op;
@@ -215,9 +233,9 @@ struct engine_reply {
 
 /**
  * struct engine_frame - a frame in the results of ENGINE_PROPERTIES and ENGINE_PROTOCOLS
- * @frame: its number
- * @error: NMERR_SUCCESS; INTERNAL_EXCEPTION: its dissection crashed; RUNAWAY_PROTOCOL: it took
- *	more than two seconds. @count is 0 then.
+ * @frame: number of the frame
+ * @error: NMERR_SUCCESS; INTERNAL_EXCEPTION: its dissection crashed; RUNAWAY_PROTOCOL: its
+ *	dissection took more than two seconds. After an error, @count is 0
  * @count: number of properties or layers, which follow this structure
  * @size: bytes of this structure and of all that belongs to it, a multiple of 8: the next
  *	struct engine_frame begins there
@@ -231,8 +249,9 @@ struct engine_frame {
 
 /**
  * struct engine_layer - a protocol in a frame
- * @protocol: its number
- * @offset: in the frame; 0xffff: it begins behind byte 65,534, or has no bytes in the frame
+ * @protocol: number of the protocol
+ * @offset: offset in the frame, in bytes; 0xffff: the protocol begins behind byte 65,534, or has no
+ *	bytes in the frame
  */
 struct engine_layer {
 	uint16_t protocol;
@@ -242,18 +261,18 @@ struct engine_layer {
 /**
  * struct engine_property - a property in a frame
  * @field: number of the field
- * @offset: of its bytes in the frame; ENGINE_NONE: it has none
- * @length: of its bytes in the frame
+ * @offset: offset of its bytes in the frame; ENGINE_NONE: it has no bytes in the frame
+ * @length: number of its bytes in the frame
  * @level: depth in the tree, 0 for a protocol
  * @flags: ENGINE_SWAPPED, ENGINE_VALUE, ENGINE_WRONG
  * @value_length: with ENGINE_VALUE, bytes of the value
- * @value: with ENGINE_VALUE: up to 8 bytes of value, the first one lowest; of a longer value
- *	the offset from the start of the struct engine_frame
+ * @value: with ENGINE_VALUE: a value of up to 8 bytes, the first byte lowest; of a longer value its
+ *	offset from the start of the struct engine_frame
  *
- * Without ENGINE_VALUE, the bytes in the frame are the value. With it, the value is none of
- * them as they are: it was computed, is some bits of them, or was reassembled. The value has the
- * form of the field's type in Netmon.h, with integers in the byte order of the machine. The bits
- * of a masked field are shifted, so that the lowest bit of the mask is bit 0.
+ * Without ENGINE_VALUE, the bytes in the frame are the value. With ENGINE_VALUE, the value is not
+ * in the frame as it is: it was computed, is some bits of the bytes, or was reassembled. The value
+ * has the form of the field's type in Netmon.h, with integers in the byte order of the machine. The
+ * bits of a masked field are shifted, so that the lowest bit of the mask is bit 0.
  *
  * A value, or the bytes that are one, has exactly the size of its type: BYTE 1, WORD 2, DWORD 4,
  * LARGEINT 8, IP_ADDRESS 4, IP6_ADDRESS 16, ETHERNET_ADDRESS and other link addresses 6, TIME 16
@@ -270,15 +289,15 @@ struct engine_property {
 };
 
 #define ENGINE_SWAPPED		(1u << 0)	/* an integer in network order */
-#define ENGINE_VALUE		(1u << 1)
-#define ENGINE_WRONG		(1u << 2)	/* the protocol's checks failed, as of a checksum */
+#define ENGINE_VALUE		(1u << 1)	/* @value has the value, or its offset */
+#define ENGINE_WRONG		(1u << 2)	/* a protocol's check failed, as of a checksum */
 
 /**
  * struct engine_name - a protocol
  * @id: its number, below 65,535
  * @fields: number of its fields
- * @lengths: bytes of the texts that follow, with their nulls: Network Monitor's name, or else
- *	Wireshark's short one, in at most 16 bytes; Wireshark's filter name; its full name
+ * @lengths: bytes of the three texts that follow, with their nulls: Network Monitor's name, or
+ *	else Wireshark's short name, in at most 16 bytes; Wireshark's filter name; its full name
  */
 struct engine_name {
 	uint32_t id;
@@ -289,17 +308,18 @@ struct engine_name {
 /**
  * struct engine_field - a field
  * @id: its number
- * @protocol: number of its protocol
+ * @protocol: number of its protocol; ENGINE_NONE: it has none
  * @type: PROP_TYPE_*
  * @qualifier: PROP_QUAL_NONE, LABELED_SET or FLAGS
  * @width: bytes of an integer, else 0
  * @flags: ENGINE_FIELD_*
- * @mask: bits of the integer that are the field; 0: all
- * @labels: number of labels, of LABELED_SET a value and its name, of FLAGS a bit and its two
- *	names: struct engine_label, which follow the texts, aligned to 8 bytes
- * @same: next field with the same filter name, such as one of another width, or ENGINE_NONE
- * @lengths: bytes of the texts that follow, with their nulls: the label (Network Monitor's or
- *	Wireshark's display name), Wireshark's filter name, the comment
+ * @mask: bits of the integer that are the field; 0: all bits
+ * @labels: number of labels. With LABELED_SET, a label is a value and its name; with FLAGS, a bit
+ *	and its two names. The struct engine_label follow the texts, aligned to 8 bytes
+ * @same: number of the next field with an equal filter name, such as one of another width;
+ *	ENGINE_NONE: there is none
+ * @lengths: bytes of the three texts that follow, with their nulls: the label (Network Monitor's
+ *	or Wireshark's display name), Wireshark's filter name, the comment
  */
 struct engine_field {
 	uint32_t id;
@@ -315,7 +335,7 @@ struct engine_field {
 };
 
 #define ENGINE_FIELD_HEX	(1u << 0)	/* shown in hexadecimal by Wireshark */
-#define ENGINE_FIELD_SIGNED	(1u << 1)
+#define ENGINE_FIELD_SIGNED	(1u << 1)	/* a signed integer */
 #define ENGINE_FIELD_DURATION	(1u << 2)	/* LARGEINT: nanoseconds; filters write seconds */
 #define ENGINE_FIELD_DOUBLE	(1u << 3)	/* RAW_DATA: a double of the machine, 8 bytes */
 
