@@ -80,7 +80,9 @@ static bool is_link(DWORD type)
 	       type == ADDRESS_TYPE_FDDI;
 }
 
-/* A packet of IP begins with its version, and IPv4 with the length of its header, too. */
+/*
+ * Check the version in the first byte of an IP packet, and of IPv4 also the length of the header.
+ */
 static bool is_sound(const struct em_view *view, DWORD type, uint32_t header)
 {
 	BYTE first = header < view->size ? view->frame->MacFrame[header] : 0;
@@ -92,7 +94,7 @@ static bool is_sound(const struct em_view *view, DWORD type, uint32_t header)
 
 /*
  * Find an address of *@type; ADDRESS_TYPE_FIND_HIGHEST becomes the type that was found. Returns the
- * offset, or NO_OFFSET.
+ * address's offset in the frame, or NO_OFFSET. @size receives its bytes.
  */
 static DWORD find(const struct em_view *view, DWORD *type, enum end end, DWORD *size)
 {
@@ -147,7 +149,7 @@ DWORD WINAPI GetFrameDstAddressOffset(HFRAME hFrame, DWORD AddressType, LPDWORD 
 
 /* --------------------------------------------------------------------- getting addresses */
 
-/* Clear the group bit of a destination, or the routing bit of a source: the same bit. */
+/* Clear the group bit of a destination, or the routing bit of a source. Both are in one place. */
 static void normalize(ADDRESS2 *address)
 {
 	switch (address->Type) {

@@ -2,8 +2,8 @@
 /*
  * The host's calls for captures: start an engine, read its state, and give the capture to experts.
  *
- * The state is read by pread(), not by a mapping: then an engine that truncates its file cannot
- * crash the host. What the engine says is copied before it is checked.
+ * The host reads the engine's state by pread(). If it mapped the file, an engine could crash it by
+ * truncating the file. The host copies what the engine sends before it checks it.
  *
  * A child of the host closes the control sockets, so that it does not keep the engines alive.
  */
@@ -27,7 +27,9 @@
 
 #define PATH_SIZE	4096
 
-/* While a call waits, it looks at the expert's status so often. Milliseconds. */
+/*
+ * Milliseconds between two looks at the expert's status, and at the engine's, while a call waits.
+ */
 #define TICK		100
 
 /* The files of ENGINE_HELLO. */
@@ -37,11 +39,11 @@ enum { STATE, INDEX, FRAMES, FILES };
  * struct expertmem_capture - a capture that an engine reads
  * @lock: protects the other fields but @next and @options
  * @control: the control socket; -1: the engine has ended, or broke its protocol
- * @files: the files of ENGINE_HELLO; -1: it has not come yet
- * @why: why @control is -1; ""
+ * @files: descriptors of the files of ENGINE_HELLO; -1: that message has not come yet
+ * @why: why @control is -1; "" if it is not
  * @flags: of struct expertmem_capture_options
- * @engine: which engine was started
- * @user_filter: the options have a filter
+ * @engine: the engine that was started
+ * @user_filter: the options have a filter that is not ""
  * @path: the path of the capture, or "" if it is too long for EXPERTSTARTUPINFO
  * @next: next capture of the list; captures_lock protects it
  */
@@ -58,8 +60,8 @@ struct expertmem_capture {
 };
 
 /*
- * All captures of the process. The lock is held during fork(), and where descriptors are open that
- * only the engine may have, so that no child inherits them.
+ * All captures of the process. captures_lock is held during fork(), and while this process has a
+ * socket's end that belongs to an engine: so no child of this process inherits that end.
  */
 static struct expertmem_capture *captures;
 static pthread_mutex_t captures_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -123,7 +125,7 @@ static bool join(char path[PATH_SIZE], const char *directory, const char *name)
 	return length > 0 && length < PATH_SIZE;
 }
 
-/* The directory that this library is in, or the program where it is linked statically. */
+/* The directory of this library, or of the program that it is linked into statically. */
 static bool own_directory(char path[PATH_SIZE])
 {
 	char *slash;
@@ -155,7 +157,7 @@ static bool find_engine(enum expertmem_engine engine, const char *own, char path
 	return join(path, directory, programs[engine]) && !access(path, X_OK);
 }
 
-/* Set @engine from EXPERTMEM_ENGINE if it is AUTO. False: one of them has an unknown value. */
+/* If *@engine is AUTO, set it from EXPERTMEM_ENGINE. False: *@engine or the variable is unknown. */
 static bool choose_engine(enum expertmem_engine *engine)
 {
 	const char *name = secure_getenv("EXPERTMEM_ENGINE");
@@ -174,7 +176,7 @@ static bool choose_engine(enum expertmem_engine *engine)
 static int start(const char *path, const struct expertmem_capture_options *options,
 		 struct expertmem_capture *capture, int control)
 {
-	/* The engine's descriptor 0 is this process's only for "-". */
+	/* The engine gets this process's descriptor 0 only for these paths. */
 	bool standard_input = !strcmp(path, "-") || !strcmp(path, "/dev/stdin");
 	char own[PATH_SIZE], program[PATH_SIZE], preload[PATH_SIZE], limit[24];
 	const char *arguments[12];
@@ -300,14 +302,14 @@ void expertmem_close_capture(expertmem_capture *capture)
 
 /* ---------------------------------------------------- messages and state of the engine */
 
-/* The connection is of no more use. */
+/* Close the control socket. @why: the reason, for expertmem_capture_status(). */
 static void lose(struct expertmem_capture *capture, const char *why)
 {
 	close_fd(&capture->control);
 	strcpy(capture->why, why);
 }
 
-/* Take the descriptors of a message. Returns how many there are; those beyond FILES are closed. */
+/* Take the descriptors of a message, and close those beyond FILES. Returns how many it had. */
 static int take_descriptors(struct msghdr *message, int files[FILES])
 {
 	struct cmsghdr *part;
@@ -329,7 +331,7 @@ static int take_descriptors(struct msghdr *message, int files[FILES])
 	return n;
 }
 
-/* Is it a file that no reader can write to, of at least @size bytes? */
+/* Is the descriptor a regular file of at least @size bytes, and read-only? */
 static bool is_file(int fd, uint64_t size)
 {
 	struct stat stat;
@@ -338,7 +340,10 @@ static bool is_file(int fd, uint64_t size)
 	       S_ISREG(stat.st_mode) && (uint64_t)stat.st_size >= size;
 }
 
-/* A message with its descriptors has come. False: it breaks the protocol. */
+/*
+ * Check a message and its descriptors, and keep those of ENGINE_HELLO. False: it breaks the
+ * protocol.
+ */
 static bool accept_message(struct expertmem_capture *capture, const struct engine_control *control,
 			   const int files[FILES], int n)
 {
@@ -373,7 +378,8 @@ static bool receive(struct expertmem_capture *capture)
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
 		return false;
 	if (got <= 0) {
-		lose(capture, "the engine has ended");
+		lose(capture,
+		     "the engine has ended; dmesg says whether the kernel killed it; open the capture again");
 		return false;
 	}
 	n = take_descriptors(&message, files);
@@ -382,7 +388,7 @@ static bool receive(struct expertmem_capture *capture)
 		return true;
 	for (n = 0; n < FILES; n++)
 		close_fd(&files[n]);
-	lose(capture, "the engine does not keep to its protocol");
+	lose(capture, "the engine broke its protocol; install engines of the library's version");
 	return false;
 }
 
@@ -392,7 +398,10 @@ static bool read_part(int fd, void *part, size_t size, size_t offset)
 	return pread(fd, part, size, (off_t)offset) == (ssize_t)size;
 }
 
-/* Copy the state of the engine. The phase is read first: what it promises is in the copy then. */
+/*
+ * Copy the state of the engine. The phase is read first: the engine writes it last, so the other
+ * members in the copy are at least as new. False: there is no state.
+ */
 static bool read_state(struct expertmem_capture *capture, struct engine_state *state)
 {
 	const int fd = capture->files[STATE];
@@ -406,7 +415,8 @@ static bool read_state(struct expertmem_capture *capture, struct engine_state *s
 	    phase > ENGINE_LOST || state->kind > ENGINE_WIRESHARK ||
 	    (phase == ENGINE_READY && !state->kind)) {
 		memset(state, 0, sizeof(*state));
-		lose(capture, "the engine does not keep to its protocol");
+		lose(capture,
+		     "the engine broke its protocol; install engines of the library's version");
 		return false;
 	}
 	state->phase = phase;
@@ -515,7 +525,7 @@ static SYSTEMTIME to_system_time(int64_t nanoseconds)
 	};
 }
 
-/* Map the first @size bytes of a file of the engine; NULL if @size is 0. enum expertmem_error. */
+/* Map the first @size bytes of a file of the engine; *@start is NULL if @size is 0. */
 static int map_file(int fd, uint64_t size, const void **start)
 {
 	void *p;
@@ -554,7 +564,9 @@ static int map_frames(struct expertmem_capture *capture, const struct engine_sta
 	return EXPERTMEM_OK;
 }
 
-/* Make the results file, whose size the engine cannot change. Returns its descriptor, or -1. */
+/*
+ * Make and map the results file, and seal its size. Returns its descriptor, or -1 with errno set.
+ */
 static int make_results(struct em_client *client)
 {
 	int fd = memfd_create("expertmem-results", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -575,7 +587,7 @@ err_fd:
 	return -1;
 }
 
-/* Send ENGINE_CONNECT with two descriptors. */
+/* Send ENGINE_CONNECT with the engine's end of a client's socket, and the results file. */
 static bool send_connect(int control, int socket, int results)
 {
 	char space[CMSG_SPACE(2 * sizeof(int))] __attribute__((aligned(8))) = { 0 };
@@ -685,7 +697,7 @@ static DWORD check_file(const char *path)
 	return error;
 }
 
-/* Has the expert that this thread called for last to stop? */
+/* Was the expert of this thread's last call asked to stop? */
 static bool must_stop(void)
 {
 	struct em_client *client = em_client_current();
@@ -699,7 +711,7 @@ static bool must_stop(void)
 	return stop;
 }
 
-/* Copy as much of the comment as there is room for, without a part of a character of UTF-8. */
+/* Copy a comment into @size bytes. If it is too long, cut it before a whole character of UTF-8. */
 static void copy_comment(char *to, const char *comment, size_t size)
 {
 	size_t length = strlen(comment);

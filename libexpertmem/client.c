@@ -11,7 +11,7 @@
 
 #define INDEX	(EM_MAX_EXPERTS - 1)	/* the bits of a key that are the index of its slot */
 
-/* By slot of the expert; NULL: no expert of the slot has had a capture. Never freed. */
+/* By the slot of the expert. NULL: no expert of that slot had a capture so far. Never freed. */
 static struct em_client *clients[EM_MAX_EXPERTS];
 static pthread_mutex_t clients_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -166,8 +166,8 @@ static void client_close(struct em_expert *expert)
 }
 
 /*
- * A child of the process that made the client may be the expert. A child of the expert is not, and
- * must not keep the engine alive.
+ * A child of the process that made the client may be the expert. A child of the expert is not: it
+ * closes its copy of the socket, because the engine runs until all copies are closed.
  */
 static void client_after_fork(struct em_expert *expert)
 {
@@ -183,7 +183,10 @@ static const struct em_part client_part = {
 	.after_fork	= client_after_fork,
 };
 
-/* With both locks held: enter the client into the expert and the start-up information. */
+/*
+ * Enter the client into the expert and its start-up information. The locks of the client and of the
+ * expert are held.
+ */
 static void publish(struct em_expert *expert, struct em_client *client, const char *path)
 {
 	EXPERTSTARTUPINFO *startup = &expert->shared->startup;
@@ -256,8 +259,8 @@ static bool must_stop(const struct em_client *client)
 }
 
 /*
- * After a send() or recv() that failed, or that the time-out of the socket has ended: NMERR_SUCCESS
- * means to try again.
+ * Look at the result @done of a send() or recv() that transferred nothing, and at errno.
+ * NMERR_SUCCESS: the socket's time-out has passed, or a signal came; try again.
  */
 static DWORD check(struct em_client *client, ssize_t done)
 {
@@ -283,8 +286,8 @@ static DWORD send_request(struct em_client *client, const struct engine_request 
 }
 
 /*
- * Receive the reply to @request. Replies to requests that were given up come before it: their
- * numbers are lower.
+ * Receive the reply to @request. Replies to earlier requests, whose calls did not wait for them,
+ * come before it and are skipped: their sequence numbers are lower.
  */
 static DWORD receive_reply(struct em_client *client, const struct engine_request *request,
 			   struct engine_reply *reply)
@@ -322,12 +325,15 @@ DWORD em_request(struct em_client *client, struct engine_request *request,
 	int saved = errno;
 	DWORD error;
 
-	/* A search makes many requests. Replies that come at once never let check() look. */
+	/*
+	 * check() is called only if a reply is late. A call that makes many requests, such as a
+	 * search, would otherwise never see that the expert has to stop.
+	 */
 	if (!em_is_open(client) || must_stop(client))
 		return NMERR_EXPERT_TERMINATE;
 	if (client->fd < 0)
 		return NMERR_LOST_CONNECTION;
-	/* The engine may give the number of a filter to another one. */
+	/* The engine reuses numbers of filters, so the block that was searched is out of date. */
 	if (request->op == ENGINE_FILTER || request->op == ENGINE_DROP_FILTER)
 		client->search.step = 0;
 	request->sequence = ++client->sequence;

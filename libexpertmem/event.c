@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Events: the expert writes each one as a message into a socket, and the host reads it there. A
- * message in the socket survives the expert, however that ends.
+ * message in the socket stays there when the expert ends or crashes.
  *
  * A message is a struct head, a struct column for each column, and the texts, each with its null:
  * the five of struct head, then name and value of each column. The expert may be hostile: the host
@@ -21,7 +21,7 @@
 #define MESSAGE_SIZE	(64U << 10)	/* most bytes of a message */
 #define MAX_COLUMNS	255U
 #define READ_AT_ONCE	4096	/* most events that one call of the host reads */
-#define TICK_MS		100	/* a call that waits looks at the expert's status so often */
+#define TICK_MS		100	/* a call that waits looks at the expert's status after each */
 
 /* The texts of an event. */
 enum { SOURCE, NAME, DESCRIPTION, MACHINE, JUSTIFICATION, TEXTS };
@@ -138,8 +138,8 @@ static void events_release(struct em_expert *expert)
 }
 
 /*
- * A child of the host may be the expert, and must not keep the reader: else the expert is not told
- * that its host has ended. A child of the expert has neither.
+ * A child of the host may be the expert. It closes the reader: otherwise send() would not fail
+ * after the host has ended. A child of the expert closes the reader and the writer.
  */
 static void events_after_fork(struct em_expert *expert)
 {
@@ -263,15 +263,15 @@ static unsigned int list_texts(const NMEVENTDATA *event, const char *texts[])
 	return n;
 }
 
-/* Bytes of a text in the message, with its null, if no text may have more than @most. */
+/* Bytes that a text of @length bytes has in the message, if no text may have more than @most. */
 static uint32_t cut_length(uint32_t length, uint32_t most)
 {
 	return length < most ? length : most;
 }
 
 /*
- * The largest number so that the texts have room in @room bytes if none is longer. There are so few
- * texts that each has room for some characters.
+ * Find the most bytes that one text may have, so that all texts together fit into @room bytes. With
+ * MAX_COLUMNS columns, some characters of each text still fit.
  */
 static uint32_t longest_text(const uint32_t lengths[], unsigned int n, uint32_t room)
 {

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Filters: lists of objects in postfix order, in the expert's memory. A filter is written as a
- * display filter (translate.c) and compiled by the engine when it is used first, or first after
- * an object was added.
+ * Filters: lists of objects in postfix order, in the expert's memory. When a filter is used for the
+ * first time, or for the first time after an object was added, translate.c writes it as a display
+ * filter, and the engine compiles it.
  */
 #include <string.h>
 #include <time.h>
 
 #include "capture.h"
 
-/* Objects are allocated in steps of so many. */
+/* The list of a filter grows by so many objects. */
 #define STEP	16u
 /* FilterFindFrame() with a callback: fewest and most frames that one request looks at. */
 #define SEARCH_MIN	16u
@@ -17,10 +17,10 @@
 
 /**
  * struct filter - a filter
- * @objects: copies; what they point to are copies, too
+ * @objects: copies of the expert's objects, which point to copies, too
  * @count: number of objects
- * @room: number of objects that there is memory for
- * @number: of the compiled filter in the engine; ENGINE_NONE: it is not compiled
+ * @room: number of objects that @objects has memory for
+ * @number: the engine's number of the compiled filter; ENGINE_NONE: it is not compiled
  */
 struct filter {
 	FILTEROBJECT2 *objects;
@@ -29,7 +29,7 @@ struct filter {
 	uint32_t number;
 };
 
-/* @made: number of filters that were made so far; a filter's handle is never used again */
+/* @filters: struct filter, by number. @made: number of filters made so far, and the next number */
 struct em_filters {
 	struct em_index filters;
 	uint32_t made;
@@ -239,7 +239,7 @@ static DWORD add_object(struct em_client *client, struct filter *filter,
 
 /* ------------------------------------------------------------------------- compiling */
 
-/* @error: why a name is not known, if that is not that the handle is bad */
+/* @error: why a name could not be found; NMERR_SUCCESS: none failed, or a handle is bad */
 struct lookup {
 	struct em_client *client;
 	DWORD error;
@@ -275,7 +275,7 @@ static const char *find_protocol(HPROTOCOL handle, void *arg)
 	return error ? NULL : protocol->filter_name;
 }
 
-/* Write a filter as text, of ENGINE_TEXT bytes at most. */
+/* Write a filter as a display filter into the ENGINE_TEXT bytes at @text. */
 static DWORD translate(struct em_client *client, const struct filter *filter, char *text)
 {
 	struct lookup lookup = { .client = client };
@@ -291,7 +291,7 @@ static DWORD translate(struct em_client *client, const struct filter *filter, ch
 	return lookup.error ? lookup.error : error;
 }
 
-/* Compile a filter, if it is not. */
+/* Compile a filter, if it is not compiled. */
 static DWORD compile(struct em_client *client, struct filter *filter)
 {
 	struct engine_request request;
@@ -343,7 +343,7 @@ static DWORD leave(struct em_client *client, DWORD error)
 	return error;
 }
 
-/* End a call that does not; BhGetLastError() has the error. */
+/* End a call that returns no code: set the code of BhGetLastError(). */
 static DWORD leave_noting(struct em_client *client, DWORD error)
 {
 	if (error)
@@ -445,7 +445,10 @@ BOOL WINAPI FilterAttachesProperties(HFILTER hFilter)
 
 /* ---------------------------------------------------------------------------- searching */
 
-/* A search by a filter, and how far it is. @next: first frame that was not looked at */
+/*
+ * A search. @filter: the engine's number of the filter. @flags: of struct engine_request. @next:
+ * the first frame that was not looked at. @found: the frame that passes; ENGINE_NONE: none so far.
+ */
 struct search {
 	uint32_t filter;
 	uint32_t flags;
@@ -533,7 +536,7 @@ DWORD WINAPI FilterFrame(HFRAME hFrame, HFILTER hFilter, HCAPTURE hCapture)
 	return search.found == frame ? FILTER_PASSED : FILTER_FAILED;
 }
 
-/* The first frame to look at; false: there is none. As ExpertGetFrame() has it. */
+/* The first frame to look at, by the rules of ExpertGetFrame(). False: there is none. */
 static bool first_frame(const struct em_client *client, DWORD frame, bool forward,
 			uint32_t *first)
 {
@@ -560,8 +563,8 @@ struct find {
 };
 
 /*
- * One step of a search: the next frame that passes, or with a callback, the next @count frames. The
- * client is locked only in here, so that the callback can make calls.
+ * Make one step of a search: find the next frame that passes, or with a callback look at the next
+ * @count frames. The client is locked only during a step, so that the callback can make calls.
  */
 static DWORD step(const struct find *find, struct search *search, uint32_t count, bool first)
 {

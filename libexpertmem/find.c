@@ -2,7 +2,7 @@
 /* Find the next or previous frame with a protocol and with addresses. */
 #include "capture.h"
 
-#define MOST_FRAMES	1000U	/* how far from the original frame, by Microsoft's pages */
+#define MOST_FRAMES	1000U	/* a search ends so many frames from the original one [Microsoft] */
 
 /* The protocol and the addresses that a frame must have. */
 struct wanted {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Properties as text, in the forms that the reference tables as output of the generic formatter.
- * The page has no form for many types ("does not support"). Their forms are this project's.
+ * Properties as text. Microsoft's Netmon.h reference has a table with the output of its generic
+ * formatter, and this file writes these forms. For many types the table says "does not support";
+ * their forms are this project's.
  *
- * Bytes of a frame are never copied to the text as they are: control characters, and bytes that are
- * not UTF-8, become \n, \r, \t or \xHH.
+ * Control characters of a frame, and bytes that are not UTF-8, become \n, \r, \t or \xHH.
  */
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -14,8 +14,8 @@
 #include "text.h"
 
 /*
- * The text that is being written. @length counts the bytes that do not fit, too. @size is that
- * of the buffer; the null at the end is not written yet.
+ * The text that is being written. @size: bytes of the buffer @text. @length: bytes of the whole
+ * text, also those that did not fit. finish() writes the null.
  */
 struct out {
 	char *text;
@@ -23,7 +23,11 @@ struct out {
 	size_t length;
 };
 
-/* What is formatted. @data: its value, @length bytes; @swapped: integers are in network order. */
+/*
+ * The property that is formatted. @field: NULL if the expert made the description. @data: the
+ * value, which has @length bytes. @swapped: integers are in network order. @extended: the value is
+ * in a PROPERTYINSTEX. @unicode: a string has 16-bit characters.
+ */
 struct value {
 	const PROPERTYINFO *info;
 	const struct em_field *field;
@@ -71,7 +75,7 @@ static void finish(struct out *out)
 		put(out, line); \
 	} while (0)
 
-/* Write a character, or a byte that is none, and make it visible. Returns its bytes in @s. */
+/* Write the character at @s, or one byte that is no character, visibly. Returns its bytes in @s. */
 static size_t put_visible(struct out *out, const unsigned char *s, size_t left)
 {
 	unsigned char character[5] = { 0 };
@@ -99,7 +103,7 @@ static size_t put_visible(struct out *out, const unsigned char *s, size_t left)
 	return 1;
 }
 
-/* Write a text that the description has. */
+/* Write a text of the description, such as a label. */
 static void put_label(struct out *out, const char *label)
 {
 	size_t left = label ? strlen(label) : 0;
@@ -170,7 +174,7 @@ static void put_unicode(struct out *out, const struct value *value)
 	}
 }
 
-/* Nulls at the end belong to the padding of a fixed field: they are left out. */
+/* Write a string. Nulls at its end are padding of a field of fixed size, and are left out. */
 static void put_string(struct out *out, const struct value *value)
 {
 	uint32_t length = value->length;
@@ -209,7 +213,7 @@ static void put_number(struct out *out, const struct value *value, uint64_t numb
 			   (unsigned long long)number);
 }
 
-/* The entry @i of a set of numbers, or of numbers with labels; *@label is NULL without labels. */
+/* The number of the entry @i of a set. *@label: the entry's label; NULL: the set has no labels. */
 static uint64_t entry_of(const struct value *value, const SET *set, uint32_t width, uint32_t i,
 			 const char **label)
 {
@@ -249,7 +253,10 @@ static bool find_in_set(const struct value *value, uint32_t width, uint64_t numb
 	return false;
 }
 
-/* "......1. = On". A masked bit is drawn at its place in the integer that it is part of. */
+/*
+ * Write bits as "......1. = On". The bits of a masked field are shown at their places in the
+ * integer.
+ */
 static void put_flags(struct out *out, const struct value *value, uint64_t number)
 {
 	uint64_t mask = value->field ? value->field->mask : 0;
@@ -284,7 +291,7 @@ static void put_array(struct out *out, const struct value *value, uint32_t width
 			   integer_at(value->data + i, width, value->swapped));
 }
 
-/* An integer of @width bytes; 0: of any number, in which case sets have 64-bit numbers. */
+/* Write an integer of @width bytes. 0: of 1 to 8 bytes; the numbers in sets have 64 bits then. */
 static void put_integer(struct out *out, const struct value *value, uint32_t width)
 {
 	const PROPERTYINFO *info = value->info;
@@ -482,7 +489,7 @@ static bool fits(const struct value *value)
 	return !size || value->length == size;
 }
 
-/* Is it a number with a fraction? Netmon.h has no type for it. */
+/* Is the value a double? Netmon.h has no type for numbers with a fraction. */
 static bool is_double(const struct value *value)
 {
 	return value->field && value->field->flags & ENGINE_FIELD_DOUBLE &&
@@ -518,8 +525,9 @@ static void put_duration(struct out *out, const struct value *value)
 }
 
 /*
- * Is the text only the label? So it is of raw data and of constants, as the reference says; and
- * of the headings of protocols and groups, whose bytes in the frame are other properties.
+ * Is the text only the label? By Microsoft's table, raw data and constants have only a label.
+ * Headings of protocols and groups have only a label, too: their bytes in the frame belong to other
+ * properties.
  */
 static bool is_only_label(const struct value *value)
 {
@@ -536,7 +544,9 @@ static bool is_only_label(const struct value *value)
 	}
 }
 
-/* Is the text only the value, as the reference has it? So it is of plain text in the tree, too. */
+/*
+ * Is the text only the value? By Microsoft's table for these types; and for text without a field.
+ */
 static bool is_only_value(const struct value *value)
 {
 	return (value->field && value->field->protocol == ENGINE_NONE) ||
@@ -638,7 +648,7 @@ DWORD FormatPropertyInstance(LPPROPERTYINST lpPropertyInst, ...)
 		client = em_client_lock_of(lpPropertyInst->lpPropertyInfo->hProperty,
 					   EM_HANDLE_PROPERTY, &number, NMERR_INVALID_HPROPERTY,
 					   &error);
-		/* The expert has made the description itself. */
+		/* The expert made the description itself, so the property has no handle. */
 		if (error == NMERR_INVALID_HPROPERTY) {
 			client = em_client_current();
 			error = client ? em_client_lock(client) : NMERR_INVALID_HCAPTURE;

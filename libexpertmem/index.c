@@ -62,7 +62,10 @@ DWORD em_index_put(HEXPERTKEY key, struct em_index *index, uint64_t number, void
 	return NMERR_SUCCESS;
 }
 
-/* Entries behind the removed one move up, so that no search ends before it finds them. */
+/*
+ * Remove an entry. A search ends at a free entry, so entries behind the removed one move into the
+ * hole.
+ */
 void em_index_remove(struct em_index *index, uint64_t number)
 {
 	uint32_t mask = index->size - 1, hole, i;
@@ -74,7 +77,7 @@ void em_index_remove(struct em_index *index, uint64_t number)
 		i = (i + 1) & mask;
 		if (!index->entries[i].value)
 			break;
-		/* does the search for this entry come past the hole? */
+		/* the search for this entry begins behind the hole: the entry can stay */
 		if (((i - place_of(index->entries[i].key, index->size)) & mask) <
 		    ((i - hole) & mask))
 			continue;

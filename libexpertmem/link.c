@@ -152,7 +152,7 @@ static enum em_layer llc(struct rest *rest)
 		of_ether_type(get16(snap + 3)) : EM_LAYER_OTHER;
 }
 
-/* The first byte is the type of the frame, of which 802.2 follows only some. */
+/* The second byte has the type of the frame. A header of 802.2 follows only in LLC frames. */
 static enum em_layer token_ring(struct rest *rest)
 {
 	const unsigned char *header = take(rest, TOKENRING_HEADER_LENGTH), *routing;

@@ -2,7 +2,7 @@
 /* Where protocols begin in frames. */
 #include "capture.h"
 
-/* The protocols of a frame whose handle or number the caller has. */
+/* Get the client of a frame, and the frame's table of protocols. */
 static DWORD protocols_of(HFRAME frame, struct em_client **client, LPRECOGNIZEDATATABLE *table)
 {
 	uint32_t number;

@@ -9,40 +9,45 @@
  * an entry stays valid until the expert has got about 16 MiB of other entries.
  *
  * An entry is found by the number of its frame and its content: all properties, the protocols, or
- * the instances of one field. Asking again for a frame gives the entry that is there.
+ * the instances of one field. A second call for a frame gets the entry that the first call made.
  *
- * Nothing of a record is believed. A frame whose records are inconsistent has no entry, and the
- * call that asked for it returns NMERR_INVALID_DATA.
+ * The library checks each member of a record. A frame whose records are inconsistent has no entry,
+ * and the call that asked for it returns NMERR_INVALID_DATA.
  */
 #include <string.h>
 
 #include "capture.h"
 
-#define ARENA_SIZE	(64u << 10)
-#define ARENAS_MAX	(16u << 20)
-/* No more entries are made ahead of a request if those that it made are larger. */
+#define ARENA_SIZE	(64u << 10)	/* bytes */
+#define ARENAS_MAX	(16u << 20)	/* bytes of all arenas of an expert */
+/*
+ * When the entries that one reply made exceed so many bytes, the reply's other frames are dropped.
+ */
 #define AHEAD_MAX	(4u << 20)
 /* A property table counts properties of a protocol in 16 bits, and protocols in 8 bits. */
 #define PROPERTIES_MAX	0xffffu
 #define LAYERS_MAX	0xffu
-/* A length of 0xffff has another meaning. */
+/* A DataLength of 0xffff means that the property is a PROPERTYINSTEX. */
 #define LENGTH_MAX	0xfffeu
 /* Most fields with equal names that a handle stands for. */
 #define SAME_MAX	64u
-/* A request that comes no more than so many frames behind the last one continues it. */
+/* A request continues a walk if its frame is at most so many frames behind the last reply. */
 #define GAP_MAX		8u
 
 /* The contents of entries that are not the number of a field. */
 #define ALL_PROPERTIES	(ENGINE_NONE)
 #define PROTOCOLS	(ENGINE_NONE - 1)
 
-/* Text of FormatPropertyInstance(), freed with the arena of its instance. */
+/* A text that FormatPropertyInstance() made. It is freed with the arena of its instance. */
 struct text {
 	struct text *next;
 	char bytes[];
 };
 
-/* @newer, @older: in the list of arenas, by their last use. @used: bytes, with this structure. */
+/*
+ * @newer, @older: neighbours in the list of arenas, by their last use. @size, @used: bytes, with
+ * this structure. @texts: texts of instances in the arena.
+ */
 struct arena {
 	struct arena *newer, *older;
 	uint32_t size;
@@ -51,14 +56,14 @@ struct arena {
 };
 
 /**
- * struct entry - what is known of a frame
+ * struct entry - properties or protocols of a frame
  * @frame: its number
  * @content: ALL_PROPERTIES, PROTOCOLS, or the number of a field
  * @size: bytes, with this structure; a multiple of 16
- * @error: NMERR_ code of the engine, whose dissection of the frame failed; no instances
+ * @error: NMERR_ code of the engine, if the dissection of the frame failed; @count is 0 then
  * @count: number of instances
  * @first: the instances; NULL for PROTOCOLS
- * @arena: where the entry is
+ * @arena: the arena that contains the entry
  * @table: PROPERTYTABLE or RECOGNIZEDATATABLE, or NULL
  */
 struct entry {
@@ -72,7 +77,10 @@ struct entry {
 	void *table;
 };
 
-/* Consecutive requests. @last: frame up to which the last one asked; @window: its frames. */
+/*
+ * Requests for consecutive frames. @last: last frame of the last reply; ENGINE_NONE: none. @window:
+ * number of frames that the last request asked for.
+ */
 struct walk {
 	uint32_t last;
 	uint32_t window;
@@ -83,8 +91,8 @@ struct walk {
  * @entries: struct entry, by content and frame
  * @newest, @oldest: ends of the list of arenas
  * @current: the arena where entries are made
- * @bytes: of all arenas
- * @made: bytes of entries that the present request has made
+ * @bytes: bytes of all arenas
+ * @made: bytes of the entries that were made of the present reply
  * @properties, @protocols: walks of ALL_PROPERTIES and of PROTOCOLS
  */
 struct em_tables {
@@ -163,7 +171,7 @@ static void empty_arena(struct em_client *client, struct arena *arena)
 		tables->current = NULL;
 }
 
-/* An arena with room for @size bytes. It reuses the oldest ones. */
+/* Make an arena with room for @size bytes. Frees or reuses the oldest ones above ARENAS_MAX. */
 static struct arena *new_arena(struct em_client *client, size_t size, DWORD *error)
 {
 	struct em_tables *tables = client->tables;
@@ -195,7 +203,7 @@ static struct arena *new_arena(struct em_client *client, size_t size, DWORD *err
 	return arena;
 }
 
-/* Begin an entry of @size bytes, which are zeros. It exists only after end_entry(). */
+/* Begin an entry of @size bytes, which are zeros. find_entry() finds it after end_entry(). */
 static DWORD begin_entry(struct em_client *client, size_t size, struct entry **begun)
 {
 	struct arena *arena = client->tables->current;
@@ -275,9 +283,9 @@ char *em_text_alloc(struct em_client *client, const PROPERTYINST *instance, size
 /* -------------------------------------------------------------------------- records */
 
 /*
- * A frame in a copy of results, from @start on. @frame: its bytes, of which there are
- * @frame_size. An engine that lies may change the header of @frame, so its nBytesAvail is not
- *	read again.
+ * A frame in a copy of results, from @start on. @frame: the frame in the frames file. @frame_size:
+ * number of its bytes. A malicious engine may change the header of @frame, so nBytesAvail is not
+ * read again.
  */
 struct source {
 	struct engine_frame header;
@@ -291,7 +299,10 @@ static bool is_error_of_frame(uint32_t error)
 	return error == NMERR_INTERNAL_EXCEPTION || error == NMERR_RUNAWAY_PROTOCOL;
 }
 
-/* Read the header of a frame, which has records of @record bytes. @left: bytes from @at on. */
+/*
+ * Read the header of the frame @number, whose records have @record bytes each. @left: bytes of the
+ * results from @at on. False: the header is inconsistent.
+ */
 static bool read_source(struct em_client *client, const char *at, size_t left, uint32_t number,
 			size_t record, struct source *source)
 {
@@ -326,7 +337,9 @@ static size_t extended_size(uint32_t value_length)
 	return em_round_up(size < sizeof(PROPERTYINSTEX) ? sizeof(PROPERTYINSTEX) : size, 8);
 }
 
-/* The address of a record's bytes in the frame; NULL: it has none. False: they are outside. */
+/*
+ * The address of a record's bytes in the frame; NULL: it has none. False: they lie outside of it.
+ */
 static bool bytes_of(const struct source *source, const struct engine_property *record,
 		     const BYTE **bytes)
 {
@@ -372,11 +385,13 @@ static uint16_t cut(uint32_t length)
 	return length < LENGTH_MAX ? length : LENGTH_MAX;
 }
 
-/* Make an instance of a record. *@extended: where a PROPERTYINSTEX can be made. */
+/*
+ * Make an instance of a record. *@extended: room for a PROPERTYINSTEX; moves behind the one made.
+ */
 static DWORD make_instance(const struct source *source, const struct engine_property *record,
 			   struct em_field *field, LPPROPERTYINST instance, char **extended)
 {
-	/* a value has the order of the machine */
+	/* a value with ENGINE_VALUE has the byte order of the machine */
 	uint8_t in_order = record->flags & (ENGINE_SWAPPED | ENGINE_VALUE);
 	LPPROPERTYINSTEX ex = (LPPROPERTYINSTEX)*extended;
 	const BYTE *bytes;
@@ -405,14 +420,17 @@ static DWORD make_instance(const struct source *source, const struct engine_prop
 
 /* ------------------------------------------------------------------ entries of frames */
 
-/* What of a frame's properties becomes an entry. @asked: only those that the expert asked for */
+/*
+ * Which properties of a frame become an entry. @content: of struct entry. @field: the only field;
+ * ENGINE_NONE: any. @asked: only fields whose em_field.asked is set.
+ */
 struct wanted {
 	uint32_t content;
 	uint32_t field;
 	bool asked;
 };
 
-/* Count protocols and the bytes of values. False: a record cannot be. */
+/* Count the protocols, and the bytes of values in PROPERTYINSTEX. False: a record is invalid. */
 static bool measure(const struct source *source, uint32_t count, uint32_t *layers,
 		    size_t *extended)
 {
@@ -432,7 +450,7 @@ static bool measure(const struct source *source, uint32_t count, uint32_t *layer
 	return true;
 }
 
-/* Fill in the instances of an entry, and the table of its protocols unless that is NULL. */
+/* Fill in the instances of an entry, and its table if it has one. */
 static DWORD fill(struct em_client *client, const struct source *source, uint32_t count,
 		  const struct wanted *wanted, struct entry *entry, char *extended)
 {
@@ -535,8 +553,9 @@ static DWORD add_protocols(struct em_client *client, const struct source *source
 /* ------------------------------------------------------------------------- requests */
 
 /*
- * How many frames to ask for together. A request that continues the last one asks for four times as
- * many; any other one, only for its own frame.
+ * Choose how many frames a request asks for. A request that continues the walk asks for four times
+ * as many frames as the last one; any other request asks only for its own frame. The first request
+ * continues the walk if its frame is one of the first GAP_MAX in the direction.
  */
 static uint32_t widen(struct walk *walk, uint32_t frame, bool forward, uint32_t nr_frames)
 {
@@ -554,7 +573,7 @@ static uint32_t widen(struct walk *walk, uint32_t frame, bool forward, uint32_t 
 	return walk->window < left ? walk->window : left;
 }
 
-/* Make entries of the frames in a reply. An error counts only for the first one, @frame. */
+/* Make entries of the frames in a reply. Errors count only for the first frame, @frame. */
 static DWORD add_frames(struct em_client *client, const struct engine_reply *reply,
 			uint32_t frame, bool forward, uint32_t count,
 			const struct wanted *wanted)
@@ -592,7 +611,7 @@ static DWORD add_frames(struct em_client *client, const struct engine_reply *rep
 	return NMERR_SUCCESS;
 }
 
-/* Ask only for the fields that the expert has asked for, unless they are too many. */
+/* Let the request name the fields of em_asked_fields(), unless there are more than it can name. */
 static void name_asked(struct em_client *client, struct engine_request *request)
 {
 	const uint32_t *ids;
@@ -606,7 +625,7 @@ static void name_asked(struct em_client *client, struct engine_request *request)
 	request->text[request->length - 1] = '\0';
 }
 
-/* The entry of a frame, which the engine is asked for if it is not there. */
+/* Get the entry of a frame. If there is none, ask the engine for the frame. */
 static DWORD get_entry(struct em_client *client, uint32_t frame, bool forward,
 		       const struct wanted *wanted, struct walk *walk, struct entry **entry)
 {
@@ -640,7 +659,7 @@ static DWORD get_entry(struct em_client *client, uint32_t frame, bool forward,
 	return *entry ? NMERR_SUCCESS : NMERR_OUT_OF_MEMORY;
 }
 
-/* Get the entry for a call that gets its table. */
+/* Get the table of the entry of a frame; the content is @wanted->content. */
 static DWORD get_table(HFRAME handle, bool forward, struct wanted *wanted, void **table)
 {
 	struct entry *entry = NULL;
@@ -706,14 +725,17 @@ DWORD em_recognize(const struct em_client *client, HFRAME frame, bool forward,
 
 /* ---------------------------------------------------------- instances of one property */
 
-/* Is the walk of this field a walk backwards? Then frames before @frame are asked for, too. */
+/*
+ * Does the expert walk forward over this field? If not, the request also asks for frames before
+ * @frame.
+ */
 static bool goes_forward(const struct em_field *field, uint32_t frame)
 {
 	return field->last == ENGINE_NONE || frame > field->last ||
 	       field->last - frame > GAP_MAX;
 }
 
-/* The instances of a field that the engine sends if it is asked only for this field. */
+/* Get the entry that has only the instances of this field. */
 static DWORD get_field_entry(struct em_client *client, uint32_t frame, struct em_field *field,
 			     struct entry **entry)
 {
@@ -750,9 +772,9 @@ static LPPROPERTYINST first_in(const struct entry *entry, const struct em_field 
 }
 
 /*
- * The first instance of a field in a frame: in the frame's table, if it has the field; else the
- * engine is asked for the field, because a table has no hidden properties. *@found is NULL if
- * there is none.
+ * Find the first instance of a field in a frame. If the frame's table has one, that is the
+ * instance. Otherwise the engine is asked for this field, because tables have no hidden properties.
+ * *@found is NULL if there is none.
  */
 static DWORD find_first(struct em_client *client, uint32_t frame, struct em_field *field,
 			bool forward, LPPROPERTYINST *found)
@@ -773,7 +795,7 @@ static DWORD find_first(struct em_client *client, uint32_t frame, struct em_fiel
 	return error;
 }
 
-/* The fields that a handle stands for. The engine may link them in a circle. */
+/* List the fields that a handle stands for. A malicious engine may link them in a circle. */
 static DWORD get_chain(struct em_client *client, uint32_t id,
 		       struct em_field *chain[static SAME_MAX], uint32_t *count)
 {
@@ -792,7 +814,9 @@ static DWORD get_chain(struct em_client *client, uint32_t id,
 	return NMERR_SUCCESS;
 }
 
-/* The entry of @frame that has the instance @key; *@index receives its index. NULL: none has it. */
+/*
+ * Find the entry of @frame that contains @key; *@index receives the index of @key. NULL: none does.
+ */
 static struct entry *entry_with(struct em_client *client, uint32_t frame,
 				const struct em_field *field, const PROPERTYINST *key,
 				uint32_t *index)
@@ -836,7 +860,7 @@ static DWORD find(struct em_client *client, uint32_t frame, uint32_t id, LPPROPE
 			return NMERR_SUCCESS;
 		i += forward ? 1 : -1;
 	}
-	/* backwards, the index becomes less than 0, which is more than count */
+	/* backwards, the unsigned @i wraps around below 0, and is then not less than @count */
 	for (; i < count; i += forward ? 1 : -1) {
 		error = find_first(client, frame, chain[i], forward, found);
 		if (error || *found)

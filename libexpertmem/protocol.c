@@ -6,8 +6,9 @@
  * when the expert asks for a handle, or when a frame has the protocol or field for the first
  * time. It is one block of the expert's memory, and stays until the expert ends.
  *
- * What the engine says is copied before it is checked. Texts in it come from Wireshark, but an
- * engine that a capture has taken over can say anything: so control characters are replaced, too.
+ * The library copies what the engine sends before it checks it. Texts come from Wireshark, but an
+ * engine that a malicious capture has taken over can send anything: so the library also replaces
+ * control characters.
  */
 #include <stdio.h>
 #include <string.h>
@@ -16,18 +17,21 @@
 #include "capture.h"
 #include "text.h"
 
-/* Most names that are remembered with their protocol or field, found or not. */
+/*
+ * Most names that are remembered, with the protocol or field of that name, or that there is none.
+ */
 #define NAMES_MAX	16384u
+/* Most labels of a field, and most bytes of a text with its null. Larger answers are refused. */
 #define LABELS_MAX	65536u
 #define TEXT_MAX	65536u
-/* GetProtocolInfo() describes the properties of protocols that have no more than these. */
+/* GetProtocolInfo() makes a PropertyDatabase only for protocols with at most so many fields. */
 #define DATABASE_MAX	1024u
 
 /* A name that the expert has asked for. */
 struct name {
-	struct name *next;		/* with an equal hash */
-	uint32_t protocol;		/* ENGINE_NONE: @text is the name of a protocol */
-	uint32_t id;			/* ENGINE_NONE: there is none */
+	struct name *next;		/* next name with an equal hash */
+	uint32_t protocol;		/* of the field; ENGINE_NONE: @text names a protocol */
+	uint32_t id;			/* ENGINE_NONE: nothing has this name */
 	char text[];
 };
 
@@ -37,8 +41,8 @@ struct name {
  * @fields: struct em_field, by number
  * @names: struct name, by hash
  * @nr_names: number of names
- * @nr_asked: number of fields whose handles the expert has asked for
- * @asked: the first ones of them
+ * @nr_asked: number of fields whose handles the expert got before em_asked_end()
+ * @asked: the numbers of the first ENGINE_ASKED_MAX of these fields
  * @asked_ended: em_asked_end() was called
  * @enabled: the table of GetEnabledProtocols(), or NULL
  */
@@ -113,7 +117,7 @@ static DWORD ask(struct em_client *client, enum engine_op op, uint32_t id, uint3
 	return em_request(client, &request, reply);
 }
 
-/* What the expert has of an engine that has protocols. */
+/* Make client->names, if it is not there. NMERR_NOT_SUPPORTED: the engine has no protocols. */
 static DWORD prepare(struct em_client *client)
 {
 	DWORD error;
@@ -147,7 +151,7 @@ static bool read_bytes(struct reader *reader, void *to, size_t size)
 	return true;
 }
 
-/* A text of @length bytes with its null, and no other null; it stays where it is. */
+/* Read a text of @length bytes with its null, and no other null. *@text points into the results. */
 static bool read_text(struct reader *reader, uint32_t length, const char **text)
 {
 	if (!length || length > TEXT_MAX || length > reader->left ||
@@ -170,7 +174,7 @@ static bool skip_to_multiple(struct reader *reader, const char *start)
 	return true;
 }
 
-/* Copy a text to *@to, and move that behind it. Returns the copy. */
+/* Copy a text to *@to, and move *@to behind the copy. Returns the copy. */
 static char *put_text(char **to, const char *text)
 {
 	size_t size = strlen(text) + 1;
@@ -181,14 +185,14 @@ static char *put_text(char **to, const char *text)
 	return copy;
 }
 
-/* Is it a name that a display filter can have? */
+/* Has the name only characters that names in display filters have? */
 static bool is_filter_name(const char *name)
 {
 	return *name && name[strspn(name, "abcdefghijklmnopqrstuvwxyz"
 				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")] == '\0';
 }
 
-/* Copy @text to @size bytes, and cut it at the end of a character. The rest is zeros. */
+/* Copy @text to the @size bytes at @to, cut behind a whole character. The rest is zeros. */
 static void copy_cut(BYTE *to, size_t size, const char *text)
 {
 	size_t length;
@@ -364,7 +368,7 @@ static DWORD put_labels(struct em_field *field, struct reader *reader, const cha
 	return NMERR_SUCCESS;
 }
 
-/* Does the structure say what there can be? */
+/* Are the numbers and the type of the field possible? @size: bytes of the results. */
 static bool is_plausible(const struct engine_field *field, size_t size)
 {
 	bool is_integer = width_of(field->type) && width_of(field->type) <= 8 &&
@@ -402,7 +406,7 @@ static DWORD make_field(struct em_client *client, const char *results, uint32_t 
 	*made = em_index_get(&client->names->fields, from.id);
 	if (*made)
 		return NMERR_SUCCESS;
-	/* the texts need no more than in the results */
+	/* the copies of the texts need no more than the @size bytes of the results */
 	field = ExpertAllocMemory(client->key, sizeof(*field) + from.labels * LABEL_SIZE + size,
 				  &error);
 	if (!field)
@@ -577,7 +581,7 @@ DWORD em_protocol_named(HFRAME frame, const char *name, uint32_t *protocol)
 	return error;
 }
 
-/* The expert has got the handle of a field. */
+/* Note that the expert got the handle of a field. */
 static void note_asked(struct em_names *names, struct em_field *field)
 {
 	if (names->asked_ended || field->asked)
@@ -633,7 +637,7 @@ HPROTOCOL WINAPI GetProtocolFromName(LPSTR ProtocolName)
 	return error ? em_fail_null(error) : (HPROTOCOL)(uintptr_t)handle;
 }
 
-/* The codes of errors of a call whose protocol is a handle. */
+/* The error code of a call that gets the protocol as a handle. */
 static DWORD bad_protocol(DWORD error)
 {
 	return error == NMERR_PROTOCOL_NOT_FOUND ? NMERR_INVALID_HPROTOCOL : error;
@@ -664,8 +668,8 @@ static uint32_t number_at(const char *numbers, uint32_t i)
 }
 
 /*
- * Fill in the properties of a protocol. There is no database of protocols with too many of them,
- * or if it would exceed the expert's limit.
+ * Fill in PropertyDatabase of a protocol. It stays NULL if the protocol has more than DATABASE_MAX
+ * fields, or if the database would exceed the expert's limit.
  */
 static void add_database(struct em_client *client, struct em_protocol *protocol)
 {

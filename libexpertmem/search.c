@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Searching for frames that pass filters. The engine searches a block of frames at a time; what it
- * found is kept, so that a walk from one passing frame to the next needs few requests.
+ * Searching for frames that pass filters. The engine searches a block of frames at a time. The
+ * library keeps the result of the last block, so that a walk from one passing frame to the next
+ * needs few requests.
  */
 #include <sys/mman.h>
 
@@ -15,7 +16,7 @@ static bool is_before(uint32_t a, uint32_t b, bool forward)
 	return forward ? a < b : a > b;
 }
 
-/* Copy the result of a search, of which each number is checked. False: it breaks the protocol. */
+/* Copy the result of a search, and check each number. False: the reply breaks the protocol. */
 static bool copy_found(struct em_client *client, const struct engine_reply *reply)
 {
 	struct em_search *search = &client->search;
@@ -100,8 +101,8 @@ static uint32_t find_in_block(const struct em_search *search, uint32_t from)
 }
 
 /*
- * Set the block to one that has @from. A walk asks for more and more frames at once; a single frame
- * is one that the caller does not walk from.
+ * Set the block to one that contains @from. Each request of a walk asks for twice as many frames as
+ * the request before, up to EM_SEARCH_MAX. @single: the caller asks about this frame only.
  */
 static DWORD get_block(struct em_client *client, uint32_t filter, bool user, bool forward,
 		       uint32_t from, bool single)

@@ -4,9 +4,10 @@
  * once, as of daemon(3). So wait() of the host never returns an engine, and no engine becomes a
  * zombie of the host.
  *
- * Both processes share the memory of the host until the engine is executed, as of vfork(2): a
- * fork() would copy the page tables of the host and run its handlers. The process in between ends
- * without a signal, so that the host gets no SIGCHLD, and wait() does not find it.
+ * Both processes share the memory of the host until the engine is executed, as after vfork(2). A
+ * fork() would copy the page tables of the host, and run its handlers of pthread_atfork(). The
+ * process in between ends without a signal, so the host gets no SIGCHLD, and wait() does not find
+ * it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -32,8 +33,8 @@ struct start {
 };
 
 /*
- * The memory that the two processes use until the engine is executed. @start is at the end of the first
- * stack that no call reaches.
+ * The memory that the two processes use until the engine is executed. @start is at the lowest
+ * addresses of the first stack, which the calls on that stack do not reach.
  */
 union room {
 	struct start start;
@@ -54,9 +55,10 @@ static void reset_signals(void)
 }
 
 /*
- * Standard output and error are /dev/null, because an engine reports by its state. So is standard
- * input, unless the engine reads it. Without a /dev, they are a descriptor that can neither be read
- * nor written. Descriptors of the host are closed.
+ * Give the engine its descriptors, and close those of the host. Standard output and error become
+ * /dev/null, because an engine reports errors in its state. Standard input becomes /dev/null, too,
+ * unless the engine reads it. If there is no /dev/null, they become a descriptor that can be
+ * neither read nor written.
  */
 static bool set_descriptors(const struct start *start)
 {

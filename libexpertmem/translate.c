@@ -2,13 +2,13 @@
 /*
  * Filters of Network Monitor, written as display filters of Wireshark.
  *
- * A filter is a list of objects in postfix order: values and properties, which are put on a
- * stack, and operators, which replace those on top of it. First the objects become a tree, whose
- * operands are checked; then the tree is written from its root. Each operator is in parentheses,
- * so that no precedence matters. Strings are written in quotes, with every byte that is not
- * plain as \xHH. Nothing else of a text of the expert gets into the filter.
+ * A filter is a list of objects in postfix order: values and properties, which are pushed on a
+ * stack, and operators, which pop their operands from it. First build() makes a tree of the objects
+ * and checks the operands; then put_test() writes the tree from its root. Each operator is in
+ * parentheses, so that precedence does not matter. Strings of the expert are written in quotes, and
+ * each byte that is not plain as \xHH. No other text of the expert gets into the filter.
  *
- * What no display filter can say is NMERR_FILTER_INVALID_EXPRESSION.
+ * An expression that no display filter can say is NMERR_FILTER_INVALID_EXPRESSION.
  */
 #include <arpa/inet.h>
 #include <stdarg.h>
@@ -30,8 +30,8 @@ enum kind {
 	ARRAY,
 	TIME,
 	OID,
-	ADDRESS_OF,	/* a station */
-	ANY_ADDRESS,
+	ADDRESS_OF,	/* the address of a station */
+	ANY_ADDRESS,	/* FILTERACTION_ADDRESSANY */
 };
 
 /* How values of a property are written. */
@@ -49,7 +49,10 @@ enum form {
 	FORM_NONE
 };
 
-/* @text: receives @length bytes so far; @failed: it is full, or cannot be written */
+/*
+ * @text: receives the filter. @size: bytes of @text. @length: bytes written so far. @failed: @text
+ * is full, or no display filter can say the expression.
+ */
 struct writer {
 	const struct em_filter_node *nodes;
 	const struct em_names_of *names;
@@ -67,7 +70,9 @@ struct bytes {
 
 /* ------------------------------------------------------------------------ the tree */
 
-/* The stack: @top is a node, and below links it to the next one. */
+/*
+ * The stack. @top: index of the topmost node, or NO_NODE; node.below is the index of the next one.
+ */
 struct stack {
 	struct em_filter_node *nodes;
 	uint16_t top;
@@ -105,7 +110,7 @@ static bool take_tests(struct stack *stack, struct em_filter_node *node, int cou
 	return pop(stack, &node->left);
 }
 
-/* Take two operands that are no tests. */
+/* Take two operands, neither of which may be a test. */
 static bool take_values(struct stack *stack, struct em_filter_node *node)
 {
 	return pop(stack, &node->right) && stack->nodes[node->right].kind != TEST &&
@@ -377,8 +382,8 @@ static unsigned int encode_arc(uint64_t arc, BYTE *to)
 }
 
 /*
- * Arcs in BER. @is_start: the first two arcs are the start of an identifier, where they share a
- * number. False: it would be no identifier.
+ * Encode arcs in BER. @is_start: the arcs begin an identifier, so the first two share one number.
+ * False: no identifier has these arcs, or there are more than ARCS_MAX.
  */
 static bool encode_oid(const OBJECT_IDENTIFIER *oid, bool is_start, BYTE bytes[static OID_MAX],
 		       struct bytes *encoded)
@@ -450,7 +455,7 @@ static enum form form_of(const struct em_field *field)
 	}
 }
 
-/* Write the name of the protocol or property whose bytes are meant. */
+/* Write the filter name of the object's property, or else of its protocol. */
 static void put_owner(struct writer *writer, const struct em_filter_node *node)
 {
 	const FILTEROBJECT2 *object = node->object;
@@ -492,7 +497,7 @@ static void put_summand(struct writer *writer, uint16_t index)
 		fail(writer);
 }
 
-/* In curly brackets, which display filters have for arithmetic. */
+/* Write a sum in curly brackets, which display filters use for arithmetic. */
 static void put_sum(struct writer *writer, uint16_t index)
 {
 	const struct em_filter_node *node = &writer->nodes[index];
@@ -507,8 +512,8 @@ static void put_sum(struct writer *writer, uint16_t index)
 /* ------------------------------------------------------------------------ comparisons */
 
 /*
- * A comparison whose left side is a property, bytes at an offset, or a sum. @nc: without regard
- * to case
+ * A comparison whose left side is a property, bytes at an offset, or a sum. @action:
+ * FILTERACTION_*, of which NC is removed. @nc: compare without regard to case.
  */
 struct comparison {
 	const struct em_filter_node *left, *right;
@@ -517,7 +522,7 @@ struct comparison {
 	bool nc;
 };
 
-/* The action without regard to case is the one of an even number, just before the other. */
+/* Is it an action without regard to case? Its number is one less than that of the other action. */
 static bool is_nc(DWORD action)
 {
 	return action == FILTERACTION_EQUALNC || action == FILTERACTION_NOTEQUALNC ||
@@ -526,7 +531,7 @@ static bool is_nc(DWORD action)
 	       action == FILTERACTION_CONTAINSNC;
 }
 
-/* The action that means the same with its sides exchanged; INVALID: there is none. */
+/* The action with an equal meaning when its two sides are exchanged; INVALID: there is none. */
 static DWORD mirrored(DWORD action)
 {
 	switch (action) {
@@ -549,7 +554,7 @@ static DWORD mirrored(DWORD action)
 	}
 }
 
-/* The operator of display filters; NULL: the action is no comparison of order. */
+/* The operator in display filters; NULL: display filters have none for this action. */
 static const char *operator_of(DWORD action)
 {
 	switch (action) {
@@ -617,7 +622,7 @@ static void put_strings(struct writer *writer, const struct comparison *c, const
 	put_string(writer, string, c->nc);
 }
 
-/* Compare bytes; of @name if they are a slice, from @offset on. */
+/* Compare bytes of the left side with @bytes: a slice, if the left side is BYTES_AT, or all. */
 static void put_slices(struct writer *writer, const struct comparison *c, struct bytes bytes)
 {
 	bool has_letters = c->right->kind == STRING && c->nc;
@@ -649,7 +654,7 @@ static void put_slices(struct writer *writer, const struct comparison *c, struct
 	}
 }
 
-/* The right side as bytes. False: it has none. */
+/* Get the right side as bytes. @room: for those of a number. False: the right side has no bytes. */
 static bool right_bytes(const struct comparison *c, BYTE room[static 8], struct bytes *bytes)
 {
 	const FILTEROBJECT2 *object = c->right->object;
@@ -677,7 +682,7 @@ static bool right_bytes(const struct comparison *c, BYTE room[static 8], struct 
 	}
 }
 
-/* An array that is compared with a number: in network order. */
+/* Compare a property that is a number with an array, which has the number in network order. */
 static void put_number_of_array(struct writer *writer, const struct comparison *c,
 				const char *name, struct bytes bytes)
 {
@@ -692,7 +697,10 @@ static void put_number_of_array(struct writer *writer, const struct comparison *
 	put(writer, "%s %s %llu", name, operator_of(c->action), (unsigned long long)number);
 }
 
-/* Compare an address. The bytes of a number are those in memory. */
+/*
+ * Compare an address. A number on the right side is an IPv4 address, in the order of its bytes in
+ * memory.
+ */
 static void put_address(struct writer *writer, const struct comparison *c, const char *name,
 			enum form form, struct bytes bytes)
 {
@@ -803,7 +811,7 @@ static void put_fractions(struct writer *writer, const struct comparison *c, con
 	}
 }
 
-/* Compare a property with a value that is none. */
+/* Compare a property with a value that is no property. */
 static void put_property(struct writer *writer, const struct comparison *c)
 {
 	const struct em_field *field = field_of(writer, c->left);
@@ -965,8 +973,9 @@ static void put_way(struct writer *writer, const struct em_filter_node *from,
 }
 
 /*
- * With two addresses, the operator is the arrow between them: FROM from the first one to the
- * second, TO the other way, FROMTO both. With one address, it is the end that the address is at.
+ * Write FROM, TO or FROMTO. With two addresses, FROM means from the first to the second, TO from
+ * the second to the first, FROMTO either way. With one address, FROM means that it is the source,
+ * TO the destination, FROMTO one of both.
  */
 static void put_stations(struct writer *writer, const struct em_filter_node *node)
 {
