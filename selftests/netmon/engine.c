@@ -1198,7 +1198,7 @@ TEST_F(engine, a_filter_that_crashes_on_a_frame_costs_its_request_and_not_the_fr
 	ASSERT_TRUE(engine_connect(&self->engine, &other));
 	ASSERT_EQ(0, ask_filter(&self->session, "APPLY"));
 	EXPECT_EQ(NMERR_NOT_SUPPORTED, ask(&self->session, request, NULL));
-	EXPECT_STREQ("the engine crashes at it, or does not come to an end",
+	EXPECT_STREQ("the engine crashed or hung on this request before; change it",
 		     self->session.reply.text);
 	EXPECT_EQ(0, self->engine.state->crashed);
 	EXPECT_EQ(3, self->engine.state->workers);

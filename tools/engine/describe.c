@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Protocols and fields: found by name, and described. */
+/* Find protocols and fields by name, and describe them. */
 #include "ws.h"
 
 #include <Netmon.h>
@@ -7,7 +7,7 @@
 
 #include "names.h"
 
-#define NAME_SIZE	16u	/* of a protocol, with its null */
+#define NAME_SIZE	16u	/* most bytes of a protocol's name, with its null */
 
 /* All protocols, in the order of Wireshark's numbers. A protocol's number is its place here. */
 static struct protocol {
@@ -25,7 +25,7 @@ static int compare_ids(const void *a, const void *b)
 	return (first->id > second->id) - (first->id < second->id);
 }
 
-/* Wireshark's notes about a frame, rather than protocols of it. */
+/* Is it one of Wireshark's own notes about a frame, and no protocol of the frame? */
 static bool is_note(const char *filter_name)
 {
 	return !strcmp(filter_name, "frame") || g_str_has_prefix(filter_name, "_ws.");
@@ -83,8 +83,9 @@ header_field_info *field_of(uint32_t id)
 }
 
 /*
- * The number of a field's protocol. A part of a protocol that is registered as if it were one, such
- * as tcp.options.mss, belongs to the protocol with which its name begins.
+ * The number of a field's protocol. Wireshark registers some parts of protocols as protocols, such
+ * as tcp.options.mss. A field of such a part belongs to the protocol with which the part's name
+ * begins.
  */
 static uint32_t protocol_of(const header_field_info *field)
 {
@@ -104,8 +105,8 @@ static uint32_t protocol_of(const header_field_info *field)
 }
 
 /*
- * Append a description of @size bytes, with its three texts behind it at once. Returns where the
- * description is; NULL: there is no room.
+ * Append a description of @size bytes, and directly behind it its three texts. Returns the address
+ * of the description in the results; NULL: there is no room.
  */
 static void *add_described(struct results *results, const void *description, uint32_t size,
 			   const char *const texts[3], const uint32_t lengths[3])
@@ -134,7 +135,7 @@ static uint32_t count_fields(int id)
 	return count;
 }
 
-/* The name that Network Monitor has, or else Wireshark's short one. */
+/* Network Monitor's name of a protocol, or else Wireshark's short name. */
 static const char *protocol_name(const struct protocol *protocol)
 {
 	const char *name = names_protocol(protocol->filter_name);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What the worker tells its supervisor in the desk, which both map; and the results that the
+ * The desk, which worker and supervisor map, as the worker writes it; and the results that the
  * worker writes for an expert.
  */
 #include <malloc.h>

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Frames are dissected as `tshark -2` does: a first pass in order, in which protocols learn what
- * belongs together, and later dissections of any frame in any order. A frame that is asked for in
- * order is dissected once, and so knows nothing of later frames, such as the response to a request.
- * When it is dissected again, it does.
+ * Frames are dissected as by `tshark -2`: in a first pass in order, protocols learn which frames
+ * belong together; then any frame can be dissected in any order. A frame that the expert gets in
+ * order is dissected once, in the first pass, so its tree does not refer to later frames, such as
+ * the response to a request. A second dissection of the frame adds these references.
  *
- * Of each frame, only what libwireshark attaches to it is kept (struct ws_kept): its struct
- * frame_data has 100 bytes more, and is made anew for each dissection.
+ * Between dissections, only struct ws_kept of a frame is kept. libwireshark's struct frame_data has
+ * 100 bytes more, and is made anew for each dissection.
  */
 #include "ws.h"
 
@@ -28,9 +28,9 @@ struct chunk {
 
 static const struct frames *capture;
 static struct chunk **chunks;
-static uint32_t next_frame;	/* of the first pass */
-static uint64_t dissected;	/* frames of the first pass so far */
-static bool ended;		/* the first pass */
+static uint32_t next_frame;	/* the frame that the first pass dissects next */
+static uint64_t dissected;	/* number of frames of the first pass so far */
+static bool ended;		/* the first pass is over */
 
 static epan_t *session;
 static wtap_rec record;
@@ -66,7 +66,7 @@ static nstime_t frame_time(uint32_t number)
 static const nstime_t *provide_time(struct packet_provider_data *provider G_GNUC_UNUSED,
 				    uint32_t number)
 {
-	static nstime_t times[4];	/* a caller compares the times of two frames */
+	static nstime_t times[4];	/* several: a caller compares the times of two frames */
 	static unsigned int turn;
 
 	if (!number || number > capture->count || !capture->start)
@@ -127,7 +127,7 @@ static void set_record(uint32_t number, const FRAME *frame)
 	packet->len = frame->FrameLength;
 	packet->pkt_encap = link == LINK_UNKNOWN ? WTAP_ENCAP_UNKNOWN :
 			    wtap_pcap_encap_to_wtap_encap(link);
-	/* Whether frames end with a checksum is not known. */
+	/* -1: it is not known whether frames end with a checksum */
 	if (packet->pkt_encap == WTAP_ENCAP_ETHERNET)
 		packet->pseudo_header.eth.fcs_len = -1;
 	else if (packet->pkt_encap == WTAP_ENCAP_IEEE_802_11 ||
@@ -169,7 +169,7 @@ static void run(epan_dissect_t *edt, uint32_t number)
 	chunk->visited[number % CHUNK / 8] |= 1u << number % 8;
 }
 
-/* Count a frame as one of the first pass, which goes on behind it. */
+/* Count next_frame as dissected by the first pass, which continues behind it. */
 static void advance(void)
 {
 	next_frame++;
@@ -178,7 +178,7 @@ static void advance(void)
 
 /*
  * When each frame was dissected once, let protocols free what only a first dissection needs. If the
- * first pass began in the middle, some frames may still be new.
+ * first pass began in the middle, frames before it may not be dissected yet.
  */
 static void first_pass_ends(void)
 {

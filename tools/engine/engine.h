@@ -15,11 +15,11 @@
  *   wireshark.c	engine_ops of expertmem-engine-wireshark: dissectors and display filters;
  *			ws.h lists the files that belong to it
  *   record.h		a record of a capture, for all versions of Wireshark's file library
- *   ws_compat.h	what differs between versions of libwireshark; no other file asks for it
+ *   ws_compat.h	what differs between versions of libwireshark
  *
- * The supervisor executes the worker, so that each worker has addresses of its own, and starts with
- * nothing of the last one. It tells the worker by descriptors and by a page that both map,
- * struct desk in worker.h.
+ * The supervisor executes the worker by posix_spawn(), so that each worker has its own random
+ * addresses and no memory of the worker before it. The supervisor passes descriptors to the worker,
+ * and shares struct desk of worker.h with it.
  */
 #ifndef ENGINE_H
 #define ENGINE_H
@@ -36,9 +36,10 @@
  * @index: index file, mapped read-only
  * @data: frames file, mapped read-only
  * @start: as in struct engine_state
- * @link_type: of all frames, or 0xffff
- * @begin: where the dissectors' first pass begins. Not 0 if the worker before this one has reached
- *	its memory limit at that frame. Frames before it are dissected without a first pass.
+ * @link_type: LINKTYPE_ of all frames; 0xffff: they differ, or are not in the list
+ * @begin: number of the frame where the dissectors' first pass begins. Not 0 if the worker before
+ *	this one has reached its memory limit at that frame. Frames before it are dissected without
+ *	a first pass
  */
 struct frames {
 	uint32_t count;
@@ -51,7 +52,7 @@ struct frames {
 
 /**
  * struct results - where an operation writes its results
- * @start: of the file, which is mapped
+ * @start: start of the client's results file, which is mapped
  * @used: bytes that are written
  */
 struct results {
@@ -70,7 +71,7 @@ void *results_room(struct results *results, uint32_t size);
  * struct fields - the fields that are wanted of a frame
  * @count: number of fields
  * @ids: their numbers
- * @asked: as with ENGINE_ASKED, and not as with ENGINE_FIELD
+ * @asked: the request has ENGINE_ASKED; else it has ENGINE_FIELD, and @count is 1
  */
 struct fields {
 	uint32_t count;
@@ -82,24 +83,24 @@ struct fields {
  * struct engine_ops - what pcap.c and wireshark.c implement
  * @kind: which engine
  * @init: prepare, before the sandbox; reads no file of the user. The caller has called wtap_init().
- *	@software: to be filled in
+ *	Writes name and version to @software. False: @error has the reason
  * @loaded: the frames are complete. The first pass begins at the frame @frames->begin, which is 0
  *	unless the worker before reached its memory limit; earlier frames are dissected on their own
- * @compile: compile a filter. NMERR_SUCCESS; FILTER_INVALID_EXPRESSION with a reason in @text. Also
- *	called before @loaded, to check the user's filter
+ * @compile: compile a filter. NMERR_SUCCESS; FILTER_INVALID_EXPRESSION or OUT_OF_MEMORY, with a
+ *	reason in @text. Also called before @loaded, to check the user's filter
  * @drop: free a filter
  * @passes: does the frame pass the filter?
- * @properties: append a struct engine_frame, and the frame's properties; only those of @fields unless
- *	NULL. False: there is no room; the caller removes what was appended
+ * @properties: append a struct engine_frame, and the frame's properties; if @fields is not NULL,
+ *	only those of @fields. False: there is no room; the caller removes what was appended
  * @protocols: append a struct engine_frame, and the frame's layers. False: as @properties
  * @find_protocol: describe the protocol @text, or @id if @text is ""; an NMERR_ code
  * @find_field: describe the field @text of the protocol @id, or the field @id; an NMERR_ code
- * @fields: append the numbers of all fields of @protocol, or of all protocols if that is
- *	ENGINE_NONE, but the first @first ones; *@count: how many; an NMERR_ code
+ * @fields: append the numbers of all fields of @protocol, or of all protocols if @protocol is
+ *	ENGINE_NONE, without the first @first ones; *@count receives how many; an NMERR_ code
  * @dissected: number of frames of the first pass so far
  *
- * All but @kind, @init, @loaded, @compile, @drop and @passes are NULL for the pcap engine. Frames are
- * numbered from 0. Before each frame that they dissect, the operations call desk_frame().
+ * In the pcap engine, all but @kind, @init, @loaded, @compile, @drop and @passes are NULL. Frames
+ * are numbered from 0. The operations call desk_frame() before they dissect a frame.
  */
 struct engine_ops {
 	enum engine_kind kind;
@@ -121,16 +122,16 @@ struct engine_ops {
 extern const struct engine_ops engine_ops;
 
 /*
- * Note in the desk which frame is about to be dissected. False: its dissection crashed or hung
- * before; the caller answers with @error and does not dissect it. If the memory limit is near, the
- * call does not return: the next worker gets the request again.
+ * Note in the desk which frame is about to be dissected. False: the dissection of this frame
+ * crashed or hung before; the caller answers with *@error, and does not dissect the frame. If the
+ * memory limit is near, the call ends this worker, and the next worker serves the request again.
  */
 bool desk_frame(uint32_t frame, uint32_t *error);
 
 /*
- * Note in the desk that the dissection of the frame is over, so that the frame is not blamed for what
- * follows. Call it before a filter is applied: if the filter crashes or hangs, its request is refused.
- * desk_frame() and the end of a request call it, too.
+ * Note in the desk that the dissection of the frame is over, so that the frame gets no error if the
+ * worker crashes later. Call this before a filter is applied: if the filter crashes or hangs, its
+ * request is refused. desk_frame() and the end of a request call this, too.
  */
 void desk_dissected(void);
 

@@ -15,7 +15,7 @@ static struct form integer_form(unsigned int width, uint8_t flags)
 	return (struct form){ type ? type : PROP_TYPE_VAR_LEN_SMALL_INT, width, flags };
 }
 
-/* Bytes of an integer of this type; 0: it is none. */
+/* Bytes of an integer of this type; 0: the type is no integer. */
 static unsigned int integer_width(enum ftenum type)
 {
 	switch (type) {

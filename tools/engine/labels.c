@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The names that a field's values have in Wireshark's tables, which come in five forms. A boolean
- * has names for a set and for a clear bit.
+ * The names that a field's values have in Wireshark's tables. The tables have five types:
+ * value_string, val64_string, an extended form of each, and range_string. A boolean has names for
+ * true and false.
  */
 #include "ws.h"
 
@@ -15,7 +16,10 @@ static bool is_integer(enum ftenum type)
 	return FT_IS_INT(type) || (FT_IS_UINT(type) && type != FT_FRAMENUM);
 }
 
-/* Does the field have a table of names? A function, or the name of a unit, is none. */
+/*
+ * Does the field have a table of names? field->strings may also be a function or the name of a
+ * unit.
+ */
 static bool has_table(const header_field_info *field)
 {
 	return is_integer(field->type) && field->strings &&
@@ -30,7 +34,7 @@ uint8_t labels_qualifier(const header_field_info *field)
 	return has_table(field) ? PROP_QUAL_LABELED_SET : PROP_QUAL_NONE;
 }
 
-/* @off is the name of a clear bit, or NULL. */
+/* Append a label. @off: the name of a clear bit, or NULL. False: there is no room. */
 static bool add(struct results *results, uint64_t value, const char *name, const char *off,
 		uint32_t *count)
 {
@@ -49,7 +53,7 @@ static bool add(struct results *results, uint64_t value, const char *name, const
 	return true;
 }
 
-/* Cut to the bits that a value of the field has, as negative ones have more in the tables. */
+/* Cut a table's value to the field's width: negative values are wider in the tables. */
 static uint64_t cut(const header_field_info *field, uint64_t value)
 {
 	unsigned int width = field_form(field).width;

@@ -2,9 +2,10 @@
 /*
  * Read a capture by Wireshark's file library, and write its frames and their index.
  *
- * The memory of a load does not depend on the size of the capture: frames are written to the files
- * through two buffers. Writing by pwrite() instead of through a mapping makes a full disk an
- * error, not SIGBUS, and saves zeroing of the pages.
+ * Loading takes as much memory for a large capture as for a small one: frames are written to the
+ * files through two buffers. They are written by pwrite(), not through a mapping: if the disk is
+ * full, pwrite() fails, whereas a store would raise SIGBUS. It also saves the kernel zeroing the
+ * pages.
  */
 #include <errno.h>
 #include <limits.h>
@@ -30,11 +31,11 @@
 #define INDEX_BUFFER	(64u << 10)
 
 /**
- * struct writer - a file that is written from its begin to its end
+ * struct writer - a file that is written sequentially
  * @fd: descriptor
  * @used: bytes in @buffer
  * @size: size of @buffer in bytes
- * @written: bytes of the file before those of @buffer
+ * @written: bytes that were written to the file so far
  * @buffer: bytes that are not written yet
  */
 struct writer {
@@ -49,13 +50,12 @@ struct writer {
  * struct loader - a capture that is being loaded
  * @file: the open capture
  * @record: the present record
- * @bytes: buffer of the record, before Wireshark 4.6
- * @state: state of the engine
+ * @state: state of the engine, in memory that the supervisor maps, too
  * @frames: writer of the frames file
  * @index: writer of the index
  * @encap: Wireshark's link type of the latest frame
  * @link_type: LINKTYPE_ for @encap
- * @time: TimeStamp of the latest frame
+ * @time: TimeStamp of the latest frame, in microseconds since the first frame
  * @has_time: a frame had a time, so state->start is valid
  */
 struct loader {
@@ -164,7 +164,7 @@ static bool flush(struct writer *writer)
 	return write_all(writer, writer->buffer, used);
 }
 
-/* Append @size bytes, and zeros up to @padded bytes, which are fewer than ALIGNMENT. */
+/* Append @size bytes and then zeros, @padded bytes in all; fewer than ALIGNMENT are zeros. */
 static bool append(struct writer *writer, const void *bytes, size_t size, size_t padded)
 {
 	if (writer->size - writer->used < padded) {
@@ -190,12 +190,13 @@ static uint64_t position(const struct writer *writer)
 
 /* -------------------------------------------------------------------- link types */
 
-/* Numbers of LINKTYPE_ by Wireshark's types. The library exports only the other direction. */
+/* LINKTYPE_ numbers by Wireshark's types. Wireshark's library exports only the other direction. */
 static uint16_t link_types[LINK_TYPES];
 
 /*
- * Several numbers may stand for one of Wireshark's types. Those from 11 to 98 are numbers of single
- * systems, but for PPP's 50 and 51, so they come last.
+ * Several numbers may stand for one of Wireshark's types; the first one that is added counts.
+ * Numbers from 11 to 98 are those of single operating systems, but for 50 and 51 (PPP), so they are
+ * added last.
  */
 static void add_link_types(int first, int last)
 {
@@ -279,7 +280,7 @@ static void show_progress(struct loader *loader)
 		state->read = (uint64_t)read;
 }
 
-/* Append the record's frame. False: the disk is full. */
+/* Append the record's frame. False: the files cannot be written; errno is set. */
 static bool add_frame(struct loader *loader)
 {
 	const wtap_packet_header *packet = &loader->record.rec.rec_header.packet_header;
@@ -319,7 +320,7 @@ static bool next_frame(struct loader *loader, int *error, char **detail)
 	return true;
 }
 
-/* errno is that of writing the frames. */
+/* Write to the state why the files could not be written, from errno. Returns false. */
 static bool disk_full(struct engine_state *state)
 {
 	if (errno == EFBIG)
@@ -331,7 +332,7 @@ static bool disk_full(struct engine_state *state)
 	return false;
 }
 
-/* Read all frames. False: there can be no capture; the state has the reason. */
+/* Read all frames. False: the capture cannot be used; state->error has the reason. */
 static bool read_frames(struct loader *loader, const struct loading *loading)
 {
 	struct engine_state *state = loader->state;
@@ -339,7 +340,7 @@ static bool read_frames(struct loader *loader, const struct loading *loading)
 	int error = 0;
 
 	while (next_frame(loader, &error, &detail)) {
-		/* The highest numbers have meanings of their own. */
+		/* The highest numbers are results of calls, such as FILTER_CANCELED. */
 		if (state->frames == INT32_MAX) {
 			set_error(state, "it has more than 2,147,483,647 frames", NULL,
 				  "; split it, for example by editcap -c");
@@ -359,8 +360,8 @@ static bool read_frames(struct loader *loader, const struct loading *loading)
 }
 
 /*
- * Wireshark takes an empty file, or one whose compressed data end within the first block, for the
- * only format without a file header.
+ * Is the capture empty? Wireshark's library takes an empty file for one of the format ERF, which
+ * has no file header; and so a file whose compressed data end within the first block.
  */
 static bool has_nothing(struct loader *loader)
 {
@@ -392,7 +393,7 @@ static void take_comment(struct loader *loader)
 	state->comment[size] = '\0';
 }
 
-/* Read the open capture. False: there can be no capture; the state has the reason. */
+/* Read the open capture. False: the capture cannot be used; state->error has the reason. */
 static bool load_file(struct loader *loader, const struct loading *loading)
 {
 	struct engine_state *state = loader->state;

@@ -2,10 +2,11 @@
 /*
  * Names of ports and protocols in filters of libpcap.
  *
- * libpcap asks the C library for names, which opens files and sockets, as the sandbox forbids.
- * These functions replace the C library's in the worker of the pcap engine. They know what
- * /etc/services and /etc/protocols had before the sandbox. Hosts and networks must be numbers: a
- * worker that has read a capture must not send queries to name servers.
+ * libpcap asks the C library for names. The C library would open files and sockets, which the
+ * sandbox forbids. In the worker of the pcap engine, the functions below replace those of the C
+ * library. They look names up in copies of /etc/services and /etc/protocols, which lookup_init()
+ * reads before the sandbox. Hosts and networks must be numbers: a worker that has read a capture
+ * must not send queries to name servers.
  */
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The command line of an engine's two programs, which is the same. */
+/* The command line of supervisor and worker, which have equal options. */
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -70,7 +70,8 @@ static int parse(int argc, char **argv, struct options *options)
 			break;
 		case 'l':
 			if (!parse_bytes(optarg, &options->limit)) {
-				fprintf(stderr, "%s: --limit %s is no number of bytes\n",
+				fprintf(stderr,
+					"%s: --limit '%s' is no number of bytes; write digits only\n",
 					program_invocation_short_name, optarg);
 				return 2;
 			}
@@ -93,7 +94,8 @@ static int parse(int argc, char **argv, struct options *options)
 	}
 	if (options->capture && optind == argc)
 		return -1;
-	fprintf(stderr, "%s: say --capture FILE, and nothing else than options; see --help\n",
+	fprintf(stderr,
+		"%s: give --capture FILE, and no arguments that are not options; see --help\n",
 		program_invocation_short_name);
 	return 2;
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Network Monitor's names of protocols and of their fields, as printouts in Microsoft's Knowledge
- * Base show them, with Wireshark's filter names. Names that Wireshark has, too, are found without
- * this table. If a filter name differs between versions of Wireshark, all are given, and the first
- * one that exists is taken. Of several labels of a field, the first one is its label in descriptions.
+ * Base show them, with Wireshark's filter names. Names that Wireshark also has are found without
+ * this table. If the filter name of a field differs between versions of Wireshark, the table has
+ * all of them, and the engine takes the first one that exists. If a field has several labels,
+ * descriptions of the field have the first one.
  */
 #include "names.h"
 

@@ -5,11 +5,14 @@
 
 /* Network Monitor's name of the protocol with Wireshark's filter name @filter_name, or NULL. */
 const char *names_protocol(const char *filter_name);
-/* The filter names of the protocol that Network Monitor calls @name, by turn; NULL: no more. */
+/*
+ * The filter name number @turn, from 0, of Network Monitor's protocol @name; NULL: there is none.
+ */
 const char *names_filter_name(const char *name, unsigned int turn);
 /*
- * The filter names of the field that Network Monitor calls @label in the protocol with the filter
- * name @filter_name, by turn; NULL: no more. Not all exist in each version of Wireshark.
+ * The filter name number @turn, from 0, of the field that Network Monitor calls @label, in the
+ * protocol with the filter name @filter_name; NULL: there is none. A version of Wireshark may lack
+ * the name.
  */
 const char *names_field(const char *filter_name, const char *label, unsigned int turn);
 /* Network Monitor's label of the field with the filter name @field, or NULL. */

@@ -12,9 +12,9 @@
 
 #include "engine.h"
 
-#define LINK_DIFFERENT	0xffff	/* link types of frames differ; of one frame: it is unknown */
+#define LINK_DIFFERENT	0xffff	/* of a capture: link types differ; of a frame: it is unknown */
 #define TYPES_MAX	64	/* most link types in a capture that filters are compiled for */
-#define SNAPLEN		262144
+#define SNAPLEN		262144	/* bytes of a frame, for pcap_open_dead(); tcpdump's default */
 
 /**
  * struct filter - a filter, compiled for each link type of the capture
@@ -70,8 +70,8 @@ static void loaded(const struct frames *all)
 }
 
 /*
- * The number that libpcap's calls have for a link type. They differ from the numbers in files only
- * where systems differ in the former.
+ * The DLT_ number, which libpcap's functions take, of a LINKTYPE_ number, which files have. They
+ * differ where operating systems define DLT_ numbers differently.
  */
 static int dlt_of(uint16_t type)
 {
@@ -102,12 +102,14 @@ static enum outcome compile_for(const char *text, uint16_t type, struct bpf_prog
 	pcap_t *pcap;
 
 	if (type == LINK_DIFFERENT) {
-		snprintf(error, 484, "libpcap has no number for the link type of some frames");
+		snprintf(error, 484,
+			 "libpcap has no number for the link type of some frames; use the Wireshark engine and a display filter");
 		return WRONG;
 	}
-	/* Wireshark's library takes it off the frame's bytes. */
+	/* Wireshark's file library removes the pseudo-header from the frame's bytes. */
 	if (wtap_encap_requires_phdr(wtap_pcap_encap_to_wtap_encap(type))) {
-		snprintf(error, 484, "frames of link type %s have no pseudo-header here, which filters of libpcap need",
+		snprintf(error, 484,
+			 "frames of link type %s have no pseudo-header here, which libpcap needs; use the Wireshark engine and a display filter",
 			 name ? name : "unknown");
 		return WRONG;
 	}

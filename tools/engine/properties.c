@@ -3,9 +3,10 @@
  * The tree of a dissected frame, written as properties and as layers.
  *
  * A property points to its bytes in the frame if they are its value: an integer of the type's size
- * in either byte order, a string without its null, an address. Whether they are is found out by
- * comparing them with the value that Wireshark has, and not from the flags of its tree, which
- * are missing where a dissector computed the value itself. All else is sent as a value.
+ * in either byte order, a string without its null, an address. The engine compares the bytes with
+ * the value that Wireshark has. It does not rely on the flags of Wireshark's tree, which are
+ * missing where a dissector computed the value itself. If the bytes are not the value, the value is
+ * sent.
  */
 #include "ws.h"
 
@@ -29,7 +30,7 @@ struct node {
 	struct engine_property *property;
 };
 
-/* The bytes of a node in the frame. It has none if it was computed, or is in reassembled data. */
+/* Find the bytes of a node in the frame. A node that was computed or reassembled has none there. */
 static void find_bytes(struct node *node, tvbuff_t *frame_buffer)
 {
 	const field_info *info = node->info;
@@ -46,7 +47,9 @@ static void find_bytes(struct node *node, tvbuff_t *frame_buffer)
 	node->property->length = node->length;
 }
 
-/* Attach a value that is not in the frame. Long ones get their place by settle(). */
+/*
+ * Attach a value that is not in the frame. settle() corrects the offsets of values above 8 bytes.
+ */
 static void set_value(struct node *node, const void *value, size_t length)
 {
 	struct engine_property *property = node->property;
@@ -99,7 +102,7 @@ static uint64_t cut(uint64_t value, unsigned int width)
 	return width < 8 ? value & ((UINT64_C(1) << 8 * width) - 1) : value;
 }
 
-/* An integer of @form: its bytes in the frame if they are its value in one of both orders. */
+/* Set an integer of @form: its bytes in the frame, if they are its value in either byte order. */
 static void integer(struct node *node, struct form form, uint64_t value)
 {
 	unsigned int length = node->length;
@@ -121,8 +124,8 @@ static void integer(struct node *node, struct form form, uint64_t value)
 }
 
 /*
- * A string of bytes: the node's bytes in the frame may begin with a length, or end in a null or in
- * padding, which are not of the value.
+ * Set a string of bytes. The node's bytes in the frame may begin with a length, or end in a null or
+ * in padding; these bytes do not belong to the value.
  */
 static void string(struct node *node, const void *value, size_t length)
 {
@@ -160,7 +163,7 @@ static void bytes(struct node *node, fvalue_t *value)
 	string(node, data ? data : "", length);
 }
 
-/* SYSTEMTIME in UTC; all members are 0 if the year does not fit. */
+/* Set a SYSTEMTIME in UTC. All members are 0 if a WORD cannot hold the year. */
 static void absolute_time(struct node *node, fvalue_t *value)
 {
 	const nstime_t *when = fvalue_get_time(value);
@@ -180,7 +183,9 @@ static void absolute_time(struct node *node, fvalue_t *value)
 	set_value(node, &time, sizeof(time));
 }
 
-/* Nanoseconds; the nearest that fits, if it does not. */
+/*
+ * Set a duration in nanoseconds. One that does not fit into 64 bits becomes the nearest that does.
+ */
 static void relative_time(struct node *node, fvalue_t *value)
 {
 	const nstime_t *time = fvalue_get_time(value);
@@ -199,7 +204,7 @@ static void floating(struct node *node, fvalue_t *value)
 	set_value(node, &number, sizeof(number));
 }
 
-/* An identifier whose byte order depends on the protocol: its bytes as they are. */
+/* Set a value whose byte order depends on the protocol: its bytes, unchanged. */
 static void raw(struct node *node)
 {
 	const field_info *info = node->info;
@@ -230,7 +235,7 @@ static void guid(struct node *node, fvalue_t *value)
 	set_value(node, network, sizeof(network));
 }
 
-/* Plain text in the tree, such as the heading of a group. */
+/* Set the text of a node without a field, such as the heading of a group. */
 static void label(struct node *node)
 {
 	const item_label_t *rep = node->info->rep;
@@ -334,7 +339,7 @@ static void add(const field_info *info, tvbuff_t *frame_buffer, unsigned int lev
 	g_array_append_val(properties, property);
 }
 
-/* The node behind @node, depth first, that is not below it; *@level is adjusted. */
+/* The next node behind @node, depth first, that is not below @node. Updates *@level. */
 static const proto_node *node_behind(const proto_node *node, const proto_node *root, int *level)
 {
 	while (node != root && !node->next) {
@@ -344,7 +349,7 @@ static const proto_node *node_behind(const proto_node *node, const proto_node *r
 	return node == root ? NULL : node->next;
 }
 
-/* Call @visit for each visible node, depth first. */
+/* Call @visit for each visible node, depth first; with @hidden, for hidden nodes, too. */
 static void walk(const proto_node *root,
 		 void (*visit)(const field_info *info, tvbuff_t *frame_buffer, unsigned int level),
 		 tvbuff_t *frame_buffer, bool hidden)
@@ -367,7 +372,9 @@ static void walk(const proto_node *root,
 	}
 }
 
-/* Copy @size bytes to the results as one frame. False: there is no room. */
+/*
+ * Write a frame's header, its @count records and @values to the results. False: there is no room.
+ */
 static bool finish(struct results *results, uint32_t frame, uint32_t error, uint32_t count,
 		   const void *records, uint32_t records_size)
 {
@@ -386,7 +393,9 @@ static bool finish(struct results *results, uint32_t frame, uint32_t error, uint
 	return true;
 }
 
-/* Long values lie behind all properties: count their offsets from the struct engine_frame. */
+/*
+ * Values above 8 bytes lie behind the properties: make their offsets start at struct engine_frame.
+ */
 static void settle(void)
 {
 	uint32_t base = sizeof(struct engine_frame) +
@@ -412,8 +421,8 @@ static void clear(void)
 }
 
 /*
- * Add the nodes of one field. Only they were made, so their depth is unknown: 0 for a protocol,
- * else 1.
+ * Add the nodes of one field. The tree has only these nodes, so their depth is unknown: they get
+ * level 0 if they are protocols, else 1.
  */
 static void add_field(epan_dissect_t *edt, const header_field_info *field)
 {
@@ -439,7 +448,7 @@ static void add_asked(const field_info *info, tvbuff_t *frame_buffer, unsigned i
 
 /**
  * struct layers - the protocols of a frame
- * @number: of the frame, from 1 on; 0: of none
+ * @number: number of the frame plus 1; 0: the entry has no frame
  * @count: number of @layers
  * @layers: in the order of the tree
  */
@@ -450,8 +459,8 @@ struct layers {
 };
 
 /*
- * The protocols of the last frames whose properties were asked for. An expert that attaches
- * properties mostly asks for the protocols next, and the frame need not be dissected again.
+ * The protocols of the last frames whose properties were sent. An expert that attaches properties
+ * mostly asks for the protocols of the frame next: then it is not dissected a second time.
  */
 static struct layers kept[ENGINE_BATCH];
 static struct layers *current;
@@ -479,7 +488,7 @@ static void keep_layers(uint32_t frame, epan_dissect_t *edt)
 	current = &kept[frame % ENGINE_BATCH];
 	current->number = frame + 1;
 	current->count = 0;
-	/* In a tree that is not shown, all nodes are hidden. */
+	/* Unless the tree is TREE_ALL, libwireshark marks all nodes as hidden. */
 	walk(edt->tree, add_layer, edt->tvb, true);
 }
 
@@ -528,7 +537,7 @@ bool protocols_of(uint32_t frame, struct results *results)
 			dissect_end();
 		}
 	}
-	/* Dissected again, the frame may know more of those behind it. */
+	/* Use them once: a second dissection may find protocols by later frames. */
 	layers->number = 0;
 	return finish(results, frame, error, layers->count, layers->layers,
 		      layers->count * sizeof(*layers->layers));

@@ -2,7 +2,7 @@
 /*
  * A record of a capture, and what differs between the versions of Wireshark's file library that read
  * and write it: 4.0 (Debian 12), 4.4 (Debian 13) and 4.6. What differs in libwireshark is in
- * ws_compat.h. No other file asks for the version.
+ * ws_compat.h. Only these two files depend on the version.
  */
 #ifndef ENGINE_RECORD_H
 #define ENGINE_RECORD_H

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The sandbox of a worker and of expertmem-annotate: a filter of system calls (seccomp), set before
- * the worker reads the first byte of the capture. The worker cannot open a file, make a socket or a process, or execute
- * anything afterwards. Any other call than the listed ones kills it.
+ * The sandbox of a worker and of expertmem-annotate: a filter of system calls (seccomp). The
+ * process sets it before it reads the first byte of the capture. Afterwards it cannot open a file,
+ * make a socket or a process, or execute a program. A call that is in none of the lists below kills
+ * the process.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -73,7 +74,7 @@ struct condition {
 };
 
 static const struct condition conditions[] = {
-	/* The C library's fstat(). With a path it tells no more than that a file exists. */
+	/* The C library's fstat(). With a path, it reveals only whether and how a file exists. */
 	{ SYS_newfstatat,	3, UINT32_MAX, AT_EMPTY_PATH },
 	{ SYS_fcntl,		1, UINT32_MAX, F_GETFL },	/* the C library's fdopen() */
 	{ SYS_mmap,		2, PROT_EXEC, 0 },
@@ -83,8 +84,8 @@ static const struct condition conditions[] = {
 	{ SYS_pwrite64,		0, UINT32_MAX, FD_FRAMES_WRITE },
 	{ SYS_pwrite64,		0, UINT32_MAX, FD_INDEX_WRITE },
 	/*
-	 * Both are /dev/null for a worker. Libraries write warnings there. expertmem-annotate writes
-	 * its copy and its messages.
+	 * For a worker, both are /dev/null, and libraries write warnings to them.
+	 * expertmem-annotate writes its copy and its messages to them.
 	 */
 	{ SYS_write,		0, UINT32_MAX, FD_OUTPUT },
 	{ SYS_write,		0, UINT32_MAX, FD_ERROR },
@@ -93,8 +94,8 @@ static const struct condition conditions[] = {
 };
 
 /*
- * Calls that fail by EACCES: a library may try a file and go on without it, and the heap may ask
- * whether a thread lives.
+ * Calls that fail by EACCES. A library may try to open a file and go on without it. The heap calls
+ * tgkill() to find out whether a thread lives.
  */
 static const int denied[] = {
 	SYS_tgkill,
@@ -142,7 +143,7 @@ static size_t argument_offset(unsigned int argument)
 	return offsetof(struct seccomp_data, args) + argument * sizeof(uint64_t);
 }
 
-/* If the loaded call is the condition's, and its argument is right, allow it. */
+/* If the loaded call is @condition->call, and its argument has the required value, allow it. */
 static void add_condition(struct program *program, const struct condition *condition)
 {
 	add(program, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)condition->call, 0, 5);
@@ -192,8 +193,9 @@ bool sandbox_enter(int device)
 	write_program(&program, device);
 	filter.len = program.length;
 	/*
-	 * Not by prctl(), whose wrapper in the preloaded library would end the calls of malloc()
-	 * that take no lock. The filter allows what they need: see libexpertmem/filters.c.
+	 * By em_raw(), because the preloaded library wraps prctl(): after a filter is set by
+	 * prctl(), its malloc() takes locks. This filter allows the calls that malloc() without
+	 * locks needs; see libexpertmem/filters.c.
 	 */
 	return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
 	       !em_raw(SYS_prctl, PR_SET_SECCOMP, SECCOMP_MODE_FILTER, (long)&filter);

@@ -2,9 +2,9 @@
 /*
  * The supervisor: makes the files, starts workers, watches them, and tells the library.
  *
- * No byte of the capture reaches this process, but for the first four, which tell whether it is
- * compressed. It reads the desk and the state, which a worker may
- * have overwritten, only for numbers, and believes none of them. It allocates no memory.
+ * Of the capture, this process reads only the first four bytes, which tell whether it is
+ * compressed. From the desk and the state, which a malicious worker may have overwritten, it reads
+ * only numbers, and checks them. Its own data are static, and it calls no malloc() itself.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -37,7 +37,7 @@
 #define MFD_NOEXEC_SEAL		0x0008U
 #endif
 
-#define CLIENTS_MAX	1024
+#define CLIENTS_MAX	1024	/* most experts at a time; later ones are disconnected */
 #define LARGE_CAPTURE	(256LL << 20)	/* bytes; frames of larger captures go to a disk */
 #define DEATHS_MAX	3		/* workers that die in a row without progress */
 #define RESTARTS_MAX	100	/* workers within a minute that end without a new bad frame */
@@ -68,7 +68,7 @@ struct client {
  * @read: state.read
  * @cpu: CPU time of the worker when the others changed, in milliseconds
  * @activity: desk.activity
- * @ticks: number of looks since then. A suspended machine takes none, so it is no clock
+ * @ticks: number of looks since then. They replace a clock: a suspended machine takes no looks
  */
 struct watch {
 	uint64_t step;
@@ -93,7 +93,9 @@ struct death {
 	uint32_t sequence;
 };
 
-/* After how much time without progress a worker is killed. 0: never. */
+/*
+ * The time without progress after which a worker is killed, by its activity. 0: it is not killed.
+ */
 static const struct {
 	unsigned int cpu;	/* ms of its CPU time */
 	unsigned int ticks;	/* looks, a TICK each */
@@ -115,7 +117,7 @@ static struct {
 	int desk_fd;
 	int state_fd;
 	int index;			/* write-only; -1: the frames are complete */
-	int frames;			/* as @index */
+	int frames;			/* write-only; -1: the frames are complete */
 	int index_read;
 	int frames_read;
 	bool on_disk;			/* index and frames are on a disk, and cannot be sealed */
@@ -127,15 +129,15 @@ static struct {
 	bool over;			/* ENGINE_FAILED or ENGINE_LOST */
 	struct watch watch;
 	bool busy;			/* the worker may be at work; look at it each TICK */
-	long long looked;		/* when, in milliseconds */
+	long long looked;		/* time of the last look, ms of CLOCK_MONOTONIC */
 	bool hung;			/* the supervisor killed the worker */
-	unsigned int deaths;		/* in a row without progress */
-	unsigned int restarts;		/* without a new bad frame, since @restarts_begin */
+	unsigned int deaths;		/* workers that died in a row without progress */
+	unsigned int restarts;		/* workers since @restarts_begin without a new bad frame */
 	long long restarts_begin;	/* milliseconds of CLOCK_MONOTONIC */
-	struct death latest;		/* of the worker before */
+	struct death latest;		/* death of the worker before */
 	struct death refused;		/* request that ended two workers; .activity 0: none */
-	uint32_t begin;			/* for desk.begin */
-	uint32_t next_client;
+	uint32_t begin;			/* desk.begin for the next worker */
+	uint32_t next_client;		/* number of the latest client */
 	struct client clients[CLIENTS_MAX];
 	unsigned int nr_clients;
 	struct bad_frame bad[BAD_MAX];
@@ -187,7 +189,10 @@ static int file_in(const char *directory)
 	int fd = open(directory, O_TMPFILE | O_RDWR | O_EXCL | O_CLOEXEC, 0600);
 	struct statfs system;
 
-	/* Memory, too, but without seals and without a limit. */
+	/*
+	 * Refuse tmpfs: it is memory, and its files have neither seals nor the limit of
+	 * memory_file().
+	 */
 	if (fd >= 0 && (fstatfs(fd, &system) || system.f_type == TMPFS_MAGIC ||
 			system.f_type == RAMFS_MAGIC)) {
 		close(fd);
@@ -226,8 +231,8 @@ static bool is_compressed(int fd)
 }
 
 /*
- * May the frames of the capture take much memory? They take about as much as the capture if that is
- * an uncompressed file; the size of the frames of any other capture is unknown.
+ * May the frames of the capture take much memory? Those of an uncompressed file take about as much
+ * as the file; the size of the frames of any other capture is unknown.
  */
 static bool is_large(const char *capture)
 {
@@ -267,7 +272,7 @@ static void make_frames(int *index, int *frames)
 	*frames = memory_file("expertmem-frames");
 }
 
-/* Most bytes of each file that the first worker writes; 0: no limit of its own. */
+/* Most bytes of each file that the first worker writes; 0: only the user's RLIMIT_FSIZE counts. */
 static uint64_t file_limit(void)
 {
 	struct sysinfo info;
@@ -300,8 +305,9 @@ static void *map_new(int fd, size_t size)
 }
 
 /*
- * Give a file a descriptor for reading and one for writing, and close @fd. A shared writable mapping
- * needs a descriptor for both, so a worker cannot make one, which would prevent sealing.
+ * Open a file once for reading and once for writing, and close @fd. A shared writable mapping needs
+ * a descriptor that is open for both, so a worker cannot make such a mapping, which would prevent
+ * sealing.
  */
 static bool split(int fd, int *reading, int *writing)
 {
@@ -390,7 +396,7 @@ static void drop_client(struct client *client)
 	*client = engine.clients[--engine.nr_clients];
 }
 
-/* Stop for good. */
+/* Disconnect all clients, and start no worker any more. @phase: ENGINE_FAILED or ENGINE_LOST. */
 static void give_up(enum engine_phase phase)
 {
 	engine.over = true;
@@ -421,7 +427,9 @@ static char **worker_environment(void)
 	environment[n++] = "XDG_CONFIG_HOME=/nonexistent";
 	environment[n++] = "WIRESHARK_CONFIG_DIR=/nonexistent";
 	environment[n++] = "WIRESHARK_PLUGIN_DIR=/nonexistent";
-	/* If TZ is not set, localtime() asks for the date of the file at each call. */
+	/*
+	 * If TZ is not set, each localtime() calls stat() for the file, which the sandbox denies.
+	 */
 	snprintf(zone, sizeof(zone), "TZ=%s", tz ? tz : ":/etc/localtime");
 	environment[n++] = zone;
 	if (options->preload) {
@@ -445,7 +453,7 @@ static char **worker_environment(void)
 	return environment;
 }
 
-/* Execute the worker with the descriptors of enum worker_fd; an error number. */
+/* Execute the worker with the descriptors of enum worker_fd. Returns an error number of errno.h. */
 static int spawn(int socket)
 {
 	const int fds[][2] = {
@@ -513,7 +521,8 @@ static void start_worker(void)
 	if (error) {
 		engine.pid = 0;
 		snprintf(engine.state->error, sizeof(engine.state->error),
-			 "cannot start the engine's worker: %s", strerror(error));
+			 "cannot start the engine's worker: %s; raise ulimit -u and -n",
+			 strerror(error));
 		give_up(engine.loaded ? ENGINE_LOST : ENGINE_FAILED);
 		return;
 	}
@@ -554,7 +563,7 @@ static bool introduce(struct client *client)
 	       errno == ECONNRESET;
 }
 
-/* Introduce clients to the worker as far as its socket has room. True: it has them all. */
+/* Send clients to the worker while its socket has room. True: the worker has all clients. */
 static bool introduce_clients(void)
 {
 	unsigned int i = 0;
@@ -660,8 +669,9 @@ static bool seal(int fd)
 }
 
 /*
- * Let nobody change index and frames any more. The worker may have kept its descriptors, so its limit
- * of files is set to 0: it cannot write to a file on a disk either, which has no seals.
+ * Let no worker change index and frames any more. The worker may have kept its descriptors, and
+ * files on a disk have no seals. So its RLIMIT_FSIZE is set to 0, and it cannot write to these
+ * files either.
  */
 static bool freeze_files(void)
 {
@@ -673,12 +683,13 @@ static bool freeze_files(void)
 	return engine.on_disk || (seal(engine.index) && seal(engine.frames));
 }
 
-/* The capture is complete. */
+/* All frames are in the files: protect the files, and tell the host. */
 static void finish_loading(void)
 {
 	if (!freeze_files()) {
 		snprintf(engine.state->error, sizeof(engine.state->error),
-			 "cannot protect its frames against changes: %s", strerror(errno));
+			 "cannot protect its frames against changes: %s; the capture may be malicious",
+			 strerror(errno));
 		engine.busy = false;
 		kill(engine.pid, SIGKILL);
 		give_up(ENGINE_FAILED);
@@ -725,18 +736,18 @@ static void fail_loading(int status)
 
 	if (engine.hung)
 		snprintf(state->error, sizeof(state->error),
-			 "reading it does not end; it is damaged, or was made to harm");
+			 "reading it does not end; the capture is damaged or malicious");
 	else if (WIFSIGNALED(status) && READ_ONCE(engine.desk->activity) == ACTIVITY_STARTING)
 		snprintf(state->error, sizeof(state->error),
-			 "the engine crashed by signal %d before it read it; its memory limit, %llu bytes, may be too low",
+			 "the engine crashed by signal %d before it read the capture; raise its memory limit, which is %llu bytes",
 			 WTERMSIG(status), (unsigned long long)engine.options->limit);
 	else if (WIFSIGNALED(status))
 		snprintf(state->error, sizeof(state->error),
-			 "reading it crashed by signal %d; it is damaged, or was made to harm",
+			 "reading it crashed by signal %d; the capture is damaged or malicious",
 			 WTERMSIG(status));
 	else if (WEXITSTATUS(status) == EXIT_NOT_STARTED)
 		snprintf(state->error, sizeof(state->error),
-			 "the engine's worker cannot start; its program or a library is missing, or a limit of memory leaves it none");
+			 "the engine's worker cannot start; reinstall the engine, or raise ulimit -v and the engine's memory limit");
 	else if (WEXITSTATUS(status) != EXIT_FAILED || !state->error[0])
 		snprintf(state->error, sizeof(state->error),
 			 "the engine's worker has ended with status %d", WEXITSTATUS(status));
@@ -747,15 +758,15 @@ static void lose(bool by_memory)
 {
 	if (by_memory)
 		snprintf(engine.state->error, sizeof(engine.state->error),
-			 "the limit of its memory, %llu bytes, is too low for this capture; raise it",
+			 "the engine's memory limit, %llu bytes, is too low for this capture; raise it",
 			 (unsigned long long)engine.options->limit);
 	else if (engine.deaths == DEATHS_MAX)
 		snprintf(engine.state->error, sizeof(engine.state->error),
-			 "%d workers in a row ended before they had finished one frame",
+			 "%d workers in a row ended before they had finished one frame; the capture is damaged or malicious",
 			 DEATHS_MAX);
 	else
 		snprintf(engine.state->error, sizeof(engine.state->error),
-			 "its workers end again and again; it is damaged, or was made to harm");
+			 "the engine's workers end again and again; the capture is damaged or malicious");
 	give_up(ENGINE_LOST);
 }
 
@@ -778,8 +789,9 @@ static bool add_bad_frame(uint32_t frame, uint32_t error)
 }
 
 /*
- * Find out what killed the worker, so that it does not kill the next one. SIGKILL and SIGTERM may
- * have come from outside, so the frame or the request is to blame only at the second time.
+ * Find the frame or the request that killed the worker, and let no later worker serve it. SIGKILL
+ * and SIGTERM may come from another process: then the frame or request is refused only if it was
+ * also the last one of the worker before. False: there are too many bad frames.
  */
 static bool take_blame(const struct death *death, int status)
 {
@@ -798,8 +810,9 @@ static bool take_blame(const struct death *death, int status)
 }
 
 /*
- * Count a worker that has ended without a new bad frame. True: too many have ended within a minute. A
- * worker that was taken over can claim progress, so the count of deaths without progress is not enough.
+ * Count a worker that has ended without a new bad frame. True: more than RESTARTS_MAX have ended
+ * within a minute. engine.deaths is not enough, because a worker that was taken over can pretend
+ * progress.
  */
 static bool restarts_too_often(void)
 {
@@ -812,7 +825,10 @@ static bool restarts_too_often(void)
 	return ++engine.restarts > RESTARTS_MAX;
 }
 
-/* Start another worker after the end of one, unless it makes no sense any more. */
+/*
+ * Start another worker after the end of one, or give up. @status: wait status of the one that
+ * ended.
+ */
 static void replace_worker(int status)
 {
 	const struct desk *desk = engine.desk;
@@ -874,8 +890,8 @@ static long long cpu_time(void)
 }
 
 /*
- * Look at the worker, and kill it if it hangs. Its own words, which may be lies, are only used to
- * see that something changes.
+ * Look at the worker, and kill it if it hangs. The worker's counters may be false. They are only
+ * compared with their last values.
  */
 static void watch_worker(void)
 {
@@ -918,8 +934,9 @@ enum { POLL_CONTROL, POLL_SIGNALS, POLL_WORKER, POLL_CLIENTS };
 static struct pollfd fds[POLL_CLIENTS + CLIENTS_MAX];
 
 /*
- * A request stays in its socket until it is answered, so the supervisor sees the first one after a
- * rest, and looks at the worker each TICK until that has nothing to do.
+ * Wait for messages, signals and requests. A request stays in its socket until it is answered, so
+ * the supervisor, which has a copy of the socket, sees it, too. From the first request on, the
+ * supervisor looks at the worker each TICK, until the worker is idle.
  */
 static void wait_for_events(bool introduced)
 {
@@ -957,7 +974,7 @@ static void handle_events(void)
 	}
 	if (fds[POLL_WORKER].revents & POLLIN)
 		receive_reports();
-	/* It has ended, or it does not keep to the protocol. */
+	/* The worker has ended, or has closed its socket. */
 	if (is_closed(&fds[POLL_WORKER]) && engine.pid > 0)
 		kill(engine.pid, SIGKILL);
 	if (fds[POLL_SIGNALS].revents)
@@ -968,7 +985,7 @@ static void handle_events(void)
 	}
 }
 
-/* Run until nobody can ask the engine any more. */
+/* Run until the host and all experts have closed their sockets. */
 static void run(void)
 {
 	while (engine.control >= 0 || engine.nr_clients) {
@@ -979,7 +996,7 @@ static void run(void)
 	}
 }
 
-/* Take the worker along. */
+/* Kill the worker when the supervisor ends. */
 static void end_worker(void)
 {
 	if (engine.pid <= 0)
@@ -1001,8 +1018,8 @@ static void raise_file_limit(void)
 }
 
 /*
- * The terminal's signals are for the host. Descriptors that the host has forgotten to close could
- * keep sockets of other engines open.
+ * Leave the host's session, so that signals of the terminal's keys do not end the engine. Close all
+ * descriptors that were inherited: they could keep sockets of other engines open.
  */
 static bool leave_the_host(void)
 {
@@ -1025,8 +1042,8 @@ static bool leave_the_host(void)
 
 /*
  * Find out by the name of this program which engine it is, and open the worker's program, which
- * lies beside it. Workers that are started later are of the same version, also if the package was
- * upgraded.
+ * lies beside it. Later workers are executed from this descriptor, so they have the version of the
+ * supervisor, also if the package was upgraded in between.
  */
 static bool open_program(void)
 {
@@ -1053,18 +1070,21 @@ int run_engine(const struct options *options, char **argv)
 	engine.worker = -1;
 	engine.latest.frame = ENGINE_NONE;
 	if (!is_seqpacket(ENGINE_CONTROL_FD)) {
-		fprintf(stderr, "%s: descriptor %d is no control socket; libexpertmem starts this program\n",
+		fprintf(stderr,
+			"%s: descriptor %d is no control socket; let libexpertmem start this program, as by 'expertmem run'\n",
 			program_invocation_short_name, ENGINE_CONTROL_FD);
 		return EXIT_FAILURE;
 	}
 	if (!leave_the_host() || !open_program()) {
-		fprintf(stderr, "%s: cannot find its worker %s-worker: %s\n",
+		fprintf(stderr,
+			"%s: cannot open the worker's program %s-worker: %s; reinstall the engine\n",
 			program_invocation_short_name, program_invocation_short_name,
 			strerror(errno));
 		return EXIT_FAILURE;
 	}
 	if (!make_files() || !say_hello()) {
-		fprintf(stderr, "%s: cannot make files in memory: %s\n",
+		fprintf(stderr,
+			"%s: cannot make the files of frames, index, desk and state: %s; raise ulimit -n\n",
 			program_invocation_short_name, strerror(errno));
 		return EXIT_FAILURE;
 	}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The engine's operations by libwireshark: start, display filters, and the table of all. */
+/* The Wireshark engine: starting libwireshark, display filters, and the table of operations. */
 #include "ws.h"
 
 #include <stdio.h>
@@ -11,15 +11,15 @@
 #include <wsutil/privileges.h>
 #include <wsutil/wslog.h>
 
-/* Where libwireshark shall look for files of the user: nowhere. */
+/* A path that does not exist, so that libwireshark finds no files of the user. */
 #define NOWHERE "/nonexistent"
 
-/* A display filter. NULL in it: the filter is empty, and each frame passes. */
+/* A display filter. @code: NULL: the filter is empty, and each frame passes. */
 struct filter {
 	dfilter_t *code;
 };
 
-/* Variables that name files of the user, or that let libwireshark abort. */
+/* Remove variables that name files of the user, or that let libwireshark abort. */
 static void forget_environment(void)
 {
 	char **names = g_listenv();
@@ -38,7 +38,7 @@ static void forget_environment(void)
 static bool set_preferences(char error[static 1024])
 {
 	static const char *const preferences[] = {
-		/* Values shall be those in the frame, for a table of properties shows its bytes. */
+		/* A property must have the value of its bytes in the frame. */
 		"tcp.relative_sequence_numbers:FALSE",
 	};
 
@@ -66,10 +66,11 @@ static bool init(char software[static 128], char error[static 1024])
 	init_process_policies();
 	ws_log_set_level(LOG_LEVEL_CRITICAL);
 	if (!epan_init(NULL, NULL, false)) {
-		snprintf(error, 1024, "libwireshark cannot be initialised");
+		snprintf(error, 1024,
+			 "libwireshark cannot be initialised; raise the engine's memory limit, or reinstall Wireshark's libraries");
 		return false;
 	}
-	/* There are no files of settings, but this sets libwireshark's defaults, too. */
+	/* No file of settings exists; the call sets libwireshark's defaults. */
 	epan_load_settings();
 	disable_name_resolution();
 	if (!set_preferences(error))
@@ -94,7 +95,8 @@ static uint32_t compile(const char *text, uint16_t link_type, void **compiled,
 	if (filter->code && ws_requires_columns(filter->code)) {
 		dfilter_free(filter->code);
 		g_free(filter);
-		snprintf(error, 484, "columns (_ws.col) cannot be used in filters here");
+		snprintf(error, 484,
+			 "columns (_ws.col) cannot be used in filters here; use the fields that the column shows");
 		return NMERR_FILTER_INVALID_EXPRESSION;
 	}
 	*compiled = filter;
@@ -126,7 +128,10 @@ static bool passes(void *compiled, uint32_t frame)
 	edt = dissect_begin(frame, &wanted, &error);
 	if (!edt)
 		return false;
-	/* A filter that crashes or hangs is the fault of the request, not of the frame. */
+	/*
+	 * If the filter crashes or hangs from here on, its request is refused, and the frame is
+	 * not.
+	 */
 	desk_dissected();
 	passed = dfilter_apply_edt(filter->code, edt);
 	dissect_end();

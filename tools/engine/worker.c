@@ -2,9 +2,10 @@
 /*
  * The worker: loads the capture if it is the first one, and serves the requests of experts.
  *
- * A request stays in its socket until its reply is sent: the worker looks at it by MSG_PEEK. So if
- * the worker dies, the next one finds it again. If the worker is killed between the reply and
- * the removal, the next one sends the reply again; experts ignore it, as its number is old.
+ * A request stays in its socket until its reply is sent, because the worker reads it by MSG_PEEK.
+ * If the worker dies, the next worker finds the request again. If the worker is killed after it
+ * sent the reply and before it removed the request, the next worker sends the reply again; the
+ * library ignores a reply with an old sequence number.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,7 +27,7 @@
 
 #include "worker.h"
 
-#define CLIENTS_MAX	1024	/* the supervisor introduces no more at a time */
+#define CLIENTS_MAX	1024	/* most clients at a time, as in supervisor.c */
 #define SLICE		250000000LL	/* ns; a request is answered in part after this time */
 
 /**
@@ -62,8 +63,8 @@ static void report(enum report_what what, uint32_t client)
 /* ----------------------------------------------------------------------- filters */
 
 /*
- * The compiled filter @id of a client; NULL: there is none. It may be of an earlier worker, and is
- * compiled again then.
+ * The compiled filter @id of a client; NULL: there is none. If an earlier worker compiled it, this
+ * worker compiles it again.
  */
 static void *filter_of(const struct client *client, uint32_t id, char text[static 484])
 {
@@ -91,8 +92,8 @@ static uint32_t op_filter(const struct client *client, const struct engine_reque
 	while (id < FILTERS_MAX && my_desk->filters[id].client)
 		id++;
 	if (id == FILTERS_MAX) {
-		snprintf(reply->text, sizeof(reply->text), "the engine has %d filters already",
-			 FILTERS_MAX);
+		snprintf(reply->text, sizeof(reply->text),
+			 "the engine has %d filters already; destroy one", FILTERS_MAX);
 		return NMERR_OUT_OF_MEMORY;
 	}
 	error = engine_ops.compile(request->text, frames.link_type, &compiled[id], reply->text);
@@ -133,9 +134,10 @@ static long long now(void)
 }
 
 /*
- * Shall the request be answered with what there is? @calls is the caller's counter of frames. The
- * memory is looked at once in 64 frames. The clock is looked at for each frame if the engine has
- * dissectors: one frame can take milliseconds there, and the clock takes nanoseconds.
+ * Shall the request be answered with the frames so far? @calls: number of frames that the caller
+ * has looked at; 0: look at memory and clock in each call. Otherwise the memory is looked at once
+ * in 64 frames, and the clock for each frame if the engine has dissectors. There, one frame can
+ * take milliseconds, and reading the clock takes nanoseconds. @end: time in nanoseconds.
  */
 static bool is_enough(unsigned int calls, long long end)
 {
@@ -316,7 +318,7 @@ static void answer(const struct client *client, const struct engine_request *req
 		reply->error = request->op == ENGINE_FILTER ? NMERR_FILTER_INVALID_EXPRESSION :
 			       NMERR_NOT_SUPPORTED;
 		snprintf(reply->text, sizeof(reply->text),
-			 "the engine crashes at it, or does not come to an end");
+			 "the engine crashed or hung on this request before; change it");
 	} else {
 		reply->error = serve(client, request, reply, &results);
 	}
@@ -330,7 +332,7 @@ static void answer(const struct client *client, const struct engine_request *req
 
 /* ----------------------------------------------------------------------- clients */
 
-/* Forget a client. shutdown() tells it, as the supervisor has the socket, too. */
+/* Remove a client. shutdown() disconnects it, because close() leaves the supervisor's copy open. */
 static void drop_client(struct client *client)
 {
 	for (uint32_t id = 0; id < FILTERS_MAX; id++)
@@ -352,8 +354,8 @@ static bool is_valid(const struct engine_request *request, ssize_t size)
 }
 
 /*
- * Serve one request of a client. False: the client has closed its socket, does not keep to the
- * protocol, or does not read its replies.
+ * Serve one request of a client. False: the client has closed its socket, has broken the protocol,
+ * or does not read its replies.
  */
 static bool serve_client(const struct client *client)
 {
@@ -362,7 +364,7 @@ static bool serve_client(const struct client *client)
 	ssize_t size;
 	char none;
 
-	/* MSG_TRUNC: the size of the message, also if it is larger than the structure. */
+	/* MSG_TRUNC: recv() returns the message's size, also if it is larger than the structure. */
 	size = recv(client->fd, &request, sizeof(request), MSG_PEEK | MSG_DONTWAIT | MSG_TRUNC);
 	if (size < 0)
 		return errno == EAGAIN || errno == EINTR;
@@ -433,8 +435,8 @@ static void take_introductions(void)
 }
 
 /*
- * Serve one request of each client that has sent one, in turn. A client that leaves is replaced by
- * the last one in the list, so the list is gone through from its end.
+ * Serve one request of each client that has sent one. drop_client() moves the last client of the
+ * list into the hole, so the loop goes from the end of the list to its start.
  */
 static void serve_clients(void)
 {
@@ -466,12 +468,16 @@ static void *map_file(int fd, size_t size, int protection)
 
 	if (p != MAP_FAILED)
 		return p;
-	snprintf(state->error, sizeof(state->error), "cannot map %zu bytes: %s", size,
+	snprintf(state->error, sizeof(state->error),
+		 "cannot map %zu bytes of frames or index: %s; raise ulimit -v", size,
 		 strerror(errno));
 	fail();
 }
 
-/* Compile the user's filter, and free it again: it is compiled anew when the capture is read. */
+/*
+ * Check the user's filter before the capture is read. The compiled filter is freed, because its
+ * link types are known only when the capture is read.
+ */
 static bool check_user_filter(uint16_t link_type)
 {
 	char text[484] = "";
@@ -511,7 +517,7 @@ static void load(void)
 	close(FD_CAPTURE);
 }
 
-/* Map the frames. Another worker may have written their number, so it is checked. */
+/* Map the frames. A worker that was taken over may have changed their number, so check it. */
 static void map_frames(void)
 {
 	struct stat index;
@@ -531,7 +537,7 @@ static void map_frames(void)
 		engine_ops.loaded(&frames);
 }
 
-/* End with the supervisor. It may have ended before the call. */
+/* Let the kernel kill this process when the supervisor ends, which may have happened already. */
 static void follow_supervisor(void)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -571,8 +577,9 @@ static void set_limits(void)
 }
 
 /*
- * Open the capture as standard input, from where Wireshark's library opens it in the sandbox. If the
- * user's standard input can be written to, it is opened anew, as the sandbox allows dup().
+ * Open the capture as standard input, which Wireshark's library reads in the sandbox. If the user's
+ * standard input is writable, it is opened again for reading only: the sandbox allows dup(), which
+ * could move it to a number that may be written to.
  */
 static void open_capture(const char *path)
 {
@@ -595,7 +602,7 @@ static void open_capture(const char *path)
 	close(fd);
 }
 
-/* What a worker writes may come from the capture, so it must not get to the user's terminal. */
+/* Let standard output and error be /dev/null: texts of the capture must not get to a terminal. */
 static void silence(void)
 {
 	int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
@@ -614,7 +621,8 @@ int run_engine(const struct options *options, char **argv)
 	my_desk = mmap(NULL, sizeof(*my_desk), PROT_READ | PROT_WRITE, MAP_SHARED, FD_DESK, 0);
 	state = mmap(NULL, sizeof(*state), PROT_READ | PROT_WRITE, MAP_SHARED, FD_STATE, 0);
 	if (my_desk == MAP_FAILED || state == MAP_FAILED) {
-		fprintf(stderr, "%s: this program is only started by its supervisor\n",
+		fprintf(stderr,
+			"%s: only its supervisor can start this program; use 'expertmem run'\n",
 			program_invocation_short_name);
 		return EXIT_FAILED;
 	}
@@ -633,7 +641,8 @@ int run_engine(const struct options *options, char **argv)
 	silence();
 	if (!sandbox_enter(device)) {
 		snprintf(state->error, sizeof(state->error),
-			 "the kernel refuses the engine's sandbox (seccomp): %s", strerror(errno));
+			 "the kernel refuses the engine's sandbox: %s; use a kernel with CONFIG_SECCOMP_FILTER",
+			 strerror(errno));
 		fail();
 	}
 	if (my_desk->loads)

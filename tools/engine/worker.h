@@ -11,7 +11,7 @@
  * struct options - the command line of an engine
  * @capture: path of the capture; "-": standard input
  * @filter: the user's filter; "": all frames pass
- * @name: name of the expert that the worker is
+ * @name: name of the worker's expert
  * @preload: path of libexpertmem-malloc.so; NULL: the worker uses the C library's heap
  * @limit: most bytes of the worker's heap; 0: no limit
  */
@@ -23,9 +23,9 @@ struct options {
 	uint64_t limit;
 };
 
-/* Descriptors of a worker. Those for writing the capture's frames are only the first worker's. */
+/* Descriptors of a worker. Only the first worker gets FD_INDEX_WRITE and FD_FRAMES_WRITE. */
 enum worker_fd {
-	FD_CAPTURE,		/* the capture is read from standard input, whatever its path is */
+	FD_CAPTURE,		/* standard input: the first worker opens the capture as this one */
 	FD_OUTPUT,
 	FD_ERROR,
 	FD_SUPERVISOR,
@@ -56,14 +56,14 @@ enum report_what {
 
 /* A message from the supervisor to its worker, with a socket and a results file. */
 struct introduction {
-	uint32_t client;	/* number of the client; never used again */
+	uint32_t client;	/* number of the client, from 1; no other client gets it */
 };
 
 enum worker_exit {
 	EXIT_ENDED	= 0,	/* the supervisor has ended */
 	EXIT_FAILED	= 1,	/* engine_state.error has the reason */
-	EXIT_RENEW	= 2,	/* the memory limit is near; start anew from desk.begin */
-	EXIT_NOT_STARTED = 127,	/* of the dynamic loader, or of the malloc to preload */
+	EXIT_RENEW	= 2,	/* the memory limit is near; the next worker begins at desk.begin */
+	EXIT_NOT_STARTED = 127,	/* the dynamic loader or the preloaded library ended the program */
 };
 
 enum activity {
@@ -71,7 +71,7 @@ enum activity {
 	ACTIVITY_LOADING,	/* reading the capture */
 	ACTIVITY_IDLE,		/* waiting for requests */
 	ACTIVITY_REQUEST,	/* serving the request @client, @sequence */
-	ACTIVITY_FRAME,		/* dissecting @frame, for that request */
+	ACTIVITY_FRAME,		/* dissecting @frame, for the request @client, @sequence */
 };
 
 #define BAD_MAX		65536	/* most frames in desk.bad */
@@ -107,20 +107,23 @@ struct stored_filter {
  * @client: client whose request is served
  * @sequence: sequence number of that request
  * @begin: with EXIT_RENEW: the frame at which the next worker's dissection begins
- * @step: number of frames and requests begun; the supervisor sees by it that the worker goes on
+ * @step: number of frames and requests begun, by all workers; if it does not change, the supervisor
+ *	kills the worker after some time
  * @done: number of frames and requests finished by this worker
- * @refused: 1 if the request @refused_sequence of @refused_client is answered with an error,
- *	because it ended workers before
+ * @refused: 1: the worker answers the request @refused_sequence of @refused_client with an error,
+ *	because that request ended workers before; else 0
  * @refused_client: see @refused
  * @refused_sequence: see @refused
  * @nr_bad: number of entries of @bad
  * @bad: frames that crashed or hung a worker, sorted by number
  * @filters: filters by their number
  *
- * The supervisor writes @supervisor, @loads, @file_limit, @begin, @refused* and @bad before it starts a
- * worker, and from its own records: a worker may have been taken over by a capture. The worker
- * writes the rest, and the supervisor reads each of these fields once and believes none of them.
- * The file is sparse, so pages that are never touched cost nothing.
+ * Before it starts a worker, the supervisor writes @supervisor, @loads, @file_limit, @begin, all
+ * @refused, @nr_bad and @bad from its own records, because a worker may have been taken over by a
+ * capture. It also resets @activity, @frame and @done. The worker writes @activity, @frame,
+ * @client, @sequence, @step, @done, @filters and, before EXIT_RENEW, @begin. The supervisor reads
+ * each of these once, and does not rely on it. The file is sparse, so pages that are never touched
+ * take no memory.
  */
 struct desk {
 	uint32_t supervisor;
@@ -144,11 +147,11 @@ struct desk {
 /* desk.c: of the worker */
 extern struct desk *my_desk;
 extern uint64_t desk_memory_limit;	/* bytes; 0: no limit */
-extern uint32_t desk_at;		/* the frame that the present request is at */
+extern uint32_t desk_at;		/* number of the frame that the present request looks at */
 void desk_activity(enum activity activity);
-/* Tell the supervisor's clock that the worker goes on. */
+/* Count a step, by which the supervisor sees that the worker does not hang. */
 void desk_step(void);
-/* Is more than @part eighths of the memory limit used? */
+/* Does the heap have more than @part eighths of desk_memory_limit? */
 bool desk_memory_above(unsigned int part);
 /* End this worker, so that the next one begins to dissect at the frame desk_at. */
 void desk_renew(void) __attribute__((noreturn));
@@ -159,8 +162,8 @@ int run_engine(const struct options *options, char **argv);
 /* sandbox.c */
 
 /*
- * Find the descriptor of the expert that the preloaded library has opened, or -1. With it, lower
- * *@limit to the expert's limit.
+ * Find the descriptor of the expert that the preloaded library has opened; -1: there is none. If
+ * the expert's limit is lower than *@limit, set *@limit to it. In bytes; 0: no limit.
  */
 int sandbox_find_device(uint64_t *limit);
 
@@ -189,7 +192,7 @@ struct loading {
 /* Read FD_CAPTURE into FD_INDEX_WRITE and FD_FRAMES_WRITE. False: @state->error has the reason. */
 bool load_capture(const struct loading *loading);
 
-/* Write the reason, in words for the user, why open(2) of the capture failed. */
+/* Write to @error, for the user, why open(2) of the capture failed with errno @err. */
 void load_explain_open(int err, char error[static 1024]);
 
 #endif /* WORKER_H */

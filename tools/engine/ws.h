@@ -25,7 +25,7 @@ void dissect_init(void);
 void dissect_loaded(const struct frames *frames);
 uint64_t dissect_count(void);
 
-/* What of a frame's tree is needed. The less it is, the faster is the dissection. */
+/* Which nodes of a frame's tree are needed. Fewer nodes make the dissection faster. */
 enum tree {
 	TREE_ALL,		/* each node, with its text */
 	TREE_PROTOCOLS,		/* only protocols */
@@ -42,8 +42,8 @@ struct wanted {
 
 /*
  * Dissect the frames before @frame that were not yet dissected, without a tree, and then @frame.
- * NULL: the frame must not be dissected; *@error is an NMERR_ code. The tree is there until
- * dissect_end(), which has to be called before the next dissection.
+ * NULL: the frame cannot be dissected; *@error is an NMERR_ code. The tree stays valid until
+ * dissect_end(), which the caller calls before the next dissect_begin().
  */
 epan_dissect_t *dissect_begin(uint32_t frame, const struct wanted *wanted, uint32_t *error);
 void dissect_end(void);
@@ -64,9 +64,12 @@ uint32_t describe_field(const char *text, uint32_t id, struct results *results);
 uint32_t describe_fields(uint32_t protocol, uint32_t first, uint32_t *count,
 			 struct results *results);
 
-/* The number of the protocol with Wireshark's number @id; ENGINE_NONE: it is only part of one. */
+/*
+ * The number of the protocol with Wireshark's number @id; ENGINE_NONE: it is only part of a
+ * protocol.
+ */
 uint32_t protocol_number(int id);
-/* Is it in the table of protocols of a frame? Wireshark's own notes, such as `frame`, are not. */
+/* Do tables of protocols contain this one? They lack Wireshark's own notes, such as `frame`. */
 bool protocol_is_layer(uint32_t number);
 /* The description of a field; NULL: there is none of that number. */
 header_field_info *field_of(uint32_t id);
@@ -86,7 +89,9 @@ struct form field_form(const header_field_info *field);
 
 /* PROP_QUAL_LABELED_SET, PROP_QUAL_FLAGS, or PROP_QUAL_NONE if the field's values have no names. */
 uint8_t labels_qualifier(const header_field_info *field);
-/* Append a struct engine_label for each. False: there is no room for all. */
+/*
+ * Append a struct engine_label for each name; adds their number to *@count. False: no room for all.
+ */
 bool labels_add(const header_field_info *field, struct results *results, uint32_t *count);
 
 #endif /* ENGINE_WS_H */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What differs between the versions of libwireshark: 4.0 (Debian 12), 4.4 (Debian 13) and 4.6. But
- * for record.h, no other file asks for the version. The functions have the names of what they replace, with ws_.
+ * What differs between the versions of libwireshark: 4.0 (Debian 12), 4.4 (Debian 13) and 4.6. Only
+ * this file and record.h depend on the version. Functions and types here begin with ws_.
  */
 #ifndef ENGINE_WS_COMPAT_H
 #define ENGINE_WS_COMPAT_H
@@ -108,7 +108,10 @@ static inline bool ws_requires_columns(const dfilter_t *filter G_GNUC_UNUSED)
 
 #endif
 
-/* Since 4.2, a frame knows the frames that it depends on. They are kept, as are protocols' data. */
+/*
+ * struct ws_kept: what libwireshark attaches to a frame and needs at the next dissection: data of
+ * protocols, and since 4.2 the set of frames that the frame depends on.
+ */
 #if WS_SINCE(4, 2)
 struct ws_kept {
 	GSList *data;
@@ -143,8 +146,8 @@ static inline void ws_restore(const struct ws_kept *kept, frame_data *data)
 #endif
 
 /*
- * Since 4.6, a record contains the buffer for its bytes. The buffer is made to point to @bytes,
- * which nobody writes to or frees.
+ * Since 4.6, a record contains the buffer for its bytes. This function lets the buffer point to
+ * @bytes, which libwireshark neither writes to nor frees.
  */
 static inline void ws_dissect(epan_dissect_t *edt, wtap_rec *record, const uint8_t *bytes,
 			      frame_data *data)
@@ -161,7 +164,7 @@ static inline void ws_dissect(epan_dissect_t *edt, wtap_rec *record, const uint8
 #endif
 }
 
-/* Since 4.6, a record has the name of its type. */
+/* Make the record one of a packet. Since 4.6, a record also has the name of its type. */
 static inline void ws_packet(wtap_rec *record)
 {
 	record->rec_type = REC_TYPE_PACKET;
