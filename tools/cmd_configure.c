@@ -46,7 +46,7 @@ static const struct help help = {
 "\n"
 "EXPERT is the path of a shared library, or the name of an installed expert. The configuration of\n"
 "NAME.so is the file $XDG_CONFIG_HOME/expertmem/NAME.config, or ~/.config/expertmem/NAME.config.\n"
-"Only the expert knows what its bytes mean; the first four are their number.\n",
+"Only the expert knows what its bytes mean; the first four contain their number.\n",
 	.options = rows,
 	.notes =
 "There are no windows: an expert asks on the terminal. A configuration replaces the stored one only\n"
@@ -98,14 +98,14 @@ static int reset(const char *path)
 
 static int damaged(void)
 {
-	fputs("expertmem configure: the process of the expert has damaged its configuration, which is "
-	      "not stored\n", stderr);
+	fputs("expertmem configure: the expert's process damaged the new configuration, which is "
+	      "not stored; repair the expert\n", stderr);
 	return EXIT_FAILED;
 }
 
 /*
- * Whether the first DWORD of the configuration is its size, as save_config() in the child has checked.
- * Other code of the expert may have written to the file since.
+ * Return whether the first DWORD of the configuration is its size. save_config() in the child has
+ * checked this, but other code of the expert may have written to the file since.
  */
 static bool is_consistent(const void *config, size_t size)
 {
@@ -115,7 +115,7 @@ static bool is_consistent(const void *config, size_t size)
 	return length == size;
 }
 
-/* Store what the child has written to the file. What is stored already is kept if that is damaged. */
+/* Store the configuration that the child wrote. If it is damaged, keep the stored configuration. */
 static int store(const struct job *job, const char *path)
 {
 	struct stat stat_buf;
@@ -190,7 +190,7 @@ int configure_main(int argc, char **argv)
 		job.startup_flags = EXPERT_STARTUP_FLAG_USE_STARTUP_DATA_OVER_CONFIG_DATA;
 	}
 	if (options.show && options.reset)
-		return wrong_usage("configure", "--show and --reset exclude each other");
+		return wrong_usage("configure", "--show and --reset exclude each other; give one");
 	if (find_library("configure", options.operand[0], library))
 		return EXIT_USAGE;
 	if (config_path(library, path)) {

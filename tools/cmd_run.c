@@ -726,7 +726,7 @@ static int choose_config(struct command_line *line)
 	struct job *job = &line->job;
 
 	if (path && line->value[NO_CONFIG])
-		return wrong("--config and --no-config exclude each other");
+		return wrong("--config and --no-config exclude each other; give one");
 	if (line->value[NO_CONFIG] || (!path && config_path(job->library, standard)))
 		return 0;
 	return config_read("run", path ? path : standard, !path, &job->config, &job->config_size) ?

@@ -99,7 +99,7 @@ static int put_comment(FILE *out, const char *text, int room)
 	return room;
 }
 
-/* A line for each comment: the number of the frame from 0, a space, and the comment. */
+/* Write a line for each comment: the number of the frame from 0, a space, and the comment. */
 static int write_comments(int fd, const struct events *events, const struct named *list,
 			  size_t count)
 {
@@ -135,12 +135,12 @@ static void close_fd(int fd)
 
 /* --- the program */
 
-/* Descriptors that the program gets: the capture, the copy, its messages, and the comments. */
+/* Descriptors 0 to 3 of the program: the capture, the copy, its messages, and the comments. */
 enum { CAPTURE, COPY, MESSAGES, COMMENTS, DESCRIPTORS };
 
 /*
- * @lock protects @process, the program, which is not reaped yet; 0: it does not run. A pid that is not
- * reaped is not the pid of another process.
+ * @lock protects @process, the pid of the program until it is reaped; 0: it does not run. Before a
+ * process is reaped, the kernel gives its pid to no other process.
  */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pid_t process;
@@ -209,8 +209,8 @@ void annotate_abandon(void)
 }
 
 /*
- * Read what the program says, and wait for its end. Close @messages. Return 0, or -1 with the reason
- * in @why.
+ * Read the program's messages, and wait for its end. Close @messages. Return 0, or -1 with the
+ * reason in @why.
  */
 static int finish(int messages, char why[static 256])
 {
@@ -257,7 +257,7 @@ static int run(const struct events *events, int capture, int copy, char why[stat
 		close_fd(comments[1]);
 		close_fd(messages[0]);
 	} else {
-		/* EPIPE if the program has failed, which says why */
+		/* EPIPE is ignored: the program has failed then, and its message says why */
 		write_comments(comments[1], events, list, count);
 		error = finish(messages[0], why);
 	}
@@ -265,7 +265,7 @@ static int run(const struct events *events, int capture, int copy, char why[stat
 	return error ? -1 : 0;
 }
 
-/* Open the capture, which must be a file that ends. Return -1 with errno set. */
+/* Open the capture, which must be a regular file. Return a descriptor, or -1 with errno set. */
 static int open_capture(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);

@@ -15,8 +15,8 @@
 int annotate(struct events *events, const char *capture, const char *copy, char why[static 256]);
 
 /*
- * Kill the program if it runs, from another thread, before the process ends. Later calls of annotate()
- * wait for ever.
+ * Kill the program if it runs. A thread calls this before the process ends, while another thread
+ * may be in annotate(): that thread, and later calls of annotate(), wait for ever.
  */
 void annotate_abandon(void);
 

@@ -17,7 +17,7 @@ const char *engine_name(enum expertmem_engine engine)
 	return engines[engine];
 }
 
-/* Whether the command line asks for something that only an engine can do. Return its name. */
+/* Return the name of an option on the command line that needs an engine, or NULL. */
 static const char *what_needs_engine(const struct job *job)
 {
 	if (job->capture_options.engine != EXPERTMEM_ENGINE_AUTO)

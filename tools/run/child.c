@@ -26,8 +26,8 @@
  * @reason: "timed out", "interrupted" or why events are lost; NULL: the child was not asked to stop
  * @signal: the signal that interrupted the host, or 0
  * @since: when the child was asked to stop, CLOCK_MONOTONIC in seconds
- * @timed_out: the timeout is over
- * @output_lost: nobody reads the events
+ * @timed_out: the child ran longer than job.timeout
+ * @output_lost: an output of the events failed
  * @at_once: a second signal interrupted the host: kill the child now
  * @killed: the child was sent SIGKILL
  */
@@ -88,9 +88,9 @@ static void ask_to_stop(struct job *job, pid_t child, struct stop *stop, const c
 }
 
 /*
- * Handle a signal to the host. The first one asks a plug-in to stop, the second one kills it. For a
- * program, only SIGTERM does that. Other signals are forwarded to the program, unless the
- * terminal has sent them to the whole process group already.
+ * Handle a signal to the host. The first signal asks a plug-in to stop, the second one kills it.
+ * For a program, only SIGTERM does so. Other signals are forwarded to the program, unless the
+ * terminal has already sent them to the whole process group.
  */
 static void act_on(struct job *job, pid_t child, const siginfo_t *info, struct stop *stop)
 {
@@ -105,7 +105,7 @@ static void act_on(struct job *job, pid_t child, const siginfo_t *info, struct s
 	}
 }
 
-/* Return whether the time is over. */
+/* Return whether the job has run for job->timeout. */
 static bool is_over(const struct job *job, double started)
 {
 	return job->timeout && clock_seconds(CLOCK_MONOTONIC) - started >= job->timeout;
@@ -161,7 +161,7 @@ static int watch(struct job *job, pid_t child, const sigset_t *signals, double s
 	return status;
 }
 
-/* Put what the host did in front of the outcome. */
+/* Let the outcome begin with the reason why the host stopped the child. */
 static void interpret_stop(struct outcome *outcome, const struct stop *stop, const struct job *job)
 {
 	const char *result = stop->timed_out ? "timeout" :
@@ -199,7 +199,7 @@ static void loading_failed(const struct job *job, int error, struct outcome *out
 			    job->startup.szCaptureFile, reason);
 }
 
-/* A signal or the timeout has ended the wait for the capture. Return whether one has. */
+/* Return whether a signal or the timeout ends the wait for the capture; set the outcome then. */
 static bool loading_stopped(const struct job *job, const sigset_t *signals, double started,
 			    struct outcome *outcome)
 {
@@ -248,7 +248,7 @@ static bool load(struct job *job, const sigset_t *signals, double started, struc
 
 /* --- all of it */
 
-/* Wait until the events are written. The second signal, or one if the child was not stopped, ends it. */
+/* Wait until the events are written. SIGINT or SIGTERM ends the wait, and the host. */
 static void finish_outputs(struct job *job, const sigset_t *signals, struct outcome *outcome)
 {
 	static const struct timespec none = {};

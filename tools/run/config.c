@@ -10,7 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Write the directory of configurations. Return false if the user has no home. */
+/*
+ * Write the path of the directory of configurations to @path. Return false if the user has no home.
+ */
 static bool find_directory(char path[static PATH_MAX])
 {
 	const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
@@ -48,7 +50,7 @@ static int failed(const char *command, const char *path, const char *reason)
 	return -1;
 }
 
-/* The first DWORD of the file is its size. */
+/* Check that the first DWORD of the file is the file's size. Return 0, or -1 after a message. */
 static int check(const char *command, const char *path, const void *config, size_t size)
 {
 	DWORD length = 0;
@@ -73,14 +75,15 @@ static int read_file(const char *command, const char *path, int fd, void **confi
 	if (!S_ISREG(stat_buf.st_mode))
 		return failed(command, path, "it is not a regular file");
 	if (stat_buf.st_size > CONFIG_MAX)
-		return failed(command, path, "it has more than 16 MiB");
+		return failed(command, path, "it has more than 16 MiB, the most that is allowed");
 	*size = stat_buf.st_size;
 	*config = malloc(*size + 1);
 	if (!*config)
 		return failed(command, path, strerror(errno));
 	got = read(fd, *config, *size);
 	if (got != (ssize_t)*size)
-		return failed(command, path, got < 0 ? strerror(errno) : "it became shorter");
+		return failed(command, path, got < 0 ? strerror(errno) :
+						       "another process truncated it; try again");
 	return check(command, path, *config, *size);
 }
 

@@ -19,14 +19,15 @@
 int config_path(const char *library, char path[static PATH_MAX]);
 
 /*
- * Read a configuration into memory of malloc(). With @optional, a file that does not exist is none:
- * *@config is NULL. Return 0, or -1 after a message that begins with the name of @command.
+ * Read a configuration into memory of malloc(). With @optional, a file that does not exist is no
+ * error: *@config is NULL then. Return 0, or -1 after a message that begins with "expertmem
+ * @command".
  */
 int config_read(const char *command, const char *path, bool optional, void **config, size_t *size);
 
 /*
- * Write a configuration, which replaces the file at once, and is readable only for its owner. The
- * directories are made. Return 0, or -1 after a message.
+ * Write a configuration to a new file with mode 0600, and rename that to @path. Missing directories
+ * are made. Return 0, or -1 after a message.
  */
 int config_write(const char *command, const char *path, const void *config, size_t size);
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The library has recorded addresses, and the file that has the instruction. The function is looked
- * up here, in the symbol tables of that file.
+ * The library of the process has recorded addresses, and the path of the file that contains the
+ * instruction. This file finds the name of the function in the symbol tables of that file.
  *
- * The process may have overwritten the record, so the file is read only if it is a regular file.
+ * The process may have overwritten the record, so only a regular file is read.
  */
 #include "crash.h"
 
@@ -28,7 +28,7 @@
 
 #define NAME_SIZE 256
 
-/* Limits of the process that reads the file: bytes besides those of the host, and time. */
+/* Limits of the process that reads the file: bytes above those of the host, CPU and wall time. */
 #define MEMORY_MAX	((rlim_t)512 << 20)
 #define CPU_SECONDS	2
 #define WALL_MS		5000
@@ -51,8 +51,8 @@ static const char *find_in_table(Elf *elf, Elf_Scn *section, const GElf_Shdr *he
 }
 
 /*
- * Write the name of the function to @name. Look into one table of each type: a hostile file could have
- * thousands that overlap.
+ * Write the name of the function to @name. Look into one symbol table of each type: a hostile file
+ * could have thousands of overlapping tables.
  */
 static void read_symbols(const char *file, uint64_t address, char name[static NAME_SIZE])
 {
@@ -83,7 +83,9 @@ static void limit(int resource, rlim_t value)
 	setrlimit(resource, &(struct rlimit){ value, value });
 }
 
-/* Return the bytes of address space that this process has, some of which the host has reserved. */
+/*
+ * Return the bytes of address space that this process has; most are those that the host reserved.
+ */
 static rlim_t address_space(void)
 {
 	unsigned long pages = 0;
@@ -104,7 +106,7 @@ static void __attribute__((noreturn)) look_up(const char *file, uint64_t address
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	/* the number of the pipe is the only one that is left */
+	/* close all descriptors but the pipe, which becomes number 0 */
 	if (dup2(out, 0) < 0 || close_range(1, UINT_MAX, 0))
 		_exit(1);
 	limit(RLIMIT_AS, address_space() + MEMORY_MAX);
@@ -115,7 +117,9 @@ static void __attribute__((noreturn)) look_up(const char *file, uint64_t address
 	_exit(write(0, name, sizeof(name)) != sizeof(name));
 }
 
-/* Kill and reap the process. It is not waited for if a file system that hangs keeps it. */
+/*
+ * Kill and reap the process. Wait at most a second: a file system that hangs could keep it alive.
+ */
 static void end_look_up(pid_t process)
 {
 	static const struct timespec tick = { .tv_nsec = 10 * 1000 * 1000 };
@@ -126,8 +130,8 @@ static void end_look_up(pid_t process)
 }
 
 /*
- * Return false if the function is not known. The expert chooses the file, which may be malicious: a
- * process with limits of memory and time reads it.
+ * Find the name of the function that contains @address. Return false if it is not known. The expert
+ * chooses the file, which may be malicious, so a process with limits of memory and time reads it.
  */
 static bool find_function(const char *file, uint64_t address, char name[static NAME_SIZE])
 {
@@ -154,7 +158,7 @@ static bool find_function(const char *file, uint64_t address, char name[static N
 	return found && *name;
 }
 
-/* Copies of the record's strings, terminated: the record's may not be. */
+/* Copies of the record's strings with a null at the end, which the record's may lack. */
 struct place {
 	char file[sizeof(((struct em_crash *)0)->file) + 1];
 	char function[NAME_SIZE];	/* "": not known */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Receive events: each is copied, and belongs to a kind. Texts that are equal to those of the kind's
+ * Receive events, copy them, and sort them into kinds. Texts that are equal to those of the kind's
  * first event are not copied again.
  */
 #include "events.h"
@@ -29,7 +29,7 @@ struct copy {
 
 /* --- memory */
 
-/* Return room for one event, or NULL. The room is taken by commit(). */
+/* Return room for one event, or NULL. commit() then takes what the event needs. */
 static void *reserve(struct events *events)
 {
 	char *block = events->blocks;
@@ -124,8 +124,9 @@ static int compare_keys(const void *one, const void *other)
 }
 
 /*
- * Make the name of a column differ from the keys of the columns before it. The time for all columns is
- * n log n, whatever their names are: a number is tried once only for each name.
+ * Make a key for a column that differs from the keys of the columns before it. For n columns this
+ * takes O(n log n) time, whatever their names are, because each number is tried once only for each
+ * name.
  */
 static char *unique_key(const struct event_kind *kind, unsigned int column, void **tree)
 {
@@ -196,7 +197,7 @@ err_free:
 	return NULL;
 }
 
-/* Note which fixed columns the event has, and which differ from those of the kind's first event. */
+/* Update kind->used and kind->differs for the fixed columns of an event. */
 static void note_columns(const struct event *event)
 {
 	struct event first = *event;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Events that an expert raised by ExpertSubmitEvent(). All texts of events are from the expert, and
- * often from packets: each output makes them harmless for its reader.
+ * often from packets: each output escapes what its reader could misunderstand.
  *
  *   events.c		receive events: count, limit, copy and sort them
  *   event_text.c	times, severities and values of columns as text
@@ -33,13 +33,13 @@
 /* The number of severities: NMEVENT_SEVERITY_INFORMATIONAL to _CRITICAL_ERROR. */
 #define SEVERITIES	6
 
-/* time of struct event: not known */
+/* The time of a struct event whose time is not known. */
 #define NO_TIME		INT64_MIN
 
 /**
  * struct event_kind - events with equal EventIdent and equal columns
  * @first: the first event: it has the number, the names and types of the columns
- * @first_time: its time, as time of struct event
+ * @first_time: time of @first, as in struct event
  * @count: number of events
  * @hidden: NMEVENTFLAG_DO_NOT_DISPLAY_*: fixed columns that all these events hide
  * @differs: fixed columns, as bits 1 << enum fixed_column, whose texts are not equal in all events
@@ -85,12 +85,12 @@ struct event {
  * @max: most events that are accepted
  * @keep: keep the events for events_sorted()
  * @count: number of events that were accepted
- * @left_out: number of those that were not
+ * @left_out: number of events that were not accepted
  * @severity: number of accepted events of each severity; others count as the last one
  * @list: the events that are kept, in the order in which they were raised
- * @kept: number of them
+ * @kept: number of entries of @list
  * @room: number of entries that @list has room for
- * @bytes: bytes that are kept
+ * @bytes: bytes of the events that are kept
  * @kinds: root of the tree of kinds, see tsearch(3)
  * @nr_kinds: number of kinds
  * @blocks: blocks of memory of kept events, linked by their first word
@@ -150,7 +150,7 @@ unsigned int severity_index(DWORD severity);
 /* Write "2026-11-29T15:20:51.123456+00:00". Return @text. */
 const char *event_timestamp(char text[static EVENT_VALUE], int64_t time);
 
-/* The text of a fixed column. @text is used if it is none of the event. */
+/* Return the text of a fixed column: of the event, or written to @text. */
 const char *fixed_text(char text[static EVENT_VALUE], const struct event *event,
 		       enum fixed_column column);
 

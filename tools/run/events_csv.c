@@ -3,8 +3,9 @@
  * Events as CSV (RFC 4180): one table for all kinds, whose columns are the fixed columns and then
  * those of every kind. Columns of two kinds with equal names are one column.
  *
- * A spreadsheet takes a cell that begins with = + - @ for a formula, also behind white space, and some
- * take the full-width forms of these characters (Excel for East Asian languages). Such a cell gets an apostrophe before it, unless it is the value of a number.
+ * A spreadsheet takes a cell that begins with = + - @ for a formula, also behind white space. Excel
+ * for East Asian languages also takes the full-width forms of these characters. Such a cell gets an
+ * apostrophe before it, unless it is the value of a number.
  */
 #include <errno.h>
 #include <inttypes.h>

@@ -3,9 +3,10 @@
  * The report of events for browsers. The tables are plain HTML. report.js adds sorting and filters, and
  * report.css is the style; both are part of the page.
  *
- * Texts of events are from packets. They are written by put_text() only, which escapes what HTML or
- * a reader could misunderstand, and never into an attribute or a script. A content security policy allows no script but
- * the one with the nonce, a random number that no packet can know, and no access to a network.
+ * Texts of events are from packets. Only put_text() writes them, which escapes what HTML or a
+ * reader could misunderstand. They are never written into an attribute or a script. The content
+ * security policy allows no access to a network, and no script but the one with the nonce, a random
+ * number that no packet can contain.
  */
 #include "events_html.h"
 
@@ -20,7 +21,7 @@
 #include "../format.h"
 #include "../visible.h"
 
-/* Most rows of a kind and of all kinds: browsers become slow above. */
+/* Most rows of a kind, and of all kinds. Browsers become slow with more rows. */
 #define KIND_ROWS	10000
 #define ROWS		50000
 
@@ -230,7 +231,9 @@ static void make_chart(struct chart *chart, const struct events *events)
 		start = time < start ? time : start;
 		end = time > end ? time : end;
 	}
-	/* a single moment has no course, and a wrong clock could overflow */
+	/*
+	 * no chart of less than BINS nanoseconds, or if times are so far apart that they overflow
+	 */
 	if (start == NO_TIME || __builtin_sub_overflow(end, start, &chart->step) || chart->step < BINS)
 		return;
 	chart->step = chart->step / BINS + 1;
@@ -241,7 +244,7 @@ static void make_chart(struct chart *chart, const struct events *events)
 	count_bins(chart, events);
 }
 
-/* Write what a bar is, for a pointer that is over it, and for the keyboard. */
+/* Write time and counts of a bar, which browsers show when the pointer or the focus is on it. */
 static void put_bar_title(const struct chart *chart, int bin, uint64_t sum, FILE *out)
 {
 	int64_t start = chart->start + bin * chart->step;

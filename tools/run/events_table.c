@@ -11,7 +11,7 @@
 #include "events.h"
 
 #define GAP		2	/* columns between two cells */
-#define NARROWEST	8	/* a cell is not cut to less */
+#define NARROWEST	8	/* columns of a cell below which it is not cut */
 
 /**
  * struct table - the columns of the table of a kind
@@ -101,7 +101,7 @@ static bool is_text(const struct event_kind *kind, int column)
 	return kind->first->Column[column - FIXED_COLUMNS].VariantData.Type == NMCOLUMNTYPE_STRING;
 }
 
-/* Return the widest column that can be narrower, or -1. @texts: only those with texts */
+/* Return the widest column that can become narrower, or -1. @texts: only columns with texts */
 static int widest_column(const struct table *table, bool texts)
 {
 	int widest = -1;
@@ -113,7 +113,9 @@ static int widest_column(const struct table *table, bool texts)
 	return widest;
 }
 
-/* Make the columns as wide as their texts, then the widest ones narrower until a line fits. */
+/*
+ * Make the columns as wide as their texts. Then narrow the widest ones until a line fits in @room.
+ */
 static void fit(struct table *table, const struct event *events, size_t count, int room)
 {
 	char text[EVENT_VALUE];

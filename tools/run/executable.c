@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The dynamic loader preloads the heap into a program. That works only if the program has a loader,
- * if it is the loader of this C library, and if the program gains no rights when it is executed.
- * All this can be read from the program's file.
+ * The dynamic loader preloads the heap into a program. This needs a program that has a loader, that
+ * has the loader of this C library, and that gains no rights when it is executed. The program's
+ * file shows all three.
  */
 #include "executable.h"
 
@@ -20,7 +20,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-/* A script's interpreter may be a script; the kernel follows this many. */
+/* A script's interpreter may be a script; the kernel follows so many interpreters. */
 #define SCRIPTS_MAX 5
 
 /**
@@ -218,7 +218,10 @@ static enum executable judge_heap(const struct image *image, bool is_loader,
 	return EXECUTABLE_UNLIMITED;
 }
 
-/* @own: the image of this command, whose C library is the heap's; not is_elf: not known */
+/*
+ * Judge a program. @own: the image of this command, which uses the heap's C library; if its is_elf
+ * is false, it is not known.
+ */
 static enum executable classify(int fd, const struct image *image, const struct image *own,
 			     char why[static EXECUTABLE_WHY])
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A job is one run of "expertmem run": of a plug-in or of a program, in a child process. cmd_run.c
- * sets it up, child.c runs and watches the process, report.c prints the outcome.
+ * A job runs or configures a plug-in, or runs a program, in a child process. cmd_run.c and
+ * cmd_configure.c set it up, child.c runs and watches the process, report.c prints the outcome.
  */
 #ifndef JOB_H
 #define JOB_H
@@ -17,7 +17,7 @@
 
 /**
  * struct job - what to run, and how
- * @ops: library_ops or program_ops
+ * @ops: library_ops, configure_ops or program_ops
  * @key: the expert
  * @shared: descriptor of the file that the host shares with the child
  * @report: the start of that file, mapped; NULL: there is no file
@@ -27,22 +27,22 @@
  * @property: name of the selected property, such as "tcp.port"; NULL: none is selected
  * @startup_flags: what Run() or Configure() gets as StartupFlags
  * @config: configuration of the plug-in, or NULL
- * @config_size: its bytes
- * @config_file: descriptor of a file that receives what Configure() returns
+ * @config_size: bytes of @config
+ * @config_file: descriptor of a file that receives the configuration that Configure() returned
  * @capture_path: path of the capture, or "-"
  * @capture: the capture that an engine reads; NULL: the plug-in runs without an engine
- * @capture_options: how it is opened
+ * @capture_options: options for expertmem_open_capture()
  * @no_engine: --engine none: the plug-in reads the file itself
- * @status: the last state of @capture
+ * @status: the last state of @capture that was read
  * @outputs: outputs of the events; NULL for a program, and for Configure()
- * @program: name and arguments of the program, and NULL; NULL for a plug-in
+ * @program: name and arguments of the program, ended by NULL; NULL for a plug-in
  * @preload: path of libexpertmem-malloc.so
  * @limit: limit in bytes, 0 for none, or EXPERTMEM_LIMIT_DEFAULT; programs that the program
  *	starts get it as well
  * @has_limit: the limit is from the command line
  * @grace: seconds from asking the child to stop until killing it
  * @timeout: seconds until the child is asked to stop; 0: never
- * @stdout_to_stderr: standard output of the child is standard error
+ * @stdout_to_stderr: the child's standard output goes to standard error
  * @device_only: EXPERTMEM_BACKEND=device: run nothing on private memory
  * @same_group: the child stays in the host's process group, so that it can read the terminal
  *	and gets the signals of its keys
@@ -136,15 +136,15 @@ struct job_ops {
 
 extern const struct job_ops library_ops, configure_ops, program_ops;
 
-/* Whether the job runs a plug-in, and shows its progress. */
+/* Return whether the job calls Run() of a plug-in. Only such a job shows its progress. */
 static inline bool is_library(const struct job *job)
 {
 	return job->ops == &library_ops;
 }
 
 /*
- * Open the expert of the job, and create the file that is shared with the child. Without the file,
- * the report of a program has fewer numbers. Return enum expertmem_error.
+ * Open the expert of the job, and create the file that is shared with the child. If the file cannot
+ * be created, the report of a program has fewer numbers. Return enum expertmem_error.
  */
 int share_open(struct job *job);
 
@@ -155,24 +155,23 @@ int share_open(struct job *job);
 int pass_descriptor(const char *variable, int fd);
 
 /*
- * Start the engine of the job, which reads the capture meanwhile. Without an engine the job runs
- * without @job->capture, after a warning. Return 0, or -1 after a message.
+ * Start the engine that reads the capture; do not wait for it. If no engine is installed and no
+ * option needs one, print a warning and leave @job->capture NULL. Return 0, or -1 after a message.
  */
 int job_open_capture(struct job *job);
 
 /*
- * Find the protocol and the property that the user has selected, in the expert's process, and put
- * them into the start-up information. The process ends if there is no such property.
+ * In the expert's process, find the protocol and the property that the user has selected, and put
+ * them into the start-up information. If there is no such property, end the process.
  */
 void select_property(struct job *job, struct child_state *state);
 
-/* Return the word of an engine, as of --engine. */
+/* Return the word for an engine that --engine takes. */
 const char *engine_name(enum expertmem_engine engine);
 
 /*
  * Run the job until the child has ended. The signals that the host handles stay blocked afterwards,
- * so that a late one does not interrupt the report. Return 0, or -1 with errno set if no child
- * could be started.
+ * so that none interrupts the report. Return 0, or -1 with errno set if no child could be started.
  */
 int job_run(struct job *job, struct outcome *outcome);
 

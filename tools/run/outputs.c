@@ -18,7 +18,7 @@
 #include "events_html.h"
 #include "replace.h"
 
-/* The thread looks at @ended so often, in milliseconds. */
+/* Milliseconds between two looks of the thread at outputs.ended. */
 #define TICK 50
 
 static bool is_set(const bool *flag)
@@ -46,7 +46,10 @@ complain(struct outputs *outputs, const char *format, ...)
 
 /* --- opening */
 
-/* Whether a file can be made beside @path, which is replaced at the end. */
+/*
+ * Check that a file can be made in the directory of @path: replace_begin() makes one there. Return
+ * 0, or -1 after a message.
+ */
 static int check_directory(const char *option, const char *path)
 {
 	const char *slash = path ? strrchr(path, '/') : NULL;
@@ -148,7 +151,7 @@ static int read_events(struct outputs *outputs)
 {
 	int count;
 
-	/* the line of progress is on the terminal, with the cursor at its start */
+	/* remove the line of progress; the cursor is at its start */
 	if (outputs->follow && isatty(STDOUT_FILENO) && isatty(STDERR_FILENO))
 		fputs("\033[K", stdout);
 	count = expertmem_read_events(outputs->job->key, on_event, outputs);
@@ -301,8 +304,8 @@ static void *run(void *arg)
 	do {
 		ended = is_set(&outputs->ended);
 		/*
-		 * A process that the expert has left behind may go on to send. It gets EPIPE from now on,
-		 * and the socket has no more than its buffer.
+		 * A process that the expert started may still send events. From now on it gets
+		 * EPIPE, so that reading ends when the socket's buffer is empty.
 		 */
 		if (ended)
 			shutdown(outputs->fd, SHUT_RD);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Outputs of the events of a job. A thread of the host reads the events of the expert and writes
- * them, so that a reader that is slow makes the expert wait, but not the host: that goes on to heed
- * signals and the timeout.
+ * them. If a reader of an output is slow, the thread and the expert wait; the main thread still
+ * handles signals and the timeout.
  */
 #ifndef OUTPUTS_H
 #define OUTPUTS_H
@@ -21,21 +21,22 @@ enum events_format { FORMAT_DEFAULT, FORMAT_TABLE, FORMAT_CSV, FORMAT_JSON, FORM
 
 /**
  * struct outputs - what is written where
- * @format: what is printed to standard output after Run, or with @follow as the events come
+ * @format: format on standard output, after Run, or with @follow as the events come
  * @follow: print events as they come
  * @lines: path of the file that receives JSON lines, or "-"; NULL: none
  * @report: path of the HTML report; NULL: none
  * @annotate: path of the copy of the capture whose frames have comments; NULL: none
- * @max: most events
+ * @max: most events that are accepted
  * @events: the events
- * @fd: readable while events are there
- * @file: stream of @lines
+ * @fd: descriptor that is readable while there are events; it belongs to the library
+ * @file: stream of @lines, or NULL
  * @job: the job
  * @outcome: how the job ended, for the report; valid when @ended
- * @ended: the child has ended: read the rest, and write what is written then; atomic
- * @failed: a stream of events that are written as they come cannot be written; atomic
- * @message: why an output could not be written; ""
- * @thread: the thread
+ * @ended: the child has ended, so the thread reads the last events and writes the other outputs;
+ *	atomic
+ * @failed: events that are written as they come could not be written; atomic
+ * @message: why an output could not be written; "": none failed
+ * @thread: the thread that reads and writes events
  */
 struct outputs {
 	enum events_format format;
@@ -58,7 +59,9 @@ struct outputs {
 /* Open the files, before the expert starts. Return 0, or -1 after a message. */
 int outputs_open(struct outputs *outputs, const struct job *job);
 
-/* Whether standard output has only events or JSON, so that the expert's output goes elsewhere. */
+/*
+ * Return whether standard output is for CSV or JSON only; the expert's goes to standard error then.
+ */
 bool outputs_use_stdout(const struct outputs *outputs);
 
 /* Begin to read events, in the host before the child is started. Return enum expertmem_error. */
@@ -66,16 +69,16 @@ int outputs_connect(struct outputs *outputs);
 /* Start the thread, after the child was started. Return an error number of errno.h. */
 int outputs_start(struct outputs *outputs);
 
-/* Whether events can no longer be written: the expert shall stop. */
+/* Return whether events can no longer be written; the host then asks the expert to stop. */
 bool outputs_have_failed(const struct outputs *outputs);
 
-/* The child has ended. The thread writes the rest. */
+/* Tell the thread that the child has ended. */
 void outputs_end(struct outputs *outputs, const struct outcome *outcome);
 /* Wait at most a tenth of a second for the thread. Return whether it has ended. */
 bool outputs_wait(struct outputs *outputs);
 /*
- * A signal interrupts the outputs: end the process that writes the copy of the capture, and remove
- * the files that are incomplete. The host must end by _exit() then.
+ * Abandon the outputs after a signal: kill the process that writes the copy of the capture, and
+ * remove the incomplete file. Afterwards the host must end by _exit().
  */
 void outputs_abandon(void);
 

@@ -78,7 +78,7 @@ give_up(struct child_state *state, enum stage stage, const char *format, ...)
 
 /*
  * Load the plug-in and call DllMain(), if it is exported, as Windows does. The instance is the handle
- * of dlopen(). Return that.
+ * of dlopen(). Return the handle.
  */
 static void *load(struct job *job, struct child_state *state)
 {
@@ -101,7 +101,7 @@ static void *load(struct job *job, struct child_state *state)
 	return handle;
 }
 
-/* DllMain() learns of the end of the process, which Windows tells by a pointer that is not NULL. */
+/* Call DllMain() before the process ends. As on Windows, the third argument is not NULL then. */
 static void unload(void *handle)
 {
 	dll_main_t dll_main = (dll_main_t)dlsym(handle, "DllMain");
@@ -163,7 +163,7 @@ static void library_run(struct job *job, struct child_state *state)
 		select_property(job, state);
 	state->stage = RUNNING;
 	result = run(job->key, config, &job->startup, job->startup_flags, NULL);
-	if (config)	/* the host's: not what the expert forgot to free */
+	if (config)	/* the host allocated it, so it must not count as not freed by the expert */
 		ExpertFreeMemory(job->key, config);
 	unload(handle);
 	if (!result) {
@@ -181,7 +181,7 @@ static void save_config(struct job *job, struct child_state *state, PEXPERTCONFI
 	SIZE_T size;
 
 	if (!config)
-		give_up(state, BAD_CONFIG, "Configure returned TRUE, but no configuration");
+		give_up(state, BAD_CONFIG, "Configure returned TRUE, but set no configuration");
 	size = ExpertMemorySize(job->key, config);
 	if (size < sizeof(config->RawConfigLength))
 		give_up(state, BAD_CONFIG,

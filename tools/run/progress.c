@@ -37,7 +37,7 @@ static void print_line(const char *line)
 	fprintf(stderr, "\r\033[K%.*s\r", width, line);
 }
 
-/* Return whether @percent has passed another ten per cent, which is printed then. */
+/* Return whether @percent has passed another multiple of ten since the last line; note it. */
 static bool passes_ten(struct progress *progress, int percent)
 {
 	if (percent / 10 <= progress->shown / 10)
@@ -109,7 +109,7 @@ static void memory_text(char text[static MEMORY_TEXT], const struct expertmem_he
 		snprintf(text, MEMORY_TEXT, "%s resident, %s committed", resident, committed);
 }
 
-/* Write how far the first pass of the dissectors is, and how fast the expert and the pass are. */
+/* Write the rate of the expert, and the progress and the rate of the dissectors' first pass. */
 static void frames_text(char text[static MEMORY_TEXT], struct progress *progress, int percent,
 			const char *gap)
 {

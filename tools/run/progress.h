@@ -38,9 +38,9 @@ struct progress {
 };
 
 void progress_begin(struct progress *progress, struct job *job);
-/* The capture is read, or the engine starts. Reads @job->status. */
+/* Show from @job->status that the engine starts, or how much of the capture is read. */
 void progress_load(struct progress *progress);
-/* The expert runs. The memory of one that has @ended is not shown. */
+/* Show that the expert runs. Without its memory, if the expert has @ended. */
 void progress_run(struct progress *progress, bool ended);
 /* Remove the line from the terminal. */
 void progress_clear(const struct progress *progress);

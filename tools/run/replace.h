@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Write a file that replaces another one when it is complete. It is written beside the other file, to a
- * name that nobody can predict. There is one such file at a time.
+ * Write a file that replaces another one when it is complete. Until then, it is beside the other
+ * file and has a random name. The process can have one such file at a time.
  */
 #ifndef REPLACE_H
 #define REPLACE_H
@@ -12,14 +12,14 @@
 int replace_begin(const char *target);
 
 /*
- * Give the file the mode of a new file and the name of the target if it is @complete, or else remove
- * it, and close @fd. Return 0, or an error number of errno.h; the file is removed then.
+ * If the file is @complete, give it the mode of a new file, and rename it to @target. Otherwise,
+ * and after an error, remove it. Close @fd. Return 0, or an error number of errno.h.
  */
 int replace_end(int fd, const char *target, bool complete);
 
 /*
- * Remove the file, from another thread, before the process ends. Later calls of replace_begin() and
- * replace_end() wait for ever.
+ * Remove the file. A thread calls this before the process ends; later calls of replace_begin() and
+ * replace_end() in other threads wait for ever.
  */
 void replace_abandon(void);
 

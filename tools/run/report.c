@@ -17,7 +17,7 @@ static bool has_blocks(const struct job *job)
 	return !job->program || (job->report && job->report->begun);
 }
 
-/* Print what the engine said of the capture, and the number of events. */
+/* Print the numbers of frames and events, and the engine. */
 static void report_capture(const struct job *job)
 {
 	const struct expertmem_capture_status *status = &job->status;
@@ -36,7 +36,7 @@ static void report_capture(const struct job *job)
 	putc('\n', stderr);
 }
 
-/* Print what the engine could not do. */
+/* Print that the capture ends early, or that protocols or properties may be missing. */
 static void report_damage(const struct job *job)
 {
 	const struct expertmem_capture_status *status = &job->status;

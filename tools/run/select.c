@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the user has selected, as the start-up information of an expert: a frame, and a property in
- * it. Called in the expert's process, because handles and instances are valid only there.
+ * Put the user's selection, a frame and a property in it, into the start-up information of an
+ * expert. This runs in the expert's process, because handles and instances are valid only there.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@ static void __attribute__((noreturn)) cannot_select(struct child_state *state, c
 	exit(EXIT_FAILED);
 }
 
-/* Split "TCP/Source Port" or "tcp.port" into the protocol, which is copied, and the property. */
+/* Split "TCP/Source Port" or "tcp.port". Copy the protocol; return the name of the property. */
 static const char *split(const char *text, char protocol[static 256])
 {
 	const char *slash = strchr(text, '/'), *end = slash ? slash : strchrnul(text, '.');
@@ -27,7 +27,7 @@ static const char *split(const char *text, char protocol[static 256])
 	return slash ? slash + 1 : text;
 }
 
-/* The value of a property of one byte; 0 if it has none. */
+/* The first byte of a property's value; 0 if it has no value. */
 static BYTE first_byte(const PROPERTYINST *instance)
 {
 	if (instance->DataLength == 0xffff)
@@ -35,7 +35,7 @@ static BYTE first_byte(const PROPERTYINST *instance)
 	return instance->DataLength ? instance->lpByte[0] : 0;
 }
 
-/* A property that is a flag of one bit is the selected bit. */
+/* If the property is a flag of one bit, set sBitfield to that bit. */
 static void select_bit(EXPERTSTARTUPINFO *startup, const PROPERTYINST *instance)
 {
 	const PROPERTYINFO *info = instance->lpPropertyInfo;
@@ -58,16 +58,20 @@ void select_property(struct job *job, struct child_state *state)
 
 	startup->hProtocol = GetProtocolFromName(protocol);
 	if (!startup->hProtocol)
-		cannot_select(state, job->property, "there is no such protocol");
+		cannot_select(state, job->property,
+			      "there is no such protocol; tshark -G protocols lists them");
 	property = GetProperty(startup->hProtocol, (LPSTR)name);
 	if (!property)
-		cannot_select(state, job->property, "the protocol has no such property");
+		cannot_select(state, job->property,
+			      "the protocol has no such property; tshark -G fields lists them");
 	frame = GetFrame(startup->hCapture, number == INVALID_FRAME_NUMBER ? 0 : number);
 	if (!frame)
-		cannot_select(state, job->property, "the capture has no such frame");
+		cannot_select(state, job->property,
+			      "the capture has no such frame; frames count from 0");
 	startup->lpPropertyInst = FindPropertyInstance(frame, property);
 	if (startup->lpPropertyInst)
 		select_bit(startup, startup->lpPropertyInst);
 	else if (number != INVALID_FRAME_NUMBER)
-		cannot_select(state, job->property, "the frame has no such property");
+		cannot_select(state, job->property,
+			      "the frame has no such property; select another frame by --frame");
 }

@@ -44,7 +44,7 @@ int share_open(struct job *job)
 	int error;
 
 	job->shared = make_file();
-	/* for the library of this process, which uses it for the first expert and closes it */
+	/* the library of this process uses the file for its first expert, and closes the copy */
 	if (job->shared >= 0)
 		pass_descriptor("EXPERTMEM_REPORT", job->shared);
 	error = expertmem_open(&(struct expertmem_options){
