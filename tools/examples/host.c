@@ -26,7 +26,7 @@ static void check(const char *what, int error)
 		errx(1, "%s: %s", what, expertmem_strerror(error));
 }
 
-/* Texts of events come from packets: print nothing that acts on a terminal. */
+/* Print an event. Its texts may come from packets, so replace control characters. */
 static void print_event(const NMEVENTDATA *event, void *expert)
 {
 	const char *name = event->szEventName ? event->szEventName : "event";
@@ -85,9 +85,12 @@ int main(int argc, char **argv)
 		start_expert(key[i], argv[2 + i]);
 	}
 
-	expertmem_close_capture(capture);	/* the experts have it */
+	expertmem_close_capture(capture);	/* the experts have their own connections */
 
-	/* An expert waits while too many of its events are unread: so read until all have ended. */
+	/*
+	 * An expert waits while too many of its events are unread, so read until all experts have
+	 * ended.
+	 */
 	do {
 		poll(events, EXPERTS, 100);
 		for (; running && waitpid(-1, &result, WNOHANG) > 0; running--)

@@ -4,24 +4,24 @@
  *
  * A property is a field of a protocol, such as the destination port of TCP. The expert gets its
  * handle by GetProtocolFromName() and GetProperty(), and asks for its instances in each frame by
- * FindPropertyInstance(). It does not attach all properties to the frames: so the engine looks for
- * one field only, which is several times as fast.
+ * FindPropertyInstanceRestart(). It does not attach all properties to the frames. So the engine
+ * looks for one field only, which is several times as fast.
  *
- * Which properties are counted:
- *   1. PROPERTIES in the environment, names that are separated by commas
- *   2. the property that the user has selected, if there is no configuration, or if the host says that
- *      what is selected comes first
+ * The expert counts the properties of the first of these that is there:
+ *   1. PROPERTIES in the environment: names that are separated by commas
+ *   2. the property that the user has selected, if there is no configuration, or if StartupFlags
+ *      has EXPERT_STARTUP_FLAG_USE_STARTUP_DATA_OVER_CONFIG_DATA
  *   3. the configuration: a name in each line, see Configure()
- *   4. else IP/Protocol
+ *   4. IP/Protocol
  * A name is PROTOCOL/PROPERTY with Network Monitor's or Wireshark's names, such as "TCP/Source Port",
  * or Wireshark's filter name, such as tcp.srcport.
  *
- * Values are equal if their bytes are. The text of a value is that of its first instance. Memory is
- * bounded: a value takes up to 256 bytes. After 100,000 values, or when the expert's limit is reached,
- * new values are counted together as "other values".
+ * Values are equal if their bytes are equal. The text of a value is that of its first instance.
+ * Memory is bounded: a value takes up to 256 bytes. After 100,000 values of a property, or when the
+ * expert's limit is reached, new values are counted together as "other values".
  *
- * tshark -z FIELD,tree has no counterpart for most fields: tshark -T fields -e FIELD | sort | uniq -c
- * gives these counts.
+ * tshark has no statistics for most fields. tshark -T fields -e FIELD | sort | uniq -c gives these
+ * counts.
  *
  * Build it:	cc -shared -fPIC properties.c common/{table,text,config,property,walk}.c \
  *		   -o properties.so -lexpertmem
@@ -59,7 +59,7 @@ struct property {
 	HPROPERTY handle;
 	struct table values;
 	bool full;		/* no new values are added */
-	unsigned long long frames, instances, other; /* frames that have it; values left out */
+	unsigned long long frames, instances, other; /* frames with it; instances of other values */
 };
 
 struct survey {
@@ -77,7 +77,9 @@ static DWORD survey_add(struct survey *survey, const char *name, HPROPERTY handl
 	char visible[128];
 
 	if (survey->count == NAMES_MAX) {
-		fprintf(stderr, "properties: only %d properties can be counted at once\n", NAMES_MAX);
+		fprintf(stderr,
+			"properties: only %d properties can be counted at once; name fewer\n",
+			NAMES_MAX);
 		return NMERR_OUT_OF_RANGE;
 	}
 	if (!handle)
@@ -95,7 +97,7 @@ static DWORD survey_add(struct survey *survey, const char *name, HPROPERTY handl
 	return NMERR_SUCCESS;
 }
 
-/* Find out which properties are to be counted. @text: room for their names, which stay in use. */
+/* Choose the properties to count. @text: room for their names, which properties point to. */
 static DWORD survey_choose(struct survey *survey, PEXPERTCONFIG config, PEXPERTSTARTUPINFO startup,
 			   DWORD flags, char text[CONFIG_TEXT])
 {
@@ -266,7 +268,7 @@ BOOL WINAPI Register(PEXPERTENUMINFO info)
 	return TRUE;
 }
 
-/* Without a capture there is no engine that knows names: Run() looks for them. */
+/* Check only the form of a name. Configure() has no capture, so no engine can look the name up. */
 static const char *check_line(char *line)
 {
 	return strpbrk(line, "/.") ? NULL : "a property is PROTOCOL/PROPERTY or a filter name";

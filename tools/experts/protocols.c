@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * protocols: how many frames and bytes each protocol has, as a tree of what carries what.
+ * protocols: how many frames and bytes each protocol has, as a tree in which each protocol is below
+ * the one that carries it.
  *
- * For each frame, the engine tells the protocols in it, from the lowest to the highest: that is the
+ * For each frame, the engine lists the protocols in it, from the lowest to the highest, in the
  * lpRecognizeDataTable of ExpertGetFrame(). The expert follows these protocols from the root of a tree,
  * and counts the frame at each node. Only an engine with dissectors has these tables; with the pcap
  * engine, the expert says so and fails.
@@ -10,9 +11,9 @@
  * A protocol's bytes are those of its frames, on the wire and with all headers, as in
  * tshark -z io,phs: the counts are equal.
  *
- * Memory: a node takes 56 bytes. Frames with more than 64 protocols are counted at the 64th one. A capture
- * that is made for it can have very many paths: after 65,536 nodes, or when the expert's limit is
- * reached, frames are counted at the last node of their path that is there.
+ * Memory: a node takes 56 bytes. Protocols of a frame behind its 64th are not counted. A malicious
+ * capture can have very many paths. After 65,536 nodes, or when the expert's limit is reached, no
+ * nodes are added: frames are counted at the nodes of their path that exist.
  *
  * Build it:	cc -shared -fPIC protocols.c common/{table,text,walk}.c -o protocols.so -lexpertmem
  * Run it:	expertmem run ./protocols.so traffic.pcap
@@ -53,8 +54,8 @@ struct survey {
 	HCAPTURE capture;
 	struct table nodes, names;
 	bool full;
-	unsigned long long frames, bytes, unknown; /* unknown: without any protocol */
-	unsigned long long shortened;	/* frames whose path is longer than it is in the tree */
+	unsigned long long frames, bytes, unknown; /* unknown: frames without any protocol */
+	unsigned long long shortened;	/* frames of whose path not all nodes are in the tree */
 };
 
 /* Find the node of a protocol below @parent; add it if it is not there. NULL: it cannot be added. */
@@ -74,7 +75,7 @@ static struct node *add_node(struct survey *survey, uint32_t parent, uint32_t pr
 	if (!node || survey->nodes.count == before)
 		return node;
 
-	/* it is new, and the root if it is the first one */
+	/* the node is new; the first node is the root, which has no parent */
 	if (!number)
 		return node;
 	above = table_at(&survey->nodes, parent);
@@ -94,7 +95,7 @@ static DWORD survey_frame(struct survey *survey, const EXPERTFRAMEDESCRIPTOR *fr
 	DWORD error = NMERR_SUCCESS;
 	uint32_t number = 0;
 
-	/* the host may have asked for frames without these tables, which are fast */
+	/* with expertmem run --recognize=no, ExpertGetFrame() sets no table */
 	if (!table)
 		table = GetFrameRecognizeData(frame->hFrame);
 	if (!table) {
@@ -150,8 +151,9 @@ static bool take_name(struct name *name, HPROTOCOL handle)
 }
 
 /*
- * Get the names of the protocols in the tree. Frames have numbers of protocols, but names belong to
- * handles, so look for the handle with this number. It is usually at this place of the table.
+ * Get the names of the protocols in the tree. Tables of frames have numbers of protocols, but
+ * GetProtocolInfo() needs handles. So look for the handle whose PROTOCOLINFO has the number. It is
+ * usually the entry of the table at the index that equals the number.
  */
 static DWORD find_names(struct survey *survey)
 {
@@ -187,7 +189,7 @@ static void print_node(const struct survey *survey, const struct node *node)
 	       name && *name->text ? name->text : "(unknown)");
 }
 
-/* Print the nodes: after each one its children, without recursion. */
+/* Print each node and then its children, without recursion. */
 static void print_tree(const struct survey *survey)
 {
 	const struct node *node = table_at(&survey->nodes, 0);

@@ -2,29 +2,31 @@
 /*
  * responses: how long servers take to respond, by protocol.
  *
- * A pair of properties says what a request is and what a response is. The expert finds the frames that
- * have one of them by a filter, and the properties in these frames by FindPropertyInstance(). The
- * engine evaluates the filter, so that properties are attached to these frames only.
+ * A pair of properties marks requests and responses. The expert finds the frames that have one of
+ * these properties by a filter, and the properties in these frames by
+ * FindPropertyInstanceRestart(). The engine evaluates the filter, so properties are attached to
+ * these frames only.
  *
  * A response belongs to the request
  *   - of its conversation: equal addresses and ports, with source and destination exchanged
  *   - with the same id, if the pair has one, such as dns.id
  *   - or else with the same number: the first response of a conversation belongs to the first
  *     request, as in HTTP. Responses that come before any request are left out.
- * A request that is sent again counts from its first time, until it is answered. A response is in the
- * frame in which it is complete. So the times are those of http.time, dns.time, smb.time and smb2.time
- * of Wireshark, cut to microseconds. Wireshark also gives an http.time to responses with a status below
- * 200, which do not end a request.
+ * If a request is sent again before it is answered, the time of its first frame counts. The time of
+ * a response is that of the frame in which it is complete. So the times are those of http.time,
+ * dns.time, smb.time and smb2.time of Wireshark, cut to microseconds. Wireshark also gives an
+ * http.time to responses with a status below 200, which do not end a request.
  *
- * Memory: a request takes 80 bytes, a response 8. When the expert's limit is reached, requests and times
- * are left out, and counted. The percentiles are those of all times that were measured.
+ * Memory: a request takes 80 bytes, a response 8. When the expert's limit is reached, further
+ * requests and times are left out, and their number is printed. The percentiles are those of all
+ * measured times.
  *
  * Build it:	cc -shared -fPIC responses.c common/{table,text,event,config,property,walk}.c \
  *		   -o responses.so -lexpertmem
  * Run it:	expertmem run --events slow.json ./responses.so traffic.pcap
  *
- * Configuration: a pair in each line, see Configure(). RESPONSES in the environment has such lines,
- * separated by semicolons, and comes before the configuration.
+ * Configuration: a pair in each line, at most 16 pairs, see Configure(). If RESPONSES is in the
+ * environment, its lines, separated by semicolons, replace those of the configuration.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -49,14 +51,14 @@ static const char standard_pairs[] =
 	"SMB, smb.flags.response = 0, smb.flags.response = 1, smb.mid\n"
 	"SMB2, smb2.flags.response = 0, smb2.flags.response = 1, smb2.msg_id\n";
 
-/* A property, and perhaps the values that it has to have. */
+/* A property, and the range of values that a request or response has. */
 struct condition {
 	HPROPERTY property;
-	uint64_t least, most;	/* 0 and UINT64_MAX: any value, also one that is no number */
+	uint64_t least, most;	/* 0 and UINT64_MAX: any value, also a value that is no number */
 };
 
 struct slow {
-	int64_t time, answered;	/* microseconds: how long it took; when it was answered */
+	int64_t time, answered;	/* microseconds: duration; TimeStamp of the response */
 	DWORD request, response; /* numbers of frames */
 	char server[ENDPOINT_TEXT];
 };
@@ -64,8 +66,8 @@ struct slow {
 struct pair {
 	const char *name;
 	struct condition request, response;
-	HPROPERTY id;		/* 0: by number */
-	int64_t *times;
+	HPROPERTY id;		/* identifies a request; 0: requests are matched by their number */
+	int64_t *times;		/* microseconds */
 	uint32_t count, room;	/* of @times */
 	unsigned long long requests, orphans, left_out; /* orphans: responses without a request */
 	struct slow slowest[SLOWEST];
@@ -80,15 +82,15 @@ struct request {
 		uint16_t is_counter;	/* 1: counts the requests and responses of a conversation */
 		uint64_t id;
 	} key;
-	int64_t time;
-	DWORD frame;
-	uint32_t open;		/* 1: it is not answered yet */
-	uint32_t sent, answered; /* of a counter */
+	int64_t time;		/* TimeStamp of its first frame, microseconds */
+	DWORD frame;		/* number of its first frame */
+	uint32_t open;		/* 1: the request is not answered yet */
+	uint32_t sent, answered; /* of a counter: number of requests and responses */
 };
 
 struct survey {
 	HEXPERTKEY key;
-	char text[CONFIG_TEXT];	/* the pairs' names are here */
+	char text[CONFIG_TEXT];	/* the configuration; pair.name points into it */
 	struct pair pairs[PAIRS_MAX];
 	unsigned int count;
 	HFILTER filter;
@@ -109,7 +111,7 @@ static char *next_field(char **line)
 	return field;
 }
 
-/* Read "PROPERTY", "PROPERTY = NUMBER" or "PROPERTY >= NUMBER". Returns an error and its @name. */
+/* Read "PROPERTY", "PROPERTY = NUMBER" or "PROPERTY >= NUMBER". Returns an NMERR_ code. */
 static DWORD parse_condition(char *field, struct condition *condition)
 {
 	char *end = field + strcspn(field, "=>"), *number = end + strspn(end, "=> \t");
@@ -191,7 +193,8 @@ static DWORD survey_prepare(struct survey *survey, PEXPERTCONFIG config)
 
 		error = parse_pair(pair, line);
 		if (error != NMERR_SUCCESS) {
-			fprintf(stderr, "responses: a property of the pair %s is wrong\n",
+			fprintf(stderr,
+				"responses: cannot find a property of the pair '%s'; correct RESPONSES or the configuration\n",
 				visible_text(pair->name, visible, sizeof(visible)));
 			return error;
 		}
@@ -210,7 +213,7 @@ static bool fulfils(const struct condition *condition, LPPROPERTYINST instance)
 	       number <= condition->most;
 }
 
-/* Fill in addresses and ports of the key. A response has them the other way round. */
+/* Fill in the key's addresses and ports. The source of a response is the server. */
 static void make_key(struct survey *survey, HFRAME frame, bool is_response, struct request *request)
 {
 	ADDRESS source = { .Type = 0 }, destination = { .Type = 0 };
@@ -243,7 +246,7 @@ static uint64_t find_id(HFRAME frame, HPROPERTY property, unsigned int n)
 	return instance ? property_hash(instance) : 0;
 }
 
-/* If there is no memory, leave out what there is no memory for. */
+/* If @error is NMERR_OUT_OF_MEMORY, count a request or time as left out, and go on. */
 static DWORD leave_out(struct pair *pair, DWORD error)
 {
 	if (error != NMERR_OUT_OF_MEMORY)
@@ -467,7 +470,8 @@ static const char *check_line(char *line)
 
 	for (; *line; line++)
 		commas += *line == ',';
-	return commas == 2 || commas == 3 ? NULL : "a pair has three or four fields";
+	return commas == 2 || commas == 3 ? NULL :
+					    "a pair has three or four fields, separated by commas";
 }
 
 BOOL WINAPI Configure(HEXPERTKEY key, PEXPERTCONFIG *config, PEXPERTSTARTUPINFO startup, DWORD flags,
@@ -476,8 +480,8 @@ BOOL WINAPI Configure(HEXPERTKEY key, PEXPERTCONFIG *config, PEXPERTSTARTUPINFO 
 	(void)startup, (void)flags, (void)window;
 	return config_edit(key, config,
 			   "Which requests and responses are measured? Each line has a name, a property of\n"
-			   "requests, one of responses, and perhaps one that identifies a request. A property\n"
-			   "may have to have a value:\n"
+			   "requests, one of responses, and perhaps one that identifies a request. A\n"
+			   "value may follow a property:\n"
 			   "  HTTP, http.request.method, http.response.code >= 200\n"
 			   "  DNS, dns.flags.response = 0, dns.flags.response = 1, dns.id", check_line);
 }

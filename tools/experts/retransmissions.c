@@ -2,21 +2,22 @@
 /*
  * retransmissions: find out which TCP conversations lose segments, and where receivers are too slow.
  *
- * This expert reads the bytes of the frames: the library finds the IP addresses, and with them the
- * IP header, and the expert reads the headers of IP and TCP behind it. So it is fast, and needs no
+ * This expert reads the bytes of the frames. The library finds the IP addresses, and so the IP
+ * header; the expert itself reads the headers of IP and TCP. So it is fast, and needs no
  * dissectors. Each frame gets the findings that Wireshark calls tcp.analysis.*, by the rules of the
- * chapter "TCP Analysis" in the Wireshark User's Guide. struct side and analyse() have them.
- * Each finding is an event, and the conversations with the most retransmissions are printed.
+ * chapter "TCP Analysis" in the Wireshark User's Guide: see struct side and analyse(). Each finding
+ * is an event, and the conversations with the most retransmissions are printed.
  *
- * Wireshark knows more of these frames, and finds more:
+ * Wireshark's findings differ for these frames:
  *   - TCP in tunnels: this expert looks at the outer IP header only.
  *   - TCP in fragments of IP: Wireshark joins them. Here they are counted and left out.
- *   - Multipath TCP, and retransmissions of which no sequence number tells, such as of DCCP.
- *   - Time stamps have microseconds here. Wireshark may compare nanoseconds.
+ *   - Multipath TCP: its data sequence numbers are not analysed here.
+ *   - Frames less than a microsecond apart: time stamps have microseconds here, and nanoseconds in
+ *     Wireshark.
  *
- * A conversation takes 200 bytes. When the expert's limit is reached, conversations that are not known
- * yet are left out, and their frames are counted: a flood of SYN segments does not end the analysis of
- * the others.
+ * A conversation takes 200 bytes. When the expert's limit is reached, new conversations are left
+ * out, and the number of their frames is printed. So a flood of SYN segments does not end the
+ * analysis of the conversations before it.
  *
  * Build it:	cc -shared -fPIC retransmissions.c common/{table,text,event,walk}.c -lexpertmem \
  *		   -o retransmissions.so
@@ -38,8 +39,8 @@
 
 enum finding {
 	RETRANSMISSION,
-	FAST_RETRANSMISSION,	/* after two duplicate ACKs: Wireshark also calls it a retransmission */
-	SPURIOUS_RETRANSMISSION, /* of data that was acknowledged; also a retransmission there */
+	FAST_RETRANSMISSION,	/* after two duplicate ACKs; in Wireshark a retransmission, too */
+	SPURIOUS_RETRANSMISSION, /* of acknowledged data; in Wireshark a retransmission, too */
 	OUT_OF_ORDER,
 	LOST_SEGMENT,		/* a segment before this one is not in the capture */
 	DUPLICATE_ACK,
@@ -187,7 +188,7 @@ static enum parse find_tcp(const FRAME *frame, bool is_ipv4, uint32_t *at, uint3
 		*at += 40;
 		parse = skip_extensions(frame, at, &next);
 	}
-	/* 0: the network card was to cut the packet into several */
+	/* length 0: segmentation offload, where the network card sets the length of each packet */
 	if (!length || *end > frame->FrameLength)
 		*end = frame->FrameLength;
 	return next == 6 ? parse : PARSE_OTHER;
@@ -238,14 +239,16 @@ static enum parse parse_frame(const EXPERTFRAMEDESCRIPTOR *descriptor, struct se
 	return PARSE_TCP;
 }
 
-/* A segment repeats the last one in its direction, but perhaps for the window. */
+/* Does the segment repeat the last one in its direction? Their windows may differ. */
 static bool repeats(const struct side *from, const struct segment *segment)
 {
 	return segment->length == 0 && from->started && segment->sequence == from->next &&
 	       segment->ack == from->ack && !segment->syn && !segment->fin && !segment->rst;
 }
 
-/* What segments without new data can be. Returns findings, a bit each. */
+/*
+ * Find zero windows, keep-alive segments, duplicate ACKs and lost ones. Returns a bit for each.
+ */
 static unsigned int analyse_state(const struct side *from, const struct side *to,
 				  const struct segment *segment)
 {
@@ -271,7 +274,7 @@ static unsigned int analyse_state(const struct side *from, const struct side *to
 	return segment->window ? found | 1 << DUPLICATE_ACK : found;
 }
 
-/* What kind of repetition is a segment whose sequence number is not a new one? */
+/* Which retransmission is a segment without a new sequence number? Returns a finding, or 0. */
 static unsigned int analyse_old(const struct conversation *conversation, const struct side *from,
 				const struct side *to, const struct segment *segment)
 {
@@ -280,7 +283,7 @@ static unsigned int analyse_old(const struct conversation *conversation, const s
 	int64_t threshold = conversation->round_trip ? conversation->round_trip : 3000;
 	bool is_old = from->started && before(segment->sequence, from->next);
 
-	/* the byte of a zero window probe is sent again, with more behind it */
+	/* a segment that begins with the byte of a zero window probe or keep-alive is no old one */
 	if (segment->length > 1 && from->next - 1 == segment->sequence)
 		is_old = false;
 	if (segment->length && to->ack && !before(to->ack, end))
@@ -290,7 +293,7 @@ static unsigned int analyse_old(const struct conversation *conversation, const s
 	if (to->duplicates >= 2 && to->ack == segment->sequence &&
 	    segment->time - to->ack_time < 20000)
 		return 1 << FAST_RETRANSMISSION;
-	/* less than a round trip after the segments behind it: nobody has asked for it yet */
+	/* less than a round trip after later bytes: no ACK can have asked for these yet */
 	if (segment->time - from->next_time < threshold && from->next != next)
 		return 1 << OUT_OF_ORDER;
 	return 1 << RETRANSMISSION;

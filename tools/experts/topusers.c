@@ -13,14 +13,14 @@
  *     limit the memory, and the kernel reclaims it after a crash. The memory grows with the number
  *     of hosts. If it reaches the limit, the expert says so and fails: sums without some of the
  *     hosts would be wrong.
- *   - Each of these calls may fail. Functions return the error code, and one function frees
- *     everything, after success and after failure.
- *   - It reports its progress. If a call returns NMERR_EXPERT_TERMINATE, the user wants the expert
- *     to stop: free everything and return.
+ *   - Each of these calls may fail. Functions return the error code, and Run() frees all memory,
+ *     after success and after failure.
+ *   - It reports its progress. If a call returns NMERR_EXPERT_TERMINATE, the host asks the expert
+ *     to stop: it frees all memory and returns.
  *   - It prints how many frames it cannot analyse, and returns TRUE only if its result was written.
  *
- * Bytes are those on the wire, with all headers. tshark -z endpoints,ip counts the same bytes, but
- * counts inner packets of tunnels, too.
+ * Bytes are those on the wire, with all headers. tshark -z endpoints,ip counts the bytes in this
+ * way, too, but also counts inner packets of tunnels.
  *
  * Build it:	cc -shared -fPIC topusers.c common/{table,text,walk}.c -o topusers.so -lexpertmem
  * Run it:	expertmem run ./topusers.so traffic.pcap
@@ -47,8 +47,8 @@ struct user {
 struct survey {
 	struct table users;
 	unsigned long long frames, bytes;
-	unsigned long long not_ip, cut;	/* frames without IP addresses; those that are cut short */
-	unsigned long long unknown;	/* frames of which the library finds no address at all */
+	unsigned long long not_ip, cut;	/* frames without IP addresses: complete; cut short */
+	unsigned long long unknown;	/* frames in which the library finds no address at all */
 };
 
 /* Read both addresses of a frame. False: it has no IP addresses. */
@@ -125,7 +125,7 @@ static int compare_users(const void *left, const void *right)
 	return memcmp(&a->host, &b->host, sizeof(a->host));
 }
 
-/* Print the table, and the frames that are missing in it. Return whether it was written. */
+/* Print the table, and the number of frames that it lacks. Return whether all was written. */
 static bool survey_print(struct survey *survey)
 {
 	const char *wish = getenv("TOPUSERS_COUNT");
@@ -159,7 +159,7 @@ static bool survey_print(struct survey *survey)
 	return false;
 }
 
-/* The host calls it before Run(), and to list experts. */
+/* The host calls Register() before Run(), and when it lists experts. */
 BOOL WINAPI Register(PEXPERTENUMINFO info)
 {
 	strcpy(info->szName, "Top Users");
