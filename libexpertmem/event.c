@@ -505,7 +505,7 @@ int expertmem_read_events(HEXPERTKEY key, expertmem_event_handler handler, void 
 		return EXPERTMEM_E_NOMEM;
 	for (i = 0; i < READ_AT_ONCE; i++) {
 		size = receive(events, key, incoming);
-		if (size < 0)
+		if (size <= 0)	/* there is none now; 0: there will be none, as the expert has ended */
 			break;
 		if ((size_t)size > sizeof(incoming->message) ||
 		    !read_message(incoming, (size_t)size))

@@ -284,7 +284,8 @@ int annotate(struct events *events, const char *capture, const char *copy, char 
 	int in = open_capture(capture), out, error, end;
 
 	if (in < 0) {
-		snprintf(why, 256, "cannot read the capture: %s", strerror(errno));
+		snprintf(why, 256, "cannot read the capture: %s", errno != ESPIPE ? strerror(errno) :
+			 "it is not a regular file; save it to a file first");
 		return -1;
 	}
 	out = replace_begin(copy);
