@@ -58,7 +58,7 @@ enum em_window { EM_SMALL_WINDOW, EM_HUGE_WINDOW };
  * The most tcaches of an expert, and the most threads with a record. Further threads share tcache
  * 0.
  */
-#define EM_THREADS	16384
+#define EM_THREADS	8192
 
 /* Tables become writable in steps of so many bytes. */
 #define EM_STEP		(64UL << 10)
