@@ -87,10 +87,7 @@ int main(int argc, char **argv)
 
 	expertmem_close_capture(capture);	/* the experts have their own connections */
 
-	/*
-	 * An expert waits while too many of its events are unread, so read until all experts have
-	 * ended.
-	 */
+	/* An expert waits while too many of its events are unread: read until all have ended. */
 	do {
 		poll(events, EXPERTS, 100);
 		for (; running && waitpid(-1, &result, WNOHANG) > 0; running--)
