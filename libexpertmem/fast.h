@@ -8,13 +8,10 @@
 
 #include "internal.h"
 
-#define likely(x)	__builtin_expect(!!(x), 1)
-#define unlikely(x)	__builtin_expect(!!(x), 0)
-#define noinline	__attribute__((noinline))
 #define fast_inline	static inline __attribute__((always_inline))
 
 /*
- * What a fast path has done. After EM_FAST_DONE and EM_FAST_NOTHING no section is open. All others
+ * The results of a fast path. After EM_FAST_DONE and EM_FAST_NOTHING no section is open. All others
  * leave the section open for the function that goes on.
  */
 enum em_fast {
@@ -27,6 +24,36 @@ enum em_fast {
 	EM_FAST_BAD,		/* the pointer is no live block */
 };
 
+/*
+ * Allocate a block of more than EM_FAST_MAX bytes. Its slab has no quarantine, so what em_bin_peek() has
+ * computed is not valid.
+ */
+fast_inline enum em_fast em_fast_alloc_medium(HEXPERTKEY key, size_t size, void **block)
+{
+	struct em_thread *self = em_self;
+	struct em_slab *slab;
+	uint32_t place, i;
+
+	if (size > EM_SMALL_MAX || !em_begin(self, key))
+		return EM_FAST_NOTHING;
+	slab = self->tcache->bins[em_class_of_size(size)].current;
+	if (unlikely(slab->tail == slab->head)) {
+		em_end_of(self, key);
+		return EM_FAST_NOTHING;
+	}
+	place = slab->head & slab->mask;
+	i = slab->queue[place] ^ place;
+	em_set_state(slab->states, i, size + 1);
+	em_barrier();	/* in this order, as of em_slab_push() */
+	slab->head++;
+	*block = slab->base + i * slab->block;
+	em_add(&self->count->blocks, 1);
+	if (unlikely(em_add(&self->count->credit, -(int64_t)size) < 0))
+		return EM_FAST_PEAK;
+	em_end_of(self, key);
+	return EM_FAST_DONE;
+}
+
 fast_inline enum em_fast em_fast_alloc(HEXPERTKEY key, size_t size, void **block)
 {
 	struct em_thread *self = em_self;
@@ -35,7 +62,9 @@ fast_inline enum em_fast em_fast_alloc(HEXPERTKEY key, size_t size, void **block
 	struct em_bin *bin;
 	size_t class;
 
-	if (unlikely(size > EM_FAST_MAX) || unlikely(!em_begin(self, key)))
+	if (unlikely(size > EM_FAST_MAX))
+		return em_fast_alloc_medium(key, size, block);
+	if (unlikely(!em_begin(self, key)))
 		return EM_FAST_NOTHING;
 	class = em_class[(size + 15) / 16];
 	bin = &self->tcache->bins[class];
@@ -56,36 +85,6 @@ fast_inline enum em_fast em_fast_alloc(HEXPERTKEY key, size_t size, void **block
 	count = self->count;
 	em_add(&count->blocks, 1);
 	if (unlikely(em_add(&count->credit, -(int64_t)size) < 0))
-		return EM_FAST_PEAK;
-	em_end_of(self, key);
-	return EM_FAST_DONE;
-}
-
-/*
- * As em_fast_alloc(), for blocks of more than EM_FAST_MAX bytes, whose slabs have no quarantine: what
- * em_bin_peek() has computed is not valid for them.
- */
-fast_inline enum em_fast em_fast_alloc_medium(HEXPERTKEY key, size_t size, void **block)
-{
-	struct em_thread *self = em_self;
-	struct em_slab *slab;
-	uint32_t place, i;
-
-	if (size - EM_FAST_MAX - 1 >= EM_SMALL_MAX - EM_FAST_MAX || !em_begin(self, key))
-		return EM_FAST_NOTHING;
-	slab = self->tcache->bins[em_class_of_size(size)].current;
-	if (unlikely(slab->tail == slab->head)) {
-		em_end_of(self, key);
-		return EM_FAST_NOTHING;
-	}
-	place = slab->head & slab->mask;
-	i = slab->queue[place] ^ place;
-	em_set_state(slab->states, i, size + 1);
-	em_barrier();	/* in this order, as of em_slab_push() */
-	slab->head++;
-	*block = slab->base + i * slab->block;
-	em_add(&self->count->blocks, 1);
-	if (unlikely(em_add(&self->count->credit, -(int64_t)size) < 0))
 		return EM_FAST_PEAK;
 	em_end_of(self, key);
 	return EM_FAST_DONE;

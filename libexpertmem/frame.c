@@ -10,10 +10,6 @@
 
 #include "capture.h"
 
-#define likely(x)	__builtin_expect(!!(x), 1)
-#define unlikely(x)	__builtin_expect(!!(x), 0)
-#define noinline	__attribute__((noinline))
-
 /* ------------------------------------------------------------------- looking at frames */
 
 /*

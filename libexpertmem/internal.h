@@ -58,6 +58,10 @@
 #include "atomic.h"
 #include "types.h"
 
+#define likely(x)	__builtin_expect(!!(x), 1)
+#define unlikely(x)	__builtin_expect(!!(x), 0)
+#define noinline	__attribute__((noinline))
+
 /* The library exports only what the public headers declare. */
 #pragma GCC visibility push(hidden)
 
@@ -258,7 +262,7 @@ bool em_is_name(const char *name);
 
 /* netmon.c: the calls of Netmon.h for the malloc family; @site is the caller of malloc() */
 enum em_fast;
-void *em_alloc(HEXPERTKEY key, size_t alignment, size_t size, const void *site, DWORD *error);
+void *em_alloc(HEXPERTKEY key, size_t size, size_t alignment, const void *site, DWORD *error);
 void *em_end_peak(void *block, DWORD *error);
 void em_end_free(HEXPERTKEY key, void *p, enum em_fast done, struct em_slab *slab);
 void *em_realloc(HEXPERTKEY key, void *p, size_t size, const void *site, DWORD *error);
@@ -292,7 +296,7 @@ static inline struct em_expert *em_owner_of(const void *p)
  */
 static inline void em_assert_locked(const struct em_expert *expert)
 {
-	if (__builtin_expect(expert->debug & EM_DEBUG_CHECK, 0) && expert->holder != &em_self)
+	if (unlikely(expert->debug & EM_DEBUG_CHECK) && expert->holder != &em_self)
 		em_abort("the lock of the expert is not held", expert);
 }
 
@@ -473,9 +477,8 @@ static inline uint16_t em_slab_read_state(const struct em_slab *slab, uint32_t o
 		states = em_load_acquire(&slab->states);
 		state = em_block_at(slab, offset, i) ? em_get_state(states, *i) : 0;
 		em_acquire_fence();
-	} while (__builtin_expect(*owner != em_read_once(&slab->owner) ||
-				  states != em_read_once(&slab->states),
-				  false));
+	} while (unlikely(*owner != em_read_once(&slab->owner) ||
+			  states != em_read_once(&slab->states)));
 	return state;
 }
 
@@ -564,10 +567,10 @@ static inline void em_end(struct em_thread *self)
  */
 static inline bool em_begin(struct em_thread *self, HEXPERTKEY key)
 {
-	if (__builtin_expect(self->word != (uintptr_t)key, false))
+	if (unlikely(self->word != (uintptr_t)key))
 		return false;
 	em_enter(self);
-	if (__builtin_expect(!em_read_once(em_read_once(&self->status)), true))
+	if (likely(!em_read_once(em_read_once(&self->status))))
 		return true;
 	em_end_of(self, key);
 	return false;

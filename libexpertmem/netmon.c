@@ -342,8 +342,12 @@ noinline void *em_end_peak(void *block, DWORD *error)
 	return block;
 }
 
-static noinline void *alloc(HEXPERTKEY key, size_t size, size_t alignment, const void *site,
-			    LPDWORD error)
+/*
+ * Allocate where em_fast_alloc() has done nothing. @alignment: a power of two. @site: who asks for the
+ * block, which is reported with findings.
+ */
+noinline void *em_alloc(HEXPERTKEY key, size_t size, size_t alignment, const void *site,
+			DWORD *error)
 {
 	void *block = alloc_in_section(key, size, alignment);
 
@@ -351,22 +355,6 @@ static noinline void *alloc(HEXPERTKEY key, size_t size, size_t alignment, const
 		return alloc_locked(key, size, alignment, site, error);
 	em_set_error(error, NMERR_SUCCESS);
 	return block;
-}
-
-/* After EM_FAST_NOTHING of em_fast_alloc(). */
-static noinline void *alloc_medium(HEXPERTKEY key, size_t size, const void *site, LPDWORD error)
-{
-	void *block;
-
-	switch (em_fast_alloc_medium(key, size, &block)) {
-	case EM_FAST_DONE:
-		em_set_error(error, NMERR_SUCCESS);
-		return block;
-	case EM_FAST_PEAK:
-		return em_end_peak(block, error);
-	default:
-		return alloc(key, size, 1, site, error);
-	}
 }
 
 /* Ends a section. */
@@ -449,7 +437,7 @@ static noinline void *realloc_slow(HEXPERTKEY key, void *p, size_t size, const v
 				   LPDWORD error)
 {
 	if (!p)
-		return alloc(key, size, 1, site, error);
+		return em_alloc(key, size, 1, site, error);
 	return begin(key) ? realloc_in_section(key, p, size, site, error) :
 			    realloc_locked(key, p, size, site, error);
 }
@@ -586,7 +574,7 @@ LPVOID WINAPI ExpertAllocMemory(HEXPERTKEY hExpertKey, SIZE_T nBytes, LPDWORD pE
 	case EM_FAST_PEAK:
 		return em_end_peak(block, pError);
 	default:
-		return alloc_medium(hExpertKey, nBytes, CALLER, pError);
+		return em_alloc(hExpertKey, nBytes, 1, CALLER, pError);
 	}
 }
 
@@ -644,15 +632,7 @@ SIZE_T WINAPI ExpertMemorySize(HEXPERTKEY hExpertKey, LPVOID pOriginalMemory)
 	       size_slow(hExpertKey, pOriginalMemory);
 }
 
-/*
- * For the malloc family, after em_fast_alloc(). @alignment: a power of two. @site: the caller of
- * malloc(), which is reported with findings.
- */
-void *em_alloc(HEXPERTKEY key, size_t alignment, size_t size, const void *site, DWORD *error)
-{
-	return alloc(key, size, alignment, site, error);
-}
-
+/* For the malloc family. @site: the caller of realloc(), which is reported with findings. */
 void *em_realloc(HEXPERTKEY key, void *p, size_t size, const void *site, DWORD *error)
 {
 	return realloc_from(key, p, size, site, error);

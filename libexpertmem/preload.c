@@ -236,7 +236,7 @@ static inline HEXPERTKEY get_program(void)
 /* The key of the expert that may have @p. */
 static inline HEXPERTKEY program_of(const void *p)
 {
-	if (__builtin_expect(former != NULL, false) && em_owner_of(p) == em_slot_of(former))
+	if (unlikely(former) && em_owner_of(p) == em_slot_of(former))
 		return former;
 	return get_program();
 }
@@ -314,19 +314,19 @@ bool em_program_fd_moves(void)
 #define INLINE static inline __attribute__((always_inline))
 
 /* Slow path: @key has no block. Open the program's expert, or go on with private memory. */
-static noinline __attribute__((cold)) void *no_block(HEXPERTKEY key, size_t alignment, size_t size,
+static noinline __attribute__((cold)) void *no_block(HEXPERTKEY key, size_t size, size_t alignment,
 						     const void *site)
 {
 	void *block = NULL;
 
 	if (!key) {
 		key = open_program();
-		block = key ? em_alloc(key, alignment, size, site, NULL) :
+		block = key ? em_alloc(key, size, alignment, site, NULL) :
 			      early_alloc(alignment > ALIGNMENT ? alignment : ALIGNMENT, size);
 	} else {
 		key = go_private(key);
 		if (key)
-			block = em_alloc(key, alignment, size, site, NULL);
+			block = em_alloc(key, size, alignment, site, NULL);
 	}
 	if (!block)
 		errno = ENOMEM;
@@ -334,27 +334,12 @@ static noinline __attribute__((cold)) void *no_block(HEXPERTKEY key, size_t alig
 }
 
 /* @alignment: a power of two; @site: who asks for the block */
-static noinline void *allocate_from(size_t alignment, size_t size, const void *site)
+static noinline void *allocate_from(size_t size, size_t alignment, const void *site)
 {
 	HEXPERTKEY key = get_program();
-	void *block = key ? em_alloc(key, alignment, size, site, NULL) : NULL;
+	void *block = key ? em_alloc(key, size, alignment, site, NULL) : NULL;
 
-	return likely(block) ? block : no_block(key, alignment, size, site);
-}
-
-/* After EM_FAST_NOTHING of em_fast_alloc(). */
-static noinline void *allocate_medium(size_t size, const void *site)
-{
-	void *block;
-
-	switch (em_fast_alloc_medium(get_program(), size, &block)) {
-	case EM_FAST_DONE:
-		return block;
-	case EM_FAST_PEAK:
-		return em_end_peak(block, NULL);
-	default:
-		return allocate_from(1, size, site);
-	}
+	return likely(block) ? block : no_block(key, size, alignment, site);
 }
 
 INLINE void *allocate(size_t alignment, size_t size)
@@ -362,14 +347,14 @@ INLINE void *allocate(size_t alignment, size_t size)
 	void *block;
 
 	if (alignment > ALIGNMENT)
-		return allocate_from(alignment, size, CALLER);
+		return allocate_from(size, alignment, CALLER);
 	switch (em_fast_alloc(get_program(), size, &block)) {
 	case EM_FAST_DONE:
 		return block;
 	case EM_FAST_PEAK:
 		return em_end_peak(block, NULL);
 	default:
-		return allocate_medium(size, CALLER);
+		return allocate_from(size, 1, CALLER);
 	}
 }
 
@@ -402,16 +387,15 @@ static noinline void free_slowly(HEXPERTKEY key, void *p, enum em_fast done, str
 
 	/* Only these two leave it open whose block it is. */
 	if (done == EM_FAST_NOTHING || done == EM_FAST_ELSEWHERE) {
+		bool is_block = p && !is_early(p);
 		HEXPERTKEY owner = program_of(p);
 
-		bool ours = p && !is_early(p) && owner == key;
-
-		if (done == EM_FAST_ELSEWHERE && !ours)
+		if (done == EM_FAST_ELSEWHERE && (!is_block || owner != key)) {
 			em_end(em_self);
-		if (!p || is_early(p))
-			return;
-		if (!ours)
 			done = EM_FAST_NOTHING;
+		}
+		if (!is_block)
+			return;
 		key = owner;
 	}
 	saved = errno;
@@ -478,10 +462,10 @@ INLINE void *reallocate(void *p, size_t size)
 		return move(p, size);
 	key = program_of(p);
 	block = em_realloc(key, p, size, CALLER, &error);
-	if (__builtin_expect(!block, false) && error == NMERR_OUT_OF_MEMORY &&
+	if (unlikely(!block) && error == NMERR_OUT_OF_MEMORY &&
 	    (key == former || go_private(key)))
 		return move(p, size);
-	if (__builtin_expect(!block, false))
+	if (unlikely(!block))
 		errno = error == NMERR_INVALID_PARAMETER ? EINVAL : ENOMEM;
 	return block;
 }
