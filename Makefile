@@ -330,14 +330,14 @@ FUZZ_LIBRARY := $(filter-out $(PRELOADED:%=libexpertmem/%.c),$(wildcard libexper
 # two ways through the library: with ASan, blocks are poisoned under the expert's lock
 $(B)/fuzz/library: fuzz := fuzz
 $(B)/fuzz/library-asan: fuzz := fuzz-asan
-$(B)/fuzz/library $(B)/fuzz/library-asan: selftests/fuzz/library.c $(FUZZ_LIBRARY) $(wildcard libexpertmem/*.h include/*.h)
+$(B)/fuzz/library $(B)/fuzz/library-asan: selftests/fuzz/library.c selftests/fuzz/input.h $(FUZZ_LIBRARY) $(wildcard libexpertmem/*.h include/*.h)
 	@mkdir -p $(@D)
 	$(FUZZ_CC) $(FUZZ_FLAGS) $($(fuzz)_FLAGS) $(filter %.c,$^) -o $@
 
 # the library, with an engine in the place of these functions
 FUZZ_WRAPPED := access em_spawn mmap munmap send
 
-$(B)/fuzz/engine-asan: selftests/fuzz/engine.c $(FUZZ_LIBRARY) $(wildcard libexpertmem/*.h include/*.h) selftests/netmon/fake_engine.h
+$(B)/fuzz/engine-asan: selftests/fuzz/engine.c selftests/fuzz/input.h $(FUZZ_LIBRARY) $(wildcard libexpertmem/*.h include/*.h) selftests/netmon/fake_engine.h
 	@mkdir -p $(@D)
 	$(FUZZ_CC) $(FUZZ_FLAGS) $(fuzz-asan_FLAGS) $(filter %.c,$^) $(FUZZ_WRAPPED:%=-Wl,--wrap=%) -o $@
 
@@ -354,7 +354,7 @@ $(B)/fuzz/requests-pcap-asan $(B)/fuzz/requests-wireshark-asan: selftests/fuzz/r
 FUZZ_INCLUDED := tools/engine/worker.c
 $(B)/fuzz/capture-asan: FUZZ_INCLUDED += tools/engine/pcap.c
 FUZZ_ENGINES := $(B)/fuzz/capture-asan $(ENGINE_NAMES:%=$(B)/fuzz/requests-%-asan)
-$(FUZZ_ENGINES): $(wildcard tools/engine/*.h include/*.h selftests/lib/protocol_test.h)
+$(FUZZ_ENGINES): selftests/fuzz/input.h $(wildcard tools/engine/*.h include/*.h selftests/lib/protocol_test.h)
 	@mkdir -p $(@D)
 	$(FUZZ_CC) $(FUZZ_FLAGS) $(fuzz-asan_FLAGS) $(ENGINE_CFLAGS) -DEXPERTMEM_VERSION='"$(VERSION)"' \
 	  $(filter-out $(FUZZ_INCLUDED),$(filter %.c,$^)) $(FUZZ_LIBS) $(ENGINE_LIBS) -o $@

@@ -14,42 +14,19 @@
 /* NOLINTNEXTLINE(bugprone-suspicious-include): what is static in it is called here */
 #include "../../tools/engine/pcap.c"
 #include "../../tools/engine/worker.h"
-
-/* The engine is wrong, not the input. */
-#define CHECK(condition)								\
-	do {										\
-		if (!(condition)) {							\
-			fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);	\
-			abort();							\
-		}									\
-	} while (0)
-
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "input.h"
 
 static struct engine_state state;
 static bool has_first;		/* the loader has told the link type of the first frame */
-
-/* Make a file with this descriptor. */
-static void make_file(const char *name, int fd)
-{
-	int made = memfd_create(name, 0);
-
-	CHECK(made >= 0);
-	if (made == fd)
-		return;
-	CHECK(dup2(made, fd) == fd);
-	close(made);
-}
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	(void)argc, (void)argv;
 	load_init();
 	CHECK(engine_ops.init(state.software, state.error));
-	make_file("capture", FD_CAPTURE);
-	make_file("index", FD_INDEX_WRITE);
-	make_file("frames", FD_FRAMES_WRITE);
+	make_file_at(FD_CAPTURE);
+	make_file_at(FD_INDEX_WRITE);
+	make_file_at(FD_FRAMES_WRITE);
 	return 0;
 }
 

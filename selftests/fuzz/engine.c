@@ -20,6 +20,7 @@
 
 #define FAKE_FRAMES	300u
 #include "../netmon/fake_engine.h"
+#include "input.h"
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
@@ -37,15 +38,6 @@
 #define KEPT		4	/* handles of each kind that the expert keeps */
 #define HIGH_FD		500	/* the library moves its descriptors to higher numbers */
 
-/* The library or the expert's memory is wrong, not the input. */
-#define CHECK(condition)								\
-	do {										\
-		if (!(condition)) {							\
-			fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);	\
-			abort();							\
-		}									\
-	} while (0)
-
 void *__real_mmap(void *start, size_t size, int prot, int flags, int fd, off_t offset);
 void *__wrap_mmap(void *start, size_t size, int prot, int flags, int fd, off_t offset);
 int __real_munmap(void *start, size_t size);
@@ -54,16 +46,8 @@ ssize_t __real_send(int fd, const void *bytes, size_t size, int flags);
 ssize_t __wrap_send(int fd, const void *bytes, size_t size, int flags);
 int __wrap_access(const char *path, int mode);
 int __wrap_em_spawn(const char *program, char *const arguments[], bool input, int control);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* ------------------------------------------------------------------------- input */
-
-static const uint8_t *input, *input_end;
-
-static unsigned int byte(void)
-{
-	return input < input_end ? *input++ : 0;
-}
 
 static uint64_t integer(unsigned int width)
 {
@@ -319,7 +303,7 @@ static void change_frame(void)
 	actor.changed[INDEX] = actor.changed[FRAMES] = true;
 }
 
-/* What a supervisor that lies may do at any time. */
+/* A supervisor that lies does one of these, at any time. */
 static void disturb(void)
 {
 	switch (byte() % 16) {

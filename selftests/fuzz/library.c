@@ -10,18 +10,11 @@
 
 #include <expertmem.h>
 
+#include "input.h"
+
 #define EXPERTS	3
 #define BLOCKS	16
 #define OLD	16
-
-/* The input is wrong about nothing: the library is. */
-#define CHECK(condition)								\
-	do {										\
-		if (!(condition)) {							\
-			fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);	\
-			abort();							\
-		}									\
-	} while (0)
 
 struct block {
 	unsigned char *at;
@@ -54,13 +47,6 @@ static unsigned int nr_freed, nr_closed;
 static unsigned char seed;
 
 /* ------------------------------------------------------------------------- input */
-
-static const uint8_t *input, *input_end;
-
-static unsigned int byte(void)
-{
-	return input < input_end ? *input++ : 0;
-}
 
 static size_t word(void)
 {
@@ -413,8 +399,6 @@ static void step(void)
 		close_expert(expert);
 	}
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

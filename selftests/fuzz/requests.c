@@ -10,30 +10,12 @@
 #include "../lib/protocol_test.h"
 /* NOLINTNEXTLINE(bugprone-suspicious-include): what is static in it is called here */
 #include "../../tools/engine/worker.c"
-
-/* The engine is wrong, not the input. */
-#define CHECK(condition)								\
-	do {										\
-		if (!(condition)) {							\
-			fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);	\
-			abort();							\
-		}									\
-	} while (0)
+#include "input.h"
 
 #define FRAMES_MADE	40
 #define EXPERTS		2
 
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 /* ------------------------------------------------------------------------- input */
-
-static const uint8_t *input, *input_end;
-
-static unsigned int byte(void)
-{
-	return input < input_end ? *input++ : 0;
-}
 
 static uint32_t any_number(void)
 {
@@ -188,26 +170,14 @@ static void leave(int i)
 
 /* -------------------------------------------------------------------------- worker */
 
-/* A file whose descriptor is @fd. */
-static void make_file(int fd, size_t size)
-{
-	int made = memfd_create("fuzz", 0);
-
-	CHECK(made >= 0 && !ftruncate(made, (off_t)size));
-	if (made == fd)
-		return;
-	CHECK(dup2(made, fd) == fd);
-	close(made);
-}
-
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	(void)argc, (void)argv;
 	CHECK(fcntl(FD_SUPERVISOR, F_GETFD) < 0 && fcntl(FD_FRAMES_WRITE, F_GETFD) < 0);
-	make_file(FD_CAPTURE, 0);
-	make_file(FD_SUPERVISOR, 0);
-	make_file(FD_INDEX, 0);
-	make_file(FD_FRAMES, 0);
+	make_file_at(FD_CAPTURE);
+	make_file_at(FD_SUPERVISOR);
+	make_file_at(FD_INDEX);
+	make_file_at(FD_FRAMES);
 	CHECK(dup2(FD_INDEX, FD_INDEX_WRITE) == FD_INDEX_WRITE);
 	CHECK(dup2(FD_FRAMES, FD_FRAMES_WRITE) == FD_FRAMES_WRITE);
 	my_desk = calloc(1, sizeof(*my_desk));
