@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What differs between the versions of libwireshark: 4.0 (Debian 12), 4.4 (Debian 13) and 4.6. Only
+ * The differences between libwireshark 4.0 (Debian 12), 4.4 (Debian 13) and 4.6. Only
  * this file and record.h depend on the version. Functions and types here begin with ws_.
  */
 #ifndef ENGINE_WS_COMPAT_H
