@@ -51,7 +51,7 @@ extern "C" {
 #define ENGINE_VERSION		1
 #define ENGINE_CONTROL_FD	3		/* the supervisor's end of the control socket */
 #define ENGINE_RESULTS		(8u << 20)	/* bytes of a results file */
-#define ENGINE_BATCH		64u		/* most frames of PROPERTIES and PROTOCOLS */
+#define ENGINE_BATCH		256u		/* most frames of PROPERTIES and PROTOCOLS */
 
 /* The number of a frame, a field, a protocol or a filter that does not exist. */
 #define ENGINE_NONE		UINT32_MAX

@@ -135,9 +135,9 @@ static long long now(void)
 
 /*
  * Shall the request be answered with the frames so far? @calls: number of frames that the caller
- * has looked at; 0: look at memory and clock in each call. Otherwise the memory is looked at once
- * in 64 frames, and the clock for each frame if the engine has dissectors. There, one frame can
- * take milliseconds, and reading the clock takes nanoseconds. @end: time in nanoseconds.
+ * has looked at. The memory is looked at once in 64 frames, because mallinfo2() takes a
+ * microsecond. The clock is looked at for each frame if the engine has dissectors: there, one frame
+ * can take milliseconds, and reading the clock takes nanoseconds. @end: time in nanoseconds.
  */
 static bool is_enough(unsigned int calls, long long end)
 {
@@ -219,7 +219,7 @@ static uint32_t op_frames(const struct engine_request *request, struct engine_re
 	if (frame >= frames.count)
 		return NMERR_FRAME_NOT_FOUND;
 	for (uint32_t i = 0; i < request->count && i < ENGINE_BATCH && frame != ENGINE_NONE; i++) {
-		if (i && is_enough(0, end))
+		if (i && is_enough(i - 1, end))
 			break;
 		desk_at = frame;
 		used = results->used;
