@@ -97,6 +97,13 @@ static const struct workload {
 	{ "cache-thrash", cache_thrash, 2 },
 	{ "mstress", mstress, 2 },
 	{ "sh6bench", sh6bench, 1 },
+	{ "sh8bench", sh8bench, 2 },
+	{ "alloc-test", alloc_test, 1 },
+	{ "malloc-large", malloc_large, 1 },
+	{ "glibc-simple", glibc_simple, 1 },
+	{ "glibc-thread", glibc_thread, 2 },
+	{ "rptest", rptest, 2 },
+	{ "mleak", mleak, 2 },
 	{ "cfrac", cfrac, 1 },
 };
 

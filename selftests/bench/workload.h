@@ -40,6 +40,13 @@ void cache_scratch(unsigned int threads, unsigned int scale);
 void cache_thrash(unsigned int threads, unsigned int scale);
 void mstress(unsigned int threads, unsigned int scale);
 void sh6bench(unsigned int threads, unsigned int scale);
+void sh8bench(unsigned int threads, unsigned int scale);
+void alloc_test(unsigned int threads, unsigned int scale);
+void malloc_large(unsigned int threads, unsigned int scale);
+void glibc_simple(unsigned int threads, unsigned int scale);
+void glibc_thread(unsigned int threads, unsigned int scale);
+void rptest(unsigned int threads, unsigned int scale);
+void mleak(unsigned int threads, unsigned int scale);
 void cfrac(unsigned int threads, unsigned int scale);
 
 #endif /* WORKLOAD_H */

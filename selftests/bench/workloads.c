@@ -13,6 +13,18 @@
  *	mstress		threads come and go, some blocks stay, some change hands (Leijen, 2019)
  *	sh6bench	batches of mixed, mostly small sizes, freed in either order
  *			(MicroQuill, 1999)
+ *	sh8bench	the same by several threads, each of which frees what another one made
+ *			(MicroQuill, 2000)
+ *	alloc-test	random blocks of a large set are replaced; sizes are mostly small
+ *			(OLogN, 2018)
+ *	malloc-large	blocks of 5 to 25 MiB, with one byte written in each page (Leijen, 2019)
+ *	glibc-simple	many blocks of one size, freed in the order of their allocation
+ *			(bench-malloc-simple of the GNU C library)
+ *	glibc-thread	threads replace random blocks of a small set; sizes by an inverse square
+ *			(bench-malloc-thread of the GNU C library)
+ *	rptest		threads replace random blocks of up to 16,000 bytes, and hand half of
+ *			them on (Jansson, 2017)
+ *	mleak		threads that allocate little and end, one after the other (Leijen, 2019)
  *	cfrac		factors numbers; a small block for every operation (Barrett, 1989)
  */
 #include <pthread.h>
@@ -338,4 +350,228 @@ void sh6bench(unsigned int threads, unsigned int scale)
 {
 	work = scale;
 	run_threads(threads, sh6_thread);
+}
+
+/* sh8bench: each thread frees the blocks that its neighbour has left in a batch */
+
+#define SH8_BATCH	2000
+
+static struct block **sh8_batches[MAX_THREADS];
+static unsigned int sh8_threads;
+
+static void *sh8_thread(void *arg)
+{
+	uint64_t seed = (uintptr_t)arg + 1;
+	unsigned int i, j;
+
+	for (i = 0; i < work * 20; i++) {
+		struct block **batch = checked(malloc(SH8_BATCH * sizeof(*batch)));
+
+		for (j = 0; j < SH8_BATCH; j++)
+			batch[j] = block_new(random_between(&seed, 8, 64 << __builtin_ctz(
+							    random_next(&seed) | 16)));
+		batch = __atomic_exchange_n(&sh8_batches[((uintptr_t)arg + i) % sh8_threads],
+					    batch, __ATOMIC_ACQ_REL);
+		for (j = 0; batch && j < SH8_BATCH; j++)
+			block_free(batch[j]);
+		free(batch);
+	}
+	return NULL;
+}
+
+void sh8bench(unsigned int threads, unsigned int scale)
+{
+	unsigned int i, j;
+
+	work = scale;
+	sh8_threads = threads;
+	run_threads(threads, sh8_thread);
+	live_phase_ends();
+	for (i = 0; i < threads; i++) {
+		for (j = 0; sh8_batches[i] && j < SH8_BATCH; j++)
+			block_free(sh8_batches[i][j]);
+		free(sh8_batches[i]);
+	}
+}
+
+/*
+ * Replace random ones of @count blocks, @times times. @size: the size of a new one. A block of
+ * @own that is exchanged with one of @others may come from another thread.
+ */
+static void replace(struct block **own, unsigned int count, unsigned long times, uint64_t *seed,
+		    size_t (*size)(uint64_t *seed), struct block **others)
+{
+	while (times--) {
+		struct block **block = &own[random_next(seed) % count];
+
+		if (others && random_next(seed) % 2)
+			*block = __atomic_exchange_n(&others[random_next(seed) % count], *block,
+						     __ATOMIC_ACQ_REL);
+		block_free(*block);
+		*block = block_new(size(seed));
+	}
+}
+
+static void free_all(struct block **blocks, unsigned int count)
+{
+	unsigned int i;
+
+	for (i = 0; i < count; i++)
+		block_free(blocks[i]);
+}
+
+/* alloc-test */
+
+#define ALLOC_TEST_BLOCKS	50000
+
+static size_t alloc_test_size(uint64_t *seed)
+{
+	return random_between(seed, 8, 16 << random_next(seed) % 7);
+}
+
+static void *alloc_test_thread(void *arg)
+{
+	struct block **own = checked(calloc(ALLOC_TEST_BLOCKS, sizeof(*own)));
+	uint64_t seed = (uintptr_t)arg + 1;
+
+	replace(own, ALLOC_TEST_BLOCKS, work * 20000UL, &seed, alloc_test_size, NULL);
+	if (!arg)
+		live_phase_ends();
+	free_all(own, ALLOC_TEST_BLOCKS);
+	free(own);
+	return NULL;
+}
+
+void alloc_test(unsigned int threads, unsigned int scale)
+{
+	work = scale;
+	run_threads(threads, alloc_test_thread);
+}
+
+/* malloc-large */
+
+#define LARGE_BLOCKS	20
+
+void malloc_large(unsigned int threads, unsigned int scale)
+{
+	unsigned char *blocks[LARGE_BLOCKS] = { NULL };
+	uint64_t seed = threads;
+	unsigned int i;
+
+	for (i = 0; i < scale * 2; i++) {
+		unsigned int place = random_next(&seed) % LARGE_BLOCKS;
+		size_t size = random_between(&seed, 5 * MIB, 25 * MIB), at;
+
+		if (blocks[place] && *blocks[place] != place)
+			wrong("a byte of a block has changed");
+		free(blocks[place]);
+		blocks[place] = checked(malloc(size));
+		for (at = 0; at < size; at += 4096)
+			blocks[place][at] = place;
+	}
+	live_phase_ends();
+	for (i = 0; i < LARGE_BLOCKS; i++)
+		free(blocks[i]);
+}
+
+/* glibc-simple, glibc-thread */
+
+#define SIMPLE_BLOCKS	1600
+#define THREAD_BLOCKS	1024
+
+void glibc_simple(unsigned int threads, unsigned int scale)
+{
+	static struct block *blocks[SIMPLE_BLOCKS];
+	unsigned int i, j;
+	size_t size;
+
+	(void)threads;
+	for (i = 0; i < scale * 2; i++)
+		for (size = 16; size <= 512; size *= 2) {
+			for (j = 0; j < SIMPLE_BLOCKS; j++)
+				blocks[j] = block_new(size);
+			if (i == scale && size == 512)
+				live_phase_ends();
+			free_all(blocks, SIMPLE_BLOCKS);
+		}
+}
+
+/* A size x of 8 to 32768, whose probability is as 1/x². */
+static size_t inverse_square(uint64_t *seed)
+{
+	double random = (double)(random_next(seed) % 1000000) / 1000000;
+
+	return 8 / (1 - random * (1 - 8.0 / 32768));
+}
+
+static void *glibc_thread_main(void *arg)
+{
+	struct block *own[THREAD_BLOCKS] = { NULL };
+	uint64_t seed = (uintptr_t)arg + 1;
+
+	replace(own, THREAD_BLOCKS, work * 50000UL, &seed, inverse_square, NULL);
+	if (!arg)
+		live_phase_ends();
+	free_all(own, THREAD_BLOCKS);
+	return NULL;
+}
+
+void glibc_thread(unsigned int threads, unsigned int scale)
+{
+	work = scale;
+	run_threads(threads, glibc_thread_main);
+}
+
+/* rptest */
+
+#define RPTEST_BLOCKS	5000
+
+static struct block *rptest_shared[RPTEST_BLOCKS];
+
+static size_t rptest_size(uint64_t *seed)
+{
+	return random_between(seed, 16, 16 << random_next(seed) % 10) + random_next(seed) % 500;
+}
+
+static void *rptest_thread(void *arg)
+{
+	struct block **own = checked(calloc(RPTEST_BLOCKS, sizeof(*own)));
+	uint64_t seed = (uintptr_t)arg + 1;
+
+	replace(own, RPTEST_BLOCKS, work * 4000UL, &seed, rptest_size, rptest_shared);
+	if (!arg)
+		live_phase_ends();
+	free_all(own, RPTEST_BLOCKS);
+	free(own);
+	return NULL;
+}
+
+void rptest(unsigned int threads, unsigned int scale)
+{
+	work = scale;
+	run_threads(threads, rptest_thread);
+	free_all(rptest_shared, RPTEST_BLOCKS);
+}
+
+/* mleak */
+
+#define MLEAK_BLOCKS	100
+
+static void *mleak_thread(void *arg)
+{
+	struct block *own[MLEAK_BLOCKS] = { NULL };
+	uint64_t seed = (uintptr_t)arg + 1;
+
+	replace(own, MLEAK_BLOCKS, MLEAK_BLOCKS, &seed, alloc_test_size, NULL);
+	free_all(own, MLEAK_BLOCKS);
+	return NULL;
+}
+
+void mleak(unsigned int threads, unsigned int scale)
+{
+	unsigned int i;
+
+	for (i = 0; i < scale * 20; i++)
+		run_threads(threads, mleak_thread);
+	live_phase_ends();
 }
