@@ -172,7 +172,7 @@ static void check_pool(const struct em_expert *expert, size_t left)
 static void check_large(const struct em_heap *heap, struct totals *totals)
 {
 	struct em_large_table *table = heap->large;
-	size_t n = 0;
+	size_t n = 0, kept = 0;
 
 	expect(!(heap->large_version & 1), "the table of large blocks is being written", heap);
 	for (size_t i = 0; table && i <= table->mask; i++) {
@@ -189,6 +189,12 @@ static void check_large(const struct em_heap *heap, struct totals *totals)
 		totals->bytes += large->size;
 	}
 	expect(n == heap->nr_large, "the number of large blocks is wrong", heap);
+	for (unsigned int i = 0; i < heap->nr_kept; i++) {
+		expect(!em_large_slot(table, (uintptr_t)table->kept[i].region)->address,
+		       "a kept region has a block", &table->kept[i]);
+		kept += table->kept[i].size;
+	}
+	expect(kept == heap->kept_bytes, "the size of the kept regions is wrong", heap);
 }
 
 static void check_counts(const struct em_expert *expert, const struct totals *totals)

@@ -10,7 +10,7 @@ static bool is_small(size_t room, size_t alignment)
 }
 
 static void *try_alloc(struct em_expert *expert, struct em_tcache *tcache, size_t size,
-		       size_t alignment)
+		       size_t alignment, bool zeroed)
 {
 	size_t room = em_debug_padded_size(expert, size);
 	void *p;
@@ -20,15 +20,18 @@ static void *try_alloc(struct em_expert *expert, struct em_tcache *tcache, size_
 	else if (is_small(room, alignment))
 		return em_slab_alloc(expert, tcache, size, em_class_of(room, alignment));
 	else
-		p = em_large_alloc(expert, size, room, alignment);
+		p = em_large_alloc(expert, size, room, alignment, zeroed);
 	if (p)
 		em_count(expert, tcache, 1, size);
 	return p;
 }
 
-/* Memory is short: pool the unused slabs of all tcaches, and trim the pool. */
+/*
+ * Memory is short: give back kept regions, pool the unused slabs of all tcaches, and trim the pool.
+ */
 static void make_room(struct em_expert *expert, struct em_tcache *tcache)
 {
+	em_large_drop_kept(expert);
 	/* This is a signal's handler: its thread is in a section, and uses its slabs. */
 	if (em_self->word == EM_PARKED)
 		return;
@@ -89,8 +92,12 @@ static void note_alloc(struct em_expert *expert, void *p, size_t size, const voi
 	em_debug_on_alloc(expert, p, size, room_of(&block), site);
 }
 
-/* Allocate a block. @site: return address of the call, for findings. NULL: no memory. */
-void *em_heap_alloc(struct em_expert *expert, size_t size, size_t alignment, const void *site)
+/*
+ * Allocate a block. @zeroed: a block of more than EM_SMALL_MAX bytes shall be zeros, unless
+ * EM_DEBUG_FILL fills it. @site: return address of the call, for findings. NULL: no memory.
+ */
+void *em_heap_alloc(struct em_expert *expert, size_t size, size_t alignment, bool zeroed,
+		    const void *site)
 {
 	struct em_tcache *tcache = em_tcache_get(expert);
 	size_t room = em_debug_padded_size(expert, size);
@@ -98,10 +105,10 @@ void *em_heap_alloc(struct em_expert *expert, size_t size, size_t alignment, con
 
 	if (!tcache || size > expert->window)
 		return NULL;
-	p = try_alloc(expert, tcache, size, alignment);
+	p = try_alloc(expert, tcache, size, alignment, zeroed);
 	if (!p) {
 		make_room(expert, tcache);
-		p = try_alloc(expert, tcache, size, alignment);
+		p = try_alloc(expert, tcache, size, alignment, zeroed);
 	}
 	if (!p && is_small(room, alignment))
 		p = em_slab_use_quarantine(expert, tcache, size, em_class_of(room, alignment));
@@ -239,7 +246,7 @@ void *em_heap_realloc(struct em_expert *expert, void *p, size_t size, const void
 		return NULL;
 	if (resize(expert, tcache, &block, size, false))
 		return p;
-	new = em_heap_alloc(expert, size, 1, site);
+	new = em_heap_alloc(expert, size, 1, false, site);
 	/* An allocation may move the entries of large blocks, and make_room() the slabs. */
 	block = look_up(expert, p);
 	if (!new) {

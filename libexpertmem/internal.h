@@ -172,12 +172,14 @@ void em_pool_regions(struct em_expert *expert, em_region_visitor visit, void *ar
 
 /* large.c */
 struct em_large *em_large_find(const struct em_expert *expert, const void *p);
-void *em_large_alloc(struct em_expert *expert, size_t size, size_t room, size_t alignment);
+void *em_large_alloc(struct em_expert *expert, size_t size, size_t room, size_t alignment,
+		     bool zeroed);
 void *em_large_alloc_guarded(struct em_expert *expert, size_t size);
 bool em_large_resize(struct em_expert *expert, struct em_large *large, size_t size);
 size_t em_large_free(struct em_expert *expert, struct em_large *large);
 size_t em_large_size(const struct em_large *large);
 size_t em_large_room(const struct em_large *large);
+void em_large_drop_kept(struct em_expert *expert);
 void em_large_trim(struct em_expert *expert);
 void em_large_regions(struct em_expert *expert, em_region_visitor visit, void *arg);
 int em_large_walk(struct em_expert *expert,
@@ -213,7 +215,7 @@ void em_heap_check(const struct em_expert *expert);
 
 /* heap.c; the lock is held */
 void em_heap_regions(struct em_expert *expert, em_region_visitor visit, void *arg);
-void *em_heap_alloc(struct em_expert *expert, size_t size, size_t alignment,
+void *em_heap_alloc(struct em_expert *expert, size_t size, size_t alignment, bool zeroed,
 		    const void *site);
 void *em_heap_realloc(struct em_expert *expert, void *p, size_t size, const void *site,
 		      bool *bad, struct expertmem_finding *found);
@@ -262,7 +264,8 @@ bool em_is_name(const char *name);
 
 /* netmon.c: the calls of Netmon.h for the malloc family; @site is the caller of malloc() */
 enum em_fast;
-void *em_alloc(HEXPERTKEY key, size_t size, size_t alignment, const void *site, DWORD *error);
+void *em_alloc(HEXPERTKEY key, size_t size, size_t alignment, bool zeroed, const void *site,
+	       DWORD *error);
 void *em_end_peak(void *block, DWORD *error);
 void em_end_free(HEXPERTKEY key, void *p, enum em_fast done, struct em_slab *slab);
 void *em_realloc(HEXPERTKEY key, void *p, size_t size, const void *site, DWORD *error);

@@ -3,12 +3,28 @@
  * Large blocks: each has a region of its own, which a hash table finds by the block's address. The
  * table is written with the expert's lock held. Sections read it by a seqlock, and take the lock if
  * it was written meanwhile.
+ *
+ * An expert that frees many large blocks *keeps* the regions of the last ones, with their pages, for
+ * its next large blocks. Otherwise each allocation would fault all its pages in again.
  */
+#include <string.h>
+
 #include "internal.h"
 
 /* A block that grows gets 1/GROW_PART of its size more, but at most GROW_MAX bytes. */
 #define GROW_PART	16
 #define GROW_MAX	(1UL << 20)
+
+/* Regions are kept after so many frees of large blocks, which show that there will be more. */
+#define KEEP_AFTER	16
+/* Kept regions have at most so many bytes, or 1/KEEP_PART of what large blocks have. */
+#define KEEP_BYTES	(4UL << 20)
+#define KEEP_PART	4
+/* A block's kept region may have 1/FIT_PART of its size and FIT_BYTES too much. */
+#define FIT_PART	8
+#define FIT_BYTES	(16UL << 10)
+/* Above so many bytes, new pages of zeros are cheaper than to hold the lock and write zeros. */
+#define ZERO_MAX	(256UL << 10)
 
 static size_t table_size(size_t places)
 {
@@ -48,6 +64,8 @@ static bool reserve(struct em_expert *expert)
 	table = (struct em_large_table *)(heap->tables.base + heap->tables.used);
 	heap->tables.used += table_size(places);
 	table->mask = places - 1;
+	if (old)
+		memcpy(table->kept, old->kept, sizeof(table->kept));
 	for (i = 0; old && i <= old->mask; i++)
 		if (old->places[i].address)
 			*em_large_slot(table, old->places[i].address) = old->places[i];
@@ -94,6 +112,122 @@ static char *get_region(struct em_expert *expert, size_t size)
 	return region ? region : expert->backend->alloc(expert, EM_SMALL_WINDOW, size, 0);
 }
 
+/* ----------------------------------------------------------------------- kept regions */
+
+/* Bytes of the window that the block's region takes. */
+static size_t taken_by(const struct em_expert *expert, const struct em_large *large)
+{
+	return em_round_up(region_size(large), em_granule(em_window_of(expert, large->region)));
+}
+
+/* Take the entry @i out of the list. */
+static struct em_kept unkeep(struct em_heap *heap, unsigned int i)
+{
+	struct em_kept *kept = heap->large->kept, taken = kept[i];
+
+	memmove(&kept[i], &kept[i + 1], (--heap->nr_kept - i) * sizeof(*kept));
+	heap->kept_bytes -= taken.size;
+	return taken;
+}
+
+static void give_back(struct em_expert *expert, char *region, size_t size)
+{
+	em_crash_freed(region, size);
+	expert->backend->free(expert, region, size);
+}
+
+/* Give back the oldest kept regions, until the others have at most @most bytes. */
+static void shrink_kept(struct em_expert *expert, size_t most)
+{
+	while (expert->heap.kept_bytes > most) {
+		struct em_kept oldest = unkeep(&expert->heap, 0);
+
+		give_back(expert, oldest.region, oldest.size);
+	}
+}
+
+static size_t most_kept(const struct em_heap *heap)
+{
+	size_t most = heap->large_bytes / KEEP_PART;
+
+	return most < KEEP_BYTES ? KEEP_BYTES : most;
+}
+
+/* Keep the region of a freed block, or give it back. */
+static void keep(struct em_expert *expert, const struct em_large *freed)
+{
+	struct em_heap *heap = &expert->heap;
+	size_t size = taken_by(expert, freed), most = most_kept(heap);
+	/* The tools of EM_DEBUG_BLOCKS find uses of freed memory, if it is not used again. */
+	bool keeps = heap->nr_large_freed >= KEEP_AFTER && size <= most &&
+		     !(expert->debug & EM_DEBUG_BLOCKS);
+
+	if (heap->nr_large_freed < KEEP_AFTER)
+		heap->nr_large_freed++;
+	shrink_kept(expert, keeps ? most - size : most);
+	if (!keeps) {
+		give_back(expert, freed->region, region_size(freed));
+		return;
+	}
+	if (heap->nr_kept == EM_KEPT_MAX)
+		shrink_kept(expert, heap->kept_bytes - 1);
+	heap->large->kept[heap->nr_kept++] = (struct em_kept){ freed->region, size };
+	heap->kept_bytes += size;
+	/* trim.c gives it back if the expert does nothing. */
+	em_fetch_add_relaxed(&heap->nr_put, 1);
+}
+
+/*
+ * Choose a kept region for @size bytes: the smallest one that has enough, else the largest one. Of
+ * several of one size, that is the last freed one. False: none is kept.
+ */
+static bool choose_kept(const struct em_heap *heap, size_t size, unsigned int *chosen)
+{
+	const struct em_kept *kept = heap->large->kept;
+
+	*chosen = 0;
+	for (unsigned int i = 1; i < heap->nr_kept; i++) {
+		size_t best = kept[*chosen].size, room = kept[i].size;
+
+		if (best >= size ? room >= size && room <= best : room >= best)
+			*chosen = i;
+	}
+	return heap->nr_kept;
+}
+
+/*
+ * Get a kept region for @size bytes. One that has much more gives the rest back. One that has less
+ * grows, if the addresses behind it are free. False: there is none.
+ */
+static bool get_kept(struct em_expert *expert, size_t size, struct em_kept *found)
+{
+	struct em_heap *heap = &expert->heap;
+	unsigned int chosen;
+	size_t granule, to;
+
+	if (!choose_kept(heap, size, &chosen))
+		return false;
+	*found = heap->large->kept[chosen];
+	granule = em_granule(em_window_of(expert, found->region));
+	to = em_round_up(size, granule);
+	/* Growing much would leave most pages to be faulted in; shrinking much would waste pages. */
+	if (found->size < to / 2 || found->size / 4 > to)
+		return false;
+	if (found->size < to || found->size > size + size / FIT_PART + FIT_BYTES) {
+		if (!expert->backend->resize(expert, found->region, found->size, to))
+			return false;
+		if (found->size > to)
+			em_crash_freed(found->region + to, found->size - to);
+	} else {
+		to = found->size;
+	}
+	unkeep(heap, chosen);
+	found->size = to;
+	return true;
+}
+
+/* ----------------------------------------------------------------------------- blocks */
+
 static void *insert(struct em_expert *expert, const struct em_large *large)
 {
 	struct em_heap *heap = &expert->heap;
@@ -102,6 +236,7 @@ static void *insert(struct em_expert *expert, const struct em_large *large)
 	set(em_large_slot(heap->large, large->address), large);
 	write_end(heap);
 	heap->nr_large++;
+	heap->large_bytes += taken_by(expert, large);
 	em_debug_region(expert, large->region, region_size(large));
 	return (void *)large->address;
 }
@@ -112,20 +247,34 @@ static void *insert(struct em_expert *expert, const struct em_large *large)
  * @size: bytes
  * @room: at least @size
  * @alignment: a power of two
+ * @zeroed: the @size bytes shall be 0; else their contents are unspecified
  *
- * Return: the block, whose bytes are 0, or NULL.
+ * Return: the block, or NULL.
  */
-void *em_large_alloc(struct em_expert *expert, size_t size, size_t room, size_t alignment)
+void *em_large_alloc(struct em_expert *expert, size_t size, size_t room, size_t alignment,
+		     bool zeroed)
 {
-	size_t more = alignment > EM_PAGE ? alignment - EM_PAGE : 0;
+	size_t more = alignment > EM_PAGE ? alignment - EM_PAGE : 0, need = (room ? room : 1) + more;
 	struct em_large large = { .size = size, .room = room };
+	struct em_kept kept = { 0 };
 
 	if (size > expert->window || more > expert->window / 2 || !reserve(expert))
 		return NULL;
-	large.region = get_region(expert, (room ? room : 1) + more);
+	if ((zeroed && size > ZERO_MAX) || !get_kept(expert, need, &kept))
+		kept = (struct em_kept){ .region = NULL };
+	large.region = kept.region ? kept.region : get_region(expert, need);
+	if (!large.region && expert->heap.nr_kept) {
+		em_large_drop_kept(expert);
+		large.region = get_region(expert, need);
+	}
 	if (!large.region)
 		return NULL;
 	large.address = em_round_up((uintptr_t)large.region, alignment);
+	if (kept.region) {
+		large.room = kept.size - (large.address - (uintptr_t)kept.region);
+		if (zeroed)
+			memset((void *)large.address, 0, size);
+	}
 	return insert(expert, &large);
 }
 
@@ -166,6 +315,7 @@ static bool resize(struct em_expert *expert, struct em_large *large, size_t size
 		return false;
 	if (large->address % EM_PAGE)
 		expert->backend->guard(expert, large->region + from, false);
+	expert->heap.large_bytes += to - from;
 	write_begin(&expert->heap);
 	set(large, &new);
 	write_end(&expert->heap);
@@ -210,20 +360,29 @@ size_t em_large_free(struct em_expert *expert, struct em_large *hole)
 	}
 	write_end(heap);
 	heap->nr_large--;
+	heap->large_bytes -= taken_by(expert, &freed);
 	if (freed.address % EM_PAGE)
 		expert->backend->guard(expert, freed.region +
 				       em_round_up(region_size(&freed), EM_PAGE), false);
-	em_crash_freed(freed.region, region_size(&freed));
-	expert->backend->free(expert, freed.region, region_size(&freed));
+	keep(expert, &freed);
 	return freed.size;
 }
 
-/* Give the tables back if there is no large block. The expert is paused. */
+/* Give all kept regions back. */
+void em_large_drop_kept(struct em_expert *expert)
+{
+	em_assert_locked(expert);
+	shrink_kept(expert, 0);
+}
+
+/*
+ * Give the tables back if there is no large block and no kept region. The expert is paused.
+ */
 void em_large_trim(struct em_expert *expert)
 {
 	struct em_heap *heap = &expert->heap;
 
-	if (heap->nr_large || !heap->large || !em_array_clear(expert, &heap->tables))
+	if (heap->nr_large || heap->nr_kept || !heap->large || !em_array_clear(expert, &heap->tables))
 		return;
 	heap->large = NULL;
 }
@@ -237,6 +396,8 @@ void em_large_regions(struct em_expert *expert, em_region_visitor visit, void *a
 		if (table->places[i].address)
 			visit(table->places[i].region,
 			      em_round_up(region_size(&table->places[i]), EM_PAGE), arg);
+	for (i = 0; i < expert->heap.nr_kept; i++)
+		visit(table->kept[i].region, table->kept[i].size, arg);
 }
 
 int em_large_walk(struct em_expert *expert,

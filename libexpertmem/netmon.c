@@ -155,8 +155,8 @@ static DWORD check(struct em_expert *expert)
 	}
 }
 
-static noinline void *alloc_locked(HEXPERTKEY key, size_t size, size_t alignment, const void *site,
-				   LPDWORD error)
+static noinline void *alloc_locked(HEXPERTKEY key, size_t size, size_t alignment, bool zeroed,
+				   const void *site, LPDWORD error)
 {
 	struct em_expert *expert = enter(key);
 	void *block = NULL;
@@ -166,7 +166,7 @@ static noinline void *alloc_locked(HEXPERTKEY key, size_t size, size_t alignment
 		return em_set_error(error, NMERR_INVALID_EXPERT_HANDLE);
 	code = check(expert);
 	if (!code) {
-		block = em_heap_alloc(expert, size, alignment, site);
+		block = em_heap_alloc(expert, size, alignment, zeroed, site);
 		if (!block)
 			code = no_memory(expert);
 	}
@@ -343,16 +343,16 @@ noinline void *em_end_peak(void *block, DWORD *error)
 }
 
 /*
- * Allocate where em_fast_alloc() has done nothing. @alignment: a power of two. @site: who asks for the
- * block, which is reported with findings.
+ * Allocate where em_fast_alloc() has done nothing. @alignment: a power of two. @zeroed: as of
+ * em_heap_alloc(). @site: who asks for the block, which is reported with findings.
  */
-noinline void *em_alloc(HEXPERTKEY key, size_t size, size_t alignment, const void *site,
-			DWORD *error)
+noinline void *em_alloc(HEXPERTKEY key, size_t size, size_t alignment, bool zeroed,
+			const void *site, DWORD *error)
 {
 	void *block = alloc_in_section(key, size, alignment);
 
 	if (!block)
-		return alloc_locked(key, size, alignment, site, error);
+		return alloc_locked(key, size, alignment, zeroed, site, error);
 	em_set_error(error, NMERR_SUCCESS);
 	return block;
 }
@@ -437,7 +437,7 @@ static noinline void *realloc_slow(HEXPERTKEY key, void *p, size_t size, const v
 				   LPDWORD error)
 {
 	if (!p)
-		return em_alloc(key, size, 1, site, error);
+		return em_alloc(key, size, 1, false, site, error);
 	return begin(key) ? realloc_in_section(key, p, size, site, error) :
 			    realloc_locked(key, p, size, site, error);
 }
@@ -574,7 +574,7 @@ LPVOID WINAPI ExpertAllocMemory(HEXPERTKEY hExpertKey, SIZE_T nBytes, LPDWORD pE
 	case EM_FAST_PEAK:
 		return em_end_peak(block, pError);
 	default:
-		return em_alloc(hExpertKey, nBytes, 1, CALLER, pError);
+		return em_alloc(hExpertKey, nBytes, 1, false, CALLER, pError);
 	}
 }
 

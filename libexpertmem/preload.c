@@ -315,31 +315,31 @@ bool em_program_fd_moves(void)
 
 /* Slow path: @key has no block. Open the program's expert, or go on with private memory. */
 static noinline __attribute__((cold)) void *no_block(HEXPERTKEY key, size_t size, size_t alignment,
-						     const void *site)
+						     bool zeroed, const void *site)
 {
 	void *block = NULL;
 
 	if (!key) {
 		key = open_program();
-		block = key ? em_alloc(key, size, alignment, site, NULL) :
+		block = key ? em_alloc(key, size, alignment, zeroed, site, NULL) :
 			      early_alloc(alignment > ALIGNMENT ? alignment : ALIGNMENT, size);
 	} else {
 		key = go_private(key);
 		if (key)
-			block = em_alloc(key, size, alignment, site, NULL);
+			block = em_alloc(key, size, alignment, zeroed, site, NULL);
 	}
 	if (!block)
 		errno = ENOMEM;
 	return block;
 }
 
-/* @alignment: a power of two; @site: who asks for the block */
-static noinline void *allocate_from(size_t size, size_t alignment, const void *site)
+/* @alignment: a power of two; @zeroed: as of em_heap_alloc(); @site: who asks for the block */
+static noinline void *allocate_from(size_t size, size_t alignment, bool zeroed, const void *site)
 {
 	HEXPERTKEY key = get_program();
-	void *block = key ? em_alloc(key, size, alignment, site, NULL) : NULL;
+	void *block = key ? em_alloc(key, size, alignment, zeroed, site, NULL) : NULL;
 
-	return likely(block) ? block : no_block(key, size, alignment, site);
+	return likely(block) ? block : no_block(key, size, alignment, zeroed, site);
 }
 
 INLINE void *allocate(size_t alignment, size_t size)
@@ -347,14 +347,14 @@ INLINE void *allocate(size_t alignment, size_t size)
 	void *block;
 
 	if (alignment > ALIGNMENT)
-		return allocate_from(size, alignment, CALLER);
+		return allocate_from(size, alignment, false, CALLER);
 	switch (em_fast_alloc(get_program(), size, &block)) {
 	case EM_FAST_DONE:
 		return block;
 	case EM_FAST_PEAK:
 		return em_end_peak(block, NULL);
 	default:
-		return allocate_from(size, 1, CALLER);
+		return allocate_from(size, 1, false, CALLER);
 	}
 }
 
@@ -371,10 +371,8 @@ void *calloc(size_t count, size_t size)
 		errno = ENOMEM;
 		return NULL;
 	}
-	block = allocate(ALIGNMENT, size);
-	/*
-	 * A large block is a new region, which reads as zeros unless EM_DEBUG_FILL has filled it.
-	 */
+	block = size <= EM_SMALL_MAX ? allocate(ALIGNMENT, size) :
+				       allocate_from(size, 1, true, CALLER);
 	if (block && (size <= EM_SMALL_MAX || is_early(block) || em_slot_of(get_program())->debug))
 		memset(block, 0, size);
 	return block;

@@ -331,11 +331,25 @@ struct em_large {
 };
 
 /*
+ * A region that a freed large block has left, for the next large block of about this size. @size:
+ * bytes, a multiple of the window's granule.
+ */
+struct em_kept {
+	char *region;
+	size_t size;
+};
+
+/* Most regions that an expert keeps. */
+#define EM_KEPT_MAX	32
+
+/*
  * A hash table of large blocks, with open addressing. At most half of the entries are taken. When
  * it is full, a table of twice the size is made behind it in em_heap.tables. The old table stays,
- * because sections may still read it. @mask is the number of entries minus 1.
+ * because sections may still read it. @kept: regions without a block, in the order of their
+ * frees; only the newest table's are valid. @mask is the number of entries minus 1.
  */
 struct em_large_table {
+	struct em_kept kept[EM_KEPT_MAX];
 	size_t mask;
 	struct em_large places[];
 };
@@ -376,6 +390,10 @@ struct em_heap {
 	struct em_large_table *large;	/* the newest table; sections read it */
 	uint32_t large_version;		/* seqlock of the table: odd while it is written */
 	size_t nr_large;
+	unsigned int nr_large_freed;	/* large blocks freed so far; saturates at KEEP_AFTER of large.c */
+	unsigned int nr_kept;		/* entries of large->kept in use */
+	size_t kept_bytes;		/* of all kept regions */
+	size_t large_bytes;		/* of the regions of all large blocks */
 };
 
 /*

@@ -281,6 +281,136 @@ TEST_F(expert, trim_of_nothing_gives_nothing)
 	EXPECT_EQ(0, bytes);
 }
 
+/* ------------------------------------------------------------------ kept regions */
+
+/* Free so many large blocks that the expert keeps the regions of the next ones. */
+static bool free_many(HEXPERTKEY key, size_t size)
+{
+	for (unsigned int i = 0; i < 32; i++) {
+		unsigned char *block = get(key, size);
+
+		if (!block || ExpertFreeMemory(key, block))
+			return false;
+	}
+	return true;
+}
+
+TEST_F(expert, the_first_large_blocks_that_are_freed_are_given_back_at_once)
+{
+	unsigned char *block;
+	uint64_t base;
+
+	ASSERT_NE(NULL, get(self->key, 100000));
+	base = stats_of(self->key).committed;
+	for (unsigned int i = 0; i < 8; i++) {
+		block = get(self->key, MIB);
+		ASSERT_NE(NULL, block);
+		ASSERT_EQ(NMERR_SUCCESS, ExpertFreeMemory(self->key, block));
+		EXPECT_EQ(base, stats_of(self->key).committed);
+	}
+}
+
+TEST_F(expert, a_large_block_gets_the_region_that_another_one_has_left)
+{
+	const size_t most[] = { MIB, MIB - 1, MIB - 16 * PAGE, MIB + MIB / 4, MIB / 2 };
+	unsigned char *first, *second;
+
+	ASSERT_TRUE(free_many(self->key, MIB));
+	for (size_t i = 0; i < COUNT_OF(most); i++) {
+		first = get(self->key, MIB);
+		ASSERT_NE(NULL, first);
+		memset(first, 1, MIB);
+		ASSERT_EQ(NMERR_SUCCESS, ExpertFreeMemory(self->key, first));
+		EXPECT_EQ(NMERR_INVALID_PARAMETER, refused(self->key, first));
+		EXPECT_EQ(NMERR_INVALID_PARAMETER, refused(self->key, first + PAGE));
+		second = get(self->key, most[i]);
+		ASSERT_NE(NULL, second);
+		EXPECT_EQ(first, second);
+		EXPECT_EQ(most[i], ExpertMemorySize(self->key, second));
+		memset(second, 2, most[i]);
+		EXPECT_EQ(NMERR_SUCCESS, ExpertFreeMemory(self->key, second));
+	}
+}
+
+TEST_F(expert, a_small_need_does_not_take_a_much_larger_region)
+{
+	unsigned char *large, *small;
+
+	ASSERT_TRUE(free_many(self->key, 3 * MIB));
+	large = get(self->key, 3 * MIB);
+	ASSERT_NE(NULL, large);
+	ASSERT_EQ(NMERR_SUCCESS, ExpertFreeMemory(self->key, large));
+	small = get(self->key, 64 * KIB);
+	ASSERT_NE(NULL, small);
+	EXPECT_NE(large, small);
+	EXPECT_EQ(large, get(self->key, 3 * MIB));
+}
+
+TEST_F(expert, few_regions_are_kept)
+{
+	uint64_t base;
+
+	ASSERT_TRUE(free_many(self->key, MIB));
+	ASSERT_EQ(EXPERTMEM_OK, expertmem_trim(self->key, NULL));
+	ASSERT_NE(NULL, get(self->key, 100000));
+	base = stats_of(self->key).committed;
+	for (size_t i = 0; i < COUNT_OF(kinds); i++) {
+		size_t count = take_much(self->key, kinds[i]);
+
+		for (size_t n = 0; n < count; n++)
+			ASSERT_EQ(NMERR_SUCCESS, ExpertFreeMemory(self->key, many[n].at));
+		if (kinds[i] > 32 * KIB)
+			EXPECT_GE(base + 5 * MIB, stats_of(self->key).committed);
+		ASSERT_EQ(EXPERTMEM_OK, expertmem_trim(self->key, NULL));
+	}
+}
+
+TEST_F(expert, kept_regions_are_given_up_for_the_limit)
+{
+	HEXPERTKEY key = open_expert(variant->backend, 16 * MIB, 0);
+	unsigned char *block;
+
+	ASSERT_TRUE(free_many(key, MIB));
+	ASSERT_TRUE(free_many(key, 3 * MIB));
+	for (unsigned int i = 0; i < 10; i++) {
+		block = get(key, 12 * MIB);
+		ASSERT_NE(NULL, block);
+		ASSERT_EQ(NMERR_SUCCESS, ExpertFreeMemory(key, block));
+		ASSERT_TRUE(free_many(key, 3 * MIB));
+	}
+	EXPECT_EQ(EXPERTMEM_OK, expertmem_close(key));
+}
+
+/* Large blocks of random sizes are replaced and resized; none may overlap another one. */
+TEST_F(expert, blocks_in_regions_that_others_have_left_are_apart)
+{
+	static struct block blocks[24];
+	uint64_t random = 7;
+
+	memset(blocks, 0, sizeof(blocks));
+	for (unsigned int step = 0; step < 3000; step++) {
+		struct block *block = &blocks[random_next(&random) % COUNT_OF(blocks)];
+		size_t size = 32 * KIB + random_next(&random) % (32 * KIB << random_next(&random) % 7);
+
+		if (block->at)
+			ASSERT_TRUE(intact(self->key, block)) {
+				TH_LOG("step %u", step);
+			}
+		if (block->at && random_next(&random) % 4 == 0) {
+			block->at = resize(self->key, block->at, size).block;
+		} else {
+			if (block->at)
+				ASSERT_EQ(NMERR_SUCCESS, ExpertFreeMemory(self->key, block->at));
+			block->at = get(self->key, size);
+		}
+		ASSERT_NE(NULL, block->at);
+		block->size = size;
+		block->seed = step;
+		fill(block);
+	}
+	EXPECT_TRUE(release(self->key, blocks, COUNT_OF(blocks)));
+}
+
 /* Is no more than that committed after a while, in which nobody makes a memory call? */
 static bool shrinks_to(HEXPERTKEY key, uint64_t committed)
 {

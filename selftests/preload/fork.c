@@ -96,6 +96,38 @@ TEST_F(process, a_child_lives_on_when_its_parent_has_ended)
 	close(ends[0]);
 }
 
+/* Allocate and free large blocks until the heap keeps their regions; write to all their bytes. */
+static bool churn_large(void)
+{
+	for (unsigned int i = 0; i < 64; i++) {
+		size_t size = MIB + i % 8 * 64 * KIB;
+		unsigned char *block = malloc(size);
+
+		if (!block)
+			return false;
+		memset(block, i, size);
+		if (block[0] != (unsigned char)i || block[size - 1] != (unsigned char)i)
+			return false;
+		free(block);
+	}
+	return true;
+}
+
+TEST_F(process, a_child_goes_on_with_the_regions_that_its_parent_has_kept)
+{
+	ASSERT_TRUE(churn_large());
+	for (unsigned int i = 0; i < 5; i++) {
+		pid_t child = fork();
+
+		ASSERT_LE(0, child);
+		if (!child)
+			_exit(!churn_large() || !heap_is_intact(&self->heap));
+		EXPECT_TRUE(churn_large());
+		EXPECT_EQ(0, child_status(child));
+		EXPECT_TRUE(heap_is_intact(&self->heap));
+	}
+}
+
 TEST_F(process, each_generation_has_the_heap_of_the_one_before)
 {
 	int generation;
