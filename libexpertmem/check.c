@@ -150,15 +150,19 @@ static void check_tcaches(const struct em_expert *expert, struct totals *totals)
 static void check_pool(const struct em_expert *expert, size_t left)
 {
 	const struct em_heap *heap = &expert->heap;
-	unsigned int empty = 0, limbo = 0;
+	unsigned int empty = 0, limbo = 0, dirty = 0;
 
 	for (const struct em_slab *chunk = heap->chunks; chunk; chunk = chunk->chunk.next) {
 		expect(chunk->chunk.pool, "a chunk in the pool has no slab there", chunk);
 		expect(!chunk->chunk.next || chunk->chunk.next->chunk.prev == chunk,
 		       "the list of chunks is broken", chunk);
-		for (unsigned int i = 0; i < EM_CHUNK_SLABS; i++)
-			expect(!(chunk->chunk.pool >> i & 1) || (chunk[i].base && !chunk[i].inverse && left--),
+		for (unsigned int i = 0; i < EM_CHUNK_SLABS; i++) {
+			if (!(chunk->chunk.pool >> i & 1))
+				continue;
+			expect(chunk[i].base && !chunk[i].inverse && left--,
 			       "the pool has a slab that is in use", &chunk[i]);
+			dirty += !chunk[i].clean;
+		}
 		empty += chunk->chunk.pool == UINT32_MAX &&
 			 em_window_of(expert, chunk->base) == EM_HUGE_WINDOW;
 	}
@@ -166,6 +170,7 @@ static void check_pool(const struct em_expert *expert, size_t left)
 		expect(!slab->inverse && left--, "a slab in limbo is in use", slab);
 	expect(limbo == heap->nr_limbo, "the number of slabs in limbo is wrong", heap);
 	expect(empty == heap->nr_empty, "the number of empty chunks is wrong", heap);
+	expect(dirty == heap->nr_dirty, "the number of dirty slabs is wrong", heap);
 	expect(!left, "a slab without a class is not in the pool", heap);
 }
 

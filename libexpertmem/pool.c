@@ -8,6 +8,17 @@
 /* The heap takes huge chunks after so many bytes of small slabs. */
 #define SMALL_SEGMENT	(8UL << 20)
 
+/*
+ * So many dirty slabs may be pooled, and 1/DIRTY_PART of the slabs in use. Above DIRTY_MANY and the
+ * slabs in use, their pages are given back at once.
+ */
+#define DIRTY_FEW	16
+#define DIRTY_PART	8
+#define DIRTY_MANY	32
+/* purge() looks at the pool after so many puts, and 1/PURGE_PART of the slabs in use. */
+#define PURGE_AFTER	64
+#define PURGE_PART	4
+
 /* When so many slabs are in limbo, one em_wait_all() is done for all of them. */
 #define LIMBO_MAX	32
 
@@ -95,9 +106,11 @@ static void chunk_free(struct em_expert *expert, struct em_slab *chunk)
 	char *base = chunk->base;
 	unsigned int i;
 
-	/* A large block may get these addresses next. */
-	for (i = 0; i < EM_CHUNK_SLABS; i++)
+	for (i = 0; i < EM_CHUNK_SLABS; i++) {
+		heap->nr_dirty -= !chunk[i].clean;
+		/* A large block may get these addresses next. */
 		em_write_once(&chunk[i].base, NULL);
+	}
 	chunk_del(heap, chunk);
 	chunk->chunk.pool = 0;
 	heap->nr_empty--;
@@ -119,6 +132,7 @@ static void pool_put(struct em_expert *expert, struct em_slab *slab)
 		chunk_add(heap, chunk, true);
 	chunk->chunk.pool |= 1U << (slab - chunk);
 	slab->where = EM_POOL;
+	heap->nr_dirty += !slab->clean;
 	if (!is_empty(chunk) || !is_huge(expert, chunk))
 		return;
 	chunk_del(heap, chunk);
@@ -134,6 +148,53 @@ static void unpool(struct em_heap *heap, struct em_slab *slab)
 	chunk->chunk.pool &= ~(1U << (slab - chunk));
 	if (!chunk->chunk.pool)
 		chunk_del(heap, chunk);
+	heap->nr_dirty -= !slab->clean;
+	if (heap->low_dirty > heap->nr_dirty)
+		heap->low_dirty = heap->nr_dirty;
+}
+
+/* Give the pages of a slab back, if it is pooled and dirty. */
+static void clean(struct em_expert *expert, struct em_slab *slab)
+{
+	if (!is_pooled(slab) || slab->clean || expert->flags & EXPERTMEM_POPULATE)
+		return;
+	/* If a pipe or a device pins a page, @clean stays false, and the next trim tries again. */
+	slab->clean = expert->backend->discard(slab->base, EM_SLAB_SIZE);
+	expert->heap.nr_dirty -= slab->clean;
+}
+
+/* Clean the slabs of the chunks that were used least recently, until @most are dirty. */
+static void purge_to(struct em_expert *expert, unsigned int most)
+{
+	struct em_heap *heap = &expert->heap;
+	struct em_slab *chunk = heap->chunks ? heap->chunks->chunk.prev : NULL;
+
+	while (chunk && heap->nr_dirty > most) {
+		for (unsigned int i = 0; i < EM_CHUNK_SLABS && heap->nr_dirty > most; i++)
+			clean(expert, &chunk[i]);
+		chunk = chunk == heap->chunks ? NULL : chunk->chunk.prev;
+	}
+	heap->low_dirty = heap->nr_dirty;
+	heap->nr_puts = 0;
+}
+
+/*
+ * A slab was pooled: give pages of pooled slabs back, if they are many and were not needed for a
+ * while. Time is counted in puts: reading a clock could be refused by a filter of system calls.
+ */
+static void purge(struct em_expert *expert)
+{
+	struct em_heap *heap = &expert->heap;
+	unsigned int few = DIRTY_FEW + heap->nr_slabs / DIRTY_PART;
+
+	heap->nr_puts++;
+	if (heap->nr_dirty > DIRTY_MANY + heap->nr_slabs &&
+	    heap->nr_puts >= DIRTY_MANY)
+		purge_to(expert, few);
+	else if (heap->nr_puts >= PURGE_AFTER + heap->nr_slabs / PURGE_PART)
+		/* @low_dirty of them were dirty all the time. */
+		purge_to(expert, heap->low_dirty > few ? heap->nr_dirty - heap->low_dirty + few :
+							 heap->nr_dirty);
 }
 
 static struct em_slab *pool_get(struct em_expert *expert)
@@ -290,6 +351,7 @@ bool em_pool_recycle(struct em_expert *expert)
 		pool_put(expert, slab);
 	}
 	heap->nr_limbo = 0;
+	purge(expert);
 	return true;
 }
 
@@ -308,6 +370,7 @@ void em_slab_put(struct em_expert *expert, struct em_slab *slab)
 	if (!shared) {
 		states_put(heap, slab);
 		pool_put(expert, slab);
+		purge(expert);
 		return;
 	}
 	slab->where = EM_POOL;
@@ -398,16 +461,8 @@ void em_pool_trim(struct em_expert *expert)
 			chunk_free(expert, chunk);
 			continue;
 		}
-		for (i = 0; i < EM_CHUNK_SLABS; i++) {
-			if (!is_pooled(&chunk[i]) || chunk[i].clean ||
-			    expert->flags & EXPERTMEM_POPULATE)
-				continue;
-			/*
-			 * If a pipe or a device pins a page, @clean stays false, and the next trim
-			 * tries again.
-			 */
-			chunk[i].clean = expert->backend->discard(chunk[i].base, EM_SLAB_SIZE);
-		}
+		for (i = 0; i < EM_CHUNK_SLABS; i++)
+			clean(expert, &chunk[i]);
 	}
 	if (!heap->nr_slabs && !heap->limbo && em_array_clear(expert, &heap->states) &&
 	    em_array_clear(expert, &heap->queues))
