@@ -174,10 +174,11 @@ static void check_pool(const struct em_expert *expert, size_t left)
 	expect(!left, "a slab without a class is not in the pool", heap);
 }
 
-static void check_large(const struct em_heap *heap, struct totals *totals)
+static void check_large(const struct em_expert *expert, struct totals *totals)
 {
+	const struct em_heap *heap = &expert->heap;
 	struct em_large_table *table = heap->large;
-	size_t n = 0, kept = 0;
+	size_t n = 0, kept = 0, taken = 0;
 
 	expect(!(heap->large_version & 1), "the table of large blocks is being written", heap);
 	for (size_t i = 0; table && i <= table->mask; i++) {
@@ -190,10 +191,14 @@ static void check_large(const struct em_heap *heap, struct totals *totals)
 		expect(large->size <= large->room && (uintptr_t)large->region <= large->address,
 		       "a large block is not in its region", large);
 		n++;
+		taken += em_round_up(large->address - (uintptr_t)large->region +
+				     (large->room ? large->room : 1),
+				     em_granule(em_window_of(expert, large->region)));
 		totals->blocks++;
 		totals->bytes += large->size;
 	}
 	expect(n == heap->nr_large, "the number of large blocks is wrong", heap);
+	expect(taken == heap->large_bytes, "the size of the large blocks' regions is wrong", heap);
 	for (unsigned int i = 0; i < heap->nr_kept; i++) {
 		expect(!em_large_slot(table, (uintptr_t)table->kept[i].region)->address,
 		       "a kept region has a block", &table->kept[i]);
@@ -231,7 +236,7 @@ void em_heap_check(const struct em_expert *expert)
 		return;
 	em_assert_locked(expert);
 	check_slabs(expert, &totals);
-	check_large(&expert->heap, &totals);
+	check_large(expert, &totals);
 	check_counts(expert, &totals);
 	check_pool(expert, totals.pooled);
 	check_tcaches(expert, &totals);
