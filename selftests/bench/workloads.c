@@ -394,30 +394,38 @@ void sh8bench(unsigned int threads, unsigned int scale)
 	}
 }
 
-/*
- * Replace random ones of @count blocks, @times times. @size: the size of a new one. A block of
- * @own that is exchanged with one of @others may come from another thread.
- */
-static void replace(struct block **own, unsigned int count, unsigned long times, uint64_t *seed,
-		    size_t (*size)(uint64_t *seed), struct block **others)
-{
-	while (times--) {
-		struct block **block = &own[random_next(seed) % count];
-
-		if (others && random_next(seed) % 2)
-			*block = __atomic_exchange_n(&others[random_next(seed) % count], *block,
-						     __ATOMIC_ACQ_REL);
-		block_free(*block);
-		*block = block_new(size(seed));
-	}
-}
-
 static void free_all(struct block **blocks, unsigned int count)
 {
 	unsigned int i;
 
 	for (i = 0; i < count; i++)
 		block_free(blocks[i]);
+}
+
+/*
+ * In a thread: replace random ones of @count blocks, @times times, and free all. @size: the size of a
+ * new one. A block that is exchanged with one of @others may come from another thread.
+ */
+static void *replace(void *arg, unsigned int count, unsigned long times,
+		     size_t (*size)(uint64_t *seed), struct block **others)
+{
+	struct block **own = checked(calloc(count, sizeof(*own)));
+	uint64_t seed = (uintptr_t)arg + 1;
+
+	while (times--) {
+		struct block **block = &own[random_next(&seed) % count];
+
+		if (others && random_next(&seed) % 2)
+			*block = __atomic_exchange_n(&others[random_next(&seed) % count], *block,
+						     __ATOMIC_ACQ_REL);
+		block_free(*block);
+		*block = block_new(size(&seed));
+	}
+	if (!arg)
+		live_phase_ends();
+	free_all(own, count);
+	free(own);
+	return NULL;
 }
 
 /* alloc-test */
@@ -431,15 +439,7 @@ static size_t alloc_test_size(uint64_t *seed)
 
 static void *alloc_test_thread(void *arg)
 {
-	struct block **own = checked(calloc(ALLOC_TEST_BLOCKS, sizeof(*own)));
-	uint64_t seed = (uintptr_t)arg + 1;
-
-	replace(own, ALLOC_TEST_BLOCKS, work * 20000UL, &seed, alloc_test_size, NULL);
-	if (!arg)
-		live_phase_ends();
-	free_all(own, ALLOC_TEST_BLOCKS);
-	free(own);
-	return NULL;
+	return replace(arg, ALLOC_TEST_BLOCKS, work * 20000UL, alloc_test_size, NULL);
 }
 
 void alloc_test(unsigned int threads, unsigned int scale)
@@ -506,14 +506,7 @@ static size_t inverse_square(uint64_t *seed)
 
 static void *glibc_thread_main(void *arg)
 {
-	struct block *own[THREAD_BLOCKS] = { NULL };
-	uint64_t seed = (uintptr_t)arg + 1;
-
-	replace(own, THREAD_BLOCKS, work * 50000UL, &seed, inverse_square, NULL);
-	if (!arg)
-		live_phase_ends();
-	free_all(own, THREAD_BLOCKS);
-	return NULL;
+	return replace(arg, THREAD_BLOCKS, work * 50000UL, inverse_square, NULL);
 }
 
 void glibc_thread(unsigned int threads, unsigned int scale)
@@ -535,15 +528,7 @@ static size_t rptest_size(uint64_t *seed)
 
 static void *rptest_thread(void *arg)
 {
-	struct block **own = checked(calloc(RPTEST_BLOCKS, sizeof(*own)));
-	uint64_t seed = (uintptr_t)arg + 1;
-
-	replace(own, RPTEST_BLOCKS, work * 4000UL, &seed, rptest_size, rptest_shared);
-	if (!arg)
-		live_phase_ends();
-	free_all(own, RPTEST_BLOCKS);
-	free(own);
-	return NULL;
+	return replace(arg, RPTEST_BLOCKS, work * 4000UL, rptest_size, rptest_shared);
 }
 
 void rptest(unsigned int threads, unsigned int scale)
@@ -559,12 +544,7 @@ void rptest(unsigned int threads, unsigned int scale)
 
 static void *mleak_thread(void *arg)
 {
-	struct block *own[MLEAK_BLOCKS] = { NULL };
-	uint64_t seed = (uintptr_t)arg + 1;
-
-	replace(own, MLEAK_BLOCKS, MLEAK_BLOCKS, &seed, alloc_test_size, NULL);
-	free_all(own, MLEAK_BLOCKS);
-	return NULL;
+	return replace(arg, MLEAK_BLOCKS, MLEAK_BLOCKS, alloc_test_size, NULL);
 }
 
 void mleak(unsigned int threads, unsigned int scale)
@@ -573,5 +553,4 @@ void mleak(unsigned int threads, unsigned int scale)
 
 	for (i = 0; i < scale * 20; i++)
 		run_threads(threads, mleak_thread);
-	live_phase_ends();
 }
