@@ -199,7 +199,7 @@ static void check_large(const struct em_expert *expert, struct totals *totals)
 	}
 	expect(n == heap->nr_large, "the number of large blocks is wrong", heap);
 	expect(taken == heap->large_bytes, "the size of the large blocks' regions is wrong", heap);
-	for (unsigned int i = 0; i < heap->nr_kept; i++) {
+	for (unsigned int i = 0; table && i < heap->nr_kept; i++) {
 		expect(!em_large_slot(table, (uintptr_t)table->kept[i].region)->address,
 		       "a kept region has a block", &table->kept[i]);
 		kept += table->kept[i].size;

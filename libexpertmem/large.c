@@ -396,7 +396,7 @@ void em_large_regions(struct em_expert *expert, em_region_visitor visit, void *a
 		if (table->places[i].address)
 			visit(table->places[i].region,
 			      em_round_up(region_size(&table->places[i]), EM_PAGE), arg);
-	for (i = 0; i < expert->heap.nr_kept; i++)
+	for (i = 0; table && i < expert->heap.nr_kept; i++)
 		visit(table->kept[i].region, table->kept[i].size, arg);
 }
 
