@@ -202,15 +202,20 @@ static bool resize_large(struct em_expert *expert, struct em_tcache *tcache, str
 			 size_t size)
 {
 	size_t old = em_large_size(block->large);
+	bool done = em_large_resize(expert, block->large, size);
 
-	if (!em_large_resize(expert, block->large, size)) {
-		if (size <= old)
-			return false;
+	if (!done && size > old && expert->heap.nr_kept) {
+		/* A kept region may be behind the block. */
+		em_large_drop_kept(expert);
+		done = em_large_resize(expert, block->large, size);
+	}
+	if (!done && size > old) {
 		make_room(expert, tcache);
 		block->large = em_large_find(expert, block->p);
-		if (!block->large || !em_large_resize(expert, block->large, size))
-			return false;
+		done = block->large && em_large_resize(expert, block->large, size);
 	}
+	if (!done)
+		return false;
 	em_count(expert, tcache, 0, (int64_t)size - (int64_t)old);
 	return true;
 }

@@ -101,13 +101,18 @@ static size_t region_size(const struct em_large *large)
 	return large->address - (uintptr_t)large->region + (large->room ? large->room : 1);
 }
 
-/* Allocate a region, in the huge window if rounding up to huge pages adds at most an eighth. */
+/* Does rounding up to huge pages add at most an eighth? */
+static bool suits_huge(size_t size)
+{
+	return em_round_up(size, EM_HUGE) - size <= size / 8;
+}
+
+/* Allocate a region, in the huge window if the size suits it. */
 static char *get_region(struct em_expert *expert, size_t size)
 {
 	char *region = NULL;
 
-	if (!(expert->flags & EXPERTMEM_NO_HUGE) &&
-	    em_round_up(size, EM_HUGE) - size <= size / 8)
+	if (!(expert->flags & EXPERTMEM_NO_HUGE) && suits_huge(size))
 		region = expert->backend->alloc(expert, EM_HUGE_WINDOW, size, 0);
 	return region ? region : expert->backend->alloc(expert, EM_SMALL_WINDOW, size, 0);
 }
@@ -166,7 +171,7 @@ static void keep(struct em_expert *expert, const struct em_large *freed)
 		heap->nr_large_freed++;
 	shrink_kept(expert, keeps ? most - size : most);
 	if (!keeps) {
-		give_back(expert, freed->region, region_size(freed));
+		give_back(expert, freed->region, size);
 		return;
 	}
 	if (heap->nr_kept == EM_KEPT_MAX)
@@ -203,16 +208,19 @@ static bool get_kept(struct em_expert *expert, size_t size, struct em_kept *foun
 {
 	struct em_heap *heap = &expert->heap;
 	unsigned int chosen;
-	size_t granule, to;
+	enum em_window window;
+	size_t to;
 
 	if (!choose_kept(heap, size, &chosen))
 		return false;
 	*found = heap->large->kept[chosen];
-	granule = em_granule(em_window_of(expert, found->region));
-	to = em_round_up(size, granule);
 	/* Growing much would leave most pages to be faulted in; shrinking much would waste pages. */
-	if (found->size < to / 2 || found->size / 4 > to)
+	if (found->size < size / 2 || found->size / 4 > em_round_up(size, EM_PAGE))
 		return false;
+	window = em_window_of(expert, found->region);
+	if (window == EM_HUGE_WINDOW && !suits_huge(size))
+		return false;
+	to = em_round_up(size, em_granule(window));
 	if (found->size < to || found->size > size + size / FIT_PART + FIT_BYTES) {
 		if (!expert->backend->resize(expert, found->region, found->size, to))
 			return false;
@@ -319,6 +327,7 @@ static bool resize(struct em_expert *expert, struct em_large *large, size_t size
 	write_begin(&expert->heap);
 	set(large, &new);
 	write_end(&expert->heap);
+	shrink_kept(expert, most_kept(&expert->heap));
 	return true;
 }
 
@@ -394,8 +403,7 @@ void em_large_regions(struct em_expert *expert, em_region_visitor visit, void *a
 
 	for (i = 0; table && i <= table->mask; i++)
 		if (table->places[i].address)
-			visit(table->places[i].region,
-			      em_round_up(region_size(&table->places[i]), EM_PAGE), arg);
+			visit(table->places[i].region, taken_by(expert, &table->places[i]), arg);
 	for (i = 0; table && i < expert->heap.nr_kept; i++)
 		visit(table->kept[i].region, table->kept[i].size, arg);
 }

@@ -9,8 +9,8 @@
 #define SMALL_SEGMENT	(8UL << 20)
 
 /*
- * So many dirty slabs may be pooled, and 1/DIRTY_PART of the slabs in use. Above DIRTY_MANY and the
- * slabs in use, their pages are given back at once.
+ * Private memory: so many dirty slabs may be pooled, and 1/DIRTY_PART of the slabs in use. Above
+ * DIRTY_MANY and the slabs in use, their pages are given back soon.
  */
 #define DIRTY_FEW	16
 #define DIRTY_PART	8
@@ -18,6 +18,8 @@
 /* purge() looks at the pool after so many puts, and 1/PURGE_PART of the slabs in use. */
 #define PURGE_AFTER	64
 #define PURGE_PART	4
+/* purge() gives up after so many refused calls; mlock() of the program is one reason. */
+#define REFUSALS	8
 
 /* When so many slabs are in limbo, one em_wait_all() is done for all of them. */
 #define LIMBO_MAX	32
@@ -92,6 +94,14 @@ static bool make_writable(struct em_expert *expert, struct em_slab *slab)
 	return true;
 }
 
+/* @dirty: 1 if a pooled slab became dirty or a dirty one was pooled, -1 for the contrary */
+static void count_dirty(struct em_heap *heap, int dirty)
+{
+	heap->nr_dirty += dirty;
+	if (heap->low_dirty > heap->nr_dirty)
+		heap->low_dirty = heap->nr_dirty;
+}
+
 static void slab_init(struct em_slab *slab, char *base)
 {
 	slab->remote = EM_NO_BLOCK;
@@ -107,7 +117,8 @@ static void chunk_free(struct em_expert *expert, struct em_slab *chunk)
 	unsigned int i;
 
 	for (i = 0; i < EM_CHUNK_SLABS; i++) {
-		heap->nr_dirty -= !chunk[i].clean;
+		if (!chunk[i].clean)
+			count_dirty(heap, -1);
 		/* A large block may get these addresses next. */
 		em_write_once(&chunk[i].base, NULL);
 	}
@@ -132,7 +143,9 @@ static void pool_put(struct em_expert *expert, struct em_slab *slab)
 		chunk_add(heap, chunk, true);
 	chunk->chunk.pool |= 1U << (slab - chunk);
 	slab->where = EM_POOL;
-	heap->nr_dirty += !slab->clean;
+	if (!slab->clean)
+		count_dirty(heap, 1);
+	heap->nr_puts++;
 	if (!is_empty(chunk) || !is_huge(expert, chunk))
 		return;
 	chunk_del(heap, chunk);
@@ -148,30 +161,35 @@ static void unpool(struct em_heap *heap, struct em_slab *slab)
 	chunk->chunk.pool &= ~(1U << (slab - chunk));
 	if (!chunk->chunk.pool)
 		chunk_del(heap, chunk);
-	heap->nr_dirty -= !slab->clean;
-	if (heap->low_dirty > heap->nr_dirty)
-		heap->low_dirty = heap->nr_dirty;
+	if (!slab->clean)
+		count_dirty(heap, -1);
 }
 
-/* Give the pages of a slab back, if it is pooled and dirty. */
-static void clean(struct em_expert *expert, struct em_slab *slab)
+/* A pooled slab was found to have no pages any more, or to keep them. */
+static bool set_clean(struct em_heap *heap, struct em_slab *slab, bool clean)
 {
-	if (!is_pooled(slab) || slab->clean || expert->flags & EXPERTMEM_POPULATE)
-		return;
-	/* If a pipe or a device pins a page, @clean stays false, and the next trim tries again. */
-	slab->clean = expert->backend->discard(slab->base, EM_SLAB_SIZE);
-	expert->heap.nr_dirty -= slab->clean;
+	slab->clean = clean;
+	if (clean)
+		count_dirty(heap, -1);
+	return clean;
 }
 
-/* Clean the slabs of the chunks that were used least recently, until @most are dirty. */
+/*
+ * Give the pages of pooled slabs back until @most are dirty, of the chunks that were used least
+ * recently first. Memory that the program has locked stays, as munlock() would not be undone.
+ */
 static void purge_to(struct em_expert *expert, unsigned int most)
 {
 	struct em_heap *heap = &expert->heap;
 	struct em_slab *chunk = heap->chunks ? heap->chunks->chunk.prev : NULL;
+	unsigned int i, refusals = 0;
 
-	while (chunk && heap->nr_dirty > most) {
-		for (unsigned int i = 0; i < EM_CHUNK_SLABS && heap->nr_dirty > most; i++)
-			clean(expert, &chunk[i]);
+	while (chunk && heap->nr_dirty > most && refusals < REFUSALS) {
+		for (i = 0; i < EM_CHUNK_SLABS && heap->nr_dirty > most; i++)
+			if (is_pooled(&chunk[i]) && !chunk[i].clean)
+				refusals += !set_clean(heap, &chunk[i],
+						       !madvise(chunk[i].base, EM_SLAB_SIZE,
+								MADV_DONTNEED));
 		chunk = chunk == heap->chunks ? NULL : chunk->chunk.prev;
 	}
 	heap->low_dirty = heap->nr_dirty;
@@ -179,15 +197,17 @@ static void purge_to(struct em_expert *expert, unsigned int most)
 }
 
 /*
- * A slab was pooled: give pages of pooled slabs back, if they are many and were not needed for a
+ * Slabs were pooled: give pages of pooled slabs back, if they are many and were not needed for a
  * while. Time is counted in puts: reading a clock could be refused by a filter of system calls.
+ * Not with the module: it clears a part of a huge page, but cannot free it.
  */
 static void purge(struct em_expert *expert)
 {
 	struct em_heap *heap = &expert->heap;
 	unsigned int few = DIRTY_FEW + heap->nr_slabs / DIRTY_PART;
 
-	heap->nr_puts++;
+	if (expert->backend->id != EXPERTMEM_BACKEND_ANON || expert->flags & EXPERTMEM_POPULATE)
+		return;
 	if (heap->nr_dirty > DIRTY_MANY + heap->nr_slabs &&
 	    heap->nr_puts >= DIRTY_MANY)
 		purge_to(expert, few);
@@ -461,8 +481,15 @@ void em_pool_trim(struct em_expert *expert)
 			chunk_free(expert, chunk);
 			continue;
 		}
+		/*
+		 * If a pipe or a device pins a page, the slab stays dirty, and the next trim tries
+		 * again.
+		 */
 		for (i = 0; i < EM_CHUNK_SLABS; i++)
-			clean(expert, &chunk[i]);
+			if (is_pooled(&chunk[i]) && !chunk[i].clean &&
+			    !(expert->flags & EXPERTMEM_POPULATE))
+				set_clean(heap, &chunk[i],
+					  expert->backend->discard(chunk[i].base, EM_SLAB_SIZE));
 	}
 	if (!heap->nr_slabs && !heap->limbo && em_array_clear(expert, &heap->states) &&
 	    em_array_clear(expert, &heap->queues))

@@ -334,16 +334,54 @@ TEST_F(expert, a_large_block_gets_the_region_that_another_one_has_left)
 
 TEST_F(expert, a_small_need_does_not_take_a_much_larger_region)
 {
+	const size_t freed[] = { 3 * MIB, 2 * MIB };	/* of the small and of the huge window */
 	unsigned char *large, *small;
 
-	ASSERT_TRUE(free_many(self->key, 3 * MIB));
-	large = get(self->key, 3 * MIB);
-	ASSERT_NE(NULL, large);
-	ASSERT_EQ(NMERR_SUCCESS, ExpertFreeMemory(self->key, large));
-	small = get(self->key, 64 * KIB);
-	ASSERT_NE(NULL, small);
-	EXPECT_NE(large, small);
-	EXPECT_EQ(large, get(self->key, 3 * MIB));
+	for (size_t i = 0; i < COUNT_OF(freed); i++) {
+		ASSERT_TRUE(free_many(self->key, freed[i]));
+		large = get(self->key, freed[i]);
+		ASSERT_NE(NULL, large);
+		ASSERT_EQ(NMERR_SUCCESS, ExpertFreeMemory(self->key, large));
+		small = get(self->key, 64 * KIB);
+		ASSERT_NE(NULL, small);
+		EXPECT_NE(large, small);
+		EXPECT_EQ(large, get(self->key, freed[i]));
+		ASSERT_EQ(EXPERTMEM_OK, expertmem_trim(self->key, NULL));
+	}
+}
+
+TEST_F(expert, a_block_grows_over_the_region_that_is_kept_behind_it)
+{
+	unsigned char *blocks[64], *block;
+
+	ASSERT_TRUE(free_many(self->key, 100000));
+	ASSERT_EQ(EXPERTMEM_OK, expertmem_trim(self->key, NULL));
+	for (size_t i = 0; i < COUNT_OF(blocks); i++) {
+		blocks[i] = get(self->key, 100000);
+		ASSERT_NE(NULL, blocks[i]);
+	}
+	for (size_t i = 1; i < COUNT_OF(blocks); i++)
+		ASSERT_EQ(NMERR_SUCCESS, ExpertFreeMemory(self->key, blocks[i]));
+	block = resize(self->key, blocks[0], 400000).block;
+	EXPECT_EQ(blocks[0], block);
+}
+
+TEST_F(expert, fewer_regions_are_kept_when_a_block_shrinks)
+{
+	unsigned char *block, *others[12];
+
+	ASSERT_TRUE(free_many(self->key, MIB));
+	block = get(self->key, 64 * MIB);
+	ASSERT_NE(NULL, block);
+	for (size_t i = 0; i < COUNT_OF(others); i++) {
+		others[i] = get(self->key, MIB);
+		ASSERT_NE(NULL, others[i]);
+	}
+	for (size_t i = 0; i < COUNT_OF(others); i++)
+		ASSERT_EQ(NMERR_SUCCESS, ExpertFreeMemory(self->key, others[i]));
+	EXPECT_LE(64 * MIB + 12 * MIB, stats_of(self->key).committed);
+	EXPECT_EQ(block, resize(self->key, block, 100000).block);
+	EXPECT_GE(8 * MIB, stats_of(self->key).committed);
 }
 
 TEST_F(expert, few_regions_are_kept)
