@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* workload NAME [THREADS] [SCALE]: run a program that allocates, and say what it took. */
 #include <pthread.h>
+#include <unistd.h>
 
 #include "workload.h"
 
@@ -104,6 +105,8 @@ static const struct workload {
 	{ "glibc-thread", glibc_thread, 2 },
 	{ "rptest", rptest, 2 },
 	{ "mleak", mleak, 2 },
+	{ "phases", phases, 1 },
+	{ "sparse", sparse, 1 },
 	{ "cfrac", cfrac, 1 },
 };
 
@@ -137,6 +140,7 @@ static unsigned int number(const char *word, unsigned int max)
 int main(int argc, char **argv)
 {
 	const struct workload *workload = NULL;
+	size_t before = resident_bytes(), left;
 	uint64_t begun;
 	size_t i;
 
@@ -145,8 +149,9 @@ int main(int argc, char **argv)
 			workload = &workloads[i];
 	if (!workload || argc > 4) {
 		fputs("Usage: workload NAME [THREADS] [SCALE]\n"
-		      "Prints seconds, and MiB resident before the end and at most. SCALE is 100\n"
-		      "unless told. Exit status: 0, or 1 if a block was not as it was left.\n"
+		      "Prints seconds; MiB resident before all is freed, and at most; and what is\n"
+		      "left of it two seconds after the end. SCALE is 100 unless told.\n"
+		      "Exit status: 0, or 1 if a block was not as it was left.\n"
 		      "NAME:", stderr);
 		for (i = 0; i < ARRAY_SIZE(workloads); i++)
 			fprintf(stderr, " %s", workloads[i].name);
@@ -159,6 +164,10 @@ int main(int argc, char **argv)
 	say("seconds", (clock_ns() - begun) / 1e9);
 	say("live", live / (double)MIB);
 	say("peak", peak_blocks() / (double)MIB);
+	/* some allocators give memory back by and by */
+	sleep(2);
+	left = resident_bytes();
+	say("left", left > before ? (left - before) / (double)MIB : 0);
 	puts("");
 	return 0;
 }

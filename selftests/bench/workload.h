@@ -47,6 +47,8 @@ void glibc_simple(unsigned int threads, unsigned int scale);
 void glibc_thread(unsigned int threads, unsigned int scale);
 void rptest(unsigned int threads, unsigned int scale);
 void mleak(unsigned int threads, unsigned int scale);
+void phases(unsigned int threads, unsigned int scale);
+void sparse(unsigned int threads, unsigned int scale);
 void cfrac(unsigned int threads, unsigned int scale);
 
 #endif /* WORKLOAD_H */

@@ -25,10 +25,14 @@
  *	rptest		threads replace random blocks of up to 16,000 bytes, and hand half of
  *			them on (Jansson, 2017)
  *	mleak		threads that allocate little and end, one after the other (Leijen, 2019)
+ *	phases		five phases, each with other sizes; nine of ten blocks of the last phase
+ *			are freed while 40 MiB are allocated
+ *	sparse		500 MB of blocks of 5 to 32 KiB, of each of which one byte is written
  *	cfrac		factors numbers; a small block for every operation (Barrett, 1989)
  */
 #include <pthread.h>
 #include <semaphore.h>
+#include <sys/mman.h>
 
 #include "workload.h"
 
@@ -553,4 +557,60 @@ void mleak(unsigned int threads, unsigned int scale)
 
 	for (i = 0; i < scale * 20; i++)
 		run_threads(threads, mleak_thread);
+}
+
+/* phases */
+
+#define PHASES_BLOCKS	800000
+
+void phases(unsigned int threads, unsigned int scale)
+{
+	static const uint32_t sizes[][2] = {
+		{ 16, 128 }, { 100, 800 }, { 600, 4000 }, { 3000, 20000 }, { 40, 300 },
+	};
+	static struct block *blocks[PHASES_BLOCKS] __attribute__((aligned(PAGE)));
+	unsigned int phase, kept, count = 0, i;
+	uint64_t seed = threads;
+	size_t bytes;
+
+	for (phase = 0; phase < ARRAY_SIZE(sizes); phase++) {
+		for (i = 0, kept = 0; i < count; i++) {
+			if (random_next(&seed) % 10)
+				block_free(blocks[i]);
+			else
+				blocks[kept++] = blocks[i];
+		}
+		for (count = kept, bytes = 0; bytes < scale * 4 * MIB / 10 && count < PHASES_BLOCKS;
+		     bytes += blocks[count++]->size)
+			blocks[count] = block_new(random_between(&seed, sizes[phase][0],
+								 sizes[phase][1]));
+	}
+	live_phase_ends();
+	for (i = 0; i < count; i++)
+		block_free(blocks[i]);
+	/* The array does not count for what is left. */
+	madvise(blocks, sizeof(blocks), MADV_DONTNEED);
+}
+
+/* sparse */
+
+#define SPARSE_BYTES	500000000
+
+void sparse(unsigned int threads, unsigned int scale)
+{
+	static char *blocks[SPARSE_BYTES / 5120];
+	unsigned int count = 0, i;
+	uint64_t seed = threads;
+	size_t bytes = 0;
+
+	while (bytes < scale * (size_t)(SPARSE_BYTES / 100) && count < ARRAY_SIZE(blocks)) {
+		size_t size = random_between(&seed, 5120, 32768);
+
+		blocks[count] = checked(malloc(size));
+		blocks[count++][random_next(&seed) % size] = 1;
+		bytes += size;
+	}
+	live_phase_ends();
+	for (i = 0; i < count; i++)
+		free(blocks[i]);
 }
