@@ -5,6 +5,8 @@
  * with the module no expert and no memory. EXPERTMEM_ROUNDS multiplies the number of runs.
  *
  * needs: module native
+ * vm: build/selftests/mkpcap:/selftests/ build/selftests/experts/walker.so:/selftests/experts/
+ * vm: build/lib/expertmem/expertmem-engine-pcap:/usr/lib/expertmem/ build/lib/expertmem/expertmem-engine-pcap-worker:/usr/lib/expertmem/
  */
 #include <dirent.h>
 #include <fcntl.h>
