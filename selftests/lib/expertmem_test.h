@@ -354,6 +354,12 @@ static inline __u64 meminfo(const char *word)
 	return value_in("/proc/meminfo", word) * KIB;
 }
 
+/* Resident bytes of this process. */
+static inline __u64 own_memory(void)
+{
+	return value_in("/proc/self/status", "VmRSS") * KIB;
+}
+
 /* A parameter of the module, that is put back by parameter_restore(). */
 struct parameter {
 	char path[128];

@@ -369,11 +369,6 @@ TEST_F(expert, populated_memory_exists_when_it_is_returned)
 	EXPECT_EQ(EXPERTMEM_OK, expertmem_close(key));
 }
 
-static uint64_t own_memory(void)
-{
-	return value_in("/proc/self/status", "VmRSS") * KIB;
-}
-
 TEST_F(expert, populated_memory_is_resident_before_it_is_touched)
 {
 	HEXPERTKEY key = open_expert(variant->backend, 0, EXPERTMEM_POPULATE);

@@ -462,24 +462,11 @@ TEST_F(experts, malloc_trim_gives_memory_back)
 	EXPECT_EQ(0, malloc_trim(0));
 }
 
-/* Resident bytes of this process. */
-static size_t resident(void)
-{
-	FILE *file = fopen("/proc/self/statm", "r");
-	size_t pages = 0;
-
-	if (file && fscanf(file, "%*u %zu", &pages) != 1)
-		pages = 0;
-	if (file)
-		fclose(file);
-	return pages * PAGE;
-}
-
 /* Few live blocks keep most chunks; the slabs between them must not stay in memory. */
 TEST_F(experts, freed_blocks_beside_live_ones_give_their_pages_back)
 {
 	static unsigned char *blocks[64000];
-	size_t before = resident(), most, i;
+	size_t before = own_memory(), most, i;
 
 	if (!access("/dev/expertmem", F_OK))
 		SKIP(return, "of a huge page in use, the module frees no part");
@@ -488,12 +475,12 @@ TEST_F(experts, freed_blocks_beside_live_ones_give_their_pages_back)
 		ASSERT_NE(NULL, blocks[i]);
 		memset(blocks[i], i, 1000);
 	}
-	most = resident();
+	most = own_memory();
 	ASSERT_LT(before + 48 * MIB, most);
 	for (i = 0; i < COUNT_OF(blocks); i++)
 		if (i % 640)
 			release(blocks[i]);
-	EXPECT_GT(before + 20 * MIB, resident());
+	EXPECT_GT(before + 20 * MIB, own_memory());
 	for (i = 0; i < COUNT_OF(blocks); i += 640) {
 		ASSERT_TRUE(all_bytes(blocks[i], 1000, i));
 		release(blocks[i]);
