@@ -191,9 +191,7 @@ static void check_large(const struct em_expert *expert, struct totals *totals)
 		expect(large->size <= large->room && (uintptr_t)large->region <= large->address,
 		       "a large block is not in its region", large);
 		n++;
-		taken += em_round_up(large->address - (uintptr_t)large->region +
-				     (large->room ? large->room : 1),
-				     em_granule(em_window_of(expert, large->region)));
+		taken += em_large_taken(expert, large);
 		totals->blocks++;
 		totals->bytes += large->size;
 	}

@@ -106,6 +106,8 @@ void *em_heap_alloc(struct em_expert *expert, size_t size, size_t alignment, boo
 	if (!tcache || size > expert->window)
 		return NULL;
 	p = try_alloc(expert, tcache, size, alignment, zeroed);
+	if (!p && em_large_drop_kept(expert))
+		p = try_alloc(expert, tcache, size, alignment, zeroed);
 	if (!p) {
 		make_room(expert, tcache);
 		p = try_alloc(expert, tcache, size, alignment, zeroed);
@@ -204,11 +206,9 @@ static bool resize_large(struct em_expert *expert, struct em_tcache *tcache, str
 	size_t old = em_large_size(block->large);
 	bool done = em_large_resize(expert, block->large, size);
 
-	if (!done && size > old && expert->heap.nr_kept) {
-		/* A kept region may be behind the block. */
-		em_large_drop_kept(expert);
+	/* A kept region may be behind the block. */
+	if (!done && size > old && em_large_drop_kept(expert))
 		done = em_large_resize(expert, block->large, size);
-	}
 	if (!done && size > old) {
 		make_room(expert, tcache);
 		block->large = em_large_find(expert, block->p);

@@ -179,7 +179,8 @@ bool em_large_resize(struct em_expert *expert, struct em_large *large, size_t si
 size_t em_large_free(struct em_expert *expert, struct em_large *large);
 size_t em_large_size(const struct em_large *large);
 size_t em_large_room(const struct em_large *large);
-void em_large_drop_kept(struct em_expert *expert);
+size_t em_large_taken(const struct em_expert *expert, const struct em_large *large);
+bool em_large_drop_kept(struct em_expert *expert);
 void em_large_trim(struct em_expert *expert);
 void em_large_regions(struct em_expert *expert, em_region_visitor visit, void *arg);
 int em_large_walk(struct em_expert *expert,

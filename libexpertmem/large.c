@@ -101,6 +101,12 @@ static size_t region_size(const struct em_large *large)
 	return large->address - (uintptr_t)large->region + (large->room ? large->room : 1);
 }
 
+/* Bytes of the window that the block's region takes. */
+size_t em_large_taken(const struct em_expert *expert, const struct em_large *large)
+{
+	return em_round_up(region_size(large), em_granule(em_window_of(expert, large->region)));
+}
+
 /* Does rounding up to huge pages add at most an eighth? */
 static bool suits_huge(size_t size)
 {
@@ -118,12 +124,6 @@ static char *get_region(struct em_expert *expert, size_t size)
 }
 
 /* ----------------------------------------------------------------------- kept regions */
-
-/* Bytes of the window that the block's region takes. */
-static size_t taken_by(const struct em_expert *expert, const struct em_large *large)
-{
-	return em_round_up(region_size(large), em_granule(em_window_of(expert, large->region)));
-}
 
 /* Take the entry @i out of the list. */
 static struct em_kept unkeep(struct em_heap *heap, unsigned int i)
@@ -162,7 +162,7 @@ static size_t most_kept(const struct em_heap *heap)
 static void keep(struct em_expert *expert, const struct em_large *freed)
 {
 	struct em_heap *heap = &expert->heap;
-	size_t size = taken_by(expert, freed), most = most_kept(heap);
+	size_t size = em_large_taken(expert, freed), most = most_kept(heap);
 	/* The tools of EM_DEBUG_BLOCKS find uses of freed memory, if it is not used again. */
 	bool keeps = heap->nr_large_freed >= KEEP_AFTER && size <= most &&
 		     !(expert->debug & EM_DEBUG_BLOCKS);
@@ -202,36 +202,36 @@ static bool choose_kept(const struct em_heap *heap, size_t size, unsigned int *c
 
 /*
  * Get a kept region for @size bytes. One that has much more gives the rest back. One that has less
- * grows, if the addresses behind it are free. False: there is none.
+ * grows, if the addresses behind it are free. Its region is NULL if none fits.
  */
-static bool get_kept(struct em_expert *expert, size_t size, struct em_kept *found)
+static struct em_kept get_kept(struct em_expert *expert, size_t size)
 {
+	static const struct em_kept none;
 	struct em_heap *heap = &expert->heap;
-	unsigned int chosen;
 	enum em_window window;
+	unsigned int chosen;
+	struct em_kept kept;
 	size_t to;
 
 	if (!choose_kept(heap, size, &chosen))
-		return false;
-	*found = heap->large->kept[chosen];
+		return none;
+	kept = heap->large->kept[chosen];
 	/* Growing much would leave most pages to be faulted in; shrinking much would waste pages. */
-	if (found->size < size / 2 || found->size / 4 > em_round_up(size, EM_PAGE))
-		return false;
-	window = em_window_of(expert, found->region);
+	if (kept.size < size / 2 || kept.size / 4 > em_round_up(size, EM_PAGE))
+		return none;
+	window = em_window_of(expert, kept.region);
 	if (window == EM_HUGE_WINDOW && !suits_huge(size))
-		return false;
+		return none;
 	to = em_round_up(size, em_granule(window));
-	if (found->size < to || found->size > size + size / FIT_PART + FIT_BYTES) {
-		if (!expert->backend->resize(expert, found->region, found->size, to))
-			return false;
-		if (found->size > to)
-			em_crash_freed(found->region + to, found->size - to);
-	} else {
-		to = found->size;
-	}
+	if (kept.size >= to && kept.size <= size + size / FIT_PART + FIT_BYTES)
+		return unkeep(heap, chosen);
+	if (!expert->backend->resize(expert, kept.region, kept.size, to))
+		return none;
+	if (kept.size > to)
+		em_crash_freed(kept.region + to, kept.size - to);
 	unkeep(heap, chosen);
-	found->size = to;
-	return true;
+	kept.size = to;
+	return kept;
 }
 
 /* ----------------------------------------------------------------------------- blocks */
@@ -244,7 +244,7 @@ static void *insert(struct em_expert *expert, const struct em_large *large)
 	set(em_large_slot(heap->large, large->address), large);
 	write_end(heap);
 	heap->nr_large++;
-	heap->large_bytes += taken_by(expert, large);
+	heap->large_bytes += em_large_taken(expert, large);
 	em_debug_region(expert, large->region, region_size(large));
 	return (void *)large->address;
 }
@@ -268,13 +268,9 @@ void *em_large_alloc(struct em_expert *expert, size_t size, size_t room, size_t 
 
 	if (size > expert->window || more > expert->window / 2 || !reserve(expert))
 		return NULL;
-	if ((zeroed && size > ZERO_MAX) || !get_kept(expert, need, &kept))
-		kept = (struct em_kept){ .region = NULL };
+	if (!zeroed || size <= ZERO_MAX)
+		kept = get_kept(expert, need);
 	large.region = kept.region ? kept.region : get_region(expert, need);
-	if (!large.region && expert->heap.nr_kept) {
-		em_large_drop_kept(expert);
-		large.region = get_region(expert, need);
-	}
 	if (!large.region)
 		return NULL;
 	large.address = em_round_up((uintptr_t)large.region, alignment);
@@ -311,14 +307,13 @@ void *em_large_alloc_guarded(struct em_expert *expert, size_t size)
 
 static bool resize(struct em_expert *expert, struct em_large *large, size_t size, size_t room)
 {
-	size_t unit = em_granule(em_window_of(expert, large->region));
 	struct em_large new = *large;
 	size_t from, to;
 
 	new.size = size;
 	new.room = room;
-	from = em_round_up(region_size(large), unit);
-	to = em_round_up(region_size(&new), unit);
+	from = em_large_taken(expert, large);
+	to = em_large_taken(expert, &new);
 	if (from != to && !expert->backend->resize(expert, large->region, from, to))
 		return false;
 	if (large->address % EM_PAGE)
@@ -369,7 +364,7 @@ size_t em_large_free(struct em_expert *expert, struct em_large *hole)
 	}
 	write_end(heap);
 	heap->nr_large--;
-	heap->large_bytes -= taken_by(expert, &freed);
+	heap->large_bytes -= em_large_taken(expert, &freed);
 	if (freed.address % EM_PAGE)
 		expert->backend->guard(expert, freed.region +
 				       em_round_up(region_size(&freed), EM_PAGE), false);
@@ -377,11 +372,14 @@ size_t em_large_free(struct em_expert *expert, struct em_large *hole)
 	return freed.size;
 }
 
-/* Give all kept regions back. */
-void em_large_drop_kept(struct em_expert *expert)
+/* Give all kept regions back. False: there were none. */
+bool em_large_drop_kept(struct em_expert *expert)
 {
+	bool any = expert->heap.nr_kept;
+
 	em_assert_locked(expert);
 	shrink_kept(expert, 0);
+	return any;
 }
 
 /*
@@ -403,7 +401,7 @@ void em_large_regions(struct em_expert *expert, em_region_visitor visit, void *a
 
 	for (i = 0; table && i <= table->mask; i++)
 		if (table->places[i].address)
-			visit(table->places[i].region, taken_by(expert, &table->places[i]), arg);
+			visit(table->places[i].region, em_large_taken(expert, &table->places[i]), arg);
 	for (i = 0; table && i < expert->heap.nr_kept; i++)
 		visit(table->kept[i].region, table->kept[i].size, arg);
 }

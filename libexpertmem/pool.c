@@ -94,7 +94,7 @@ static bool make_writable(struct em_expert *expert, struct em_slab *slab)
 	return true;
 }
 
-/* @dirty: 1 if a pooled slab became dirty or a dirty one was pooled, -1 for the contrary */
+/* Add @dirty to the number of dirty slabs in the pool. */
 static void count_dirty(struct em_heap *heap, int dirty)
 {
 	heap->nr_dirty += dirty;
@@ -145,7 +145,7 @@ static void pool_put(struct em_expert *expert, struct em_slab *slab)
 	slab->where = EM_POOL;
 	if (!slab->clean)
 		count_dirty(heap, 1);
-	heap->nr_puts++;
+	heap->puts_since_purge++;
 	if (!is_empty(chunk) || !is_huge(expert, chunk))
 		return;
 	chunk_del(heap, chunk);
@@ -165,13 +165,16 @@ static void unpool(struct em_heap *heap, struct em_slab *slab)
 		count_dirty(heap, -1);
 }
 
-/* A pooled slab was found to have no pages any more, or to keep them. */
-static bool set_clean(struct em_heap *heap, struct em_slab *slab, bool clean)
+static bool is_dirty(struct em_slab *slab)
 {
-	slab->clean = clean;
-	if (clean)
-		count_dirty(heap, -1);
-	return clean;
+	return is_pooled(slab) && !slab->clean;
+}
+
+/* The pages of a dirty slab were given back. */
+static void set_clean(struct em_heap *heap, struct em_slab *slab)
+{
+	slab->clean = true;
+	count_dirty(heap, -1);
 }
 
 /*
@@ -184,16 +187,19 @@ static void purge_to(struct em_expert *expert, unsigned int most)
 	struct em_slab *chunk = heap->chunks ? heap->chunks->chunk.prev : NULL;
 	unsigned int i, refusals = 0;
 
-	while (chunk && heap->nr_dirty > most && refusals < REFUSALS) {
-		for (i = 0; i < EM_CHUNK_SLABS && heap->nr_dirty > most; i++)
-			if (is_pooled(&chunk[i]) && !chunk[i].clean)
-				refusals += !set_clean(heap, &chunk[i],
-						       !madvise(chunk[i].base, EM_SLAB_SIZE,
-								MADV_DONTNEED));
-		chunk = chunk == heap->chunks ? NULL : chunk->chunk.prev;
+	while (chunk && heap->nr_dirty > most) {
+		for (i = 0; i < EM_CHUNK_SLABS && heap->nr_dirty > most && refusals < REFUSALS; i++) {
+			if (!is_dirty(&chunk[i]))
+				continue;
+			if (!madvise(chunk[i].base, EM_SLAB_SIZE, MADV_DONTNEED))
+				set_clean(heap, &chunk[i]);
+			else
+				refusals++;
+		}
+		chunk = chunk == heap->chunks || refusals == REFUSALS ? NULL : chunk->chunk.prev;
 	}
 	heap->low_dirty = heap->nr_dirty;
-	heap->nr_puts = 0;
+	heap->puts_since_purge = 0;
 }
 
 /*
@@ -209,9 +215,9 @@ static void purge(struct em_expert *expert)
 	if (expert->backend->id != EXPERTMEM_BACKEND_ANON || expert->flags & EXPERTMEM_POPULATE)
 		return;
 	if (heap->nr_dirty > DIRTY_MANY + heap->nr_slabs &&
-	    heap->nr_puts >= DIRTY_MANY)
+	    heap->puts_since_purge >= DIRTY_MANY)
 		purge_to(expert, few);
-	else if (heap->nr_puts >= PURGE_AFTER + heap->nr_slabs / PURGE_PART)
+	else if (heap->puts_since_purge >= PURGE_AFTER + heap->nr_slabs / PURGE_PART)
 		/* @low_dirty of them were dirty all the time. */
 		purge_to(expert, heap->low_dirty > few ? heap->nr_dirty - heap->low_dirty + few :
 							 heap->nr_dirty);
@@ -486,10 +492,9 @@ void em_pool_trim(struct em_expert *expert)
 		 * again.
 		 */
 		for (i = 0; i < EM_CHUNK_SLABS; i++)
-			if (is_pooled(&chunk[i]) && !chunk[i].clean &&
-			    !(expert->flags & EXPERTMEM_POPULATE))
-				set_clean(heap, &chunk[i],
-					  expert->backend->discard(chunk[i].base, EM_SLAB_SIZE));
+			if (is_dirty(&chunk[i]) && !(expert->flags & EXPERTMEM_POPULATE) &&
+			    expert->backend->discard(chunk[i].base, EM_SLAB_SIZE))
+				set_clean(heap, &chunk[i]);
 	}
 	if (!heap->nr_slabs && !heap->limbo && em_array_clear(expert, &heap->states) &&
 	    em_array_clear(expert, &heap->queues))

@@ -372,10 +372,10 @@ struct em_heap {
 	unsigned int nr_empty;		/* huge chunks with all slabs in the pool */
 	unsigned int nr_slabs;		/* slabs that have a class */
 	/*
-	 * @nr_dirty: pooled slabs whose pages were not given back. @low_dirty: lowest @nr_dirty of
-	 * the last @nr_puts puts of slabs into the pool.
+	 * @nr_dirty: pooled slabs whose pages were not given back. @puts_since_purge: number of slabs
+	 * pooled since purge() of pool.c looked at the pool. @low_dirty: lowest @nr_dirty since then.
 	 */
-	unsigned int nr_dirty, low_dirty, nr_puts;
+	unsigned int nr_dirty, low_dirty, puts_since_purge;
 	size_t tidy_at;			/* nr_chunks at which tidy() looks into the tcaches */
 	/*
 	 * @nr_put: number of slabs that were pooled, or got their first remotely freed block, so
