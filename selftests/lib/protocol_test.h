@@ -383,4 +383,20 @@ static inline bool has_ended(pid_t pid)
 	return !is_alive(pid);
 }
 
+/* Wait for all children, also later ones. False: one still runs after 60 s. */
+static inline bool all_have_ended(void)
+{
+	for (int i = 0; i < 60000; i++) {
+		pid_t pid;
+
+		do
+			pid = waitpid(-1, NULL, WNOHANG);
+		while (pid > 0);
+		if (pid < 0)
+			return errno == ECHILD;
+		usleep(1000);
+	}
+	return false;
+}
+
 #endif /* PROTOCOL_TEST_H */

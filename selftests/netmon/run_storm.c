@@ -22,7 +22,6 @@
 #include "protocol_test.h"
 
 #define RUNS	1000
-#define WAIT	60000	/* milliseconds in which all processes must have ended */
 
 FIXTURE(storm)
 {
@@ -132,22 +131,6 @@ static int descendants(pid_t of, pid_t *pids, int most)
 	if (file)
 		fclose(file);
 	return n;
-}
-
-/* Wait for all children, also those that become children meanwhile. False: some do not end. */
-static bool all_have_ended(void)
-{
-	for (int i = 0; i < WAIT; i++) {
-		pid_t pid;
-
-		do
-			pid = waitpid(-1, NULL, WNOHANG);
-		while (pid > 0);
-		if (pid < 0)
-			return errno == ECHILD;
-		usleep(1000);
-	}
-	return false;
 }
 
 TEST_F(storm, whoever_is_killed_leaves_nothing_behind)
