@@ -13,6 +13,13 @@ struct totals {
 	size_t where[EM_SPARE + 1];	/* slabs, by enum em_where */
 };
 
+/* What check_chunks() has counted. */
+struct pool {
+	size_t left;			/* slabs that the pool must still have */
+	unsigned int empty;		/* huge chunks all of whose slabs are pooled */
+	unsigned int dirty;		/* slabs with pages */
+};
+
 static void expect(bool holds, const char *what, const void *where)
 {
 	if (!holds)
@@ -147,31 +154,42 @@ static void check_tcaches(const struct em_expert *expert, struct totals *totals)
 	       "a slab is in no list", expert);
 }
 
-static void check_pool(const struct em_expert *expert, size_t left)
+/* The chunks with @pages that have pooled slabs. */
+static void check_chunks(const struct em_expert *expert, enum em_pages pages, struct pool *pool)
 {
-	const struct em_heap *heap = &expert->heap;
-	unsigned int empty = 0, limbo = 0, dirty = 0;
+	const struct em_slab *chunk = expert->heap.chunks[pages];
 
-	for (const struct em_slab *chunk = heap->chunks; chunk; chunk = chunk->chunk.next) {
+	for (; chunk; chunk = chunk->chunk.next) {
 		expect(chunk->chunk.pool, "a chunk in the pool has no slab there", chunk);
-		expect(!chunk->chunk.next || chunk->chunk.next->chunk.prev == chunk,
-		       "the list of chunks is broken", chunk);
+		expect(chunk->chunk.pages == pages &&
+		       (!chunk->chunk.next || chunk->chunk.next->chunk.prev == chunk),
+		       "a list of chunks is broken", chunk);
 		for (unsigned int i = 0; i < EM_CHUNK_SLABS; i++) {
 			if (!(chunk->chunk.pool >> i & 1))
 				continue;
-			expect(chunk[i].base && !chunk[i].inverse && left--,
+			expect(chunk[i].base && !chunk[i].inverse && pool->left--,
 			       "the pool has a slab that is in use", &chunk[i]);
-			dirty += !chunk[i].clean;
+			pool->dirty += !chunk[i].clean;
 		}
-		empty += chunk->chunk.pool == UINT32_MAX &&
-			 em_window_of(expert, chunk->base) == EM_HUGE_WINDOW;
+		pool->empty += chunk->chunk.pool == UINT32_MAX &&
+			       em_window_of(expert, chunk->base) == EM_HUGE_WINDOW;
 	}
+}
+
+static void check_pool(const struct em_expert *expert, size_t left)
+{
+	const struct em_heap *heap = &expert->heap;
+	struct pool pool = { .left = left };
+	unsigned int limbo = 0;
+
+	check_chunks(expert, EM_HUGE_PAGES, &pool);
+	check_chunks(expert, EM_SMALL_PAGES, &pool);
 	for (const struct em_slab *slab = heap->limbo; slab; slab = slab->next, limbo++)
-		expect(!slab->inverse && left--, "a slab in limbo is in use", slab);
+		expect(!slab->inverse && pool.left--, "a slab in limbo is in use", slab);
 	expect(limbo == heap->nr_limbo, "the number of slabs in limbo is wrong", heap);
-	expect(empty == heap->nr_empty, "the number of empty chunks is wrong", heap);
-	expect(dirty == heap->nr_dirty, "the number of dirty slabs is wrong", heap);
-	expect(!left, "a slab without a class is not in the pool", heap);
+	expect(pool.empty == heap->nr_empty, "the number of empty chunks is wrong", heap);
+	expect(pool.dirty == heap->nr_dirty, "the number of dirty slabs is wrong", heap);
+	expect(!pool.left, "a slab without a class is not in the pool", heap);
 }
 
 static void check_large(const struct em_expert *expert, struct totals *totals)

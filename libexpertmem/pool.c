@@ -47,14 +47,14 @@ static bool is_pooled(struct em_slab *slab)
 	return chunk_of(slab)->chunk.pool & 1U << (slab - chunk_of(slab));
 }
 
-/* Add a chunk to the list of chunks with pooled slabs, as the first or the last one. */
+/* Add a chunk to its list of chunks with pooled slabs, as the first or the last one. */
 static void chunk_add(struct em_heap *heap, struct em_slab *chunk, bool first)
 {
-	struct em_slab *head = heap->chunks;
+	struct em_slab **list = &heap->chunks[chunk->chunk.pages], *head = *list;
 
 	chunk->chunk.next = NULL;
 	chunk->chunk.prev = chunk;
-	heap->chunks = chunk;
+	*list = chunk;
 	if (!head)
 		return;
 	chunk->chunk.prev = head->chunk.prev;
@@ -62,20 +62,22 @@ static void chunk_add(struct em_heap *heap, struct em_slab *chunk, bool first)
 		chunk->chunk.next = head;
 	} else {
 		head->chunk.prev->chunk.next = chunk;
-		heap->chunks = head;
+		*list = head;
 	}
 	head->chunk.prev = chunk;
 }
 
 static void chunk_del(struct em_heap *heap, struct em_slab *chunk)
 {
+	struct em_slab **list = &heap->chunks[chunk->chunk.pages];
+
 	if (chunk->chunk.next)
 		chunk->chunk.next->chunk.prev = chunk->chunk.prev;
 	else
 		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): it has @chunk at least */
-		heap->chunks->chunk.prev = chunk->chunk.prev;
-	if (heap->chunks == chunk)
-		heap->chunks = chunk->chunk.next;
+		(*list)->chunk.prev = chunk->chunk.prev;
+	if (*list == chunk)
+		*list = chunk->chunk.next;
 	else
 		chunk->chunk.prev->chunk.next = chunk->chunk.next;
 }
@@ -126,6 +128,9 @@ static void chunk_free(struct em_expert *expert, struct em_slab *chunk)
 	chunk->chunk.pool = 0;
 	heap->nr_empty--;
 	heap->nr_chunks--;
+	/* The next region at these addresses shall have huge pages. */
+	if (chunk->chunk.pages == EM_SMALL_PAGES)
+		madvise(base, EM_CHUNK_SIZE, MADV_HUGEPAGE);
 	em_crash_freed(base, EM_CHUNK_SIZE);
 	expert->backend->free(expert, base, EM_CHUNK_SIZE);
 }
@@ -181,10 +186,9 @@ static void set_clean(struct em_heap *heap, struct em_slab *slab)
  * Give the pages of pooled slabs back until @most are dirty, of the chunks that were used least
  * recently first. Memory that the program has locked stays, as munlock() would not be undone.
  */
-static void purge_to(struct em_expert *expert, unsigned int most)
+static void purge_list(struct em_heap *heap, struct em_slab *first, unsigned int most)
 {
-	struct em_heap *heap = &expert->heap;
-	struct em_slab *chunk = heap->chunks ? heap->chunks->chunk.prev : NULL;
+	struct em_slab *chunk = first ? first->chunk.prev : NULL;
 	unsigned int i, refusals = 0;
 
 	while (chunk && heap->nr_dirty > most) {
@@ -196,10 +200,23 @@ static void purge_to(struct em_expert *expert, unsigned int most)
 			else
 				refusals++;
 		}
-		chunk = chunk == heap->chunks || refusals == REFUSALS ? NULL : chunk->chunk.prev;
+		chunk = chunk == first || refusals == REFUSALS ? NULL : chunk->chunk.prev;
 	}
+}
+
+/* Small pages first, because a huge page is split. */
+static void purge_to(struct em_heap *heap, unsigned int most)
+{
+	purge_list(heap, heap->chunks[EM_SMALL_PAGES], most);
+	purge_list(heap, heap->chunks[EM_HUGE_PAGES], most);
 	heap->low_dirty = heap->nr_dirty;
 	heap->puts_since_purge = 0;
+}
+
+static bool gives_pages_back(const struct em_expert *expert)
+{
+	return expert->backend->id == EXPERTMEM_BACKEND_ANON &&
+	       !(expert->flags & EXPERTMEM_POPULATE);
 }
 
 /*
@@ -212,28 +229,53 @@ static void purge(struct em_expert *expert)
 	struct em_heap *heap = &expert->heap;
 	unsigned int few = DIRTY_FEW + heap->nr_slabs / DIRTY_PART;
 
-	if (expert->backend->id != EXPERTMEM_BACKEND_ANON || expert->flags & EXPERTMEM_POPULATE)
+	if (!gives_pages_back(expert))
 		return;
 	if (heap->nr_dirty > DIRTY_MANY + heap->nr_slabs &&
 	    heap->puts_since_purge >= DIRTY_MANY)
-		purge_to(expert, few);
+		purge_to(heap, few);
 	else if (heap->puts_since_purge >= PURGE_AFTER + heap->nr_slabs / PURGE_PART)
 		/* @low_dirty of them were dirty all the time. */
-		purge_to(expert, heap->low_dirty > few ? heap->nr_dirty - heap->low_dirty + few :
+		purge_to(heap, heap->low_dirty > few ? heap->nr_dirty - heap->low_dirty + few :
 							 heap->nr_dirty);
 }
 
-static struct em_slab *pool_get(struct em_expert *expert)
+/* Take the first one of @slabs out of the pool. @slabs: not 0; bit i: slab i of the chunk. */
+static struct em_slab *take(struct em_expert *expert, struct em_slab *chunk, uint32_t slabs)
 {
-	struct em_slab *chunk = expert->heap.chunks, *slab;
+	struct em_slab *slab = chunk + __builtin_ctz(slabs);
 
-	if (!chunk)
-		return NULL;
 	if (is_empty(chunk) && is_huge(expert, chunk))
 		expert->heap.nr_empty--;
-	slab = chunk + __builtin_ctz(chunk->chunk.pool);
 	unpool(&expert->heap, slab);
 	return slab;
+}
+
+static uint32_t dirty_slabs(struct em_slab *chunk)
+{
+	uint32_t dirty = 0;
+
+	for (unsigned int i = 0; i < EM_CHUNK_SLABS; i++)
+		dirty |= (uint32_t)is_dirty(&chunk[i]) << i;
+	return dirty;
+}
+
+/*
+ * Get a slab from the pool, in a chunk with @pages if there is one. Small pages are asked for to
+ * save memory, so of a huge page, a slab whose memory is in use anyway will do. NULL: none fits.
+ */
+static struct em_slab *pool_get(struct em_expert *expert, enum em_pages pages)
+{
+	struct em_slab *chunk = expert->heap.chunks[pages];
+	uint32_t slabs;
+
+	if (chunk)
+		return take(expert, chunk, chunk->chunk.pool);
+	chunk = expert->heap.chunks[!pages];
+	if (!chunk)
+		return NULL;
+	slabs = pages == EM_SMALL_PAGES ? dirty_slabs(chunk) : chunk->chunk.pool;
+	return slabs ? take(expert, chunk, slabs) : NULL;
 }
 
 static bool grow_small(struct em_expert *expert)
@@ -247,11 +289,13 @@ static bool grow_small(struct em_expert *expert)
 		return false;
 	small->used += more;
 	slab_init(slab, base);
+	chunk_of(slab)->chunk.pages = EM_SMALL_PAGES;
 	pool_put(expert, slab);
 	return true;
 }
 
-static bool grow_huge(struct em_expert *expert)
+/* Get a chunk of the huge window. @pages: of EM_SMALL_PAGES, it will have no huge pages. */
+static bool grow_huge(struct em_expert *expert, enum em_pages pages)
 {
 	struct em_heap *heap = &expert->heap;
 	char *base = expert->backend->alloc(expert, EM_HUGE_WINDOW, EM_CHUNK_SIZE,
@@ -269,6 +313,9 @@ static bool grow_huge(struct em_expert *expert)
 	}
 	for (i = 0; i < EM_CHUNK_SLABS; i++)
 		slab_init(&chunk[i], base + i * EM_SLAB_SIZE);
+	if (pages == EM_SMALL_PAGES)
+		madvise(base, EM_CHUNK_SIZE, MADV_NOHUGEPAGE);
+	chunk->chunk.pages = pages;
 	chunk->chunk.pool = UINT32_MAX;
 	chunk_add(heap, chunk, true);
 	heap->nr_chunks++;
@@ -281,13 +328,13 @@ static bool grow_huge(struct em_expert *expert)
 }
 
 /* Get more slabs: a huge chunk after SMALL_SEGMENT, a small slab before or if that fails. */
-static bool grow(struct em_expert *expert)
+static bool grow(struct em_expert *expert, enum em_pages pages)
 {
 	/* with AddressSanitizer they are never given back, see shrink_small() */
 	size_t most = expert->debug & EM_DEBUG_ASAN ? SMALL_SEGMENT / 4 : SMALL_SEGMENT;
 
 	if (expert->heap.small.used >= most &&
-	    !(expert->flags & EXPERTMEM_NO_HUGE) && grow_huge(expert))
+	    !(expert->flags & EXPERTMEM_NO_HUGE) && grow_huge(expert, pages))
 		return true;
 	return grow_small(expert);
 }
@@ -406,16 +453,29 @@ void em_slab_put(struct em_expert *expert, struct em_slab *slab)
 		em_pool_recycle(expert);
 }
 
+/*
+ * The pages for blocks of @class. A program may write to few pages of a block of several pages. A
+ * huge page would take memory for all of them. The module's huge window has huge pages only.
+ */
+static enum em_pages pages_of(const struct em_expert *expert, unsigned int class)
+{
+	return em_class_size[class] > EM_PAGE && gives_pages_back(expert) ? EM_SMALL_PAGES :
+									     EM_HUGE_PAGES;
+}
+
 /* Get a slab of @class from the pool. It has no owner yet. NULL: no memory. */
 struct em_slab *em_slab_get(struct em_expert *expert, unsigned int class)
 {
+	enum em_pages pages = pages_of(expert, class);
 	struct em_heap *heap = &expert->heap;
 	struct em_slab *slab;
 
 	em_assert_locked(expert);
-	if (!heap->chunks && !grow(expert))
+	slab = pool_get(expert, pages);
+	if (!slab)	/* If it cannot grow, the other chunks may have slabs. */
+		slab = pool_get(expert, grow(expert, pages) ? pages : EM_HUGE_PAGES);
+	if (!slab)
 		return NULL;
-	slab = pool_get(expert);
 	slab->class = class;
 	slab->block = em_class_size[class];
 	slab->blocks = EM_SLAB_SIZE / slab->block;
@@ -468,20 +528,11 @@ static void shrink_small(struct em_expert *expert)
 	small->size = used;
 }
 
-/**
- * em_pool_trim() - give the memory of pooled slabs back
- * @expert: the expert, paused, after em_collect()
- *
- * Huge chunks without slabs in use are freed. Of other chunks, the pages of pooled slabs are given back.
- */
-void em_pool_trim(struct em_expert *expert)
+static void trim_list(struct em_expert *expert, struct em_slab *chunk)
 {
-	struct em_heap *heap = &expert->heap;
-	struct em_slab *chunk, *next;
-	unsigned int i;
+	struct em_slab *next;
 
-	shrink_small(expert);
-	for (chunk = heap->chunks; chunk; chunk = next) {
+	for (; chunk; chunk = next) {
 		next = chunk->chunk.next;
 		if (is_empty(chunk) && is_huge(expert, chunk)) {
 			chunk_free(expert, chunk);
@@ -491,11 +542,26 @@ void em_pool_trim(struct em_expert *expert)
 		 * If a pipe or a device pins a page, the slab stays dirty, and the next trim tries
 		 * again.
 		 */
-		for (i = 0; i < EM_CHUNK_SLABS; i++)
+		for (unsigned int i = 0; i < EM_CHUNK_SLABS; i++)
 			if (is_dirty(&chunk[i]) && !(expert->flags & EXPERTMEM_POPULATE) &&
 			    expert->backend->discard(chunk[i].base, EM_SLAB_SIZE))
-				set_clean(heap, &chunk[i]);
+				set_clean(&expert->heap, &chunk[i]);
 	}
+}
+
+/**
+ * em_pool_trim() - give the memory of pooled slabs back
+ * @expert: the expert, paused, after em_collect()
+ *
+ * Huge chunks without slabs in use are freed. Of other chunks, the pages of pooled slabs are given back.
+ */
+void em_pool_trim(struct em_expert *expert)
+{
+	struct em_heap *heap = &expert->heap;
+
+	shrink_small(expert);
+	trim_list(expert, heap->chunks[EM_SMALL_PAGES]);
+	trim_list(expert, heap->chunks[EM_HUGE_PAGES]);
 	if (!heap->nr_slabs && !heap->limbo && em_array_clear(expert, &heap->states) &&
 	    em_array_clear(expert, &heap->queues))
 		memset(heap->free_states, 0, sizeof(heap->free_states));

@@ -222,7 +222,7 @@ static bool get_slab(struct em_expert *expert, struct em_tcache *tcache, unsigne
 	struct em_heap *heap = &expert->heap;
 	struct em_slab *slab, *old;
 
-	if (!heap->chunks && !em_pool_recycle(expert))
+	if (!heap->chunks[EM_HUGE_PAGES] && !heap->chunks[EM_SMALL_PAGES] && !em_pool_recycle(expert))
 		tidy(expert);
 	slab = em_slab_get(expert, class);
 	if (!slab)

@@ -105,6 +105,9 @@ typedef void (*em_region_visitor)(char *region, size_t size, void *arg);
 #define EM_SHARING	2UL	/* em_slab_share() waits for the owner; frees take the lock */
 #define EM_OWNER_FLAGS	3UL
 
+/* The pages that a chunk has. Huge ones are of the huge window, and only if the kernel has them. */
+enum em_pages { EM_HUGE_PAGES, EM_SMALL_PAGES };
+
 enum em_where {
 	EM_POOL,	/* has no class; in the bit mask of its chunk, or in em_heap.limbo */
 	EM_CURRENT,	/* em_bin.current: the owner allocates here */
@@ -269,6 +272,7 @@ struct em_slab {
 	bool writable;
 	struct {
 		uint32_t pool;			/* bit i: slab i of the chunk is in the pool */
+		uint32_t pages;			/* enum em_pages */
 		struct em_slab *next, *prev;	/* in em_heap.chunks; the first one's @prev is the last */
 	} chunk;
 } __attribute__((aligned(128)));
@@ -365,7 +369,7 @@ struct em_array {
 
 /* The heap of an expert. The expert's lock protects all fields, but see @nr_put and @large. */
 struct em_heap {
-	struct em_slab *chunks;		/* list of the chunks that have slabs in the pool */
+	struct em_slab *chunks[2];	/* by enum em_pages: lists of the chunks that have slabs in the pool */
 	struct em_slab *limbo;		/* list of shared slabs, to be pooled after em_wait_all() */
 	unsigned int nr_limbo;
 	unsigned int nr_chunks;		/* huge chunks */

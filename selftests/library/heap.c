@@ -339,6 +339,27 @@ TEST_F(expert, a_large_block_gets_the_region_that_another_one_has_left)
 	}
 }
 
+TEST_F(expert, private_pages_of_blocks_that_are_not_written_take_no_memory)
+{
+	static unsigned char *blocks[4096];
+	uint64_t before = own_memory();
+
+	NEED_KEPT_REGIONS();
+	if (variant->backend != EXPERTMEM_BACKEND_ANON)
+		SKIP(return, "the module's huge window has huge pages only");
+	for (size_t i = 0; i < COUNT_OF(blocks); i++) {
+		blocks[i] = get(self->key, 32 * KIB);
+		ASSERT_NE(NULL, blocks[i]);
+		blocks[i][i % 8 * PAGE] = (unsigned char)i;
+	}
+	/* A page for each block is 16 MiB, all pages are 128 MiB. */
+	EXPECT_GT(before + 48 * MIB, own_memory());
+	for (size_t i = 0; i < COUNT_OF(blocks); i++) {
+		ASSERT_EQ((unsigned char)i, blocks[i][i % 8 * PAGE]);
+		ASSERT_EQ(NMERR_SUCCESS, ExpertFreeMemory(self->key, blocks[i]));
+	}
+}
+
 TEST_F(expert, a_small_need_does_not_take_a_much_larger_region)
 {
 	const size_t freed[] = { 3 * MIB, 2 * MIB };	/* of the small and of the huge window */
