@@ -30,6 +30,14 @@ static void new_generation(struct em_expert *expert)
 	} while (key - (uintptr_t)em_words < sizeof(em_words));
 }
 
+/* Does EXPERTMEM_NO_HUGE forbid huge pages? Empty and "0" are as if it was not set. */
+static bool without_huge(void)
+{
+	const char *text = secure_getenv("EXPERTMEM_NO_HUGE");
+
+	return text && *text && strcmp(text, "0") != 0;
+}
+
 /* Open an expert in a free slot. @fd: descriptor to adopt, or -1. Returns enum expertmem_error. */
 static int open_slot(const struct expertmem_options *options,
 		     const struct em_backend *backend, int fd, HEXPERTKEY *key)
@@ -64,7 +72,7 @@ static int open_slot(const struct expertmem_options *options,
 	expert->status = &em_closed;
 	expert->counts = counts;
 	expert->backend = backend;
-	expert->flags = options->flags;
+	expert->flags = options->flags | (without_huge() ? EXPERTMEM_NO_HUGE : 0);
 	expert->inherit_on_fork = em_preloaded;
 	expert->debug = debug;
 	expert->has_listener = debug & EM_DEBUG_LISTENS;

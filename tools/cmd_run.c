@@ -24,8 +24,8 @@
 /* --- help */
 
 enum {
-	NAME, LIMIT, TIMEOUT, GRACE, BACKEND, ENGINE, ENGINE_LIMIT, FILTER, RECOGNIZE, PROPERTIES, NEXT,
-	FRAME_OPTION, PROPERTY, EVENTS, MAX_EVENTS, FORMAT, FOLLOW, REPORT, ANNOTATE, CONFIG, NO_CONFIG, JOB,
+	NAME, LIMIT, TIMEOUT, GRACE, BACKEND, NO_HUGE, ENGINE, ENGINE_LIMIT, FILTER, RECOGNIZE,
+	PROPERTIES, NEXT, FRAME_OPTION, PROPERTY, EVENTS, MAX_EVENTS, FORMAT, FOLLOW, REPORT, ANNOTATE, CONFIG, NO_CONFIG, JOB,
 	JSON, HELP, OPTIONS
 };
 
@@ -90,6 +90,9 @@ static const struct option_row rows[] = {
 		"is 125. anon: private memory of the process, which the kernel module does not "
 		"reclaim. Without this option: the device, or anon if there is no "
 		"/dev/expertmem" },
+	[NO_HUGE] = { .name = "no-huge", .help =
+		"use no huge pages. An expert that writes to few of its pages needs less memory, "
+		"others are slower" },
 	[ENGINE] = { .name = "engine", .value = "ENGINE", .choice = engine_word, .help =
 		"which engine reads the capture for the expert. pcap: frames, and filters of "
 		"libpcap. wireshark: protocols and properties, too. none: the expert reads the "
@@ -470,6 +473,15 @@ static int set_backend(struct command_line *line, const char *text)
 	return 0;
 }
 
+static int set_no_huge(struct command_line *line, const char *text)
+{
+	(void)line;
+	(void)text;
+	/* the library reads it, also in programs that the program starts */
+	setenv("EXPERTMEM_NO_HUGE", "1", true);
+	return 0;
+}
+
 /* Return the index of the value among the words of the option, or -1 after a message. */
 static int choose(const struct command_line *line, int option, const char *text)
 {
@@ -617,6 +629,7 @@ static int (*const setters[OPTIONS])(struct command_line *line, const char *text
 	[TIMEOUT]	= set_timeout,
 	[GRACE]		= set_grace,
 	[BACKEND]	= set_backend,
+	[NO_HUGE]	= set_no_huge,
 	[ENGINE]	= set_engine,
 	[ENGINE_LIMIT]	= set_engine_limit,
 	[FILTER]	= set_filter,

@@ -404,6 +404,39 @@ static unsigned long huge_pages(void)
 	return sum;
 }
 
+/* Open an expert with EXPERTMEM_NO_HUGE in the environment. */
+static HEXPERTKEY open_with(enum expertmem_backend backend, const char *value)
+{
+	HEXPERTKEY key;
+
+	setenv("EXPERTMEM_NO_HUGE", value, 1);
+	key = open_expert(backend, 0, 0);
+	unsetenv("EXPERTMEM_NO_HUGE");
+	return key;
+}
+
+TEST_F(expert, the_environment_forbids_huge_pages_unless_it_says_0)
+{
+	static const struct { const char *value; size_t more; } rows[] = {
+		{ "1", 3 * MIB + 900 * KIB }, { "yes", 3 * MIB + 900 * KIB },
+		{ "0", 4 * MIB }, { "", 4 * MIB },
+	};
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		HEXPERTKEY key = open_with(variant->backend, rows[i].value);
+		uint64_t committed;
+
+		ASSERT_NE(NULL, get(key, 10));
+		ASSERT_NE(NULL, get(key, 50000));
+		committed = stats_of(key).committed;
+		ASSERT_NE(NULL, get(key, 3 * MIB + 900 * KIB));
+		EXPECT_EQ(rows[i].more, stats_of(key).committed - committed) {
+			TH_LOG("EXPERTMEM_NO_HUGE=%s", rows[i].value);
+		}
+		EXPECT_EQ(EXPERTMEM_OK, expertmem_close(key));
+	}
+}
+
 TEST_F(expert, without_huge_pages_memory_is_counted_in_small_ones)
 {
 	HEXPERTKEY key = open_expert(variant->backend, 0, EXPERTMEM_NO_HUGE);
