@@ -41,8 +41,8 @@ static struct expertmem_region *region_take(struct expertmem_window *window, u64
 	struct expertmem_region *region;
 
 	lockdep_assert_held(&window->expert->lock);
-	region = expertmem_region_find(window, offset >> PAGE_SHIFT);
-	if (!region || (u64)region->first << PAGE_SHIFT != offset)
+	region = expertmem_region_find(window, (offset >> PAGE_SHIFT) - window->first);
+	if (!region || !PAGE_ALIGNED(offset))
 		return ERR_PTR(-ENOENT);
 	if (region->state == REGION_BUSY)
 		return ERR_PTR(-EBUSY);
@@ -86,7 +86,7 @@ static int do_alloc(struct expertmem_expert *expert, struct expertmem_alloc *arg
 	if (err)
 		return err;
 
-	arg->offset = (u64)first << PAGE_SHIFT;
+	arg->offset = (u64)(window->first + first) << PAGE_SHIFT;
 	if (arg->flags & EXPERTMEM_ALLOC_POPULATE)
 		err = expertmem_window_populate(window, first, pages);
 	if (!err && put_user(arg->offset, &uarg->offset))
@@ -179,6 +179,7 @@ static int do_free(struct expertmem_expert *expert, const struct expertmem_free 
 	struct expertmem_window *window;
 	struct expertmem_region *region;
 	unsigned long pinned;
+	pgoff_t first;
 
 	if (arg->flags || arg->reserved)
 		return -EINVAL;
@@ -195,12 +196,13 @@ static int do_free(struct expertmem_expert *expert, const struct expertmem_free 
 		mutex_unlock(&expert->lock);
 		return PTR_ERR(region);
 	}
+	first = region->first;
 	*pages = region->charged;
 	expertmem_region_close(region, 0);
 	mutex_unlock(&expert->lock);
 
 	expertmem_window_wait_for_faults(window);
-	pinned = expertmem_window_truncate(window, arg->offset >> PAGE_SHIFT, *pages);
+	pinned = expertmem_window_truncate(window, first, *pages);
 
 	mutex_lock(&expert->lock);
 	if (window->state != WINDOW_GONE)

@@ -30,7 +30,8 @@
 
 /**
  * struct extent - a region of the source, as it was when it was listed
- * @first: device page offset of its first page
+ * @first: page offset in the window of its first page
+ * @huge: it is in the huge window
  * @pages: number of pages that could be touched
  * @room: number of pages from ALLOC's room
  * @owed: number of pages that its lender may hold
@@ -38,6 +39,7 @@
  */
 struct extent {
 	pgoff_t first;
+	bool huge;
 	unsigned long pages;
 	unsigned long room;
 	unsigned long owed;
@@ -71,7 +73,7 @@ struct copy {
 static struct expertmem_window *window_of(struct expertmem_expert *expert,
 					  const struct extent *extent)
 {
-	return extent->first < expert->huge.first ? &expert->small : &expert->huge;
+	return extent->huge ? &expert->huge : &expert->small;
 }
 
 static unsigned long nr_regions(const struct expertmem_expert *expert)
@@ -95,6 +97,7 @@ static void list_window(struct copy *copy, struct expertmem_window *window)
 		if (region->pages)
 			copy->extents[copy->nr++] = (struct extent) {
 				.first = region->first,
+				.huge = window == &copy->from->huge,
 				.pages = region->pages,
 				.room = region->room,
 				.owed = region->owed,

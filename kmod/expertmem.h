@@ -137,13 +137,14 @@ enum expertmem_window_state {
  * @expert: the expert that the window is a part of; constant
  * @state: enum expertmem_window_state; written under expert->lock, also read without it
  * @granule: pages; regions start and end at multiples of it; constant
- * @first: the device page offset at which the window starts; constant
+ * @first: the device page offset at which the window starts; constant. All other page offsets
+ *	count from there, also those in @file
  * @pages: length of the window in pages; written with @file
  * @committed: pages charged for regions; protected by expert->lock
  * @nr_regions: number of regions in the tree; protected by expert->lock
  * @emptied: the window is gone, its pages are free, and no regions are charged any more;
  *	protected by expert->lock
- * @regions: tree of the regions by device page offset; writers hold expert->lock
+ * @regions: tree of the regions by page offset; writers hold expert->lock
  * @seq: sequence counter of @regions, for readers without expert->lock
  * @file: the shmem file that holds the pages; set by mmap or FORK, dropped by release, both
  *	under expert->lock; stable for callers that hold the device file or a mapping
@@ -228,7 +229,7 @@ enum expertmem_region_state {
 /**
  * struct expertmem_region - a range of a window that holds memory
  * @node: entry in the window's tree
- * @first: device page offset of the first page; constant once the region is in the tree
+ * @first: page offset of the first page in the window; constant once the region is in the tree
  * @pages: number of pages, from @first on, that may be touched; also read without a lock
  * @charged: number of pages counted against the limits; at least @pages
  * @room: number of pages to keep reserved, from ALLOC; constant

@@ -213,7 +213,7 @@ static int lend_to_all(struct expertmem_window *lender, pgoff_t index, gfp_t gfp
 /**
  * expertmem_loan_touch() - copy a page before a window's file gets or maps it
  * @window: the page's window: a borrower, a lender or neither
- * @index: the page, as a device page offset
+ * @index: the page, as a page offset in the window
  * @gfp: allocation flags in addition to those of the file
  *
  * A borrower copies the page if it owes it. A lender copies the page for its borrowers.
@@ -250,8 +250,8 @@ int expertmem_loan_touch(struct expertmem_window *window, pgoff_t index, gfp_t g
 /**
  * expertmem_loan_take() - copy pages for all borrowers before a lender frees them
  * @window: the window, which may have no borrowers
- * @first: device page offset of the first page
- * @last: device page offset of the last page
+ * @first: page offset in the window of the first page
+ * @last: page offset in the window of the last page
  *
  * If a copy cannot be made, the borrower's window is reclaimed.
  *
@@ -296,8 +296,8 @@ static int copy_range(struct expertmem_window *borrower, pgoff_t first, pgoff_t 
 /**
  * expertmem_loan_pay_off() - copy all owed pages of regions, which owe nothing afterwards
  * @window: the window, which may owe nothing
- * @first: device page offset
- * @last: device page offset; all regions that overlap @first to @last are paid off as a whole
+ * @first: page offset in the window
+ * @last: page offset in the window; all regions that overlap @first to @last are paid off whole
  *
  * Context: no lock held but expert->reclaim_lock; may sleep.
  * Return: 0; -ENOMEM; -EIO if the lender's page cannot be read; -EINTR if the caller is being
@@ -416,7 +416,7 @@ static int unmap_lender(struct expertmem_window *lender)
 	vma = vma_lookup(current->mm, lender->address);
 	if (vma && vma->vm_private_data == lender)
 		vm_flags_set(vma, 0);	/* waits for faults that hold only the lock of the vma */
-	unmap_mapping_pages(lender->file->f_mapping, lender->first, lender->pages, false);
+	unmap_mapping_pages(lender->file->f_mapping, 0, lender->pages, false);
 	mmap_write_unlock(current->mm);
 	return 0;
 }

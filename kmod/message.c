@@ -127,7 +127,7 @@ int expertmem_msg_put_region(struct sk_buff *skb, struct expertmem_window *windo
 			     const struct expertmem_region *region)
 {
 	return put_u64(skb, EXPERTMEM_A_REGION_ID, window->expert->id) ?:
-	       put_pages(skb, EXPERTMEM_A_REGION_OFFSET, region->first) ?:
+	       put_pages(skb, EXPERTMEM_A_REGION_OFFSET, window->first + region->first) ?:
 	       put_pages(skb, EXPERTMEM_A_REGION_SIZE, region->pages) ?:
 	       put_pages(skb, EXPERTMEM_A_REGION_ROOM, region->room) ?:
 	       put_pages(skb, EXPERTMEM_A_REGION_RESIDENT,

@@ -359,7 +359,7 @@ static int region_get_dump(struct sk_buff *skb, struct netlink_callback *cb)
 		return -EPERM;
 	}
 	for (; (window = expertmem_region_next(expert, from, &region));
-	     from = region.first + 1) {
+	     from = window->first + region.first + 1) {
 		err = dump_region(skb, cb, window, &region);
 		if (!err && fatal_signal_pending(current))
 			err = -EINTR;

@@ -41,7 +41,7 @@ static void take_over(struct expertmem_window *window, unsigned long address,
 	}
 	while (expertmem_region_next(expert, from, &region) == window) {
 		expertmem_window_map(window, region.first, region.pages);
-		from = region.first + 1;
+		from = window->first + region.first + 1;
 	}
 }
 

@@ -121,7 +121,7 @@ int expertmem_pages_copy(struct page *to, struct page *from, unsigned long pages
 /**
  * expertmem_window_resident_in() - count the resident pages in a part of a window
  * @window: the window
- * @first: device page offset of the first page
+ * @first: page offset in the window of the first page
  * @pages: number of pages to look at
  *
  * Context: a reference to the expert held; takes expert->lock; may sleep.

@@ -96,7 +96,7 @@ static int make_pages(struct expertmem_window *window, pgoff_t first, unsigned l
 /**
  * expertmem_window_populate() - make the pages of a range
  * @window: the window
- * @first: device page offset of the first page
+ * @first: page offset in the window of the first page
  * @pages: number of pages, all of one busy region
  *
  * The pages are charged to the memory cgroup of the process that mapped the window.
@@ -139,7 +139,7 @@ static unsigned long step_at(struct address_space *mapping, pgoff_t index)
 /**
  * expertmem_window_map() - map the resident pages of a range
  * @window: the window
- * @first: device page offset of the first page
+ * @first: page offset in the window of the first page
  * @pages: number of pages, all of one region whose gate is open
  *
  * The pages are mapped in the process that mapped the window, and count as its resident memory,
@@ -167,7 +167,7 @@ void expertmem_window_map(struct expertmem_window *window, pgoff_t first, unsign
 			index++;
 			continue;
 		}
-		address = window->address + ((index - window->first) << PAGE_SHIFT);
+		address = window->address + (index << PAGE_SHIFT);
 		if (mmap_read_lock_killable(mm))
 			break;
 		/*
@@ -250,7 +250,7 @@ static int put_copies(struct expertmem_window *to, pgoff_t index, struct page *s
  * expertmem_window_copy() - copy the pages in a window's file to another window
  * @to: the destination
  * @from: the source; its region may be freed meanwhile
- * @first: device page offset of the first page, in both windows
+ * @first: page offset in the window of the first page, in both windows
  * @pages: number of pages, all of one region in @to that no other call changes
  * @zeros: copy pages of zeros, too: otherwise a borrower would take the lender's page instead
  * @copied: increased by the number of pages that were copied
@@ -330,7 +330,7 @@ static unsigned long truncate_part(struct expertmem_window *window, pgoff_t firs
 /**
  * expertmem_window_truncate() - unmap and free the pages of a range
  * @window: the window
- * @first: device page offset of the first page
+ * @first: page offset in the window of the first page
  * @pages: number of pages; no fault can make any of them: their gate was never open, or it was
  *	closed, and expertmem_window_wait_for_faults() has returned since
  *

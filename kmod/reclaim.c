@@ -46,7 +46,7 @@ static void empty_window(struct expertmem_window *window)
 
 	expertmem_window_wait_for_faults(window);
 	expertmem_loan_stop(window);
-	expertmem_window_truncate(window, window->first, window->pages);
+	expertmem_window_truncate(window, 0, window->pages);
 	expertmem_loan_end(window);
 	mutex_lock(&window->expert->lock);
 	if (!window->emptied) {

@@ -58,17 +58,12 @@ static pgoff_t region_end(const struct expertmem_region *region)
 	return region->first + region->span;
 }
 
-static pgoff_t window_end(const struct expertmem_window *window)
-{
-	return window->first + window->pages;
-}
-
 /* The page behind the last region. */
 static pgoff_t regions_end(const struct expertmem_window *window)
 {
 	struct expertmem_region *last = last_region(window);
 
-	return last ? region_end(last) : window->first;
+	return last ? region_end(last) : 0;
 }
 
 /* The last region that starts at @pgoff or before it. */
@@ -120,7 +115,7 @@ static void link_region(struct expertmem_window *window, struct expertmem_region
 			link = &parent->rb_left;
 		}
 	}
-	region->gap = region->first - (before ? region_end(before) : window->first);
+	region->gap = region->first - (before ? region_end(before) : 0);
 	region->max_gap = region->gap;
 
 	write_seqcount_begin(&window->seq);
@@ -172,7 +167,7 @@ int expertmem_window_usable(const struct expertmem_window *window)
 /**
  * expertmem_region_find() - find the region that starts at an offset
  * @window: the window
- * @first: device page offset
+ * @first: page offset in the window
  *
  * Context: expert->lock held.
  * Return: the region, or NULL.
@@ -278,7 +273,7 @@ int expertmem_region_extend(struct expertmem_window *window,
 			    struct expertmem_region *region, unsigned long pages)
 {
 	struct expertmem_region *next = region_after(region);
-	pgoff_t bound = next ? next->first : window_end(window);
+	pgoff_t bound = next ? next->first : window->pages;
 	int err;
 
 	if (pages > region->span && region->first + pages + window->granule > bound)
@@ -299,7 +294,7 @@ static int find_gap(const struct expertmem_window *window, unsigned long pages, 
 
 	if (!region || region->max_gap < pages) {
 		*first = regions_end(window);
-		return window_end(window) - *first < pages ? -ENOSPC : 0;
+		return window->pages - *first < pages ? -ENOSPC : 0;
 	}
 	for (;;) {
 		left = to_region(region->node.rb_left);
@@ -319,7 +314,7 @@ static unsigned long largest_gap(const struct expertmem_window *window)
 {
 	struct expertmem_region *root = to_region(window->regions.rb_node);
 
-	return max(root ? root->max_gap : 0, window_end(window) - regions_end(window));
+	return max(root ? root->max_gap : 0, window->pages - regions_end(window));
 }
 
 /*
@@ -360,7 +355,7 @@ static int check_place(const struct expertmem_window *window,
 	pgoff_t end = region_end(region) + window->granule;
 	struct expertmem_region *before = region_at(window, end - 1);
 
-	if (end > window_end(window))
+	if (end > window->pages)
 		return -ENOSPC;
 	return before && region_end(before) + window->granule > region->first ? -EBUSY : 0;
 }
@@ -411,7 +406,7 @@ static bool look_up(struct expertmem_window *window, pgoff_t pgoff,
 
 /**
  * struct bounds - a copy of the fields of a region that lockless readers need
- * @first: device page offset of the first page
+ * @first: page offset in the window of the first page
  * @pages: number of pages that may be touched; 0: there is no region
  * @owed: number of pages that may have to be copied from the lender first
  */
@@ -458,7 +453,7 @@ static struct bounds bounds_at(struct expertmem_window *window, pgoff_t pgoff, b
 /**
  * expertmem_region_gate() - the gate: may a page be touched?
  * @window: the window; no page of a window that is not mapped passes
- * @pgoff: the page, as a device page offset
+ * @pgoff: the page, as a page offset in the window
  * @first: receives the first page of its region
  * @last: receives the last page of its region that may be touched
  * @wait: if the tree is being changed, wait for that; otherwise the page does not pass
@@ -483,7 +478,7 @@ bool expertmem_region_gate(struct expertmem_window *window, pgoff_t pgoff,
 /**
  * expertmem_region_owes() - may a page have to be copied from the lender first?
  * @window: the window, a borrower
- * @pgoff: the page, as a device page offset
+ * @pgoff: the page, as a page offset in the window
  *
  * Context: the invalidate_lock of the window's file held, so that the region is not freed; takes
  *	expert->lock. The answer may change from true to false when the region is paid off.
@@ -502,8 +497,8 @@ bool expertmem_region_owes(struct expertmem_window *window, pgoff_t pgoff)
 /**
  * expertmem_region_owing() - find the first region that owes pages in a range
  * @window: the window, a borrower
- * @from: first page of the range, as a device page offset
- * @last: last page of the range, as a device page offset
+ * @from: first page of the range, as a page offset in the window
+ * @last: last page of the range, as a page offset in the window
  * @first: receives the first page of the region
  * @end: receives the last page that the region owes, at least @from
  *
@@ -534,7 +529,7 @@ bool expertmem_region_owing(struct expertmem_window *window, pgoff_t from, pgoff
 /**
  * expertmem_region_clear_owed() - record that a region owes nothing any more
  * @window: the region's window
- * @first: first page of the region, as a device page offset
+ * @first: first page of the region, as a page offset in the window
  *
  * Context: takes expert->lock.
  */
@@ -564,6 +559,7 @@ struct expertmem_window *expertmem_region_next(struct expertmem_expert *expert, 
 	struct expertmem_window *windows[] = { &expert->small, &expert->huge };
 	struct expertmem_window *window = NULL;
 	struct expertmem_region *found;
+	pgoff_t first;
 	int i;
 
 	if (mutex_lock_killable(&expert->lock))
@@ -571,7 +567,8 @@ struct expertmem_window *expertmem_region_next(struct expertmem_expert *expert, 
 	for (i = 0; i < ARRAY_SIZE(windows); i++) {
 		if (!expertmem_window_lives(windows[i]))
 			continue;
-		found = from ? region_at(windows[i], from - 1) : NULL;
+		first = from - min(from, windows[i]->first);
+		found = first ? region_at(windows[i], first - 1) : NULL;
 		found = found ? region_after(found) : first_region(windows[i]);
 		for (; found; found = region_after(found)) {
 			if (found->pages) {

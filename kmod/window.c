@@ -186,15 +186,15 @@ static const struct file_operations window_fops = {
  * @window: the window
  * @pages: length of the window in pages
  *
- * Page offsets in the file are device page offsets. The file holds a reference to the expert,
- * because an orphan may map the file after the expert was released.
+ * Page offsets in the file count from the start of the window. The file holds a reference to the
+ * expert, because an orphan may map the file after the expert was released.
  *
  * Context: may sleep.
  * Return: the file, or an ERR_PTR().
  */
 struct file *expertmem_window_file(struct expertmem_window *window, unsigned long pages)
 {
-	loff_t size = (loff_t)(window->first + pages) << PAGE_SHIFT;
+	loff_t size = (loff_t)pages << PAGE_SHIFT;
 	struct file *file;
 
 	file = compat_shmem_file_setup(expertmem_mount(window), "expertmem", size);
@@ -302,6 +302,8 @@ int expertmem_window_mmap(struct expertmem_window *window, struct vm_area_struct
 
 	get_file(expert->file);
 	vma_set_file(vma, window->file);
+	/* low offsets keep the page cache's tree flat */
+	vma->vm_pgoff = 0;
 	vma->vm_private_data = window;
 	vma->vm_ops = &window_ops;
 	/*
