@@ -64,6 +64,30 @@ static inline struct file *compat_shmem_file_setup(struct vfsmount *mnt,
 #endif
 }
 
+/*
+ * Get the folio at @index of a shmem file, locked, as write() does: a folio that is missing is made, by
+ * the allocation flags of the file, and is not uptodate, because shmem does not clear it. Kernels
+ * before 6.9 do not export shmem_get_folio(). Since 6.12 it has a hint for the size of the folio,
+ * and write_begin() another type.
+ */
+static inline int compat_shmem_get_folio(struct address_space *mapping, pgoff_t index,
+					 struct folio **folio)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
+	struct page *page;
+	void *unused;
+	int err;
+
+	err = mapping->a_ops->write_begin(NULL, mapping, (loff_t)index << PAGE_SHIFT, PAGE_SIZE,
+					  &page, &unused);
+	if (!err)
+		*folio = page_folio(page);
+	return err;
+#else
+	return shmem_get_folio(mapping->host, index, i_size_read(mapping->host), folio, SGP_WRITE);
+#endif
+}
+
 /* Before 6.7 groups had the flags of requests. 6.1.y has the newer flag since a backport. */
 #ifndef GENL_MCAST_CAP_NET_ADMIN
 #define GENL_MCAST_CAP_NET_ADMIN GENL_UNS_ADMIN_PERM

@@ -54,9 +54,9 @@
  *				a part of a range (64 MiB at most) until that part is truncated.
  *   mapping->invalidate_lock	The lock of a window file's page cache. Shared: from the check
  *				of the gate until the page is in the file and locked; in
- *				fault-around, until the pages are mapped. Exclusive: to wait for
- *				the faults that passed the gate before it was closed. Afterwards
- *				no fault adds a page there. A
+ *				fault-around, and for pages made ahead, until the pages are
+ *				mapped. Exclusive: to wait for the faults that passed the gate
+ *				before it was closed. Afterwards no fault adds a page there. A
  *				fault that has locked its page may still map it; truncation
  *				waits for that page's lock. MADV_REMOVE holds invalidate_lock
  *				exclusively while it truncates pages whose gate is open.
@@ -418,7 +418,14 @@ void expertmem_disinherit(struct expertmem_expert *expert);
 void expertmem_reclaim_soon(struct expertmem_window *window);
 
 /* page.c */
-struct page *expertmem_page_get(struct address_space *mapping, pgoff_t index, gfp_t gfp);
+/* Flags of an allocation that fails when memory runs out, and does not invoke the OOM killer. */
+#define EXPERTMEM_NO_KILL	(__GFP_RETRY_MAYFAIL | __GFP_NOWARN)
+void expertmem_page_set_no_kill(struct address_space *mapping, bool no_kill);
+struct page *expertmem_page_read(struct address_space *mapping, pgoff_t index, gfp_t more);
+struct page *expertmem_page_lock(struct address_space *mapping, pgoff_t index, struct page *page,
+				 gfp_t more);
+struct page *expertmem_page_get(struct address_space *mapping, pgoff_t index, gfp_t more);
+struct page *expertmem_page_make(struct address_space *mapping, pgoff_t index, gfp_t more);
 void expertmem_page_put_dirty(struct page *page);
 unsigned long expertmem_pages_from(struct page *page);
 bool expertmem_pages_are_zero(struct page *page, unsigned long pages);

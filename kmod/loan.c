@@ -42,7 +42,7 @@
  * When memory runs out, these copies fail. They do not invoke the OOM killer, and do not use the
  * memory reserves of a task that is being killed.
  */
-#define CALL_GFP	(__GFP_RETRY_MAYFAIL | __GFP_NOWARN | __GFP_NOMEMALLOC)
+#define CALL_GFP	(EXPERTMEM_NO_KILL | __GFP_NOMEMALLOC)
 
 /* Free pages that were just added to the borrower's file, and that nobody has mapped yet. */
 static void drop_page(struct address_space *mapping, struct page *page, pgoff_t index,
@@ -61,7 +61,7 @@ static struct page *lender_page(struct address_space *mapping, pgoff_t index, gf
 
 	if (!xa_load(&mapping->i_pages, index))
 		return NULL;
-	page = shmem_read_mapping_page_gfp(mapping, index, gfp);
+	page = expertmem_page_read(mapping, index, gfp);
 	return IS_ERR(page) && page != ERR_PTR(-ENOMEM) ? ERR_PTR(-EIO) : page;
 }
 
@@ -106,10 +106,10 @@ static int copy_owed(struct expertmem_window *to, struct expertmem_window *from,
 	/* an entry: the page is in memory or in swap */
 	if (xa_load(&mapping->i_pages, index))
 		return 0;
-	gfp |= mapping_gfp_mask(mapping);
-	page = expertmem_page_get(mapping, index, gfp);
+	page = expertmem_page_make(mapping, index, gfp);
 	if (IS_ERR(page))
-		return -ENOMEM;
+		/* a fault with ENOMEM is repeated; strict overcommit, which is ENOSPC, lasts */
+		return gfp || page == ERR_PTR(-ENOMEM) ? -ENOMEM : -EIO;
 	*pages = min(expertmem_pages_from(page), end - index);
 	err = copy_from_lender(from->file->f_mapping, index, page, *pages, gfp);
 	if (err)
@@ -214,7 +214,7 @@ static int lend_to_all(struct expertmem_window *lender, pgoff_t index, gfp_t gfp
  * expertmem_loan_touch() - copy a page before a window's file gets or maps it
  * @window: the page's window: a borrower, a lender or neither
  * @index: the page, as a page offset in the window
- * @gfp: allocation flags in addition to those of the file
+ * @gfp: allocation flags in addition to those of a fault
  *
  * A borrower copies the page if it owes it. A lender copies the page for its borrowers.
  *

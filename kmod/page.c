@@ -12,32 +12,143 @@
 #include <linux/string.h>
 #include <linux/xarray.h>
 
+#include "compat.h"
 #include "expertmem.h"
 
+/* The flags of an allocation that may invoke the OOM killer. */
+static gfp_t fault_gfp(struct address_space *mapping)
+{
+	return mapping_gfp_mask(mapping) & ~EXPERTMEM_NO_KILL;
+}
+
 /**
- * expertmem_page_get() - get a page of a window's file, and make it if there is none
+ * expertmem_page_set_no_kill() - set or clear EXPERTMEM_NO_KILL in the flags of a window's file
+ * @mapping: the mapping of the file
+ * @no_kill: whether to set them
+ *
+ * shmem allocates by the flags of the file where a caller cannot pass others: in make_page(), at
+ * the ends of a hole, and for swapoff(8). EXPERTMEM_NO_KILL is always set, except in MADV_REMOVE:
+ * shmem must not fail to read a page at the end of a hole.
+ *
+ * Context: nobody else uses the file, or its invalidate_lock held exclusively.
+ */
+void expertmem_page_set_no_kill(struct address_space *mapping, bool no_kill)
+{
+	mapping_set_gfp_mask(mapping, fault_gfp(mapping) | (no_kill ? EXPERTMEM_NO_KILL : 0));
+}
+
+static bool allocator_clears_pages(void)
+{
+	return want_init_on_alloc(0) || want_init_on_free();
+}
+
+/**
+ * expertmem_page_read() - get a page of a window's file, unlocked
  * @mapping: the mapping of the file
  * @index: the page's index in the file
- * @gfp: allocation flags for a page that is made
+ * @more: allocation flags for a page that is made or swapped in, in addition to those of a fault:
+ *	0; EXPERTMEM_NO_KILL; or this and others
+ *
+ * Context: invalidate_lock held, or of a lender's page the loan_lock of the borrower; may sleep.
+ * Return: the page, with a reference; -ENOMEM; -ENOSPC with strict overcommit; -EIO if the page
+ *	cannot be read.
+ */
+struct page *expertmem_page_read(struct address_space *mapping, pgoff_t index, gfp_t more)
+{
+	return shmem_read_mapping_page_gfp(mapping, index, fault_gfp(mapping) | more);
+}
+
+/**
+ * expertmem_page_lock() - lock a page of a window's file
+ * @mapping: the mapping of the file
+ * @index: the page's index in the file
+ * @page: the page, unlocked, with a reference, which this call takes over
+ * @more: as of expertmem_page_read()
+ *
+ * While the reference is held, only truncation removes a page from the file, and it waits for the
+ * invalidate_lock. Should the page be gone all the same, it is got anew.
  *
  * Context: invalidate_lock held; may sleep.
- * Return: the page, locked, with a reference; -ENOMEM; -EIO if the page cannot be read.
+ * Return: the page, locked, with a reference; an error as of expertmem_page_read().
  */
-struct page *expertmem_page_get(struct address_space *mapping, pgoff_t index, gfp_t gfp)
+struct page *expertmem_page_lock(struct address_space *mapping, pgoff_t index, struct page *page,
+				 gfp_t more)
+{
+	while (!IS_ERR(page)) {
+		lock_page(page);
+		if (page_folio(page)->mapping == mapping)
+			break;
+		unlock_page(page);
+		put_page(page);
+		page = expertmem_page_read(mapping, index, more);
+	}
+	return page;
+}
+
+/**
+ * expertmem_page_get() - get a page of a window's file that probably exists; make it if not
+ * @mapping: the mapping of the file
+ * @index: the page's index in the file
+ * @more: as of expertmem_page_read()
+ *
+ * Context: invalidate_lock held; may sleep.
+ * Return: the page, locked, with a reference; an error as of expertmem_page_read().
+ */
+struct page *expertmem_page_get(struct address_space *mapping, pgoff_t index, gfp_t more)
+{
+	return expertmem_page_lock(mapping, index, expertmem_page_read(mapping, index, more), more);
+}
+
+/*
+ * Make a page of zeros that the allocator has cleared, so that shmem need not clear it. shmem marks
+ * the folio as referenced, as for write(). A fault does not: reclaim would activate a referenced
+ * folio when it looks at it first.
+ *
+ * A folio that is not uptodate must not be unlocked: shmem would clear it later.
+ */
+static struct page *make_page(struct address_space *mapping, pgoff_t index)
+{
+	struct folio *folio;
+	struct page *page;
+	int err;
+
+	err = compat_shmem_get_folio(mapping, index, &folio);
+	if (err)
+		return ERR_PTR(err);
+	if (!folio_test_uptodate(folio)) {
+		flush_dcache_folio(folio);
+		folio_mark_uptodate(folio);
+		folio_clear_referenced(folio);
+	}
+	page = folio_file_page(folio, index);
+	if (!PageHWPoison(page))
+		return page;
+	folio_unlock(folio);
+	folio_put(folio);
+	return ERR_PTR(-EIO);
+}
+
+/**
+ * expertmem_page_make() - get a page of a window's file that is probably missing
+ * @mapping: the mapping of the file
+ * @index: the page's index in the file
+ * @more: as of expertmem_page_read()
+ *
+ * This differs from expertmem_page_get() in its cost. If the allocator clears pages, shmem does not
+ * clear them once more. shmem takes no flags for such an allocation but those of the file. With
+ * other flags, and if memory runs out for a fault, the page is made by expertmem_page_get().
+ *
+ * Context: invalidate_lock held; may sleep.
+ * Return: the page, locked, with a reference; an error as of expertmem_page_read().
+ */
+struct page *expertmem_page_make(struct address_space *mapping, pgoff_t index, gfp_t more)
 {
 	struct page *page;
 
-	for (;;) {
-		page = shmem_read_mapping_page_gfp(mapping, index, gfp);
-		if (IS_ERR(page))
-			return page;
-		lock_page(page);
-		if (page_folio(page)->mapping == mapping)
-			return page;
-		/* the page was swapped out before it could be locked: try again */
-		unlock_page(page);
-		put_page(page);
-	}
+	if (!allocator_clears_pages() || more & ~EXPERTMEM_NO_KILL)
+		return expertmem_page_get(mapping, index, more);
+	page = make_page(mapping, index);
+	return page == ERR_PTR(-ENOMEM) && !more ? expertmem_page_get(mapping, index, 0) : page;
 }
 
 /**

@@ -18,9 +18,6 @@
 #include "compat.h"
 #include "expertmem.h"
 
-/* When memory runs out, the call fails; it does not invoke the OOM killer. */
-#define CALL_GFP	(__GFP_RETRY_MAYFAIL | __GFP_NOWARN)
-
 /* Make the page at @index of a busy region. Return it locked, or an ERR_PTR() for the caller. */
 static struct page *make_page(struct expertmem_window *window, pgoff_t index)
 {
@@ -35,9 +32,9 @@ static struct page *make_page(struct expertmem_window *window, pgoff_t index)
 	if (READ_ONCE(window->state) == WINDOW_GONE)
 		err = -ESHUTDOWN;
 	else
-		err = expertmem_loan_touch(window, index, CALL_GFP);
+		err = expertmem_loan_touch(window, index, EXPERTMEM_NO_KILL);
 	if (!err) {
-		page = expertmem_page_get(mapping, index, mapping_gfp_mask(mapping) | CALL_GFP);
+		page = expertmem_page_make(mapping, index, EXPERTMEM_NO_KILL);
 		err = PTR_ERR_OR_ZERO(page);
 	}
 	filemap_invalidate_unlock_shared(mapping);
@@ -202,8 +199,7 @@ static struct page *next_page(struct expertmem_window *window, unsigned long *in
 		page = ERR_PTR(-ESHUTDOWN);
 	} else if (xa_find(&mapping->i_pages, index, last, XA_PRESENT) &&
 		   expertmem_region_gate(window, *index, &first, &end, true)) {
-		page = shmem_read_mapping_page_gfp(mapping, *index,
-						   mapping_gfp_mask(mapping) | CALL_GFP);
+		page = expertmem_page_read(mapping, *index, EXPERTMEM_NO_KILL);
 		if (IS_ERR(page) && page != ERR_PTR(-ENOMEM))
 			page = ERR_PTR(-EIO);
 	}
@@ -228,12 +224,12 @@ static int put_copies(struct expertmem_window *to, pgoff_t index, struct page *s
 		return -EINTR;
 	filemap_invalidate_lock_shared(mapping);
 	if (!READ_ONCE(to->lender))
-		err = expertmem_loan_touch(to, index, CALL_GFP);
+		err = expertmem_loan_touch(to, index, EXPERTMEM_NO_KILL);
 	mutex_lock(&to->loan_lock);
 	if (!err && (READ_ONCE(to->state) == WINDOW_GONE || to->lost))
 		err = -ESHUTDOWN;
 	if (!err) {
-		page = expertmem_page_get(mapping, index, mapping_gfp_mask(mapping) | CALL_GFP);
+		page = expertmem_page_make(mapping, index, EXPERTMEM_NO_KILL);
 		err = IS_ERR(page) ? -ENOMEM : 0;
 	}
 	if (!err) {
@@ -397,13 +393,15 @@ static int punch_part(struct address_space *mapping, unsigned long granule, loff
 	/* check whole granules: a huge page that is covered in part is zeroed there, not freed */
 	pgoff_t first = round_down(offset >> PAGE_SHIFT, granule);
 	pgoff_t last = round_up(DIV_ROUND_UP_ULL(end, PAGE_SIZE), granule) - 1;
-	int err = 0;
+	int err = -EBUSY;
 
 	filemap_invalidate_lock(mapping);
-	if (is_range_held(mapping, first, last))
-		err = -EBUSY;
-	else
+	if (!is_range_held(mapping, first, last)) {
+		expertmem_page_set_no_kill(mapping, false);
 		shmem_truncate_range(mapping->host, offset, end - 1);
+		expertmem_page_set_no_kill(mapping, true);
+		err = 0;
+	}
 	filemap_invalidate_unlock(mapping);
 	return err;
 }

@@ -14,18 +14,12 @@
 #include <linux/pid.h>
 #include <linux/sched/mm.h>
 #include <linux/shmem_fs.h>
+#include <linux/sizes.h>
 #include <linux/vmstat.h>
 #include <linux/xarray.h>
 
 #include "compat.h"
 #include "expertmem.h"
-
-/* Is the page at @index in swap? */
-static bool is_swapped_out(struct address_space *mapping, pgoff_t index)
-{
-	return READ_ONCE(SHMEM_I(mapping->host)->swapped) &&
-	       xa_is_value(xa_load(&mapping->i_pages, index));
-}
 
 /* Is the page at @index poisoned (bad memory)? */
 static bool is_poisoned(struct address_space *mapping, pgoff_t index)
@@ -40,21 +34,151 @@ static bool is_poisoned(struct address_space *mapping, pgoff_t index)
 	return poisoned;
 }
 
+/* A fault in the small window makes pages ahead, up to the end of so many aligned pages. */
+#define AHEAD_PAGES	((unsigned long)SZ_128K >> PAGE_SHIFT)
+
+/*
+ * Has the program written to the page before the one of the fault? The page table is read without
+ * its lock, so the answer is a hint. The fault's lock of the mm or VMA keeps the table; since 6.14,
+ * where an empty table may be freed under that lock, RCU does. If the page is in another page
+ * table, the answer is yes.
+ */
+static bool has_written_before(const struct vm_fault *vmf)
+{
+	unsigned long address = vmf->address - PAGE_SIZE;
+	bool dirty = false;
+	pmd_t pmd;
+	pte_t pte;
+
+	if (!pte_index(vmf->address))
+		return true;
+	rcu_read_lock();
+	pmd = READ_ONCE(*vmf->pmd);
+	if (pmd_present(pmd) && !pmd_bad(pmd)) {
+		pte = READ_ONCE(*pte_offset_kernel(&pmd, address));
+		dirty = pte_present(pte) && pte_dirty(pte);
+	}
+	rcu_read_unlock();
+	return dirty;
+}
+
+/* The number of resident pages just before @index, at most @most. */
+static unsigned long pages_before(struct address_space *mapping, pgoff_t index,
+				  unsigned long most)
+{
+	XA_STATE(xas, &mapping->i_pages, index - 1);
+	unsigned long pages = 0;
+	void *entry;
+
+	rcu_read_lock();
+	while (pages < most) {
+		entry = xas_prev(&xas);
+		if (!entry || xas_retry(&xas, entry) || xa_is_value(entry))
+			break;
+		pages++;
+	}
+	rcu_read_unlock();
+	return pages;
+}
+
+/*
+ * Find the last page to make ahead of a write whose page was missing; vmf->pgoff: none. If the
+ * program has written to the page before, it probably writes to pages in order. Then as many pages
+ * are made ahead as exist before, at most those of the aligned 128 KiB. Writes in order cause one
+ * fault for 128 KiB. If the program goes on elsewhere, it has not written to the last page, and no
+ * more are made ahead.
+ */
+static pgoff_t ahead_of(const struct vm_fault *vmf, struct address_space *mapping, pgoff_t first,
+			pgoff_t last)
+{
+	struct expertmem_window *window = vmf->vma->vm_private_data;
+	unsigned long room = AHEAD_PAGES - 1 - pte_index(vmf->address) % AHEAD_PAGES;
+	unsigned long before = min(vmf->pgoff - first, AHEAD_PAGES - 1);
+	pgoff_t present = vmf->pgoff + 1;
+
+	if (!(vmf->flags & FAULT_FLAG_WRITE) || vmf->vma->vm_flags & VM_RAND_READ ||
+	    window->granule > 1 || expertmem_window_has_loan(window) || !before || !room ||
+	    !has_written_before(vmf))
+		return vmf->pgoff;
+	last = min(last, vmf->pgoff + min(room, pages_before(mapping, vmf->pgoff, before)));
+	if (xa_find(&mapping->i_pages, &present, last, XA_PRESENT))
+		last = present - 1;
+	return last;
+}
+
+/*
+ * Map the resident pages from @start to @end, which have the page table of the fault. In a write
+ * fault, the mm would mark all that it maps as dirty. These pages are clean.
+ */
+static void map_resident(struct vm_fault *vmf, pgoff_t start, pgoff_t end)
+{
+	enum fault_flag flags = vmf->flags;
+
+	vmf->flags &= ~FAULT_FLAG_WRITE;
+	filemap_map_pages(vmf, start, end);
+	vmf->flags = flags;
+}
+
+/*
+ * Make and map the pages after the one of the fault, up to @last. They are charged as that page. If
+ * memory runs out, they are left out.
+ */
+static void make_ahead(struct vm_fault *vmf, struct address_space *mapping, pgoff_t last)
+{
+	pgoff_t index = vmf->pgoff;
+	struct page *page;
+
+	/* others must not wait for pages that nobody has asked for */
+	while (index < last && !fatal_signal_pending(current) &&
+	       !rwsem_is_contended(&mapping->invalidate_lock)) {
+		page = expertmem_page_make(mapping, index + 1, EXPERTMEM_NO_KILL);
+		if (IS_ERR(page))
+			break;
+		folio_unlock(page_folio(page));
+		folio_put(page_folio(page));
+		index++;
+	}
+	if (index > vmf->pgoff)
+		map_resident(vmf, vmf->pgoff + 1, index);
+}
+
+/* Make the page of a fault, and pages ahead of it. Return it locked, or an ERR_PTR(). */
+static struct page *make_pages(struct vm_fault *vmf, struct address_space *mapping, pgoff_t first,
+			       pgoff_t last)
+{
+	struct page *page = expertmem_page_make(mapping, vmf->pgoff, 0);
+
+	if (IS_ERR(page))
+		return page;
+	last = ahead_of(vmf, mapping, first, last);
+	if (last == vmf->pgoff)
+		return page;
+	/* reclaim for the other pages may wait for this one */
+	unlock_page(page);
+	make_ahead(vmf, mapping, last);
+	return expertmem_page_lock(mapping, vmf->pgoff, page, 0);
+}
+
 /* Set vmf->page to the page of a fault that has passed the gate, locked. */
-static vm_fault_t fault_page(struct vm_fault *vmf, struct address_space *mapping)
+static vm_fault_t fault_page(struct vm_fault *vmf, struct address_space *mapping, pgoff_t first,
+			     pgoff_t last)
 {
 	vm_fault_t ret = VM_FAULT_LOCKED;
 	struct page *page;
+	void *entry;
 	int err;
 
 	err = expertmem_loan_touch(vmf->vma->vm_private_data, vmf->pgoff, 0);
 	if (err)
 		return err == -ESHUTDOWN ? VM_FAULT_SIGSEGV : vmf_error(err);
-	if (is_swapped_out(mapping, vmf->pgoff)) {
+	entry = xa_load(&mapping->i_pages, vmf->pgoff);
+	if (xa_is_value(entry)) {
+		/* the page is in swap */
 		count_vm_event(PGMAJFAULT);
 		ret |= VM_FAULT_MAJOR;
 	}
-	page = expertmem_page_get(mapping, vmf->pgoff, mapping_gfp_mask(mapping));
+	page = entry ? expertmem_page_get(mapping, vmf->pgoff, 0) :
+		       make_pages(vmf, mapping, first, last);
 	if (!IS_ERR(page)) {
 		vmf->page = page;
 		return ret;
@@ -65,11 +189,12 @@ static vm_fault_t fault_page(struct vm_fault *vmf, struct address_space *mapping
 }
 
 /* As fault_page(), for a fault that another process causes: charge the owner of the window. */
-static vm_fault_t foreign_fault_page(struct vm_fault *vmf, struct address_space *mapping)
+static vm_fault_t foreign_fault_page(struct vm_fault *vmf, struct address_space *mapping,
+				     pgoff_t first, pgoff_t last)
 {
 	struct mem_cgroup *memcg = get_mem_cgroup_from_mm(vmf->vma->vm_mm);
 	struct mem_cgroup *old = set_active_memcg(memcg);
-	vm_fault_t ret = fault_page(vmf, mapping);
+	vm_fault_t ret = fault_page(vmf, mapping, first, last);
 
 	set_active_memcg(old);
 	mem_cgroup_put(memcg);
@@ -80,6 +205,7 @@ static vm_fault_t foreign_fault_page(struct vm_fault *vmf, struct address_space 
  * Whoever closes the gate waits for the invalidate_lock before truncation. The page of a fault that
  * passed the gate under this lock is therefore in the file when truncation begins, and truncation
  * finds it. The fault holds the folio lock until the page is mapped, and truncation waits for it.
+ * Pages made ahead are mapped under the invalidate_lock.
  *
  * The page is charged to the memory cgroup of the process that mapped the window.
  */
@@ -91,8 +217,9 @@ static vm_fault_t window_fault(struct vm_fault *vmf)
 
 	filemap_invalidate_lock_shared(mapping);
 	if (expertmem_region_gate(vmf->vma->vm_private_data, vmf->pgoff, &first, &last, true))
-		ret = likely(current->mm == vmf->vma->vm_mm) ? fault_page(vmf, mapping) :
-							       foreign_fault_page(vmf, mapping);
+		ret = likely(current->mm == vmf->vma->vm_mm) ?
+		      fault_page(vmf, mapping, first, last) :
+		      foreign_fault_page(vmf, mapping, first, last);
 	filemap_invalidate_unlock_shared(mapping);
 	return ret;
 }
@@ -154,12 +281,14 @@ static const struct vm_operations_struct window_ops = {
 
 static long window_fallocate(struct file *file, int mode, loff_t offset, loff_t len)
 {
+	struct expertmem_window *window = file->private_data;
+
 	/* an orphan in a child maps the file of the parent's window: refuse its MADV_REMOVE */
-	if (current->mm != file_inode(file)->i_private)
+	if (current->mm != window->mm)
 		return -EACCES;
 	if (mode != (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE))
 		return -EOPNOTSUPP;
-	return expertmem_punch_hole(file->private_data, file, offset, len);
+	return expertmem_punch_hole(window, file, offset, len);
 }
 
 static int window_release(struct inode *inode, struct file *file)
@@ -201,6 +330,7 @@ struct file *expertmem_window_file(struct expertmem_window *window, unsigned lon
 	/* shmem returns ENOSPC when it cannot allocate the inode */
 	if (IS_ERR(file))
 		return file == ERR_PTR(-ENOSPC) ? ERR_PTR(-ENOMEM) : file;
+	expertmem_page_set_no_kill(file->f_mapping, true);
 	__module_get(THIS_MODULE);
 	file->f_op = &window_fops;
 	kref_get(&window->expert->ref);
@@ -285,7 +415,6 @@ int expertmem_window_mmap(struct expertmem_window *window, struct vm_area_struct
 	}
 	if (new)
 		expertmem_window_set_file(window, new, vma_pages(vma));
-	file_inode(window->file)->i_private = vma->vm_mm;
 	window->mm = vma->vm_mm;
 	window->address = vma->vm_start;
 	window->vmas = 1;

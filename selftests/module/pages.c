@@ -13,6 +13,121 @@
 #define MADV_COLLAPSE	25
 #endif
 
+/* -------------------------------------------------------- pages that are made ahead */
+
+/* Write to one page in @step of a new region of @pages pages. Returns the pages it has then. */
+static __u64 pages_after(const struct window *w, __u64 pages, __u64 step)
+{
+	__u64 before = expert_stat(w->fd).resident, offset, i;
+
+	if (region_alloc(w, pages * PAGE, &offset))
+		return 0;
+	for (i = 0; i < pages; i += step)
+		*at(w, offset + i * PAGE) = BYTE;
+	return (expert_stat(w->fd).resident - before) / PAGE;
+}
+
+#define SMALL_ONLY() do { if (self->w.granule != PAGE)			\
+	SKIP(return, "the huge window has huge pages"); } while (0)
+
+TEST_F(window, pages_touched_in_order_are_made_ahead_and_hold_zeros)
+{
+	static const __u64 after[] = { 1, 3, 3, 7, 7, 7, 7, 15, 15, 15, 15, 15, 15, 15, 15, 31 };
+	const struct window *w = &self->w;
+	__u64 before = expert_stat(w->fd).resident, offset, block, i;
+
+	SMALL_ONLY();
+	ASSERT_EQ(0, region_alloc(w, 96 * PAGE, &offset));
+	/* Pages are made ahead up to the end of 128 KiB of addresses. */
+	block = -(unsigned long)at(w, offset) % (32 * PAGE) / PAGE;
+	for (i = 0; i < COUNT_OF(after); i++) {
+		unsigned char *page = at(w, offset + (block + i) * PAGE);
+
+		/* before the reads: a page that is read first is not made ahead of others */
+		*(volatile unsigned char *)page = BYTE;
+		__asm__ volatile("" : : : "memory");
+		ASSERT_TRUE(all_bytes(page + 1, PAGE - 1, 0)) {
+			TH_LOG("page %llu", i);
+		}
+		EXPECT_EQ(after[i] * PAGE, expert_stat(w->fd).resident - before) {
+			TH_LOG("page %llu", i);
+		}
+	}
+	EXPECT_TRUE(all_bytes(at(w, self->offset), self->size, BYTE));
+}
+
+TEST_F(window, pages_touched_out_of_order_are_not_made_ahead)
+{
+	SMALL_ONLY();
+	EXPECT_EQ(50, pages_after(&self->w, 100, 2));
+	EXPECT_EQ(10, pages_after(&self->w, 100, 10));
+}
+
+/* As the slabs of a heap whose first one is full. */
+TEST_F(window, a_stride_after_full_pages_makes_few_pages_ahead)
+{
+	const struct window *w = &self->w;
+	__u64 before = expert_stat(w->fd).resident, offset, i;
+	unsigned char *start;
+
+	SMALL_ONLY();
+	ASSERT_EQ(0, region_alloc(w, (4096 + 32) * PAGE, &offset));
+	start = at(w, offset) + -(unsigned long)at(w, offset) % (32 * PAGE);
+	memset(start, BYTE, 32 * PAGE);
+	for (i = 32; i < 4096; i += 16)
+		start[i * PAGE] = BYTE;
+	/* 286 pages are written to; at the start of each of 9 page tables, 31 may be made ahead. */
+	EXPECT_GE((286 + 9 * 31) * PAGE, expert_stat(w->fd).resident - before);
+}
+
+TEST_F(window, pages_that_are_read_are_not_made_ahead)
+{
+	const struct window *w = &self->w;
+	__u64 before = expert_stat(w->fd).resident, offset;
+
+	SMALL_ONLY();
+	ASSERT_EQ(0, region_alloc(w, 32 * PAGE, &offset));
+	ASSERT_TRUE(all_bytes(at(w, offset), 20 * PAGE, 0));
+	EXPECT_EQ(20 * PAGE, expert_stat(w->fd).resident - before);
+}
+
+TEST_F(window, no_page_is_made_ahead_behind_the_end_of_a_region)
+{
+	const struct window *w = &self->w;
+	__u64 before, offset, pages;
+
+	SMALL_ONLY();
+	for (pages = 1; pages <= 40; pages++)
+		EXPECT_EQ(pages, pages_after(w, pages, 1));
+	before = expert_stat(w->fd).resident;
+	ASSERT_EQ(0, region_alloc(w, 40 * PAGE, &offset));
+	memset(at(w, offset), BYTE, 20 * PAGE);
+	EXPECT_LT(20 * PAGE, expert_stat(w->fd).resident - before);
+	ASSERT_EQ(0, region_realloc(w, offset, 20 * PAGE));
+	EXPECT_EQ(20 * PAGE, expert_stat(w->fd).resident - before);
+	EXPECT_EQ(SIGSEGV, read_touch(at(w, offset + 20 * PAGE)));
+	EXPECT_EQ(SIGSEGV, write_touch(at(w, offset + 21 * PAGE)));
+	ASSERT_EQ(0, region_realloc(w, offset, 40 * PAGE));
+	EXPECT_TRUE(all_bytes(at(w, offset), 20 * PAGE, BYTE));
+	EXPECT_TRUE(all_bytes(at(w, offset + 20 * PAGE), 20 * PAGE, 0));
+}
+
+TEST_F(window, random_access_by_advice_makes_no_page_ahead)
+{
+	const struct window *w = &self->w;
+	__u64 before = expert_stat(w->fd).resident, offset, i;
+
+	SMALL_ONLY();
+	ASSERT_EQ(0, madvise(w->addr, w->size, MADV_RANDOM));
+	ASSERT_EQ(0, region_alloc(w, 32 * PAGE, &offset));
+	for (i = 0; i < 32; i++) {
+		*at(w, offset + i * PAGE) = BYTE;
+		ASSERT_EQ((i + 1) * PAGE, expert_stat(w->fd).resident - before);
+	}
+	ASSERT_EQ(0, madvise(w->addr, w->size, MADV_NORMAL));
+	EXPECT_EQ(32, pages_after(w, 32, 1));
+}
+
 /* -------------------------------------------------------------------- madvise */
 
 TEST_F(window, pages_given_back_read_as_zero)

@@ -71,7 +71,9 @@ FIXTURE_SETUP(expert)
 	NEED_DEVICE();
 	ASSERT_EQ(window_open(&self->window, &small_window, WINDOW, 64 * MIB), 0);
 	ASSERT_EQ(region_alloc(&self->window, MIB, &self->region), 0);
-	memset(at(&self->window, self->region), 1, 8 * PAGE);
+	/* In order, more pages would be made ahead. */
+	for (int i = 7; i >= 0; i--)
+		memset(at(&self->window, self->region + i * PAGE), 1, PAGE);
 	ASSERT_EQ(nl_open(&self->nl), 0);
 	self->id = expert_stat(self->window.fd).id;
 }

@@ -32,9 +32,12 @@
  *
  * The first touch of a page allocates it, filled with zeros. It is charged to
  * the memory cgroup of the process that mapped the window. It may be swapped,
- * unless the expert is unswappable. madvise(MADV_REMOVE) frees pages inside a
- * region, and keeps the region. It fails with EBUSY while somebody else holds a
- * page of the range. Between two regions at least one granule stays unmapped.
+ * unless the expert is unswappable. If pages of a region of the small window are
+ * written to in order, up to 31 more pages of the region are allocated ahead.
+ * madvise(MADV_RANDOM) for the whole window turns this off. madvise(MADV_REMOVE)
+ * frees pages inside a region, and keeps the region. It fails with EBUSY while
+ * somebody else holds a page of the range. Between two regions at least one
+ * granule stays unmapped.
  *
  * A page that a pipe, a socket or a device still holds when its region is freed
  * or shrunk, or its expert is reclaimed, is *pinned*. It stays charged to the
