@@ -76,11 +76,11 @@ static unsigned char *anonymous(size_t size, int advice)
 	return addr + head;
 }
 
-static void touch_each(unsigned char *addr)
+static void touch_each(unsigned char *addr, size_t size)
 {
 	size_t i;
 
-	for (i = 0; i < TOUCHED; i += PAGE)
+	for (i = 0; i < size; i += PAGE)
 		addr[i] = 1;
 }
 
@@ -105,6 +105,23 @@ static void cost_of_experts(const struct window *kind, const char *where)
 		close(fd);
 	}
 	end(TIMES, "open, mmap, munmap, close", where);
+}
+
+static void cost_of_memfd(void)
+{
+	void *addr;
+	int i, fd;
+
+	begin();
+	for (i = 0; i < TIMES; i++) {
+		fd = memfd_create("cost", MFD_CLOEXEC);
+		must(ftruncate(fd, WINDOW) ? -errno : 0, "ftruncate");
+		addr = mmap(NULL, WINDOW, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		must(addr == MAP_FAILED ? -errno : 0, "mmap");
+		munmap(addr, WINDOW);
+		close(fd);
+	}
+	end(TIMES, "open, mmap, munmap, close", "memfd");
 }
 
 static void cost_of_calls(void)
@@ -157,6 +174,10 @@ static void cost_among(unsigned long regions, __u64 size, const char *where)
 
 	begin();
 	for (i = 0; i < TIMES; i++)
+		free_region(&one, alloc(&one, 0, PAGE));
+	end(TIMES, "ALLOC, FREE 4 KiB, untouched", where);
+	begin();
+	for (i = 0; i < TIMES; i++)
 		free_region(&one, alloc(&one, 0, 64 * KIB));
 	end(TIMES, "ALLOC, FREE 64 KiB, untouched", where);
 	begin();
@@ -178,7 +199,7 @@ static void cost_of_pages(const struct window *kind, const char *where)
 	window(&one, kind);
 	offset = alloc(&one, 0, TOUCHED);
 	begin();
-	touch_each(at(&one, offset));
+	touch_each(at(&one, offset), TOUCHED);
 	end(PAGES, "touch a fresh page", where);
 	begin();
 	free_region(&one, offset);
@@ -186,9 +207,9 @@ static void cost_of_pages(const struct window *kind, const char *where)
 
 	begin();
 	offset = alloc(&one, EXPERTMEM_ALLOC_POPULATE, TOUCHED);
-	end(PAGES, "ALLOC with POPULATE, for each page", where);
+	end(PAGES, "populate, for each page", where);
 	begin();
-	touch_each(at(&one, offset));
+	touch_each(at(&one, offset), TOUCHED);
 	end(PAGES, "touch a populated page", where);
 	begin();
 	munmap(one.addr, one.size);
@@ -201,11 +222,45 @@ static void cost_of_anonymous_pages(int advice, const char *where)
 	unsigned char *addr = anonymous(TOUCHED, advice);
 
 	begin();
-	touch_each(addr);
+	touch_each(addr, TOUCHED);
 	end(PAGES, "touch a fresh page", where);
 	begin();
 	munmap(addr, TOUCHED);
 	end(PAGES, "munmap, for each page", where);
+
+	addr = anonymous(TOUCHED, advice);
+	begin();
+	must(madvise(addr, TOUCHED, MADV_POPULATE_WRITE) ? -errno : 0, "MADV_POPULATE_WRITE");
+	end(PAGES, "populate, for each page", where);
+	munmap(addr, TOUCHED);
+}
+
+/* Get, touch and give back memory, as a program that frees what it allocates. */
+static void cost_of_use(size_t size, const char *what)
+{
+	struct window one;
+	__u64 offset;
+	void *addr;
+	int i;
+
+	window(&one, &small_window);
+	begin();
+	for (i = 0; i < TIMES; i++) {
+		offset = alloc(&one, 0, size);
+		touch_each(at(&one, offset), size);
+		free_region(&one, offset);
+	}
+	end(TIMES, what, "small window");
+	window_close(&one);
+
+	begin();
+	for (i = 0; i < TIMES; i++) {
+		addr = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		must(addr == MAP_FAILED ? -errno : 0, "mmap");
+		touch_each(addr, size);
+		munmap(addr, size);
+	}
+	end(TIMES, what, "anonymous");
 }
 
 int main(void)
@@ -215,6 +270,7 @@ int main(void)
 	must(parameter_set(&total_limit, "total_limit", "0"), PARAMETERS "total_limit");
 	cost_of_experts(&small_window, "small window");
 	cost_of_experts(&huge_window, "huge window");
+	cost_of_memfd();
 	cost_of_calls();
 	cost_among(10, PAGE, "10 of 4 KiB");
 	cost_among(1000, PAGE, "1000 of 4 KiB");
@@ -222,6 +278,8 @@ int main(void)
 	cost_among(10, MIB, "10 of 1 MiB");
 	cost_among(1000, MIB, "1000 of 1 MiB");
 	cost_among(100000, MIB, "100000 of 1 MiB");
+	cost_of_use(64 * KIB, "get, touch, give 64 KiB");
+	cost_of_use(MIB, "get, touch, give 1 MiB");
 	cost_of_pages(&small_window, "small window");
 	cost_of_anonymous_pages(MADV_NOHUGEPAGE, "anonymous");
 	cost_of_pages(&huge_window, "huge window");
