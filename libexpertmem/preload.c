@@ -252,6 +252,7 @@ static HEXPERTKEY go_private(HEXPERTKEY key)
 {
 	struct expertmem_options options = {
 		.name = "", .limit = get_limit(), .backend = EXPERTMEM_BACKEND_ANON,
+		.flags = em_slot_of(key)->flags & EXPERTMEM_NO_HUGE,
 	};
 	HEXPERTKEY other;
 

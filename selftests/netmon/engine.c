@@ -1250,6 +1250,7 @@ TEST_F(engine, the_worker_is_an_expert_with_a_name_and_a_limit)
 	bool preloaded = false;
 	FILE *maps;
 
+	setenv("EXPERTMEM_NO_HUGE", "1", 1);
 	ASSERT_TRUE(engine_start(&self->engine, pcap_engine(), self->capture, arguments, -1));
 	ASSERT_EQ(ENGINE_READY, engine_wait(&self->engine));
 	snprintf(path, sizeof(path), "/proc/%d/maps", engine_worker(&self->engine, 0));
@@ -1265,6 +1266,7 @@ TEST_F(engine, the_worker_is_an_expert_with_a_name_and_a_limit)
 	line[fread(line, 1, sizeof(line) - 1, maps)] = '\0';
 	EXPECT_NE(NULL, memmem(line, sizeof(line), "EXPERTMEM_NAME=test.engine", 27));
 	EXPECT_NE(NULL, memmem(line, sizeof(line), "EXPERTMEM_LIMIT=536870912", 26));
+	EXPECT_NE(NULL, memmem(line, sizeof(line), "EXPERTMEM_NO_HUGE=1", 20));
 	fclose(maps);
 	CONNECT();
 	EXPECT_EQ(100, search(&self->session, ask_filter(&self->session, "udp src port 1001"), 0,

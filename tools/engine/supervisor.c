@@ -414,11 +414,11 @@ static void give_up(enum engine_phase phase)
  */
 static char **worker_environment(void)
 {
-	static char preload[PATH_MAX + 16], name[64], limit[64], zone[256];
+	static const char *const passed[] = { "EXPERTMEM_BACKEND", "EXPERTMEM_NO_HUGE" };
+	static char preload[PATH_MAX + 16], name[64], limit[64], zone[256], values[2][64];
 	static char *environment[16];
-	const char *tz = secure_getenv("TZ"), *backend = secure_getenv("EXPERTMEM_BACKEND");
+	const char *tz = secure_getenv("TZ"), *value;
 	const struct options *options = engine.options;
-	static char given_backend[64];
 	int n = 0;
 
 	environment[n++] = "PATH=/usr/bin:/bin";
@@ -443,10 +443,12 @@ static char **worker_environment(void)
 		environment[n++] = preload;
 		environment[n++] = name;
 		environment[n++] = limit;
-		if (backend) {
-			snprintf(given_backend, sizeof(given_backend), "EXPERTMEM_BACKEND=%s",
-				 backend);
-			environment[n++] = given_backend;
+		for (size_t i = 0; i < sizeof(passed) / sizeof(passed[0]); i++) {
+			value = secure_getenv(passed[i]);
+			if (!value)
+				continue;
+			snprintf(values[i], sizeof(values[i]), "%s=%s", passed[i], value);
+			environment[n++] = values[i];
 		}
 	}
 	environment[n] = NULL;
