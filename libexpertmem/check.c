@@ -17,7 +17,6 @@ struct totals {
 struct pool {
 	size_t left;			/* slabs that the pool must still have */
 	unsigned int empty;		/* huge chunks all of whose slabs are pooled */
-	unsigned int dirty;		/* slabs with pages */
 };
 
 static void expect(bool holds, const char *what, const void *where)
@@ -157,7 +156,9 @@ static void check_tcaches(const struct em_expert *expert, struct totals *totals)
 /* The chunks with @pages that have pooled slabs. */
 static void check_chunks(const struct em_expert *expert, enum em_pages pages, struct pool *pool)
 {
-	const struct em_slab *chunk = expert->heap.chunks[pages];
+	const struct em_pool *list = &expert->heap.pools[pages];
+	const struct em_slab *chunk = list->chunks;
+	unsigned int slabs = 0, dirty = 0;
 
 	for (; chunk; chunk = chunk->chunk.next) {
 		expect(chunk->chunk.pool, "a chunk in the pool has no slab there", chunk);
@@ -169,11 +170,16 @@ static void check_chunks(const struct em_expert *expert, enum em_pages pages, st
 				continue;
 			expect(chunk[i].base && !chunk[i].inverse && pool->left--,
 			       "the pool has a slab that is in use", &chunk[i]);
-			pool->dirty += !chunk[i].clean;
+			slabs++;
+			dirty += !chunk[i].clean;
 		}
-		pool->empty += chunk->chunk.pool == UINT32_MAX &&
-			       em_window_of(expert, chunk->base) == EM_HUGE_WINDOW;
+		pool->empty += chunk->chunk.pool == UINT32_MAX && pages != EM_ANY_PAGES;
+		expect(chunk->chunk.pool != UINT32_MAX ||
+		       (em_window_of(expert, chunk->base) == EM_SMALL_WINDOW) == (pages == EM_ANY_PAGES),
+		       "a chunk is in the list of another window", chunk);
 	}
+	expect(slabs == list->nr_slabs, "the number of pooled slabs is wrong", list);
+	expect(dirty == list->nr_dirty, "the number of dirty slabs is wrong", list);
 }
 
 static void check_pool(const struct em_expert *expert, size_t left)
@@ -182,13 +188,12 @@ static void check_pool(const struct em_expert *expert, size_t left)
 	struct pool pool = { .left = left };
 	unsigned int limbo = 0;
 
-	check_chunks(expert, EM_HUGE_PAGES, &pool);
-	check_chunks(expert, EM_SMALL_PAGES, &pool);
+	for (enum em_pages pages = EM_HUGE_PAGES; pages <= EM_ANY_PAGES; pages++)
+		check_chunks(expert, pages, &pool);
 	for (const struct em_slab *slab = heap->limbo; slab; slab = slab->next, limbo++)
 		expect(!slab->inverse && pool.left--, "a slab in limbo is in use", slab);
 	expect(limbo == heap->nr_limbo, "the number of slabs in limbo is wrong", heap);
 	expect(pool.empty == heap->nr_empty, "the number of empty chunks is wrong", heap);
-	expect(pool.dirty == heap->nr_dirty, "the number of dirty slabs is wrong", heap);
 	expect(!pool.left, "a slab without a class is not in the pool", heap);
 }
 

@@ -167,6 +167,7 @@ void em_note_peak(struct em_expert *expert, struct em_tcache *tcache);
 struct em_slab *em_slab_get(struct em_expert *expert, unsigned int class);
 void em_slab_put(struct em_expert *expert, struct em_slab *slab);
 bool em_pool_recycle(struct em_expert *expert);
+bool em_pool_serves(const struct em_expert *expert, unsigned int class);
 void em_pool_trim(struct em_expert *expert);
 void em_pool_regions(struct em_expert *expert, em_region_visitor visit, void *arg);
 

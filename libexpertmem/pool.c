@@ -9,17 +9,27 @@
 #define SMALL_SEGMENT	(8UL << 20)
 
 /*
- * Private memory: so many dirty slabs may be pooled, and 1/DIRTY_PART of the slabs in use. Above
- * DIRTY_MANY and the slabs in use, their pages are given back soon.
+ * Private memory: so many dirty slabs may be pooled of each enum em_pages, and 1/DIRTY_PART of the
+ * slabs in use. Above DIRTY_MANY and the slabs in use, their pages are given back soon.
  */
-#define DIRTY_FEW	16
-#define DIRTY_PART	8
+#define DIRTY_FEW	8
+#define DIRTY_PART	16
 #define DIRTY_MANY	32
 /* purge() looks at the pool after so many puts, and 1/PURGE_PART of the slabs in use. */
 #define PURGE_AFTER	64
 #define PURGE_PART	4
 /* purge() gives up after so many refused calls; mlock() of the program is one reason. */
 #define REFUSALS	8
+
+/*
+ * A slab for one kind of pages is taken from a chunk with the other kind if so many are pooled there,
+ * and 1/OTHERS_PART of the slabs in use.
+ */
+#define OTHERS_MANY	EM_CHUNK_SLABS
+#define OTHERS_PART	8
+
+/* With so many chunks, no more get small pages: they could each be a mapping (vm.max_map_count). */
+#define CHUNKS_MANY	8192
 
 /* When so many slabs are in limbo, one em_wait_all() is done for all of them. */
 #define LIMBO_MAX	32
@@ -32,9 +42,10 @@ static struct em_slab *chunk_of(struct em_slab *slab)
 	return (struct em_slab *)((uintptr_t)slab & ~(EM_PAGE - 1));
 }
 
-static bool is_huge(const struct em_expert *expert, const struct em_slab *chunk)
+/* Is the chunk a region of its own, in the huge window? */
+static bool is_region(const struct em_slab *chunk)
 {
-	return (size_t)(chunk->base - expert->base) - expert->window < expert->window;
+	return chunk->chunk.pages != EM_ANY_PAGES;
 }
 
 static bool is_empty(const struct em_slab *chunk)
@@ -50,7 +61,7 @@ static bool is_pooled(struct em_slab *slab)
 /* Add a chunk to its list of chunks with pooled slabs, as the first or the last one. */
 static void chunk_add(struct em_heap *heap, struct em_slab *chunk, bool first)
 {
-	struct em_slab **list = &heap->chunks[chunk->chunk.pages], *head = *list;
+	struct em_slab **list = &heap->pools[chunk->chunk.pages].chunks, *head = *list;
 
 	chunk->chunk.next = NULL;
 	chunk->chunk.prev = chunk;
@@ -69,7 +80,7 @@ static void chunk_add(struct em_heap *heap, struct em_slab *chunk, bool first)
 
 static void chunk_del(struct em_heap *heap, struct em_slab *chunk)
 {
-	struct em_slab **list = &heap->chunks[chunk->chunk.pages];
+	struct em_slab **list = &heap->pools[chunk->chunk.pages].chunks;
 
 	if (chunk->chunk.next)
 		chunk->chunk.next->chunk.prev = chunk->chunk.prev;
@@ -96,12 +107,14 @@ static bool make_writable(struct em_expert *expert, struct em_slab *slab)
 	return true;
 }
 
-/* Add @dirty to the number of dirty slabs in the pool. */
-static void count_dirty(struct em_heap *heap, int dirty)
+/* Add @dirty to the number of dirty slabs in the pool, of chunks with @pages. */
+static void count_dirty(struct em_heap *heap, enum em_pages pages, int dirty)
 {
-	heap->nr_dirty += dirty;
-	if (heap->low_dirty > heap->nr_dirty)
-		heap->low_dirty = heap->nr_dirty;
+	struct em_pool *pool = &heap->pools[pages];
+
+	pool->nr_dirty += dirty;
+	if (pool->low_dirty > pool->nr_dirty)
+		pool->low_dirty = pool->nr_dirty;
 }
 
 static void slab_init(struct em_slab *slab, char *base)
@@ -120,12 +133,13 @@ static void chunk_free(struct em_expert *expert, struct em_slab *chunk)
 
 	for (i = 0; i < EM_CHUNK_SLABS; i++) {
 		if (!chunk[i].clean)
-			count_dirty(heap, -1);
+			count_dirty(heap, chunk->chunk.pages, -1);
 		/* A large block may get these addresses next. */
 		em_write_once(&chunk[i].base, NULL);
 	}
 	chunk_del(heap, chunk);
 	chunk->chunk.pool = 0;
+	heap->pools[chunk->chunk.pages].nr_slabs -= EM_CHUNK_SLABS;
 	heap->nr_empty--;
 	heap->nr_chunks--;
 	/* The next region at these addresses shall have huge pages. */
@@ -148,10 +162,11 @@ static void pool_put(struct em_expert *expert, struct em_slab *slab)
 		chunk_add(heap, chunk, true);
 	chunk->chunk.pool |= 1U << (slab - chunk);
 	slab->where = EM_POOL;
+	heap->pools[chunk->chunk.pages].nr_slabs++;
 	if (!slab->clean)
-		count_dirty(heap, 1);
+		count_dirty(heap, chunk->chunk.pages, 1);
 	heap->puts_since_purge++;
-	if (!is_empty(chunk) || !is_huge(expert, chunk))
+	if (!is_empty(chunk) || !is_region(chunk))
 		return;
 	chunk_del(heap, chunk);
 	chunk_add(heap, chunk, false);
@@ -166,8 +181,9 @@ static void unpool(struct em_heap *heap, struct em_slab *slab)
 	chunk->chunk.pool &= ~(1U << (slab - chunk));
 	if (!chunk->chunk.pool)
 		chunk_del(heap, chunk);
+	heap->pools[chunk->chunk.pages].nr_slabs--;
 	if (!slab->clean)
-		count_dirty(heap, -1);
+		count_dirty(heap, chunk->chunk.pages, -1);
 }
 
 static bool is_dirty(struct em_slab *slab)
@@ -179,20 +195,20 @@ static bool is_dirty(struct em_slab *slab)
 static void set_clean(struct em_heap *heap, struct em_slab *slab)
 {
 	slab->clean = true;
-	count_dirty(heap, -1);
+	count_dirty(heap, chunk_of(slab)->chunk.pages, -1);
 }
 
 /*
  * Give the pages of pooled slabs back until @most are dirty, of the chunks that were used least
  * recently first. Memory that the program has locked stays, as munlock() would not be undone.
  */
-static void purge_list(struct em_heap *heap, struct em_slab *first, unsigned int most)
+static void purge_to(struct em_heap *heap, struct em_pool *pool, unsigned int most)
 {
-	struct em_slab *chunk = first ? first->chunk.prev : NULL;
+	struct em_slab *chunk = pool->chunks ? pool->chunks->chunk.prev : NULL;
 	unsigned int i, refusals = 0;
 
-	while (chunk && heap->nr_dirty > most) {
-		for (i = 0; i < EM_CHUNK_SLABS && heap->nr_dirty > most && refusals < REFUSALS; i++) {
+	while (chunk && pool->nr_dirty > most) {
+		for (i = 0; i < EM_CHUNK_SLABS && pool->nr_dirty > most && refusals < REFUSALS; i++) {
 			if (!is_dirty(&chunk[i]))
 				continue;
 			if (!madvise(chunk[i].base, EM_SLAB_SIZE, MADV_DONTNEED))
@@ -200,17 +216,8 @@ static void purge_list(struct em_heap *heap, struct em_slab *first, unsigned int
 			else
 				refusals++;
 		}
-		chunk = chunk == first || refusals == REFUSALS ? NULL : chunk->chunk.prev;
+		chunk = chunk == pool->chunks || refusals == REFUSALS ? NULL : chunk->chunk.prev;
 	}
-}
-
-/* Small pages first, because a huge page is split. */
-static void purge_to(struct em_heap *heap, unsigned int most)
-{
-	purge_list(heap, heap->chunks[EM_SMALL_PAGES], most);
-	purge_list(heap, heap->chunks[EM_HUGE_PAGES], most);
-	heap->low_dirty = heap->nr_dirty;
-	heap->puts_since_purge = 0;
 }
 
 static bool gives_pages_back(const struct em_expert *expert)
@@ -228,54 +235,93 @@ static void purge(struct em_expert *expert)
 {
 	struct em_heap *heap = &expert->heap;
 	unsigned int few = DIRTY_FEW + heap->nr_slabs / DIRTY_PART;
+	bool late = heap->puts_since_purge >= PURGE_AFTER + heap->nr_slabs / PURGE_PART;
+	struct em_pool *pool;
 
-	if (!gives_pages_back(expert))
+	if (!gives_pages_back(expert) || heap->puts_since_purge < DIRTY_MANY)
 		return;
-	if (heap->nr_dirty > DIRTY_MANY + heap->nr_slabs &&
-	    heap->puts_since_purge >= DIRTY_MANY)
-		purge_to(heap, few);
-	else if (heap->puts_since_purge >= PURGE_AFTER + heap->nr_slabs / PURGE_PART)
-		/* @low_dirty of them were dirty all the time. */
-		purge_to(heap, heap->low_dirty > few ? heap->nr_dirty - heap->low_dirty + few :
-							 heap->nr_dirty);
+	for (pool = heap->pools; pool <= &heap->pools[EM_ANY_PAGES]; pool++) {
+		if (pool->nr_dirty > DIRTY_MANY + heap->nr_slabs)
+			purge_to(heap, pool, few);
+		else if (late && pool->low_dirty > few)
+			/* @low_dirty of them were dirty all the time. */
+			purge_to(heap, pool, pool->nr_dirty - pool->low_dirty + few);
+		else if (!late)
+			continue;
+		pool->low_dirty = pool->nr_dirty;
+		heap->puts_since_purge = 0;
+	}
 }
 
-/* Take the first one of @slabs out of the pool. @slabs: not 0; bit i: slab i of the chunk. */
-static struct em_slab *take(struct em_expert *expert, struct em_slab *chunk, uint32_t slabs)
+/* A chunk with @pages without slabs in use; NULL: there is none. */
+static struct em_slab *empty_chunk(const struct em_heap *heap, enum em_pages pages)
 {
-	struct em_slab *slab = chunk + __builtin_ctz(slabs);
+	struct em_slab *first = heap->pools[pages].chunks;
 
-	if (is_empty(chunk) && is_huge(expert, chunk))
+	return first && is_empty(first->chunk.prev) ? first->chunk.prev : NULL;
+}
+
+static bool has_many(const struct em_heap *heap, enum em_pages pages)
+{
+	return heap->pools[pages].nr_slabs > OTHERS_MANY + heap->nr_slabs / OTHERS_PART;
+}
+
+/* Advise the kernel which pages a chunk shall have. It is a hint, of private memory only. */
+static void advise(const struct em_slab *chunk, enum em_pages pages)
+{
+	madvise(chunk->base, EM_CHUNK_SIZE, pages == EM_HUGE_PAGES ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+}
+
+/* Make an empty chunk one with @pages. */
+static void convert(struct em_heap *heap, struct em_slab *chunk, enum em_pages pages)
+{
+	struct em_pool *from = &heap->pools[!pages], *to = &heap->pools[pages];
+	unsigned int dirty = 0, i;
+
+	for (i = 0; i < EM_CHUNK_SLABS; i++)
+		dirty += !chunk[i].clean;
+	chunk_del(heap, chunk);
+	from->nr_slabs -= EM_CHUNK_SLABS;
+	count_dirty(heap, !pages, -(int)dirty);
+	advise(chunk, pages);
+	chunk->chunk.pages = pages;
+	chunk_add(heap, chunk, false);
+	to->nr_slabs += EM_CHUNK_SLABS;
+	count_dirty(heap, pages, (int)dirty);
+}
+
+/* Take a slab out of the pool. NULL: no chunk with @pages has one there. */
+static struct em_slab *take(struct em_expert *expert, enum em_pages pages)
+{
+	struct em_slab *chunk = expert->heap.pools[pages].chunks, *slab;
+
+	if (!chunk)
+		return NULL;
+	if (is_empty(chunk) && is_region(chunk))
 		expert->heap.nr_empty--;
+	slab = chunk + __builtin_ctz(chunk->chunk.pool);
 	unpool(&expert->heap, slab);
 	return slab;
 }
 
-static uint32_t dirty_slabs(struct em_slab *chunk)
-{
-	uint32_t dirty = 0;
-
-	for (unsigned int i = 0; i < EM_CHUNK_SLABS; i++)
-		dirty |= (uint32_t)is_dirty(&chunk[i]) << i;
-	return dirty;
-}
-
 /*
- * Get a slab from the pool, in a chunk with @pages if there is one. Small pages are asked for to
- * save memory, so of a huge page, a slab whose memory is in use anyway will do. NULL: none fits.
+ * Get a slab from the pool. NULL: the heap should grow. In this order: from a chunk with @pages; from
+ * the small window; from an empty chunk, which then gets these pages; from any chunk, if many slabs
+ * are pooled.
  */
 static struct em_slab *pool_get(struct em_expert *expert, enum em_pages pages)
 {
-	struct em_slab *chunk = expert->heap.chunks[pages];
-	uint32_t slabs;
+	struct em_heap *heap = &expert->heap;
+	struct em_slab *empty;
 
-	if (chunk)
-		return take(expert, chunk, chunk->chunk.pool);
-	chunk = expert->heap.chunks[!pages];
-	if (!chunk)
-		return NULL;
-	slabs = pages == EM_SMALL_PAGES ? dirty_slabs(chunk) : chunk->chunk.pool;
-	return slabs ? take(expert, chunk, slabs) : NULL;
+	if (heap->pools[pages].chunks)
+		return take(expert, pages);
+	if (heap->pools[EM_ANY_PAGES].chunks)
+		return take(expert, EM_ANY_PAGES);
+	empty = empty_chunk(heap, !pages);
+	if (empty)
+		convert(heap, empty, pages);
+	return take(expert, !empty && has_many(heap, !pages) ? !pages : pages);
 }
 
 static bool grow_small(struct em_expert *expert)
@@ -289,12 +335,12 @@ static bool grow_small(struct em_expert *expert)
 		return false;
 	small->used += more;
 	slab_init(slab, base);
-	chunk_of(slab)->chunk.pages = EM_SMALL_PAGES;
+	chunk_of(slab)->chunk.pages = EM_ANY_PAGES;
 	pool_put(expert, slab);
 	return true;
 }
 
-/* Get a chunk of the huge window. @pages: of EM_SMALL_PAGES, it will have no huge pages. */
+/* Get a chunk of the huge window. If @pages is EM_SMALL_PAGES, it will have no huge pages. */
 static bool grow_huge(struct em_expert *expert, enum em_pages pages)
 {
 	struct em_heap *heap = &expert->heap;
@@ -314,9 +360,10 @@ static bool grow_huge(struct em_expert *expert, enum em_pages pages)
 	for (i = 0; i < EM_CHUNK_SLABS; i++)
 		slab_init(&chunk[i], base + i * EM_SLAB_SIZE);
 	if (pages == EM_SMALL_PAGES)
-		madvise(base, EM_CHUNK_SIZE, MADV_NOHUGEPAGE);
+		advise(chunk, pages);
 	chunk->chunk.pages = pages;
 	chunk->chunk.pool = UINT32_MAX;
+	heap->pools[pages].nr_slabs += EM_CHUNK_SLABS;
 	chunk_add(heap, chunk, true);
 	heap->nr_chunks++;
 	heap->nr_empty++;
@@ -459,8 +506,18 @@ void em_slab_put(struct em_expert *expert, struct em_slab *slab)
  */
 static enum em_pages pages_of(const struct em_expert *expert, unsigned int class)
 {
-	return em_class_size[class] > EM_PAGE && gives_pages_back(expert) ? EM_SMALL_PAGES :
-									     EM_HUGE_PAGES;
+	return em_class_size[class] > EM_PAGE && gives_pages_back(expert) &&
+	       expert->heap.nr_chunks < CHUNKS_MANY ? EM_SMALL_PAGES : EM_HUGE_PAGES;
+}
+
+/* Does the pool have a slab for @class, so that the heap need not grow? */
+bool em_pool_serves(const struct em_expert *expert, unsigned int class)
+{
+	enum em_pages pages = pages_of(expert, class);
+	const struct em_heap *heap = &expert->heap;
+
+	return heap->pools[pages].chunks || heap->pools[EM_ANY_PAGES].chunks ||
+	       empty_chunk(heap, !pages) || has_many(heap, !pages);
 }
 
 /* Get a slab of @class from the pool. It has no owner yet. NULL: no memory. */
@@ -472,8 +529,8 @@ struct em_slab *em_slab_get(struct em_expert *expert, unsigned int class)
 
 	em_assert_locked(expert);
 	slab = pool_get(expert, pages);
-	if (!slab)	/* If it cannot grow, the other chunks may have slabs. */
-		slab = pool_get(expert, grow(expert, pages) ? pages : EM_HUGE_PAGES);
+	if (!slab)
+		slab = grow(expert, pages) ? pool_get(expert, pages) : take(expert, !pages);
 	if (!slab)
 		return NULL;
 	slab->class = class;
@@ -534,7 +591,7 @@ static void trim_list(struct em_expert *expert, struct em_slab *chunk)
 
 	for (; chunk; chunk = next) {
 		next = chunk->chunk.next;
-		if (is_empty(chunk) && is_huge(expert, chunk)) {
+		if (is_empty(chunk) && is_region(chunk)) {
 			chunk_free(expert, chunk);
 			continue;
 		}
@@ -560,8 +617,8 @@ void em_pool_trim(struct em_expert *expert)
 	struct em_heap *heap = &expert->heap;
 
 	shrink_small(expert);
-	trim_list(expert, heap->chunks[EM_SMALL_PAGES]);
-	trim_list(expert, heap->chunks[EM_HUGE_PAGES]);
+	for (struct em_pool *pool = heap->pools; pool <= &heap->pools[EM_ANY_PAGES]; pool++)
+		trim_list(expert, pool->chunks);
 	if (!heap->nr_slabs && !heap->limbo && em_array_clear(expert, &heap->states) &&
 	    em_array_clear(expert, &heap->queues))
 		memset(heap->free_states, 0, sizeof(heap->free_states));

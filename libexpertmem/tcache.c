@@ -219,10 +219,10 @@ static void tidy(struct em_expert *expert)
 static bool get_slab(struct em_expert *expert, struct em_tcache *tcache, unsigned int class)
 {
 	uintptr_t owner = (uintptr_t)tcache;
-	struct em_heap *heap = &expert->heap;
 	struct em_slab *slab, *old;
 
-	if (!heap->chunks[EM_HUGE_PAGES] && !heap->chunks[EM_SMALL_PAGES] && !em_pool_recycle(expert))
+	if (!em_pool_serves(expert, class) &&
+	    (!em_pool_recycle(expert) || !em_pool_serves(expert, class)))
 		tidy(expert);
 	slab = em_slab_get(expert, class);
 	if (!slab)

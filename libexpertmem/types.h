@@ -105,8 +105,12 @@ typedef void (*em_region_visitor)(char *region, size_t size, void *arg);
 #define EM_SHARING	2UL	/* em_slab_share() waits for the owner; frees take the lock */
 #define EM_OWNER_FLAGS	3UL
 
-/* The pages that a chunk has. Huge ones are of the huge window, and only if the kernel has them. */
-enum em_pages { EM_HUGE_PAGES, EM_SMALL_PAGES };
+/* The pages of a chunk. */
+enum em_pages {
+	EM_HUGE_PAGES,	/* a region of the huge window */
+	EM_SMALL_PAGES,	/* a region of the huge window, of private memory, without huge pages */
+	EM_ANY_PAGES,	/* a part of em_heap.small, for blocks of any size */
+};
 
 enum em_where {
 	EM_POOL,	/* has no class; in the bit mask of its chunk, or in em_heap.limbo */
@@ -273,7 +277,7 @@ struct em_slab {
 	struct {
 		uint32_t pool;			/* bit i: slab i of the chunk is in the pool */
 		uint32_t pages;			/* enum em_pages */
-		struct em_slab *next, *prev;	/* in em_heap.chunks; the first one's @prev is the last */
+		struct em_slab *next, *prev;	/* in em_pool.chunks; the first one's @prev is the last */
 	} chunk;
 } __attribute__((aligned(128)));
 
@@ -367,19 +371,27 @@ struct em_array {
 	size_t used, size;
 };
 
+/**
+ * struct em_pool - the pooled slabs of chunks with one enum em_pages
+ * @chunks: list of the chunks that have pooled slabs; empty ones of the huge window are last
+ * @nr_slabs: number of these slabs
+ * @nr_dirty: number of these slabs whose pages were not given back
+ * @low_dirty: the lowest @nr_dirty since purge() of pool.c looked
+ */
+struct em_pool {
+	struct em_slab *chunks;
+	unsigned int nr_slabs, nr_dirty, low_dirty;
+};
+
 /* The heap of an expert. The expert's lock protects all fields, but see @nr_put and @large. */
 struct em_heap {
-	struct em_slab *chunks[2];	/* by enum em_pages: lists of the chunks that have slabs in the pool */
+	struct em_pool pools[EM_ANY_PAGES + 1];	/* by enum em_pages */
 	struct em_slab *limbo;		/* list of shared slabs, to be pooled after em_wait_all() */
 	unsigned int nr_limbo;
-	unsigned int nr_chunks;		/* huge chunks */
+	unsigned int nr_chunks;		/* huge chunks: regions of the huge window */
 	unsigned int nr_empty;		/* huge chunks with all slabs in the pool */
 	unsigned int nr_slabs;		/* slabs that have a class */
-	/*
-	 * @nr_dirty: pooled slabs whose pages were not given back. @puts_since_purge: number of slabs
-	 * pooled since purge() of pool.c looked at the pool. @low_dirty: lowest @nr_dirty since then.
-	 */
-	unsigned int nr_dirty, low_dirty, puts_since_purge;
+	unsigned int puts_since_purge;	/* slabs that were pooled since purge() of pool.c looked */
 	size_t tidy_at;			/* nr_chunks at which tidy() looks into the tcaches */
 	/*
 	 * @nr_put: number of slabs that were pooled, or got their first remotely freed block, so

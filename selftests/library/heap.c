@@ -344,7 +344,6 @@ TEST_F(expert, private_pages_of_blocks_that_are_not_written_take_no_memory)
 	static unsigned char *blocks[4096];
 	uint64_t before = own_memory();
 
-	NEED_KEPT_REGIONS();
 	if (variant->backend != EXPERTMEM_BACKEND_ANON)
 		SKIP(return, "the module's huge window has huge pages only");
 	for (size_t i = 0; i < COUNT_OF(blocks); i++) {
@@ -357,6 +356,33 @@ TEST_F(expert, private_pages_of_blocks_that_are_not_written_take_no_memory)
 	for (size_t i = 0; i < COUNT_OF(blocks); i++) {
 		ASSERT_EQ((unsigned char)i, blocks[i][i % 8 * PAGE]);
 		ASSERT_EQ(NMERR_SUCCESS, ExpertFreeMemory(self->key, blocks[i]));
+	}
+}
+
+/* Few live blocks keep all chunks; blocks that need chunks of another kind must not add as many. */
+TEST_F(expert, slabs_of_freed_blocks_serve_blocks_of_all_sizes)
+{
+	const size_t bytes[][2] = { { KIB, 8 * KIB }, { 8 * KIB, KIB } };
+	static unsigned char *blocks[40 * KIB];
+
+	SKIP_UNDER_TSAN();
+	for (size_t way = 0; way < COUNT_OF(bytes); way++) {
+		size_t count = 40 * MIB / bytes[way][0], i;
+		uint64_t committed;
+
+		for (i = 0; i < count; i++) {
+			blocks[i] = get(self->key, bytes[way][0]);
+			ASSERT_NE(NULL, blocks[i]);
+		}
+		for (i = 0; i < count; i++)
+			if (i % (MIB / bytes[way][0]))
+				ASSERT_EQ(NMERR_SUCCESS, ExpertFreeMemory(self->key, blocks[i]));
+		committed = stats_of(self->key).committed;
+		for (i = 0; i < 20 * MIB / bytes[way][1]; i++)
+			ASSERT_NE(NULL, get(self->key, bytes[way][1]));
+		EXPECT_GT(committed + 10 * MIB, stats_of(self->key).committed);
+		EXPECT_EQ(EXPERTMEM_OK, expertmem_close(self->key));
+		self->key = open_expert(variant->backend, 0, 0);
 	}
 }
 
