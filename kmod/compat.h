@@ -66,7 +66,7 @@ static inline struct file *compat_shmem_file_setup(struct vfsmount *mnt,
 
 /*
  * Get the folio at @index of a shmem file, locked, as write() does: a folio that is missing is made, by
- * the allocation flags of the file, and is not uptodate, because shmem does not clear it. Kernels
+ * the allocation flags of the file, and is not up to date, as shmem does not clear it. Kernels
  * before 6.9 do not export shmem_get_folio(). Since 6.12 it has a hint for the size of the folio,
  * and write_begin() another type.
  */

@@ -104,7 +104,7 @@ struct page *expertmem_page_get(struct address_space *mapping, pgoff_t index, gf
  * the folio as referenced, as for write(). A fault does not: reclaim would activate a referenced
  * folio when it looks at it first.
  *
- * A folio that is not uptodate must not be unlocked: shmem would clear it later.
+ * A folio that is not up to date must not be unlocked: shmem would clear it later.
  */
 static struct page *make_page(struct address_space *mapping, pgoff_t index)
 {
