@@ -5,18 +5,12 @@
  */
 #include "slab.h"
 
-/* What a walk over all slabs has counted. */
+/* The counts of a walk over all slabs. */
 struct totals {
 	int64_t blocks, bytes;		/* live */
 	size_t slabs;			/* with a class */
 	size_t pooled;			/* without a class */
 	size_t where[EM_SPARE + 1];	/* slabs, by enum em_where */
-};
-
-/* What check_chunks() has counted. */
-struct pool {
-	size_t left;			/* slabs that the pool must still have */
-	unsigned int empty;		/* huge chunks all of whose slabs are pooled */
 };
 
 static void expect(bool holds, const char *what, const void *where)
@@ -153,14 +147,15 @@ static void check_tcaches(const struct em_expert *expert, struct totals *totals)
 	       "a slab is in no list", expert);
 }
 
-/* The chunks with @pages that have pooled slabs. */
-static void check_chunks(const struct em_expert *expert, enum em_pages pages, struct pool *pool)
+/* Check the pool of chunks with @pages. Returns the number of its empty chunks in the huge window. */
+static unsigned int check_chunks(const struct em_expert *expert, enum em_pages pages)
 {
-	const struct em_pool *list = &expert->heap.pools[pages];
-	const struct em_slab *chunk = list->chunks;
-	unsigned int slabs = 0, dirty = 0;
+	const struct em_pool *pool = &expert->heap.pools[pages];
+	unsigned int slabs = 0, dirty = 0, empty = 0;
 
-	for (; chunk; chunk = chunk->chunk.next) {
+	for (const struct em_slab *chunk = pool->chunks; chunk; chunk = chunk->chunk.next) {
+		bool is_empty = chunk->chunk.pool == UINT32_MAX;
+
 		expect(chunk->chunk.pool, "a chunk in the pool has no slab there", chunk);
 		expect(chunk->chunk.pages == pages &&
 		       (!chunk->chunk.next || chunk->chunk.next->chunk.prev == chunk),
@@ -168,33 +163,35 @@ static void check_chunks(const struct em_expert *expert, enum em_pages pages, st
 		for (unsigned int i = 0; i < EM_CHUNK_SLABS; i++) {
 			if (!(chunk->chunk.pool >> i & 1))
 				continue;
-			expect(chunk[i].base && !chunk[i].inverse && pool->left--,
+			expect(chunk[i].base && !chunk[i].inverse && slabs++ < pool->nr_slabs,
 			       "the pool has a slab that is in use", &chunk[i]);
-			slabs++;
 			dirty += !chunk[i].clean;
 		}
-		pool->empty += chunk->chunk.pool == UINT32_MAX && pages != EM_ANY_PAGES;
-		expect(chunk->chunk.pool != UINT32_MAX ||
+		expect(!is_empty ||
 		       (em_window_of(expert, chunk->base) == EM_SMALL_WINDOW) == (pages == EM_ANY_PAGES),
 		       "a chunk is in the list of another window", chunk);
+		empty += is_empty && pages != EM_ANY_PAGES;
 	}
-	expect(slabs == list->nr_slabs, "the number of pooled slabs is wrong", list);
-	expect(dirty == list->nr_dirty, "the number of dirty slabs is wrong", list);
+	expect(slabs == pool->nr_slabs, "the number of pooled slabs is wrong", pool);
+	expect(dirty == pool->nr_dirty, "the number of dirty slabs is wrong", pool);
+	return empty;
 }
 
-static void check_pool(const struct em_expert *expert, size_t left)
+static void check_pools(const struct em_expert *expert, size_t slabs)
 {
 	const struct em_heap *heap = &expert->heap;
-	struct pool pool = { .left = left };
-	unsigned int limbo = 0;
+	unsigned int empty = 0, limbo = 0;
+	size_t pooled = 0;
 
-	for (enum em_pages pages = EM_HUGE_PAGES; pages <= EM_ANY_PAGES; pages++)
-		check_chunks(expert, pages, &pool);
-	for (const struct em_slab *slab = heap->limbo; slab; slab = slab->next, limbo++)
-		expect(!slab->inverse && pool.left--, "a slab in limbo is in use", slab);
+	for (enum em_pages pages = EM_HUGE_PAGES; pages <= EM_ANY_PAGES; pages++) {
+		empty += check_chunks(expert, pages);
+		pooled += heap->pools[pages].nr_slabs;
+	}
+	for (const struct em_slab *slab = heap->limbo; slab; slab = slab->next)
+		expect(!slab->inverse && limbo++ < heap->nr_limbo, "a slab in limbo is in use", slab);
 	expect(limbo == heap->nr_limbo, "the number of slabs in limbo is wrong", heap);
-	expect(pool.empty == heap->nr_empty, "the number of empty chunks is wrong", heap);
-	expect(!pool.left, "a slab without a class is not in the pool", heap);
+	expect(empty == heap->nr_empty, "the number of empty chunks is wrong", heap);
+	expect(pooled + limbo == slabs, "a slab without a class is not in the pool", heap);
 }
 
 static void check_large(const struct em_expert *expert, struct totals *totals)
@@ -259,6 +256,6 @@ void em_heap_check(const struct em_expert *expert)
 	check_slabs(expert, &totals);
 	check_large(expert, &totals);
 	check_counts(expert, &totals);
-	check_pool(expert, totals.pooled);
+	check_pools(expert, totals.pooled);
 	check_tcaches(expert, &totals);
 }

@@ -117,6 +117,23 @@ static void count_dirty(struct em_heap *heap, enum em_pages pages, int dirty)
 		pool->low_dirty = pool->nr_dirty;
 }
 
+/* Add @sign times the slabs of a chunk, all of which are pooled, to the counts of its pool. */
+static void count_chunk(struct em_heap *heap, const struct em_slab *chunk, int sign)
+{
+	int dirty = 0;
+
+	for (unsigned int i = 0; i < EM_CHUNK_SLABS; i++)
+		dirty += !chunk[i].clean;
+	heap->pools[chunk->chunk.pages].nr_slabs += sign * (int)EM_CHUNK_SLABS;
+	count_dirty(heap, chunk->chunk.pages, sign * dirty);
+}
+
+/* Advise the kernel which pages a chunk shall have. It is a hint, of private memory only. */
+static void advise(const struct em_slab *chunk, enum em_pages pages)
+{
+	madvise(chunk->base, EM_CHUNK_SIZE, pages == EM_HUGE_PAGES ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+}
+
 static void slab_init(struct em_slab *slab, char *base)
 {
 	slab->remote = EM_NO_BLOCK;
@@ -131,20 +148,17 @@ static void chunk_free(struct em_expert *expert, struct em_slab *chunk)
 	char *base = chunk->base;
 	unsigned int i;
 
-	for (i = 0; i < EM_CHUNK_SLABS; i++) {
-		if (!chunk[i].clean)
-			count_dirty(heap, chunk->chunk.pages, -1);
-		/* A large block may get these addresses next. */
-		em_write_once(&chunk[i].base, NULL);
-	}
+	count_chunk(heap, chunk, -1);
 	chunk_del(heap, chunk);
 	chunk->chunk.pool = 0;
-	heap->pools[chunk->chunk.pages].nr_slabs -= EM_CHUNK_SLABS;
 	heap->nr_empty--;
 	heap->nr_chunks--;
 	/* The next region at these addresses shall have huge pages. */
 	if (chunk->chunk.pages == EM_SMALL_PAGES)
-		madvise(base, EM_CHUNK_SIZE, MADV_HUGEPAGE);
+		advise(chunk, EM_HUGE_PAGES);
+	/* A large block may get these addresses next. */
+	for (i = 0; i < EM_CHUNK_SLABS; i++)
+		em_write_once(&chunk[i].base, NULL);
 	em_crash_freed(base, EM_CHUNK_SIZE);
 	expert->backend->free(expert, base, EM_CHUNK_SIZE);
 }
@@ -266,31 +280,35 @@ static bool has_many(const struct em_heap *heap, enum em_pages pages)
 	return heap->pools[pages].nr_slabs > OTHERS_MANY + heap->nr_slabs / OTHERS_PART;
 }
 
-/* Advise the kernel which pages a chunk shall have. It is a hint, of private memory only. */
-static void advise(const struct em_slab *chunk, enum em_pages pages)
+/*
+ * Find the pool for a slab that shall have @pages; @from receives it. In this order: the pool of these
+ * pages; that of the small window; that of the other pages, if it has an empty chunk, or many
+ * slabs. False: the heap should grow.
+ */
+static bool choose(const struct em_heap *heap, enum em_pages pages, enum em_pages *from)
 {
-	madvise(chunk->base, EM_CHUNK_SIZE, pages == EM_HUGE_PAGES ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+	*from = pages;
+	if (heap->pools[pages].chunks)
+		return true;
+	*from = EM_ANY_PAGES;
+	if (heap->pools[EM_ANY_PAGES].chunks)
+		return true;
+	*from = !pages;
+	return empty_chunk(heap, !pages) || has_many(heap, !pages);
 }
 
-/* Make an empty chunk one with @pages. */
+/* Move an empty chunk to the pool of @pages. */
 static void convert(struct em_heap *heap, struct em_slab *chunk, enum em_pages pages)
 {
-	struct em_pool *from = &heap->pools[!pages], *to = &heap->pools[pages];
-	unsigned int dirty = 0, i;
-
-	for (i = 0; i < EM_CHUNK_SLABS; i++)
-		dirty += !chunk[i].clean;
+	count_chunk(heap, chunk, -1);
 	chunk_del(heap, chunk);
-	from->nr_slabs -= EM_CHUNK_SLABS;
-	count_dirty(heap, !pages, -(int)dirty);
 	advise(chunk, pages);
 	chunk->chunk.pages = pages;
 	chunk_add(heap, chunk, false);
-	to->nr_slabs += EM_CHUNK_SLABS;
-	count_dirty(heap, pages, (int)dirty);
+	count_chunk(heap, chunk, 1);
 }
 
-/* Take a slab out of the pool. NULL: no chunk with @pages has one there. */
+/* Take a slab out of the pool of @pages. NULL: it is empty. */
 static struct em_slab *take(struct em_expert *expert, enum em_pages pages)
 {
 	struct em_slab *chunk = expert->heap.pools[pages].chunks, *slab;
@@ -304,24 +322,21 @@ static struct em_slab *take(struct em_expert *expert, enum em_pages pages)
 	return slab;
 }
 
-/*
- * Get a slab from the pool. NULL: the heap should grow. In this order: from a chunk with @pages; from
- * the small window; from an empty chunk, which then gets these pages; from any chunk, if many slabs
- * are pooled.
- */
+/* Get a slab for @pages from the pool. NULL: the heap should grow. */
 static struct em_slab *pool_get(struct em_expert *expert, enum em_pages pages)
 {
 	struct em_heap *heap = &expert->heap;
-	struct em_slab *empty;
+	struct em_slab *empty = NULL;
+	enum em_pages from;
 
-	if (heap->pools[pages].chunks)
-		return take(expert, pages);
-	if (heap->pools[EM_ANY_PAGES].chunks)
-		return take(expert, EM_ANY_PAGES);
-	empty = empty_chunk(heap, !pages);
-	if (empty)
-		convert(heap, empty, pages);
-	return take(expert, !empty && has_many(heap, !pages) ? !pages : pages);
+	if (!choose(heap, pages, &from))
+		return NULL;
+	if (from == (enum em_pages)!pages)
+		empty = empty_chunk(heap, from);
+	if (!empty)
+		return take(expert, from);
+	convert(heap, empty, pages);
+	return take(expert, pages);
 }
 
 static bool grow_small(struct em_expert *expert)
@@ -363,8 +378,8 @@ static bool grow_huge(struct em_expert *expert, enum em_pages pages)
 		advise(chunk, pages);
 	chunk->chunk.pages = pages;
 	chunk->chunk.pool = UINT32_MAX;
-	heap->pools[pages].nr_slabs += EM_CHUNK_SLABS;
 	chunk_add(heap, chunk, true);
+	count_chunk(heap, chunk, 1);
 	heap->nr_chunks++;
 	heap->nr_empty++;
 	if (!heap->huge_end || first < heap->huge_first)
@@ -513,11 +528,9 @@ static enum em_pages pages_of(const struct em_expert *expert, unsigned int class
 /* Does the pool have a slab for @class, so that the heap need not grow? */
 bool em_pool_serves(const struct em_expert *expert, unsigned int class)
 {
-	enum em_pages pages = pages_of(expert, class);
-	const struct em_heap *heap = &expert->heap;
+	enum em_pages from;
 
-	return heap->pools[pages].chunks || heap->pools[EM_ANY_PAGES].chunks ||
-	       empty_chunk(heap, !pages) || has_many(heap, !pages);
+	return choose(&expert->heap, pages_of(expert, class), &from);
 }
 
 /* Get a slab of @class from the pool. It has no owner yet. NULL: no memory. */
