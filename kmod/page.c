@@ -26,7 +26,7 @@ static gfp_t fault_gfp(struct address_space *mapping)
  * @mapping: the mapping of the file
  * @no_kill: whether to set them
  *
- * shmem allocates by the flags of the file where a caller cannot pass others: in make_page(), at
+ * shmem allocates by the flags of the file where a caller cannot pass others: in make_cleared(), at
  * the ends of a hole, and for swapoff(8). EXPERTMEM_NO_KILL is always set, except in MADV_REMOVE:
  * shmem must not fail to read a page at the end of a hole.
  *
@@ -106,7 +106,7 @@ struct page *expertmem_page_get(struct address_space *mapping, pgoff_t index, gf
  *
  * A folio that is not up to date must not be unlocked: shmem would clear it later.
  */
-static struct page *make_page(struct address_space *mapping, pgoff_t index)
+static struct page *make_cleared(struct address_space *mapping, pgoff_t index)
 {
 	struct folio *folio;
 	struct page *page;
@@ -147,7 +147,7 @@ struct page *expertmem_page_make(struct address_space *mapping, pgoff_t index, g
 
 	if (!allocator_clears_pages() || more & ~EXPERTMEM_NO_KILL)
 		return expertmem_page_get(mapping, index, more);
-	page = make_page(mapping, index);
+	page = make_cleared(mapping, index);
 	return page == ERR_PTR(-ENOMEM) && !more ? expertmem_page_get(mapping, index, 0) : page;
 }
 

@@ -62,7 +62,10 @@ static bool has_written_before(const struct vm_fault *vmf)
 	return dirty;
 }
 
-/* The number of resident pages just before @index, at most @most. */
+/*
+ * The number of resident pages just before @index, at most @most. page_cache_prev_miss() of 6.1
+ * does not tell whether the first page of a range is missing, too.
+ */
 static unsigned long pages_before(struct address_space *mapping, pgoff_t index,
 				  unsigned long most)
 {
@@ -134,8 +137,8 @@ static void make_ahead(struct vm_fault *vmf, struct address_space *mapping, pgof
 		page = expertmem_page_make(mapping, index + 1, EXPERTMEM_NO_KILL);
 		if (IS_ERR(page))
 			break;
-		folio_unlock(page_folio(page));
-		folio_put(page_folio(page));
+		unlock_page(page);
+		put_page(page);
 		index++;
 	}
 	if (index > vmf->pgoff)
@@ -143,8 +146,8 @@ static void make_ahead(struct vm_fault *vmf, struct address_space *mapping, pgof
 }
 
 /* Make the page of a fault, and pages ahead of it. Return it locked, or an ERR_PTR(). */
-static struct page *make_pages(struct vm_fault *vmf, struct address_space *mapping, pgoff_t first,
-			       pgoff_t last)
+static struct page *make_missing(struct vm_fault *vmf, struct address_space *mapping,
+				 pgoff_t first, pgoff_t last)
 {
 	struct page *page = expertmem_page_make(mapping, vmf->pgoff, 0);
 
@@ -178,7 +181,7 @@ static vm_fault_t fault_page(struct vm_fault *vmf, struct address_space *mapping
 		ret |= VM_FAULT_MAJOR;
 	}
 	page = entry ? expertmem_page_get(mapping, vmf->pgoff, 0) :
-		       make_pages(vmf, mapping, first, last);
+		       make_missing(vmf, mapping, first, last);
 	if (!IS_ERR(page)) {
 		vmf->page = page;
 		return ret;
