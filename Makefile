@@ -423,7 +423,7 @@ $(B)/bench/workload: $(B)/obj/bench/workload.o $(B)/obj/bench/workloads.o $(B)/o
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -pthread $^ -o $@
 
-bench: ## measure the heap beside other allocators, engines beside tshark (ONLY=pair,frames PEERS=glibc ROUNDS=n KERNELS="own 6.12")
+bench: ## measure the heap beside other allocators, the module beside the kernel, engines beside tshark (ONLY=pair,frames PEERS=glibc ROUNDS=n KERNELS="own 6.12")
 	-@selftests/deps bench
 	@selftests/bench/run --build $(B) $(if $(ONLY),--only $(ONLY)) \
 	  $(if $(PEERS),--peers "$(PEERS)") $(if $(ROUNDS),--rounds $(ROUNDS)) \
