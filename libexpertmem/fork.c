@@ -84,7 +84,8 @@ static void inherit(struct em_expert *expert, bool shares_files)
 		if (!error && !em_shared_inherit(&expert->counts))
 			error = EXPERTMEM_E_NOMEM;
 		if (error) {
-			if (!fork_is_wrapped)
+			/* the wrapper of fork() tells the parent of @fork_error only */
+			if (!fork_is_wrapped || !fork_error)
 				em_say("expertmem: a fork cannot have its parent's memory: ",
 				       expertmem_strerror(error), "");
 			_exit(127);

@@ -5,10 +5,10 @@
  * The files are layers: the object file of each needs only those of the layers below its own.
  * There is no circle. Backends and visitors are called by pointers.
  *
- *   preload.c, process.c, descriptors.c, filters.c, handlers.c
+ *   preload.c, process.c, descriptors.c, filters.c, handlers.c, limits.c
  *			only in libexpertmem-malloc.so: the malloc family, what makes a child,
- *			closes the heap's descriptor, filters system calls, or asks for signal
- *			handlers
+ *			closes the heap's descriptor, filters system calls, asks for signal
+ *			handlers, or sets limits
  *   capture.c, client.c, spawn.c, event.c, link.c, and all others that capture.h lists
  *			not in libexpertmem-malloc.so: captures, frames and events
  *   netmon.c		the calls of Netmon.h for memory and status
@@ -73,6 +73,7 @@ void em_say(const char *who, const char *what, const char *which);
 void *em_map(size_t size, int sharing);
 bool em_table_map(struct em_table *table, void *start, size_t size, int sharing);
 bool em_table_use(struct em_table *table, size_t end);
+size_t em_address_space(void);
 bool em_is_strict(void);
 bool em_kernel_suits(void);
 int em_high_fd(int fd);
@@ -277,6 +278,7 @@ DWORD em_become(HEXPERTKEY key);
 int em_program_fd(void);
 bool em_program_is_here(void);
 bool em_program_fd_moves(void);
+void em_program_unreserve(size_t limit);
 
 /* The slot of a key. The slot may hold an expert with another key, or none. */
 static inline struct em_expert *em_slot_of(HEXPERTKEY key)

@@ -12,8 +12,8 @@
  *			 "none": no limit; "default", or not set: the module's default_limit
  *	EXPERTMEM_NAME	 its name, instead of the program's
  *
- * A program that the program starts may have no permission for the device, and must run all the same:
- * then its heap is private memory. With EXPERTMEM_BACKEND=device it ends instead, before its first
+ * A program that the program starts may have no permission for the device, or too few addresses, and
+ * must run all the same: then its heap is private memory. With EXPERTMEM_BACKEND=device it ends instead, before its first
  * instruction.
  *
  * See em_preloaded for what the library does about fork() and signals.
@@ -32,6 +32,7 @@
 
 #include "fast.h"
 #include "raw.h"
+#include "report.h"
 #include "text.h"
 
 /* bytes; the alignment that malloc() guarantees */
@@ -159,6 +160,8 @@ static HEXPERTKEY open_any(void)
 
 	em_preloaded = true;
 	em_device_only = wants_device();
+	if (!em_device_only && em_addresses_are_few())
+		options.backend = EXPERTMEM_BACKEND_ANON;
 	get_name(name);
 	/*
 	 * Programs that this one starts must not take another file with this number for the expert.
@@ -308,6 +311,19 @@ bool em_program_fd_moves(void)
 		em_write_once(&expert->fd, fd);
 	em_unlock(expert);
 	return fd >= 0;
+}
+
+/* The process will have RLIMIT_AS @limit. A child of vfork() has its parent's addresses. */
+void em_program_unreserve(size_t limit)
+{
+	HEXPERTKEY key = get_program();
+	struct em_expert *expert = key && em_program_is_here() ? em_lock(key) : NULL;
+
+	if (!expert)
+		return;
+	if (expert->backend->unreserve)
+		expert->backend->unreserve(expert, limit);
+	em_unlock(expert);
 }
 
 /* The caller of the function of the malloc family that all INLINE ones are part of. */

@@ -145,6 +145,18 @@ static void set_units(struct em_gaps *gaps, size_t i, size_t end, bool mapped)
 }
 
 /*
+ * Somebody has set RLIMIT_AS below the addresses that the process has. Then mmap() is refused, and
+ * what is reserved can still be made accessible.
+ */
+static bool use_reserved(const struct em_expert *expert, void *start, size_t size)
+{
+	if (expert->unmapped || mprotect(start, size, PROT_READ | PROT_WRITE))
+		return false;
+	madvise(start, size, MADV_DODUMP);
+	return true;
+}
+
+/*
  * Map units, none of which is mapped. FOREIGN: the addresses were not reserved, and another mapping
  * of the process is there: the kernel has chosen other addresses.
  */
@@ -159,6 +171,8 @@ static enum mapped map_units(struct em_expert *expert, enum em_window window, si
 		return REFUSED;
 	p = mmap(start, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS |
 		 (expert->unmapped ? 0 : MAP_FIXED), -1, 0);
+	if (p == MAP_FAILED && use_reserved(expert, start, size))
+		p = start;
 	if (p == MAP_FAILED)
 		return REFUSED;
 	if (p != start) {
@@ -502,6 +516,36 @@ static void anon_free(struct em_expert *expert, void *region, size_t size)
 	tidy(expert);
 }
 
+/* Unmap the units of a window that no region has used, which are reserved. */
+static void unmap_reserved(struct em_expert *expert, enum em_window window)
+{
+	size_t i, next, end = expert->window / UNIT;
+
+	for (i = 0; i < end; i = next) {
+		next = units_until(expert->gaps[window], i, end);
+		if (!is_mapped(expert->gaps[window], i))
+			munmap(em_window_base(expert, window) + i * UNIT, (next - i) * UNIT);
+	}
+}
+
+/*
+ * From now on another mapping may get the addresses: map_units() expects that. If the process has
+ * more addresses than @limit all the same, every mmap() will fail, and only reserved addresses can
+ * still be used: see use_reserved().
+ */
+static void anon_unreserve(struct em_expert *expert, size_t limit)
+{
+	size_t has = em_address_space();
+	size_t reserved = expert->window * 2 - expert->gaps[EM_SMALL_WINDOW]->mapped -
+			  expert->gaps[EM_HUGE_WINDOW]->mapped;
+
+	if (expert->unmapped || has < reserved || has - reserved >= limit)
+		return;
+	unmap_reserved(expert, EM_SMALL_WINDOW);
+	unmap_reserved(expert, EM_HUGE_WINDOW);
+	expert->unmapped = true;
+}
+
 static bool anon_terminate(struct em_expert *expert)
 {
 	em_or_return_relaxed(&expert->shared->flags, EXPERTMEM_STATUS_TERMINATE);
@@ -516,7 +560,9 @@ static bool protect_all(struct em_expert *expert)
 
 	if (!expert->unmapped)
 		return mmap(expert->base, expert->window * 2, PROT_NONE, MAP_PRIVATE |
-			    MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != MAP_FAILED;
+			    MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != MAP_FAILED ||
+		       (!madvise(expert->base, expert->window * 2, MADV_DONTNEED) &&
+			!mprotect(expert->base, expert->window * 2, PROT_NONE));
 	for (window = EM_SMALL_WINDOW; window <= EM_HUGE_WINDOW; window++)
 		for (i = 0; i < end; i = next) {
 			next = units_until(expert->gaps[window], i, end);
@@ -563,6 +609,7 @@ const struct em_backend em_anon = {
 	.fork_prepare	= anon_fork_prepare,
 	.fork_parent	= anon_fork_parent,
 	.fork_child	= anon_fork_child,
+	.unreserve	= anon_unreserve,
 	.terminate	= anon_terminate,
 	.reclaim	= anon_reclaim,
 	.stats		= anon_stats,

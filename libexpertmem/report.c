@@ -28,6 +28,8 @@ struct file {
 static struct file *file;	/* the mapping; NULL: there is no file */
 static bool is_taken;		/* an expert of this process uses file->shared */
 static bool is_shared;		/* the heap of this preloaded program uses file->shared */
+/* Memory for the counts of a child. It is mapped early, because RLIMIT_AS may refuse it later. */
+static struct em_table spare;
 static bool is_mine;		/* this process is attached to that expert, and writes the report */
 
 /* Give a new file its size, and seal it. False: the file is not from the command. */
@@ -94,7 +96,8 @@ struct em_shared *em_shared_get(struct em_table *counts)
 		if (!file && em_parse_size(passed, &fd) && fd <= INT32_MAX)
 			map_file((int)fd);
 	}
-	if (file && !is_taken) {
+	if (file && !is_taken &&
+	    (!em_preloaded || em_table_map(&spare, NULL, size, MAP_PRIVATE))) {
 		is_taken = true;
 		is_shared = em_preloaded;
 		*counts = (struct em_table){
@@ -123,17 +126,17 @@ void em_shared_put(const struct em_table *counts)
 /* In a child with a copy of its parent's heap: give it counts of its own, at the same address. */
 bool em_shared_inherit(struct em_table *counts)
 {
-	void *copy;
+	size_t used = offsetof(struct em_shared, counts) +
+		      ((struct em_shared *)counts->start)->nr_counts * sizeof(struct em_count);
 
 	if (!is_shared)
 		return true;
 	is_shared = false;
-	copy = em_map(counts->size, MAP_PRIVATE);
-	if (!copy)
+	/* all of it is writable, as all of the file is */
+	if (!em_table_use(&spare, spare.size))
 		return false;
-	memcpy(copy, counts->start, offsetof(struct em_shared, counts) +
-	       ((struct em_shared *)counts->start)->nr_counts * sizeof(struct em_count));
-	return mremap(copy, counts->size, counts->size, MREMAP_MAYMOVE | MREMAP_FIXED,
+	memcpy(spare.start, counts->start, used);
+	return mremap(spare.start, counts->size, counts->size, MREMAP_MAYMOVE | MREMAP_FIXED,
 		      counts->start) != MAP_FAILED;
 }
 

@@ -7,7 +7,9 @@
 #ifndef EM_REPORT_H
 #define EM_REPORT_H
 
+#include <stdbool.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 /*
@@ -69,5 +71,16 @@ struct em_report {
 	uint32_t heap_lost;
 	struct em_crash crash;
 };
+
+/*
+ * Has the process too few addresses for the module's windows? They take several addresses for each
+ * byte of memory, and RLIMIT_AS counts them whole. The heap of a program is then private memory.
+ */
+static inline bool em_addresses_are_few(void)
+{
+	struct rlimit limit;
+
+	return !getrlimit(RLIMIT_AS, &limit) && limit.rlim_cur < 1UL << 38;
+}
 
 #endif /* EM_REPORT_H */

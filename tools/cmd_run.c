@@ -89,7 +89,7 @@ static const struct option_row rows[] = {
 		"own malloc(). If a program exits without having used the heap, the status "
 		"is 125. anon: private memory of the process, which the kernel module does not "
 		"reclaim. Without this option: the device, or anon if there is no "
-		"/dev/expertmem" },
+		"/dev/expertmem, or if a program has RLIMIT_AS (ulimit -v) below 256 GiB" },
 	[NO_HUGE] = { .name = "no-huge", .help =
 		"use no huge pages. An expert that writes to few of its pages needs less memory, "
 		"others are slower" },

@@ -44,6 +44,7 @@
  * @timeout: seconds until the child is asked to stop; 0: never
  * @stdout_to_stderr: the child's standard output goes to standard error
  * @device_only: EXPERTMEM_BACKEND=device: run nothing on private memory
+ * @few_addresses: a program, with too few addresses (RLIMIT_AS) for the module: it has private memory
  * @same_group: the child stays in the host's process group, so that it can read the terminal
  *	and gets the signals of its keys
  */
@@ -76,6 +77,7 @@ struct job {
 	double timeout;
 	bool stdout_to_stderr;
 	bool device_only;
+	bool few_addresses;
 	bool same_group;
 };
 

@@ -117,8 +117,9 @@ static void report_memory(const struct job *job, const struct outcome *outcome, 
 			"  backend    the kernel module, expert %llu\n",
 			size_text(size, stats->reclaimed_bytes), (unsigned long long)stats->id);
 	else
-		fputs("  reclaimed  0 B by the kernel, because the module is not used\n"
-		      "  backend    private memory of the process (anon)\n", stderr);
+		fprintf(stderr, "  reclaimed  0 B by the kernel, because the module is not used\n"
+			"  backend    private memory of the process (anon)%s\n",
+			job->few_addresses ? ", because RLIMIT_AS is below 256 GiB" : "");
 }
 
 void report_crash(const struct job *job, const struct outcome *outcome)

@@ -43,12 +43,14 @@ int share_open(struct job *job)
 {
 	int error;
 
+	job->few_addresses = job->program && !job->device_only && em_addresses_are_few();
 	job->shared = make_file();
 	/* the library of this process uses the file for its first expert, and closes the copy */
 	if (job->shared >= 0)
 		pass_descriptor("EXPERTMEM_REPORT", job->shared);
 	error = expertmem_open(&(struct expertmem_options){
 		.name = job->name, .limit = job->limit, .startup = &job->startup,
+		.backend = job->few_addresses ? EXPERTMEM_BACKEND_ANON : EXPERTMEM_BACKEND_AUTO,
 	}, &job->key);
 	if (!error && job->shared >= 0 && lseek(job->shared, 0, SEEK_END) > 0)
 		job->report = mmap(NULL, sizeof(*job->report), PROT_READ | PROT_WRITE, MAP_SHARED,

@@ -3,15 +3,18 @@
  * How much does malloc() give? Prints the KiB of blocks of one size that there are before it
  * fails, or before there are so many KiB.
  *
- *	fill SIZE KIB [lock|abort]
+ *	fill SIZE KIB [lock|abort|limit]
  *
  * lock: call mlockall() first, and print the KiB of the process that are resident at the end.
  * abort: end with a core file, in which each block has a mark at its start.
+ * limit: allocate half of KIB, set RLIMIT_AS, map memory and start a thread, and allocate the rest there.
  */
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #define MARK "mark-of-a-live-block"
 
@@ -29,11 +32,48 @@ static unsigned long resident(void)
 	return kib;
 }
 
-int main(int argc, char **argv)
+static size_t size, most, total;
+
+static void fill(void)
 {
-	size_t size, most, total = 0;
 	char *block;
 
+	while (total < most && (block = malloc(size))) {
+		memset(block, 1, size);
+		snprintf(block, size, MARK);
+		total += size;
+	}
+}
+
+static void *fill_all(void *half)
+{
+	(void)half;
+	most *= 2;
+	fill();
+	return NULL;
+}
+
+/* Returns 0 if the thread has ended. */
+static int fill_under_limit(void)
+{
+	struct rlimit limit = { .rlim_cur = 16UL << 30, .rlim_max = RLIM_INFINITY };
+	pthread_t thread;
+	void *p;
+
+	most /= 2;
+	fill();
+	if (setrlimit(RLIMIT_AS, &limit))
+		return 2;
+	p = mmap(NULL, 1UL << 30, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED) {
+		perror("mmap");
+		return 2;
+	}
+	return pthread_create(&thread, NULL, fill_all, NULL) || pthread_join(thread, NULL);
+}
+
+int main(int argc, char **argv)
+{
 	if (argc < 3)
 		return 2;
 	size = strtoul(argv[1], NULL, 0);
@@ -42,13 +82,11 @@ int main(int argc, char **argv)
 		perror("mlockall");
 		return 2;
 	}
-	while (total < most && (block = malloc(size))) {
-		memset(block, 1, size);
-		snprintf(block, size, MARK);
-		total += size;
-	}
+	if (argc > 3 && !strcmp(argv[3], "limit") && fill_under_limit())
+		return 2;
+	fill();
 	if (argc > 3 && !strcmp(argv[3], "abort"))
 		abort();
-	printf("%zu\n", argc > 3 ? resident() : total >> 10);
+	printf("%zu\n", argc > 3 && !strcmp(argv[3], "lock") ? resident() : total >> 10);
 	return 0;
 }
