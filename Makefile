@@ -80,7 +80,7 @@ $(KO): $(if $(filter-out $(realpath $(KDIR)),$(file <$(dir $(KO))kdir)),FORCE)
 
 OBJS	:= $(patsubst libexpertmem/%.c,$(B)/obj/lib/%.o,$(wildcard libexpertmem/*.c))
 # only for programs that know nothing of experts
-PRELOADED := preload process descriptors filters handlers limits
+PRELOADED := preload process descriptors filters handlers limits mapping
 # only for programs that open captures, and for experts
 CAPTURING := address capture client event find frame helpers link search spawn
 CAPTURING += filter format index offset property protocol translate

@@ -5,10 +5,10 @@
  * The files are layers: the object file of each needs only those of the layers below its own.
  * There is no circle. Backends and visitors are called by pointers.
  *
- *   preload.c, process.c, descriptors.c, filters.c, handlers.c, limits.c
+ *   preload.c, process.c, descriptors.c, filters.c, handlers.c, limits.c, mapping.c
  *			only in libexpertmem-malloc.so: the malloc family, what makes a child,
  *			closes the heap's descriptor, filters system calls, asks for signal
- *			handlers, or sets limits
+ *			handlers, sets limits, or maps memory
  *   capture.c, client.c, spawn.c, event.c, link.c, and all others that capture.h lists
  *			not in libexpertmem-malloc.so: captures, frames and events
  *   netmon.c		the calls of Netmon.h for memory and status

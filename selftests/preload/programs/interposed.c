@@ -1,14 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A library that interposes what others call while they start, and allocates there. */
+/* A library that interposes what the heap and others call, and allocates there. */
+#include <stdarg.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
+/* The compiler would leave out a block that nobody uses. */
+static void allocate_block(size_t size)
+{
+	char *volatile block = malloc(size);
+
+	free(block);
+}
+
+/* The heap always takes its lock for the large block. */
 static void allocate(void)
 {
-	free(malloc(100));
+	allocate_block(100);
+	allocate_block(100000);
 }
 
 pid_t getpid(void)
@@ -23,19 +35,45 @@ int clock_gettime(clockid_t clock, struct timespec *time)
 	return (int)syscall(SYS_clock_gettime, clock, time);
 }
 
-/* Only until main(): later the heap itself maps memory with its lock held. */
-static int started;
-
+/* The heap maps memory with its lock held, so it must not call these. */
 void *mmap(void *start, size_t size, int protection, int flags, int fd, off_t offset)
 {
-	if (!started)
-		allocate();
+	allocate();
 	return (void *)syscall(SYS_mmap, start, size, protection, flags, fd, offset);
+}
+
+int munmap(void *start, size_t size)
+{
+	allocate();
+	return (int)syscall(SYS_munmap, start, size);
+}
+
+int mprotect(void *start, size_t size, int protection)
+{
+	allocate();
+	return (int)syscall(SYS_mprotect, start, size, protection);
+}
+
+int madvise(void *start, size_t size, int advice)
+{
+	allocate();
+	return (int)syscall(SYS_madvise, start, size, advice);
+}
+
+int ioctl(int fd, unsigned long request, ...)
+{
+	va_list list;
+	void *arg;
+
+	va_start(list, request);
+	arg = va_arg(list, void *);
+	va_end(list);
+	allocate();
+	return (int)syscall(SYS_ioctl, fd, request, arg);
 }
 
 __attribute__((constructor)) static void start(void)
 {
 	allocate();
 	getpid();
-	started = 1;
 }
