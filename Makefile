@@ -415,6 +415,10 @@ $(B)/bench/bad $(B)/bench/frames: $(B)/bench/%: selftests/bench/%.c $(SO)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $< $(LINK_LIB) -o $@
 
+$(B)/bench/forks: selftests/bench/forks.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $< -o $@
+
 $(B)/obj/bench/%.o: selftests/bench/%.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -fno-builtin -pthread -c $< -o $@
