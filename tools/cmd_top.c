@@ -520,14 +520,24 @@ static void watch(struct screen *screen)
 	} while (key == ERR || obey(screen, key));
 }
 
+/* Return false if there is no terminal, after a message. */
 static bool begin_screen(void)
 {
-	const char *no_colour = getenv("NO_COLOR");
+	const char *no_colour = getenv("NO_COLOR"), *type = getenv("TERM");
 
 	/* names may have any character; numbers keep the decimal point of the C locale */
 	setlocale(LC_CTYPE, "");
-	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO) || !newterm(NULL, stdout, stdin))
+	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) {
+		fputs("expertmem top: standard input or output is no terminal; use 'expertmem list'\n",
+		      stderr);
 		return false;
+	}
+	if (!newterm(NULL, stdout, stdin)) {
+		fprintf(stderr, "expertmem top: the terminal type '%s' is not known; "
+			"set TERM to one that is, as xterm, or install ncurses-term\n",
+			type ? type : "");
+		return false;
+	}
 	if (!(no_colour && *no_colour) && has_colors() && start_color() == OK) {
 		use_default_colors();
 		init_pair(GREEN, COLOR_GREEN, -1);
@@ -564,8 +574,6 @@ int top_main(int argc, char **argv)
 		watch(&screen);
 		endwin();
 	} else {
-		fputs("expertmem top: standard input or output is no terminal; use 'expertmem list'\n",
-		      stderr);
 		status = EXIT_FAILED;
 	}
 	free(screen.lines);
