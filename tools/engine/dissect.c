@@ -37,6 +37,8 @@ static wtap_rec record;
 static frame_data current;	/* the frame that is dissected; libwireshark keeps no pointer */
 static epan_dissect_t treeless, treed;
 static bool begun;		/* between dissect_begin() and dissect_end() */
+static enum tree made_for;	/* what @treed was made for */
+static bool is_made;		/* @treed exists */
 
 static const FRAME *frame_at(uint32_t number)
 {
@@ -201,6 +203,18 @@ static void first_pass(uint32_t end)
 	}
 }
 
+/* Make @treed. A tree for a filter is used again, which is faster. */
+static void make_tree(enum tree tree)
+{
+	if (is_made && tree == made_for && tree == TREE_FILTER)
+		return;
+	if (is_made)
+		epan_dissect_cleanup(&treed);
+	epan_dissect_init(&treed, session, true, tree == TREE_ALL);
+	made_for = tree;
+	is_made = true;
+}
+
 epan_dissect_t *dissect_begin(uint32_t frame, const struct wanted *wanted, uint32_t *error)
 {
 	if (frame >= capture->count) {
@@ -213,7 +227,7 @@ epan_dissect_t *dissect_begin(uint32_t frame, const struct wanted *wanted, uint3
 			advance();
 		return NULL;
 	}
-	epan_dissect_init(&treed, session, true, wanted->tree == TREE_ALL);
+	make_tree(wanted->tree);
 	epan_dissect_fake_protocols(&treed, wanted->tree == TREE_FIELD ||
 					    wanted->tree == TREE_FILTER);
 	for (uint32_t i = 0; wanted->fields && i < wanted->fields->count; i++)
@@ -232,7 +246,7 @@ void dissect_end(void)
 {
 	if (!begun)
 		return;
-	epan_dissect_cleanup(&treed);
+	epan_dissect_reset(&treed);
 	begun = false;
 	first_pass_ends();
 }
