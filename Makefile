@@ -2,6 +2,10 @@
 #
 # The human front end: "make help". What the module is made of is in Kbuild.
 
+# "make demo" passes CAPTURE to its script as it is: make would expand what follows a $ in it, and a
+# shell its quotes. GNU make 4.4 exports variables to $(shell), too, so this comes first.
+unexport CAPTURE
+
 # strip: with GNU make 4.3, $(file <) was seen to keep the newline at the end of the file
 VERSION	:= $(strip $(file <VERSION))
 PREFIX	?= /usr/local
@@ -98,6 +102,10 @@ $(B)/obj/lib/preload.o: ALL_CFLAGS += -fno-builtin
 $(B)/obj/lib/%.o: libexpertmem/%.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -fPIC -pthread -falign-functions=64 -fno-tree-slp-vectorize -c $< -o $@
+
+# again, when valgrind's headers have been installed since
+$(B)/obj/lib/debug.o: $(if $(wildcard /usr/include/valgrind/memcheck.h),$(if \
+	$(findstring memcheck.h,$(file <$(B)/obj/lib/debug.d)),,FORCE))
 
 $(SO): $(LIB_OBJS) libexpertmem/libexpertmem.map VERSION
 $(PRELOAD): $(PRELOAD_OBJS) libexpertmem/malloc.map VERSION
@@ -372,8 +380,6 @@ deps: ## install the Debian packages that "make check" needs and that are missin
 demo-deps: ## install the Debian packages that "make demo" needs and that are missing
 	@selftests/deps demo
 
-# to the script as it is: make would expand what follows a $ in it, and a shell its quotes
-unexport CAPTURE
 demo: export DEMO_CAPTURE := $(value CAPTURE)
 demo: demo-deps ## analyse traffic in a VM; limit, end and kill experts, and see their memory come back (CAPTURE=file)
 	@selftests/demo

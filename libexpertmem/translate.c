@@ -268,11 +268,15 @@ static void fail(struct writer *writer)
 	writer->failed = true;
 }
 
-/* Write bytes as 01:02:03. */
+/* Write bytes as 01:02:03. One byte is a string: since Wireshark 4.2, 01 is a decimal number. */
 static void put_bytes(struct writer *writer, struct bytes bytes)
 {
 	if (!bytes.length)
 		fail(writer);
+	if (bytes.length == 1) {
+		put(writer, "\"\\x%02x\"", bytes.bytes[0]);
+		return;
+	}
 	for (unsigned int i = 0; i < bytes.length; i++)
 		put(writer, "%s%02x", i ? ":" : "", bytes.bytes[i]);
 }
@@ -608,6 +612,13 @@ static void put_numbers(struct writer *writer, const struct comparison *c)
 	}
 }
 
+/* Since Wireshark 4.4, lower() of a field that a frame does not have is unequal to all. */
+static void put_lower_owner(struct writer *writer, const struct comparison *c, const char *name)
+{
+	if (c->nc && !strcmp(operator_of(c->action), "!="))
+		put(writer, "%s && ", name);
+}
+
 /* Compare a property that is a string. */
 static void put_strings(struct writer *writer, const struct comparison *c, const char *name,
 			struct bytes string)
@@ -618,6 +629,7 @@ static void put_strings(struct writer *writer, const struct comparison *c, const
 		fail(writer);
 		return;
 	}
+	put_lower_owner(writer, c, name);
 	put(writer, c->nc ? "lower(%s) %s " : "%s %s ", name, operator);
 	put_string(writer, string, c->nc);
 }
@@ -870,6 +882,8 @@ static void put_properties(struct writer *writer, const struct comparison *c)
 		return;
 	}
 	is_string = c->nc && form_of(left) == FORM_STRING;
+	if (is_string)
+		put_lower_owner(writer, c, left->filter_name);
 	put(writer, is_string ? "lower(%s) %s lower(%s)" : "%s %s %s", left->filter_name,
 	    operator_of(c->action), right->filter_name);
 }
