@@ -113,11 +113,12 @@ static enum em_memory look_at(uintptr_t address, uintptr_t stack, struct em_cras
 {
 	const struct em_expert *expert = em_owner_of((void *)address);
 	const struct em_slab *slab;
+	bool is_stack = address - (stack - STACK_NEAR) < 2 * STACK_NEAR;
 	uint32_t offset;
 
-	if (!expert)
-		return address - (stack - STACK_NEAR) < 2 * STACK_NEAR ? EM_MEMORY_STACK :
-									EM_MEMORY_FOREIGN;
+	/* addresses without a region may have become a stack */
+	if (!expert || (expert->unmapped && is_stack))
+		return is_stack ? EM_MEMORY_STACK : EM_MEMORY_FOREIGN;
 	if (em_status(expert) & EXPERTMEM_STATUS_RECLAIMED)
 		return EM_MEMORY_RECLAIMED;
 	slab = em_slab_at(expert, (void *)address, &offset);

@@ -74,6 +74,7 @@ void *em_map(size_t size, int sharing);
 bool em_table_map(struct em_table *table, void *start, size_t size, int sharing);
 bool em_table_use(struct em_table *table, size_t end);
 size_t em_address_space(void);
+bool em_limits_data(void);
 bool em_is_strict(void);
 bool em_kernel_suits(void);
 int em_high_fd(int fd);

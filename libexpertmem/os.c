@@ -85,24 +85,6 @@ bool em_table_use(struct em_table *table, size_t end)
 	return true;
 }
 
-/* Bytes of addresses that the process has mapped, which RLIMIT_AS limits. 0: unknown. */
-size_t em_address_space(void)
-{
-	long fd = em_raw6(SYS_openat, AT_FDCWD, (long)"/proc/self/statm", O_RDONLY | O_CLOEXEC, 0,
-			  0, 0);
-	char text[32], *at = text;
-	size_t pages = 0;
-	long length;
-
-	if (fd < 0)
-		return 0;
-	length = em_raw(SYS_read, fd, (long)text, sizeof(text));
-	em_raw(SYS_close, fd, 0, 0);
-	for (; at < text + length && *at >= '0' && *at <= '9'; at++)
-		pages = pages * 10 + (*at - '0');
-	return pages * EM_PAGE;
-}
-
 /*
  * Are pages as large as EM_PAGE, and do addresses have no more than EM_ADDRESS_BITS? The kernel
  * puts the stack of a process near the highest address.
@@ -203,4 +185,36 @@ void em_set_filtered(void)
 void em_unfiltered_after_fork(void)
 {
 	unfiltered = 0;
+}
+
+/* Bytes of addresses that the process has mapped, which RLIMIT_AS limits. 0: not known. */
+size_t em_address_space(void)
+{
+	char text[32], *at = text;
+	size_t pages = 0;
+	long length = 0, fd;
+
+	if (!em_unfiltered_begin())
+		return 0;
+	fd = em_raw6(SYS_openat, AT_FDCWD, (long)"/proc/self/statm", O_RDONLY | O_CLOEXEC, 0, 0, 0);
+	if (fd >= 0) {
+		length = em_raw(SYS_read, fd, (long)text, sizeof(text));
+		em_raw(SYS_close, fd, 0, 0);
+	}
+	em_unfiltered_end();
+	for (; at < text + length && *at >= '0' && *at <= '9'; at++)
+		pages = pages * 10 + (*at - '0');
+	return pages * EM_PAGE;
+}
+
+/* Does RLIMIT_DATA limit private memory, or is that not known? */
+bool em_limits_data(void)
+{
+	struct rlimit limit = { .rlim_cur = 0 };
+
+	if (em_unfiltered_begin()) {
+		getrlimit(RLIMIT_DATA, &limit);
+		em_unfiltered_end();
+	}
+	return limit.rlim_cur != RLIM_INFINITY;
 }

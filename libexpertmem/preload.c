@@ -313,7 +313,7 @@ bool em_program_fd_moves(void)
 	return fd >= 0;
 }
 
-/* The process will have RLIMIT_AS @limit. A child of vfork() has its parent's addresses. */
+/* The process has RLIMIT_AS @limit. A child of vfork() has its parent's addresses. */
 void em_program_unreserve(size_t limit)
 {
 	HEXPERTKEY key = get_program();

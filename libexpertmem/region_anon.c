@@ -54,6 +54,9 @@
 #define UNMAP_LARGE	(2UL << 20)
 #define REGIONS_MANY	8192
 
+/* see anon_unreserve() */
+#define SPARE		(256UL << 20)
+
 static size_t units_size(const struct em_expert *expert)
 {
 	return em_round_up(expert->window / UNIT / PAGE_UNITS * sizeof(uint64_t *), EM_PAGE);
@@ -145,15 +148,22 @@ static void set_units(struct em_gaps *gaps, size_t i, size_t end, bool mapped)
 }
 
 /*
- * Somebody has set RLIMIT_AS below the addresses that the process has. Then mmap() is refused, and
- * what is reserved can still be made accessible.
+ * mmap() of reserved addresses was refused. If the process has more addresses than RLIMIT_AS, all mmap()
+ * fails, and what is reserved can still be made accessible. mprotect() is not used for any other reason:
+ * it would not count what strict overcommit and RLIMIT_DATA limit.
  */
-static bool use_reserved(const struct em_expert *expert, void *start, size_t size)
+static bool use_reserved(void *start, size_t size)
 {
-	if (expert->unmapped || mprotect(start, size, PROT_READ | PROT_WRITE))
-		return false;
-	madvise(start, size, MADV_DODUMP);
-	return true;
+	void *probe = mmap(NULL, EM_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (probe != MAP_FAILED)
+		munmap(probe, EM_PAGE);
+	else if (!em_limits_data() && !mprotect(start, size, PROT_READ | PROT_WRITE))
+		return !madvise(start, size, MADV_DODUMP);
+	/* Kernels before 6.12 may have unmapped the addresses before they refused. */
+	mmap(start, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
+	     MAP_FIXED_NOREPLACE, -1, 0);
+	return false;
 }
 
 /*
@@ -171,10 +181,10 @@ static enum mapped map_units(struct em_expert *expert, enum em_window window, si
 		return REFUSED;
 	p = mmap(start, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS |
 		 (expert->unmapped ? 0 : MAP_FIXED), -1, 0);
-	if (p == MAP_FAILED && use_reserved(expert, start, size))
-		p = start;
-	if (p == MAP_FAILED)
+	if (p == MAP_FAILED && (expert->unmapped || !use_reserved(start, size)))
 		return REFUSED;
+	if (p == MAP_FAILED)
+		p = start;
 	if (p != start) {
 		munmap(p, size);
 		return FOREIGN;
@@ -451,24 +461,31 @@ static void *anon_alloc(struct em_expert *expert, enum em_window window, size_t 
 	enum mapped mapped = FOREIGN;
 	char *region = NULL;
 	size_t start;
+	bool roomy;
 
 	size = rounded(window, size);
 	room = rounded(window, room);
+	roomy = !room && may_grow(expert->gaps[window], window, size);
 	/* A range with a foreign mapping stays in the tree as a region that nobody uses. */
 	while (mapped == FOREIGN) {
 		if (!gaps_grow(expert, window))
 			return NULL;
 		start = em_gaps_insert(expert->gaps[window], em_max(size, room), em_granule(window),
-				    !room && may_grow(expert->gaps[window], window, size));
+				       roomy);
 		if (!start)
 			return NULL;
 		region = em_window_base(expert, window) + start;
 		mapped = take(expert, region, size);
+		if (mapped != REFUSED)
+			continue;
+		em_gaps_remove(expert->gaps[window], start);
+		if (!roomy)
+			return NULL;
+		/* At low addresses, the pages of gaps->units exist already. */
+		roomy = false;
+		mapped = FOREIGN;
 	}
-	if (mapped == MAPPED)
-		return region;
-	em_gaps_remove(expert->gaps[window], start);
-	return NULL;
+	return region;
 }
 
 /* Advise huge pages for the inside of a region that has grown large in the small window. */
@@ -529,17 +546,19 @@ static void unmap_reserved(struct em_expert *expert, enum em_window window)
 }
 
 /*
- * From now on another mapping may get the addresses: map_units() expects that. If the process has
- * more addresses than @limit all the same, every mmap() will fail, and only reserved addresses can
- * still be used: see use_reserved().
+ * From now on another mapping may get the addresses: map_units() expects that. They are kept if the
+ * process would have no more than SPARE addresses left. Then every mmap() fails, and the heap goes on in
+ * reserved addresses: see use_reserved(). They are also kept if the kernel maps from low to high addresses
+ * (the legacy layout): its next mappings would come between regions, where arrays grow.
  */
 static void anon_unreserve(struct em_expert *expert, size_t limit)
 {
-	size_t has = em_address_space();
+	bool grows_up = (uintptr_t)expert->base > (uintptr_t)em_experts;
+	size_t has = em_address_space();	/* 0: not known */
 	size_t reserved = expert->window * 2 - expert->gaps[EM_SMALL_WINDOW]->mapped -
 			  expert->gaps[EM_HUGE_WINDOW]->mapped;
 
-	if (expert->unmapped || has < reserved || has - reserved >= limit)
+	if (expert->unmapped || grows_up || (has > reserved && has - reserved + SPARE > limit))
 		return;
 	unmap_reserved(expert, EM_SMALL_WINDOW);
 	unmap_reserved(expert, EM_HUGE_WINDOW);
@@ -561,8 +580,9 @@ static bool protect_all(struct em_expert *expert)
 	if (!expert->unmapped)
 		return mmap(expert->base, expert->window * 2, PROT_NONE, MAP_PRIVATE |
 			    MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != MAP_FAILED ||
-		       (!madvise(expert->base, expert->window * 2, MADV_DONTNEED) &&
-			!mprotect(expert->base, expert->window * 2, PROT_NONE));
+		       (!mprotect(expert->base, expert->window * 2, PROT_NONE) &&
+			!munlock(expert->base, expert->window * 2) &&
+			!madvise(expert->base, expert->window * 2, MADV_DONTNEED));
 	for (window = EM_SMALL_WINDOW; window <= EM_HUGE_WINDOW; window++)
 		for (i = 0; i < end; i = next) {
 			next = units_until(expert->gaps[window], i, end);

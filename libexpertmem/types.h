@@ -463,8 +463,8 @@ struct em_backend {
 	void (*fork_parent)(struct em_expert *expert, bool shares_files);
 	int (*fork_child)(struct em_expert *expert, bool shares_files);
 	/*
-	 * The process will have RLIMIT_AS @limit: unmap addresses that are reserved for regions to
-	 * come, if the process then has fewer than @limit. NULL: the backend cannot.
+	 * The process has RLIMIT_AS @limit: unmap addresses that are reserved for regions to come,
+	 * if the process then has fewer than @limit. NULL: the backend cannot.
 	 */
 	void (*unreserve)(struct em_expert *expert, size_t limit);
 	/* Set EXPERTMEM_STATUS_TERMINATE. False: it failed. */
