@@ -161,8 +161,8 @@ static bool use_reserved(void *start, size_t size)
 	else if (!em_limits_data() && !mprotect(start, size, PROT_READ | PROT_WRITE))
 		return !madvise(start, size, MADV_DODUMP);
 	/* Kernels before 6.12 may have unmapped the addresses before they refused. */
-	mmap(start, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
-	     MAP_FIXED_NOREPLACE, -1, 0);
+	(void)mmap(start, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
+		   MAP_FIXED_NOREPLACE, -1, 0);
 	return false;
 }
 
