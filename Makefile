@@ -103,9 +103,12 @@ $(B)/obj/lib/%.o: libexpertmem/%.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -fPIC -pthread -falign-functions=64 -fno-tree-slp-vectorize -c $< -o $@
 
-# again, when valgrind's headers have been installed since
-$(B)/obj/lib/debug.o: $(if $(wildcard /usr/include/valgrind/memcheck.h),$(if \
-	$(findstring memcheck.h,$(file <$(B)/obj/lib/debug.d)),,FORCE))
+# debug.c looks for valgrind's headers, which may be installed later
+HAS_VALGRIND := $(if $(wildcard /usr/include/valgrind/memcheck.h),yes,no)
+$(B)/obj/lib/debug.o: $(B)/obj/lib/valgrind
+$(B)/obj/lib/valgrind: $(if $(filter $(HAS_VALGRIND),$(file <$(B)/obj/lib/valgrind)),,FORCE)
+	@mkdir -p $(@D)
+	@echo $(HAS_VALGRIND) >$@
 
 $(SO): $(LIB_OBJS) libexpertmem/libexpertmem.map VERSION
 $(PRELOAD): $(PRELOAD_OBJS) libexpertmem/malloc.map VERSION
