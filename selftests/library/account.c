@@ -71,7 +71,7 @@ TEST_F(expert, what_fitted_into_the_limit_fits_again)
 TEST_F(expert, shrinking_never_fails_even_at_the_limit)
 {
 	static struct block blocks[20000];
-	uint64_t limit = 24 * MIB, bytes = 0;
+	uint64_t limit = 24 * MIB;
 	HEXPERTKEY key = open_expert(variant->backend, limit, 0);
 	size_t count = 0, i, round;
 
@@ -88,7 +88,6 @@ TEST_F(expert, shrinking_never_fails_even_at_the_limit)
 			break;
 		block->at = answer.block;
 		block->seed = count++;
-		bytes += block->size;
 		fill(block);
 	}
 	ASSERT_LT(40, count);

@@ -546,7 +546,7 @@ TEST_F(bytes, threads_that_race_for_the_last_granule_do_not_both_get_it)
 	static struct racer racers[THREADS];
 	unsigned long got = 0;
 	int i, holders = 0;
-	char limit[16];
+	char limit[24];
 
 	snprintf(limit, sizeof(limit), "%llu", ALLOWED * variant->kind.granule);
 	ASSERT_EQ(parameter_write("uid_limit", limit), 0);
