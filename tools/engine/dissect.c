@@ -37,8 +37,6 @@ static wtap_rec record;
 static frame_data current;	/* the frame that is dissected; libwireshark keeps no pointer */
 static epan_dissect_t treeless, treed;
 static bool begun;		/* between dissect_begin() and dissect_end() */
-static enum tree made_for;	/* what @treed was made for */
-static bool is_made;		/* @treed exists */
 
 static const FRAME *frame_at(uint32_t number)
 {
@@ -84,6 +82,7 @@ void dissect_init(void)
 
 	session = epan_new(NULL, &functions);
 	epan_dissect_init(&treeless, session, false, false);
+	epan_dissect_init(&treed, session, true, false);
 }
 
 void dissect_loaded(const struct frames *frames)
@@ -203,18 +202,6 @@ static void first_pass(uint32_t end)
 	}
 }
 
-/* Make @treed. A tree for a filter is used again, which is faster. */
-static void make_tree(enum tree tree)
-{
-	if (is_made && tree == made_for && tree == TREE_FILTER)
-		return;
-	if (is_made)
-		epan_dissect_cleanup(&treed);
-	epan_dissect_init(&treed, session, true, tree == TREE_ALL);
-	made_for = tree;
-	is_made = true;
-}
-
 epan_dissect_t *dissect_begin(uint32_t frame, const struct wanted *wanted, uint32_t *error)
 {
 	if (frame >= capture->count) {
@@ -227,7 +214,7 @@ epan_dissect_t *dissect_begin(uint32_t frame, const struct wanted *wanted, uint3
 			advance();
 		return NULL;
 	}
-	make_tree(wanted->tree);
+	proto_tree_set_visible(treed.tree, wanted->tree == TREE_ALL);
 	epan_dissect_fake_protocols(&treed, wanted->tree == TREE_FIELD ||
 					    wanted->tree == TREE_FILTER);
 	for (uint32_t i = 0; wanted->fields && i < wanted->fields->count; i++)
