@@ -868,6 +868,8 @@ int run_main(int argc, char **argv)
 				(line.value[JSON] || outputs_use_stdout(&line.outputs));
 	backend = getenv("EXPERTMEM_BACKEND");
 	job->device_only = backend && !strcmp(backend, "device");
+	job->few_addresses = is_program && (!backend || !*backend || !strcmp(backend, "auto")) &&
+			     !access("/dev/expertmem", F_OK) && em_addresses_are_few();
 	error = open_job(job);
 	if (!error) {
 		error = run_job(job, line.value[JSON]);

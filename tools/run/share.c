@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -42,11 +41,8 @@ static int make_file(void)
 
 int share_open(struct job *job)
 {
-	const char *backend = getenv("EXPERTMEM_BACKEND");
 	int error;
 
-	job->few_addresses = job->program && (!backend || !strcmp(backend, "auto")) &&
-			     !access("/dev/expertmem", F_OK) && em_addresses_are_few();
 	job->shared = make_file();
 	/* the library of this process uses the file for its first expert, and closes the copy */
 	if (job->shared >= 0)
