@@ -613,9 +613,9 @@ static void put_numbers(struct writer *writer, const struct comparison *c)
 }
 
 /* Since Wireshark 4.4, lower() of a field that a frame does not have is unequal to all. */
-static void put_lower_owner(struct writer *writer, const struct comparison *c, const char *name)
+static void put_presence(struct writer *writer, const struct comparison *c, const char *name)
 {
-	if (c->nc && !strcmp(operator_of(c->action), "!="))
+	if (c->nc && c->action == FILTERACTION_NOTEQUAL)
 		put(writer, "%s && ", name);
 }
 
@@ -629,7 +629,7 @@ static void put_strings(struct writer *writer, const struct comparison *c, const
 		fail(writer);
 		return;
 	}
-	put_lower_owner(writer, c, name);
+	put_presence(writer, c, name);
 	put(writer, c->nc ? "lower(%s) %s " : "%s %s ", name, operator);
 	put_string(writer, string, c->nc);
 }
@@ -882,8 +882,10 @@ static void put_properties(struct writer *writer, const struct comparison *c)
 		return;
 	}
 	is_string = c->nc && form_of(left) == FORM_STRING;
-	if (is_string)
-		put_lower_owner(writer, c, left->filter_name);
+	if (is_string) {
+		put_presence(writer, c, left->filter_name);
+		put_presence(writer, c, right->filter_name);
+	}
 	put(writer, is_string ? "lower(%s) %s lower(%s)" : "%s %s %s", left->filter_name,
 	    operator_of(c->action), right->filter_name);
 }

@@ -147,6 +147,8 @@ static const struct {
 	  "1" },
 	{ { P(HOST), Z("EXAMPLE.com"), OP(NOTEQUALNC) },
 	  "(http.host && lower(http.host) != \"example.com\")", "" },
+	{ { P(HOST), P(HOST), OP(NOTEQUALNC) },
+	  "(http.host && http.host && lower(http.host) != lower(http.host))", "" },
 	{ { P(HOST), Z("AMPLE"), OP(CONTAINS) }, "(http.host contains \"AMPLE\")", "" },
 	{ { P(HOST), Z("AMPLE"), OP(CONTAINSNC) }, "(lower(http.host) contains \"ample\")", "1" },
 	{ { P(HOST), Z("D"), OP(GREATERNC) }, "(lower(http.host) > \"d\")", "1" },
