@@ -10,6 +10,7 @@
  */
 #include <fcntl.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -96,18 +97,50 @@ bool em_kernel_suits(void)
 	return sysconf(_SC_PAGESIZE) == EM_PAGE && !((uintptr_t)&on_stack >> EM_ADDRESS_BITS);
 }
 
+/* Read the start of a file of /proc. Text that cannot be read is empty. */
+static void read_start(const char *path, char *text, size_t size)
+{
+	long fd = em_raw6(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0, 0, 0);
+	long length = 0;
+
+	if (fd >= 0) {
+		length = em_raw(SYS_read, fd, (long)text, (long)size - 1);
+		em_raw(SYS_close, fd, 0, 0);
+	}
+	text[length > 0 ? length : 0] = '\0';
+}
+
 /* Is vm.overcommit_memory 2? Then the kernel promises no more memory than it has. */
 bool em_is_strict(void)
 {
-	long fd = em_raw6(SYS_openat, AT_FDCWD, (long)"/proc/sys/vm/overcommit_memory",
-			  O_RDONLY | O_CLOEXEC, 0, 0, 0);
-	char mode = '0';
+	char text[2];
 
-	if (fd < 0)
-		return false;
-	em_raw(SYS_read, fd, (long)&mode, 1);
-	em_raw(SYS_close, fd, 0, 0);
-	return mode == '2';
+	read_start("/proc/sys/vm/overcommit_memory", text, sizeof(text));
+	return *text == '2';
+}
+
+/* Bytes of addresses that the process has mapped, which RLIMIT_AS limits. 0: not known. */
+size_t em_address_space(void)
+{
+	char text[32] = "";
+
+	if (em_unfiltered_begin()) {
+		read_start("/proc/self/statm", text, sizeof(text));
+		em_unfiltered_end();
+	}
+	return strtoul(text, NULL, 10) * EM_PAGE;
+}
+
+/* Does RLIMIT_DATA limit private memory, or is that not known? */
+bool em_limits_data(void)
+{
+	struct rlimit limit = { .rlim_cur = 0 };
+
+	if (em_unfiltered_begin()) {
+		getrlimit(RLIMIT_DATA, &limit);
+		em_unfiltered_end();
+	}
+	return limit.rlim_cur != RLIM_INFINITY;
 }
 
 /* Programs expect open() to return the lowest free number, and use low numbers themselves. */
@@ -185,36 +218,4 @@ void em_set_filtered(void)
 void em_unfiltered_after_fork(void)
 {
 	unfiltered = 0;
-}
-
-/* Bytes of addresses that the process has mapped, which RLIMIT_AS limits. 0: not known. */
-size_t em_address_space(void)
-{
-	char text[32], *at = text;
-	size_t pages = 0;
-	long length = 0, fd;
-
-	if (!em_unfiltered_begin())
-		return 0;
-	fd = em_raw6(SYS_openat, AT_FDCWD, (long)"/proc/self/statm", O_RDONLY | O_CLOEXEC, 0, 0, 0);
-	if (fd >= 0) {
-		length = em_raw(SYS_read, fd, (long)text, sizeof(text));
-		em_raw(SYS_close, fd, 0, 0);
-	}
-	em_unfiltered_end();
-	for (; at < text + length && *at >= '0' && *at <= '9'; at++)
-		pages = pages * 10 + (*at - '0');
-	return pages * EM_PAGE;
-}
-
-/* Does RLIMIT_DATA limit private memory, or is that not known? */
-bool em_limits_data(void)
-{
-	struct rlimit limit = { .rlim_cur = 0 };
-
-	if (em_unfiltered_begin()) {
-		getrlimit(RLIMIT_DATA, &limit);
-		em_unfiltered_end();
-	}
-	return limit.rlim_cur != RLIM_INFINITY;
 }

@@ -13,8 +13,8 @@
  *	EXPERTMEM_NAME	 its name, instead of the program's
  *
  * A program that the program starts may have no permission for the device, or too few addresses, and
- * must run all the same: then its heap is private memory. With EXPERTMEM_BACKEND=device it ends instead, before its first
- * instruction.
+ * must run all the same: then its heap is private memory. With EXPERTMEM_BACKEND=device it ends
+ * instead, before its first instruction.
  *
  * See em_preloaded for what the library does about fork() and signals.
  */

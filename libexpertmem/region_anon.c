@@ -147,6 +147,16 @@ static void set_units(struct em_gaps *gaps, size_t i, size_t end, bool mapped)
 	}
 }
 
+/* Make addresses inaccessible, and keep them. @fixed: MAP_FIXED or MAP_FIXED_NOREPLACE */
+static bool reserve(void *start, size_t size, int fixed)
+{
+	if (mmap(start, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | fixed, -1,
+		 0) == MAP_FAILED)
+		return false;
+	madvise(start, size, MADV_DONTDUMP);
+	return true;
+}
+
 /*
  * mmap() of reserved addresses was refused. If the process has more addresses than RLIMIT_AS, all mmap()
  * fails, and what is reserved can still be made accessible. mprotect() is not used for any other reason:
@@ -161,8 +171,7 @@ static bool use_reserved(void *start, size_t size)
 	else if (!em_limits_data() && !mprotect(start, size, PROT_READ | PROT_WRITE))
 		return !madvise(start, size, MADV_DODUMP);
 	/* Kernels before 6.12 may have unmapped the addresses before they refused. */
-	(void)mmap(start, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
-		   MAP_FIXED_NOREPLACE, -1, 0);
+	reserve(start, size, MAP_FIXED_NOREPLACE);
 	return false;
 }
 
@@ -181,10 +190,10 @@ static enum mapped map_units(struct em_expert *expert, enum em_window window, si
 		return REFUSED;
 	p = mmap(start, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS |
 		 (expert->unmapped ? 0 : MAP_FIXED), -1, 0);
-	if (p == MAP_FAILED && (expert->unmapped || !use_reserved(start, size)))
-		return REFUSED;
-	if (p == MAP_FAILED)
+	if (p == MAP_FAILED && !expert->unmapped && use_reserved(start, size))
 		p = start;
+	if (p == MAP_FAILED)
+		return REFUSED;
 	if (p != start) {
 		munmap(p, size);
 		return FOREIGN;
@@ -202,15 +211,8 @@ static void unmap_units(struct em_expert *expert, enum em_window window, size_t 
 	char *start = em_window_base(expert, window) + i * UNIT;
 	size_t size = (end - i) * UNIT;
 
-	if (expert->unmapped) {
-		if (munmap(start, size))
-			return;
-	} else {
-		if (mmap(start, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
-			 MAP_FIXED, -1, 0) == MAP_FAILED)
-			return;
-		madvise(start, size, MADV_DONTDUMP);
-	}
+	if (expert->unmapped ? munmap(start, size) : !reserve(start, size, MAP_FIXED))
+		return;
 	set_units(expert->gaps[window], i, end, false);
 }
 
@@ -240,11 +242,15 @@ static void unmap_gaps(struct em_expert *expert, enum em_window window, uint32_t
 	unmap_gaps(expert, window, node->child[1], least);
 }
 
+static size_t mapped_bytes(const struct em_expert *expert)
+{
+	return expert->gaps[EM_SMALL_WINDOW]->mapped + expert->gaps[EM_HUGE_WINDOW]->mapped;
+}
+
 /* Mapped bytes outside of regions. */
 static size_t idle_bytes(const struct em_expert *expert)
 {
-	return expert->gaps[EM_SMALL_WINDOW]->mapped + expert->gaps[EM_HUGE_WINDOW]->mapped -
-	       expert->shared->committed;
+	return mapped_bytes(expert) - expert->shared->committed;
 }
 
 static size_t least_hole(const struct em_gaps *gaps)
@@ -455,37 +461,44 @@ static bool may_grow(const struct em_gaps *gaps, enum em_window window, size_t s
 	return gaps->used < REGIONS_MANY && (window == EM_HUGE_WINDOW || size >= ROOMY);
 }
 
-static void *anon_alloc(struct em_expert *expert, enum em_window window, size_t size,
-			size_t room)
+/*
+ * Place a region of @size bytes, with @span bytes reserved for it. A range with a foreign mapping stays
+ * in the tree as a region that nobody uses.
+ */
+static void *place(struct em_expert *expert, enum em_window window, size_t size, size_t span,
+		   bool roomy)
 {
 	enum mapped mapped = FOREIGN;
 	char *region = NULL;
 	size_t start;
-	bool roomy;
 
-	size = rounded(window, size);
-	room = rounded(window, room);
-	roomy = !room && may_grow(expert->gaps[window], window, size);
-	/* A range with a foreign mapping stays in the tree as a region that nobody uses. */
 	while (mapped == FOREIGN) {
 		if (!gaps_grow(expert, window))
 			return NULL;
-		start = em_gaps_insert(expert->gaps[window], em_max(size, room), em_granule(window),
-				       roomy);
+		start = em_gaps_insert(expert->gaps[window], span, em_granule(window), roomy);
 		if (!start)
 			return NULL;
 		region = em_window_base(expert, window) + start;
 		mapped = take(expert, region, size);
-		if (mapped != REFUSED)
-			continue;
-		em_gaps_remove(expert->gaps[window], start);
-		if (!roomy)
-			return NULL;
-		/* At low addresses, the pages of gaps->units exist already. */
-		roomy = false;
-		mapped = FOREIGN;
 	}
-	return region;
+	if (mapped == MAPPED)
+		return region;
+	em_gaps_remove(expert->gaps[window], start);
+	return NULL;
+}
+
+static void *anon_alloc(struct em_expert *expert, enum em_window window, size_t size,
+			size_t room)
+{
+	void *region = NULL;
+	size_t span;
+
+	size = rounded(window, size);
+	span = em_max(size, rounded(window, room));
+	if (!room && may_grow(expert->gaps[window], window, size))
+		region = place(expert, window, size, span, true);
+	/* Where RLIMIT_AS refuses more pages for gaps->units, those of low addresses exist. */
+	return region ? region : place(expert, window, size, span, false);
 }
 
 /* Advise huge pages for the inside of a region that has grown large in the small window. */
@@ -555,8 +568,7 @@ static void anon_unreserve(struct em_expert *expert, size_t limit)
 {
 	bool grows_up = (uintptr_t)expert->base > (uintptr_t)em_experts;
 	size_t has = em_address_space();	/* 0: not known */
-	size_t reserved = expert->window * 2 - expert->gaps[EM_SMALL_WINDOW]->mapped -
-			  expert->gaps[EM_HUGE_WINDOW]->mapped;
+	size_t reserved = expert->window * 2 - mapped_bytes(expert);
 
 	if (expert->unmapped || grows_up || (has > reserved && has - reserved + SPARE > limit))
 		return;
@@ -577,9 +589,9 @@ static bool protect_all(struct em_expert *expert)
 	size_t i, next, end = expert->window / UNIT;
 	enum em_window window;
 
+	/* RLIMIT_AS may refuse mmap() */
 	if (!expert->unmapped)
-		return mmap(expert->base, expert->window * 2, PROT_NONE, MAP_PRIVATE |
-			    MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != MAP_FAILED ||
+		return reserve(expert->base, expert->window * 2, MAP_FIXED) ||
 		       (!mprotect(expert->base, expert->window * 2, PROT_NONE) &&
 			!munlock(expert->base, expert->window * 2) &&
 			!madvise(expert->base, expert->window * 2, MADV_DONTNEED));
@@ -587,9 +599,8 @@ static bool protect_all(struct em_expert *expert)
 		for (i = 0; i < end; i = next) {
 			next = units_until(expert->gaps[window], i, end);
 			if (is_mapped(expert->gaps[window], i) &&
-			    mmap(em_window_base(expert, window) + i * UNIT,
-				 (next - i) * UNIT, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS |
-				 MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
+			    !reserve(em_window_base(expert, window) + i * UNIT, (next - i) * UNIT,
+				     MAP_FIXED))
 				return false;
 		}
 	return true;
