@@ -116,7 +116,7 @@ static enum em_memory look_at(uintptr_t address, uintptr_t stack, struct em_cras
 	bool is_stack = address - (stack - STACK_NEAR) < 2 * STACK_NEAR;
 	uint32_t offset;
 
-	/* addresses without a region may have become a stack */
+	/* Addresses without a region may have become a stack. */
 	if (!expert || (expert->unmapped && is_stack))
 		return is_stack ? EM_MEMORY_STACK : EM_MEMORY_FOREIGN;
 	if (em_status(expert) & EXPERTMEM_STATUS_RECLAIMED)

@@ -14,7 +14,7 @@
  *   netmon.c		the calls of Netmon.h for memory and status
  *   host.c		the host's calls
  *   fork.c		experts across fork()
- *   region_device.c	regions from the kernel module; private.c is its copy for a child
+ *   region_device.c	regions from the kernel module; private.c copies them to private memory
  *   region_anon.c	regions from private memory; gaps.c is the tree of gaps between them
  *   attach.c		how an expert comes to be in this process, and ends there
  *   trim.c		a thread that trims experts which do nothing
@@ -105,6 +105,7 @@ bool em_shared_inherit(struct em_table *counts);
 bool em_report_begin(const struct em_shared *shared);
 void em_report_after_fork(void);
 void em_report_heap_lost(void);
+void em_report_went_private(void);
 struct em_crash *em_report_crash(void);
 
 /* crash.c */
@@ -252,14 +253,14 @@ int em_fork_wrapped(bool wrapped);
 extern pthread_mutex_t em_private_lock;
 
 /* private.c */
-struct em_copy *em_copy_make(struct em_expert *expert);
+struct em_copy *em_copy_make(struct em_expert *expert, bool moves);
 void em_copy_drop(struct em_copy *copy);
 bool em_copy_use(struct em_expert *expert, struct em_copy *copy);
 void em_copy_free(char *region, size_t size);
 
 /* region_device.c, region_anon.c */
 extern const struct em_backend em_device, em_anon;
-extern bool em_device_refused;
+extern const char *em_device_refused;
 extern bool em_device_only;
 
 /* host.c */

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * setrlimit() and prlimit() of a preloaded program. RLIMIT_AS counts addresses that are reserved for
- * a heap as if they were used. They are unmapped when the program lowers this limit: otherwise it could
- * map nothing any more, as a stack for a thread, or a library.
+ * a heap as if they were used. Before the program lowers this limit, the heap gives such addresses up:
+ * otherwise the program could map nothing any more, as a stack for a thread, or a library.
  */
+#include <errno.h>
 #include <sys/resource.h>
 
 #include "internal.h"
@@ -20,17 +21,18 @@ static bool is_this_process(pid_t pid)
 	return !pid || pid == em_process() || pid == em_raw(SYS_gettid, 0, 0, 0);
 }
 
-/* The kernel reads @new, which may be no valid pointer. */
+/* Can @new be read? The kernel reads it before it looks at the number of the resource. */
+static bool is_readable(const struct rlimit *new)
+{
+	return em_raw6(SYS_prlimit64, 0, -1, (long)new, 0, 0, 0) == -EINVAL;
+}
+
 static int set(pid_t pid, int resource, const struct rlimit *new, struct rlimit *old)
 {
-	long answer = em_raw6(SYS_prlimit64, pid, resource, (long)new, (long)old, 0, 0);
-	struct rlimit now;
-
-	if (!answer && new && resource == RLIMIT_AS && is_this_process(pid) &&
-	    !em_raw6(SYS_prlimit64, 0, RLIMIT_AS, 0, (long)&now, 0, 0) &&
-	    now.rlim_cur != RLIM_INFINITY)
-		em_program_unreserve(now.rlim_cur);
-	return (int)em_answer(answer);
+	if (resource == RLIMIT_AS && new && is_this_process(pid) && is_readable(new) &&
+	    new->rlim_cur <= new->rlim_max && new->rlim_cur != RLIM_INFINITY)
+		em_program_unreserve(new->rlim_cur);
+	return (int)em_answer(em_raw6(SYS_prlimit64, pid, resource, (long)new, (long)old, 0, 0));
 }
 
 int setrlimit(RESOURCE resource, const struct rlimit *limit)

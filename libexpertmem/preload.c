@@ -245,8 +245,8 @@ static inline HEXPERTKEY program_of(const void *p)
 }
 
 /*
- * If a filter of system calls refuses the calls of the module, the expert gets no more memory. Open a
- * second expert, of private memory, for new blocks; old blocks stay in the first one. The second
+ * If the expert gets no more memory of the module, for the reason in em_device_refused, open a second
+ * expert, of private memory, for new blocks; old blocks stay in the first one. The second
  * one's limit is EXPERTMEM_LIMIT, as the module cannot be asked for the limit of the first.
  *
  * Returns the key of the second expert. NULL: there is none.
@@ -266,8 +266,9 @@ static HEXPERTKEY go_private(HEXPERTKEY key)
 		if (is_ours(other)) {
 			em_store_release(&former, key);
 			em_store_release(&program, other);
-			em_say("expertmem: a filter of system calls refuses those of /dev/expertmem;",
-			       " the program goes on", " with private memory");
+			em_say("expertmem: ", em_read_once(&em_device_refused),
+			       "; the program goes on with private memory");
+			em_report_went_private();
 		} else {
 			expertmem_close(other);
 		}
@@ -313,17 +314,23 @@ bool em_program_fd_moves(void)
 	return fd >= 0;
 }
 
-/* The process has RLIMIT_AS @limit. A child of vfork() has its parent's addresses. */
+/* The process is about to set RLIMIT_AS to @limit bytes. Nothing to do in a child of vfork(). */
 void em_program_unreserve(size_t limit)
 {
 	HEXPERTKEY key = get_program();
-	struct em_expert *expert = key && em_program_is_here() ? em_lock(key) : NULL;
+	struct em_expert *expert;
 
-	if (!expert)
+	if (!key || !em_program_is_here())
 		return;
-	if (expert->backend->unreserve)
+	do {
+		expert = em_lock(key);
+		if (!expert)
+			return;
 		expert->backend->unreserve(expert, limit);
-	em_unlock(expert);
+		em_unlock(expert);
+		/* Where the limit would refuse to map the second expert, open it now. */
+		key = em_address_space() + EM_ADDRESSES_LEAST > limit ? go_private(key) : NULL;
+	} while (key);
 }
 
 /* The caller of the function of the malloc family that all INLINE ones are part of. */
@@ -583,11 +590,25 @@ void free_aligned_sized(void *p, size_t alignment, size_t size)
 
 /* --------------------------------------------------------------- what the heap has */
 
-struct mallinfo2 mallinfo2(void)
+static struct expertmem_heap_stats program_stats(void)
 {
-	struct expertmem_heap_stats stats = { 0 };
+	struct expertmem_heap_stats stats = { 0 }, old = { 0 };
 
 	expertmem_heap_stats(get_program(), &stats);
+	if (former) {
+		expertmem_heap_stats(former, &old);
+		stats.live_bytes += old.live_bytes;
+		stats.live_blocks += old.live_blocks;
+		stats.committed += old.committed;
+		stats.peak += old.peak;
+	}
+	return stats;
+}
+
+struct mallinfo2 mallinfo2(void)
+{
+	struct expertmem_heap_stats stats = program_stats();
+
 	return (struct mallinfo2){
 		.arena		= stats.committed,
 		.uordblks	= stats.live_bytes,
@@ -614,9 +635,8 @@ struct mallinfo mallinfo(void)
 
 void malloc_stats(void)
 {
-	struct expertmem_heap_stats stats = { 0 };
+	struct expertmem_heap_stats stats = program_stats();
 
-	expertmem_heap_stats(get_program(), &stats);
 	fprintf(stderr, "expert %llu: %llu bytes in %llu blocks, %llu bytes with the heap's own data\n",
 		(unsigned long long)stats.id, (unsigned long long)stats.live_bytes,
 		(unsigned long long)stats.live_blocks, (unsigned long long)stats.committed);
@@ -625,11 +645,10 @@ void malloc_stats(void)
 /* In the form that the C library has, with one heap. */
 int malloc_info(int options, FILE *out)
 {
-	struct expertmem_heap_stats stats = { 0 };
+	struct expertmem_heap_stats stats = program_stats();
 
 	if (options)
 		return EINVAL;
-	expertmem_heap_stats(get_program(), &stats);
 	fprintf(out, "<malloc version=\"1\">\n<heap nr=\"0\">\n"
 		"<total type=\"rest\" count=\"%llu\" size=\"%llu\"/>\n"
 		"<system type=\"current\" size=\"%llu\"/>\n<system type=\"max\" size=\"%llu\"/>\n"

@@ -101,7 +101,16 @@ static void take_detour(struct detour *detour, void *stack, size_t size)
 	detour->to.uc_link = &detour->from;
 	makecontext(&detour->to, (void (*)(void))run_detour, 2,
 		    (unsigned int)((uintptr_t)detour >> 32), (unsigned int)(uintptr_t)detour);
+	detour->answer = -1;
 	swapcontext(&detour->from, &detour->to);
+}
+
+/* Is @p in a window of the module? fork() itself copies private memory. */
+static bool is_in_window(const void *p)
+{
+	const struct em_expert *expert = em_owner_of(p);
+
+	return expert && expert->backend->id == EXPERTMEM_BACKEND_DEVICE && expert->fd >= 0;
 }
 
 static long call_outside_heap(long (*call)(void *arg), void *arg)
@@ -109,7 +118,7 @@ static long call_outside_heap(long (*call)(void *arg), void *arg)
 	struct detour *detour;
 	long answer;
 
-	if (!em_owner_of(__builtin_frame_address(0)))
+	if (!is_in_window(__builtin_frame_address(0)))
 		return call(arg);
 	detour = detour_new();
 	if (!detour)
@@ -309,7 +318,7 @@ int clone(int (*entry)(void *), void *stack, int flags, void *arg, ...)
 		return real_clone(entry, stack, flags, arg, call.parent_tid, call.tls,
 				  call.child_tid);
 	/* The C library writes to the child's stack after the heap was copied. */
-	if (em_owner_of((char *)stack - 1)) {
+	if (is_in_window((char *)stack - 1)) {
 		call.start.detour = detour_new();
 		if (!call.start.detour)
 			return set_errno(EXPERTMEM_E_NOMEM);

@@ -54,9 +54,6 @@
 #define UNMAP_LARGE	(2UL << 20)
 #define REGIONS_MANY	8192
 
-/* see anon_unreserve() */
-#define SPARE		(256UL << 20)
-
 static size_t units_size(const struct em_expert *expert)
 {
 	return em_round_up(expert->window / UNIT / PAGE_UNITS * sizeof(uint64_t *), EM_PAGE);
@@ -560,8 +557,8 @@ static void unmap_reserved(struct em_expert *expert, enum em_window window)
 
 /*
  * From now on another mapping may get the addresses: map_units() expects that. They are kept if the
- * process would have no more than SPARE addresses left. Then every mmap() fails, and the heap goes on in
- * reserved addresses: see use_reserved(). They are also kept if the kernel maps from low to high addresses
+ * process could map less than EM_ADDRESSES_LEAST all the same. Then every mmap() fails, and the heap goes on
+ * in reserved addresses: see use_reserved(). They are also kept if the kernel maps from low to high addresses
  * (the legacy layout): its next mappings would come between regions, where arrays grow.
  */
 static void anon_unreserve(struct em_expert *expert, size_t limit)
@@ -570,7 +567,7 @@ static void anon_unreserve(struct em_expert *expert, size_t limit)
 	size_t has = em_address_space();	/* 0: not known */
 	size_t reserved = expert->window * 2 - mapped_bytes(expert);
 
-	if (expert->unmapped || grows_up || (has > reserved && has - reserved + SPARE > limit))
+	if (expert->unmapped || grows_up || (has > reserved && has - reserved + EM_ADDRESSES_LEAST > limit))
 		return;
 	unmap_reserved(expert, EM_SMALL_WINDOW);
 	unmap_reserved(expert, EM_HUGE_WINDOW);

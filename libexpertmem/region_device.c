@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <linux/expertmem.h>
@@ -193,14 +194,14 @@ static void device_unmap(struct em_expert *expert)
 		expert->backend->reclaim(expert, &bytes);
 }
 
-/* Pages outside of regions always fault. */
+/* Pages outside of regions fault by themselves. */
 static void device_guard(struct em_expert *expert, void *page, bool guard)
 {
 	(void)expert, (void)page, (void)guard;
 }
 
-/* A filter of system calls refuses ioctl() of the module: preload.c goes on with private memory. */
-bool em_device_refused;
+/* Why the expert gets no more memory of the module; NULL: it does. preload.c uses private memory then. */
+const char *em_device_refused;
 
 /* EXPERTMEM_BACKEND=device: preload.c must not use private memory. */
 bool em_device_only;
@@ -222,7 +223,7 @@ static bool is_refused(int err)
 			       " for EXPERTMEM_BACKEND=device forbids private memory");
 		return false;
 	}
-	em_write_once(&em_device_refused, true);
+	em_write_once(&em_device_refused, "a filter of system calls refuses those of /dev/expertmem");
 	return true;
 }
 
@@ -245,7 +246,7 @@ static int device_fork_prepare(struct em_expert *expert)
 	}
 	if (!is_refused(errno))
 		return error_of(errno);
-	expert->copy = em_copy_make(expert);
+	expert->copy = em_copy_make(expert, false);
 	return expert->copy ? EXPERTMEM_OK : EXPERTMEM_E_NOMEM;
 }
 
@@ -307,18 +308,68 @@ static int device_fork_child(struct em_expert *expert, bool shares_files)
  * Report, once, that the program has closed the descriptor by a raw system call. Sets errno to
  * @err.
  */
-static void check_refusal(const struct em_expert *expert, int err)
+static void check_refusal(int err)
 {
 	static bool said;
 
 	is_refused(err);
-	if (expert->fd >= 0 && (err == EBADF || err == ENOTTY) && em_preloaded &&
+	if ((err == EBADF || err == ENOTTY) && em_preloaded &&
 	    !em_xchg_relaxed(&said, true)) {
 		em_report_heap_lost();
 		em_say("expertmem: ", "the program has closed the descriptor of its heap,",
 		       " which cannot grow any more");
 	}
 	errno = err;
+}
+
+/* Does the process have one thread? A thread that was joined can be there for another moment. */
+static bool is_alone(void)
+{
+	struct stat stat;
+
+	for (int i = 0; i < 10; i++) {
+		if (em_raw6(SYS_newfstatat, AT_FDCWD, (long)"/proc/self/task", (long)&stat, 0, 0, 0))
+			return false;
+		/* the number of threads, and 2 */
+		if (stat.st_nlink == 3)
+			return true;
+		em_raw(SYS_sched_yield, 0, 0, 0);
+	}
+	return false;
+}
+
+/*
+ * RLIMIT_AS counts the windows. If it would leave the process less than EM_ADDRESSES_LEAST, this moves
+ * the heap to private memory, and closes the descriptor. Otherwise the process could map nothing, and its
+ * children could not map the windows of their experts. The heap stays
+ *
+ * - if there are other threads: they would lose what they write during the move;
+ * - if the caller's stack is in the heap: it is unmapped for a moment;
+ * - if it does not fit into @limit.
+ */
+static void device_unreserve(struct em_expert *expert, size_t limit)
+{
+	size_t has = em_address_space();	/* 0: not known */
+	struct expertmem_stat stat;
+
+	if (has < expert->window * 2)
+		has = expert->window * 2;
+	if (em_device_only || em_filtered || expert->fd < 0 || em_status(expert) ||
+	    has + EM_ADDRESSES_LEAST <= limit || em_owner_of(&has) == expert || !is_alone() ||
+	    ioctl(expert->fd, EXPERTMEM_IOC_STAT, &stat) || stat.committed > limit)
+		return;
+	em_pause(expert);
+	expert->copy = em_copy_make(expert, true);
+	if (expert->copy) {
+		if (use_copy(expert, false)) {
+			em_say("expertmem: ", "private memory cannot replace the module's:",
+			       " the kernel refuses a mapping");
+			_exit(127);
+		}
+		em_write_once(&em_device_refused,
+			      "RLIMIT_AS leaves too few addresses for the windows of /dev/expertmem");
+	}
+	em_unpause(expert);
 }
 
 static void *device_alloc(struct em_expert *expert, enum em_window window, size_t size,
@@ -331,8 +382,10 @@ static void *device_alloc(struct em_expert *expert, enum em_window window, size_
 			 (window == EM_HUGE_WINDOW ? EXPERTMEM_ALLOC_HUGE : 0),
 	};
 
+	if (expert->fd < 0)
+		return NULL;
 	if (ioctl(expert->fd, EXPERTMEM_IOC_ALLOC, &arg)) {
-		check_refusal(expert, errno);
+		check_refusal(errno);
 		return NULL;
 	}
 	return em_window_base(expert, window) + (arg.offset - window_offset[window]);
@@ -347,9 +400,11 @@ static bool device_resize(struct em_expert *expert, void *region, size_t old, si
 	};
 
 	(void)old;
+	if (expert->fd < 0)
+		return false;
 	if (!ioctl(expert->fd, EXPERTMEM_IOC_REALLOC, &arg))
 		return true;
-	check_refusal(expert, errno);
+	check_refusal(errno);
 	return false;
 }
 
@@ -365,7 +420,8 @@ static void device_free(struct em_expert *expert, void *region, size_t size)
 
 /*
  * The module gives back all pages of a range or, where somebody else holds one of them, none
- * (EBUSY). Then those of the others are given back one at a time.
+ * (EBUSY). Then those of the others are given back one at a time. The kernel refuses to do this to
+ * private memory, to which the heap may have moved (EINVAL).
  */
 static bool device_discard(void *start, size_t size)
 {
@@ -374,6 +430,8 @@ static bool device_discard(void *start, size_t size)
 
 	if (!madvise(start, size, MADV_REMOVE))
 		return true;
+	if (errno == EINVAL)
+		return !madvise(start, size, MADV_DONTNEED);
 	if (errno != EBUSY)
 		return false;
 	for (; page < end; page += EM_PAGE)
@@ -401,7 +459,7 @@ static void device_stats(struct em_expert *expert, struct expertmem_heap_stats *
 {
 	struct expertmem_stat stat;
 
-	if (ioctl(expert->fd, EXPERTMEM_IOC_STAT, &stat))
+	if (expert->fd < 0 || ioctl(expert->fd, EXPERTMEM_IOC_STAT, &stat))
 		return;
 	stats->id = stat.id;
 	stats->limit = stat.limit;
@@ -431,6 +489,7 @@ const struct em_backend em_device = {
 	.fork_prepare	= device_fork_prepare,
 	.fork_parent	= device_fork_parent,
 	.fork_child	= device_fork_child,
+	.unreserve	= device_unreserve,
 	.terminate	= device_terminate,
 	.reclaim	= device_reclaim,
 	.stats		= device_stats,

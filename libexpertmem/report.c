@@ -170,3 +170,10 @@ void em_report_heap_lost(void)
 	if (is_mine)
 		file->report.heap_lost = true;
 }
+
+/* New blocks of the program are private memory. */
+void em_report_went_private(void)
+{
+	if (is_mine)
+		file->report.went_private = true;
+}

@@ -15,7 +15,7 @@
 /*
  * Changes with the layout of this file. The command and the library may be of different versions.
  */
-#define EM_REPORT_VERSION	1
+#define EM_REPORT_VERSION	2
 
 /* What was at the address that a process touched when it crashed. */
 enum em_memory {
@@ -60,6 +60,7 @@ struct em_crash {
  * @pid: the process that writes the report; written by the command
  * @begun: the process has attached an expert, so that counts of blocks are known
  * @heap_lost: the program has closed the descriptor of its heap
+ * @went_private: the program can have no more memory of the module, and new blocks are private memory
  * @crash: how the process has crashed
  *
  * The process can overwrite all of it, so the command only prints it.
@@ -69,6 +70,7 @@ struct em_report {
 	pid_t pid;
 	uint32_t begun;
 	uint32_t heap_lost;
+	uint32_t went_private;
 	struct em_crash crash;
 };
 

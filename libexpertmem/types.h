@@ -423,6 +423,9 @@ struct em_heap {
  */
 enum em_outcome { EM_DONE, EM_NOT_A_BLOCK, EM_NEEDS_SHARING };
 
+/* Bytes of addresses that a process needs besides the heap, for stacks and libraries: see unreserve() */
+#define EM_ADDRESSES_LEAST	(256UL << 20)
+
 /*
  * A backend allocates regions: zeroed ranges of a window, aligned to pages. Sizes are in bytes and
  * are rounded up to the granule of the window. All functions are called with the expert's lock
@@ -463,8 +466,8 @@ struct em_backend {
 	void (*fork_parent)(struct em_expert *expert, bool shares_files);
 	int (*fork_child)(struct em_expert *expert, bool shares_files);
 	/*
-	 * The process has RLIMIT_AS @limit: unmap addresses that are reserved for regions to come,
-	 * if the process then has fewer than @limit. NULL: the backend cannot.
+	 * The process is about to set RLIMIT_AS to @limit bytes, which counts addresses: unmap those
+	 * that no region uses. The module's windows are replaced by private memory.
 	 */
 	void (*unreserve)(struct em_expert *expert, size_t limit);
 	/* Set EXPERTMEM_STATUS_TERMINATE. False: it failed. */
@@ -555,15 +558,15 @@ struct em_expert {
 	size_t nr_poisoned;
 	bool has_listener;		/* findings are reported: listener, or EM_DEBUG_LISTENS; atomic */
 	uint64_t limit;			/* ANON: most committed bytes; 0: no limit */
-	int fd;				/* DEVICE: descriptor; -1: a child whose heap is private memory */
+	int fd;				/* DEVICE: descriptor; -1: the heap has moved to private memory */
 	int heir;			/* DEVICE: descriptor of the child's expert, during fork(); -1: none */
-	struct em_copy *copy;		/* DEVICE: private copy for the child, where FORK is refused */
+	struct em_copy *copy;		/* DEVICE: private copy, during fork() or unreserve() */
 	unsigned int mapped;		/* DEVICE: number of windows that are mapped */
 	const struct em_backend *backend;
 	struct em_shared *shared;
 	struct em_table counts;		/* the memory of @shared */
 	size_t window;			/* bytes of one window */
-	bool unmapped;			/* ANON: the windows' addresses are not reserved by a mapping */
+	bool unmapped;			/* no mapping reserves the windows' addresses without a region */
 	struct em_gaps *gaps[2];	/* ANON: gaps between regions, by enum em_window */
 	size_t idle;			/* ANON: idle_bytes() when unmap_idle() ran last, or less */
 	struct em_heap heap;

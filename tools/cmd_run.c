@@ -178,6 +178,8 @@ static const struct key_row report_keys[] = {
 		"number of frames whose dissection crashed or took more than two seconds" },
 	{ .keys = "heap_lost", .help = "true if the program closed the descriptor of its heap, which then "
 			   "could not grow; only for a program" },
+	{ .keys = "went_private", .help = "true if the program could have no more memory of the module, and went on "
+			   "with private memory, which no number here includes; only for a program" },
 	{ .keys = "crash_function", .help = "function that crashed, if the file has its name; the keys crash_* are "
 				"only for SIGSEGV, SIGBUS, SIGILL, SIGFPE and SIGABRT" },
 	{ .keys = "crash_file", .help = "program or library that contains the instruction" },

@@ -7,7 +7,10 @@
  * needs: module native preload
  */
 #include <pthread.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/time.h>
+#include <sys/uio.h>
 
 #include "malloc_test.h"
 
@@ -258,6 +261,97 @@ TEST_F(program, new_throws_in_a_plug_in_of_a_program_in_c)
 	new_throws = (int (*)(void))dlsym(library, "new_throws");
 	ASSERT_NE(NULL, new_throws);
 	EXPECT_EQ(1, new_throws());
+}
+
+/* ---------------------------------------------------------------------- RLIMIT_AS */
+
+static int limit_addresses(rlim_t bytes)
+{
+	const struct rlimit limit = { .rlim_cur = bytes, .rlim_max = RLIM_INFINITY };
+
+	return setrlimit(RLIMIT_AS, &limit);
+}
+
+static bool can_map(size_t size)
+{
+	void *p = mmap(NULL, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return p != MAP_FAILED && !munmap(p, size);
+}
+
+TEST_F(program, limit_on_addresses_moves_the_heap)
+{
+	struct block *large = block_new(20 * MIB, 77);
+	pid_t child;
+
+	ASSERT_EQ(0, limit_addresses(4 * GIB));
+	EXPECT_EQ(-1, expert_of_program());
+	EXPECT_TRUE(can_map(GIB));
+	EXPECT_TRUE(heap_is_intact(&self->heap));
+	EXPECT_TRUE(heap_churn(&self->heap, 1000));
+	child = fork();
+	if (!child)
+		_exit(!heap_is_intact(&self->heap) || !heap_churn(&self->heap, 1000) ||
+		      !block_is_intact(large));
+	EXPECT_EQ(0, child_status(child));
+	EXPECT_TRUE(block_is_intact(large));
+	release(large);
+	EXPECT_EQ(0, limit_addresses(2 * GIB));
+}
+
+TEST_F(program, invalid_limit_on_addresses_moves_nothing)
+{
+	const struct rlimit odd = { .rlim_cur = 2, .rlim_max = 1 };
+	int fd = expert_of_program();
+
+	EXPECT_EQ(-1, setrlimit(RLIMIT_AS, &odd));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(-1, setrlimit(RLIMIT_AS, (const struct rlimit *)8));
+	EXPECT_EQ(EFAULT, errno);
+	EXPECT_EQ(fd, expert_of_program());
+}
+
+TEST_F(program, heap_does_not_move_while_somebody_holds_a_page)
+{
+	struct block *large = block_new(3 * MIB, 78);
+	struct iovec page = { .iov_base = (char *)large + MIB, .iov_len = 4096 };
+	char held[4096];
+	int pipe_fd[2], fd = expert_of_program();
+
+	ASSERT_EQ(0, pipe(pipe_fd));
+	ASSERT_EQ(4096, vmsplice(pipe_fd[1], &page, 1, 0));
+	ASSERT_EQ(0, limit_addresses(4 * GIB));
+	EXPECT_EQ(fd, expert_of_program());
+	EXPECT_TRUE(block_is_intact(large));
+	memset(page.iov_base, 5, 4096);
+	EXPECT_EQ(4096, read(pipe_fd[0], held, sizeof(held)));
+	EXPECT_TRUE(all_bytes((unsigned char *)held, sizeof(held), 5));
+	release(large);
+	close(pipe_fd[0]);
+	close(pipe_fd[1]);
+}
+
+static void *wait_for(void *barrier)
+{
+	pthread_barrier_wait(barrier);
+	return NULL;
+}
+
+TEST_F(program, heap_does_not_move_while_there_are_threads)
+{
+	int fd = expert_of_program();
+	pthread_barrier_t barrier;
+	pthread_t thread;
+
+	ASSERT_EQ(0, pthread_barrier_init(&barrier, NULL, 2));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, wait_for, &barrier));
+	ASSERT_EQ(0, limit_addresses(4 * GIB));
+	EXPECT_EQ(fd, expert_of_program());
+	pthread_barrier_wait(&barrier);
+	EXPECT_EQ(0, pthread_join(thread, NULL));
+	ASSERT_EQ(0, limit_addresses(RLIM_INFINITY));
+	ASSERT_EQ(0, limit_addresses(4 * GIB));
+	EXPECT_EQ(-1, expert_of_program());
 }
 
 TEST_HARNESS_MAIN

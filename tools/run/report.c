@@ -114,8 +114,10 @@ static void report_memory(const struct job *job, const struct outcome *outcome, 
 	if (device)
 		fprintf(stderr,
 			"  reclaimed  %s by the kernel\n"
-			"  backend    the kernel module, expert %llu\n",
-			size_text(size, stats->reclaimed_bytes), (unsigned long long)stats->id);
+			"  backend    the kernel module, expert %llu%s\n",
+			size_text(size, stats->reclaimed_bytes), (unsigned long long)stats->id,
+			job->report && job->report->went_private ?
+			", and then private memory, which is not counted here" : "");
 	else
 		fprintf(stderr, "  reclaimed  0 B by the kernel, because the module is not used\n"
 			"  backend    private memory of the process (anon)%s\n",
@@ -186,8 +188,10 @@ int report_json(const struct job *job, const struct outcome *outcome,
 	report_capture_json(&json, job);
 	if (has_crash(job, outcome))
 		crash_report_json(&json, &job->report->crash);
-	if (program && job->report)
+	if (program && job->report) {
 		json_bool(&json, "heap_lost", job->report->heap_lost);
+		json_bool(&json, "went_private", job->report->went_private);
+	}
 	json_maybe(&json, "signal", outcome->signal, outcome->signal);
 	json_key(&json, "seconds");
 	fprintf(out, "%.3f", outcome->seconds);
