@@ -68,7 +68,7 @@ const char *expertmem_strerror(int error)
 	case EXPERTMEM_E_KERNEL:
 		return "page or address size differs from the library's; boot a kernel with pages of 4 KiB";
 	case EXPERTMEM_E_NO_ENGINE:
-		return "the engine is not installed; install expertmem or expertmem-wireshark, or set EXPERTMEM_ENGINES to its directory";
+		return "the engine is not installed; install expertmem or expertmem-engine-wireshark, or set EXPERTMEM_ENGINES to its directory";
 	case EXPERTMEM_E_CAPTURE:
 		return "the capture cannot be read, or the filter is wrong; expertmem_capture_status() has the reason";
 	case EXPERTMEM_E_ENGINE:

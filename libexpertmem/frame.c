@@ -154,10 +154,13 @@ static DWORD find(struct em_client *client, DWORD direction, DWORD flags, DWORD 
 {
 	bool user = flags & FLAGS_DEFER_TO_UI_FILTER && client->user_filter;
 	uint32_t filter_number = ENGINE_NONE;
-	DWORD error = first_frame(client, direction, requested, number);
+	DWORD error = NMERR_SUCCESS;
 
-	if (!error && filter)
+	/* A filter that is wrong is an error everywhere, also at the end of a walk. */
+	if (filter)
 		error = em_filter_number(client, filter, &filter_number);
+	if (!error)
+		error = first_frame(client, direction, requested, number);
 	if (error || (!user && !filter))
 		return error;
 	if (direction == GET_SPECIFIED_FRAME)

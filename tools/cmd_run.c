@@ -734,6 +734,54 @@ static int check_outputs(struct command_line *line)
 	return 0;
 }
 
+/* Look at the file @path, or at its directory if it does not exist. Return its name there, or NULL. */
+static const char *look_at(const char *path, struct stat *file)
+{
+	const char *slash = strrchr(path, '/');
+	char folder[PATH_MAX] = ".";
+
+	if (!stat(path, file))
+		return "";
+	if (slash)
+		snprintf(folder, sizeof(folder), "%.*s", (int)(slash - path + 1), path);
+	if (stat(folder, file))
+		return NULL;
+	return slash ? slash + 1 : path;
+}
+
+/* Do both paths name one regular file, or one that does not exist yet? */
+static bool is_same_file(const char *one, const char *other)
+{
+	struct stat file, other_file;
+	const char *name = look_at(one, &file), *other_name = look_at(other, &other_file);
+
+	return name && other_name && !strcmp(name, other_name) && file.st_dev == other_file.st_dev &&
+	       file.st_ino == other_file.st_ino && (*name || S_ISREG(file.st_mode));
+}
+
+/* An output must not replace a file that the run reads, or another output. */
+static int check_files(const struct command_line *line)
+{
+	const struct outputs *outputs = &line->outputs;
+	const struct { const char *what, *path; } files[] = {
+		{ "--events", outputs->lines },
+		{ "--report", outputs->report },
+		{ "--annotate", outputs->annotate },
+		{ "the capture", line->job.capture_path },
+		{ "the expert", line->job.library },
+		{ "--config", line->value[CONFIG] },
+	};
+	const size_t nr_outputs = 3, count = sizeof(files) / sizeof(files[0]);
+
+	for (size_t i = 0; i < nr_outputs; i++)
+		for (size_t j = i + 1; j < count; j++)
+			if (files[i].path && files[j].path && strcmp(files[i].path, "-") &&
+			    strcmp(files[j].path, "-") && is_same_file(files[i].path, files[j].path))
+				return wrong("%s and %s are the same file, '%s'; name another file for %s",
+					     files[i].what, files[j].what, files[i].path, files[i].what);
+	return 0;
+}
+
 static int choose_config(struct command_line *line)
 {
 	const char *path = line->value[CONFIG];
@@ -766,6 +814,8 @@ static int choose_expert(struct command_line *line, int count, char **operands,
 	job->outputs = &line->outputs;
 	if (!error)
 		error = check_outputs(line);
+	if (!error)
+		error = check_files(line);
 	if (!error)
 		error = choose_config(line);
 	return error;

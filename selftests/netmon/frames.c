@@ -449,6 +449,11 @@ TEST_F(frames, wrong_arguments_have_their_codes)
 		  ExpertGetFrame(self->key, 0, 0, INVALID_FRAME_NUMBER, NULL, &frame));
 	EXPECT_EQ(NMERR_NOT_SUPPORTED,
 		  ExpertGetFrame(self->key, 0, FLAGS_ATTACH_PROPERTIES, 3, NULL, &frame));
+	/* The filter is looked at before the number of the frame. */
+	for (DWORD direction = GET_SPECIFIED_FRAME; direction <= GET_FRAME_NEXT_BACKWARD; direction++)
+		for (DWORD number = 0; number <= FRAMES; number++)
+			EXPECT_EQ(NMERR_INVALID_HFILTER,
+				  ExpertGetFrame(self->key, direction, 0, number, (HFILTER)0x1234, &frame));
 	EXPECT_EQ(0, memcmp(whole, poison, sizeof(poison)));
 	expertmem_close(other);
 }

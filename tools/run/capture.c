@@ -63,8 +63,8 @@ int job_open_capture(struct job *job)
 			expertmem_strerror(error));
 		return -1;
 	}
-	fputs("expertmem run: no engine is installed, so the expert gets no frames; install "
-	      "expertmem-engine-pcap or expertmem-engine-wireshark, set EXPERTMEM_ENGINES to their "
-	      "directory, or say --engine none\n", stderr);
+	fputs("expertmem run: no engine is installed, so the expert gets no frames; install the package "
+	      "expertmem or expertmem-engine-wireshark, set EXPERTMEM_ENGINES to the directory of the "
+	      "engines, or say --engine none\n", stderr);
 	return 0;
 }

@@ -112,7 +112,7 @@ const char *error_text(DWORD error)
 	case NMERR_INVALID_HCAPTURE:
 		return "the host has given no capture";
 	case NMERR_NOT_SUPPORTED:
-		return "only the wireshark engine can do this: install expertmem-wireshark";
+		return "only the wireshark engine can do this: install expertmem-engine-wireshark";
 	case NMERR_LOST_CONNECTION:
 		return "the engine that reads the capture has ended";
 	case NMERR_PROTOCOL_NOT_FOUND:
