@@ -110,7 +110,8 @@ struct expertmem_options {
  * @terminating: 1 if the expert was terminated, else 0
  * @reclaimed_now: 1 if the expert was reclaimed, by a host, an operator or, for DEVICE,
  *	because its process has ended; else 0
- * @live_blocks: number of live blocks; after the expert's end, of those that were live then
+ * @live_blocks: number of live blocks, without those that the library has for frames, protocols and
+ *	properties; after the expert's end, of those that were live then
  * @live_bytes: bytes that were asked for in live blocks
  * @peak_blocks: highest @live_bytes so far. With several threads it is an estimate: a thread
  *	does not look at the others while it allocates as much as it freed before, and 4 KiB more

@@ -124,7 +124,8 @@ struct em_search {
  * @search: see em_search()
  *
  * The structure is memory of the library (em_map()). All that the files above allocate for the
- * expert is from ExpertAllocMemory(), so it is charged to the expert. When the expert is closed,
+ * expert is from em_own_alloc() or, if the expert has to free it, ExpertAllocMemory(), so it is
+ * charged to the expert. When the expert is closed,
  * all members but @lock are reset.
  */
 struct em_client {
@@ -328,6 +329,10 @@ void *em_index_get(const struct em_index *index, uint64_t key);
 /* Errors: as ExpertAllocMemory(). An entry of @key must not exist. */
 DWORD em_index_put(HEXPERTKEY key, struct em_index *index, uint64_t number, void *value);
 void em_index_remove(struct em_index *index, uint64_t number);
+
+/* client.c: memory of the expert for the library itself. It is no block of the expert in statistics. */
+void *em_own_alloc(HEXPERTKEY key, size_t size, DWORD *error);
+void em_own_free(HEXPERTKEY key, void *p);
 
 /* protocol.c */
 

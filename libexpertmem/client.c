@@ -18,6 +18,34 @@ static pthread_mutex_t clients_lock = PTHREAD_MUTEX_INITIALIZER;
 __thread struct em_client *em_current_client;
 static __thread DWORD last_error __attribute__((tls_model("initial-exec")));
 
+/* ---------------------------------------------------------- memory of the library itself */
+
+static void count(HEXPERTKEY key, int64_t blocks, int64_t bytes)
+{
+	struct em_shared *shared = em_slot_of(key)->shared;
+
+	em_fetch_add_relaxed(&shared->own_blocks, blocks);
+	em_fetch_add_relaxed(&shared->own_bytes, bytes);
+}
+
+/* Errors: as ExpertAllocMemory() */
+void *em_own_alloc(HEXPERTKEY key, size_t size, DWORD *error)
+{
+	void *p = em_alloc(key, size, 1, false, em_own_site, error);
+
+	if (p)
+		count(key, 1, (int64_t)size);
+	return p;
+}
+
+void em_own_free(HEXPERTKEY key, void *p)
+{
+	if (!p)
+		return;
+	count(key, -1, -(int64_t)ExpertMemorySize(key, p));
+	ExpertFreeMemory(key, p);
+}
+
 /* -------------------------------------------------------------------- finding clients */
 
 struct em_client *em_client_of(uint64_t handle, enum em_handle kind, uint32_t *number)

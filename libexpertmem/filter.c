@@ -176,7 +176,7 @@ static DWORD make_filter(struct em_client *client, struct filter **filter, uint3
 	DWORD error;
 
 	if (!client->filters) {
-		client->filters = ExpertAllocMemory(client->key, sizeof(*client->filters), &error);
+		client->filters = em_own_alloc(client->key, sizeof(*client->filters), &error);
 		if (!client->filters)
 			return error;
 		memset(client->filters, 0, sizeof(*client->filters));

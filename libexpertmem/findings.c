@@ -11,6 +11,9 @@
 #include "internal.h"
 #include "raw.h"
 
+/* The call site of memory that the library has allocated for itself. */
+const void *const em_own_site = &em_own_site;
+
 /* The most call sites that leaks are reported for. */
 #define SITES_MAX	4096
 
@@ -134,6 +137,8 @@ static int count_leak(void *block, size_t size, void *arg)
 	const void *site = em_debug_site(leaks->expert, block);
 	size_t i = (uintptr_t)site * 0x9e3779b97f4a7c15 >> 40;
 
+	if (site == em_own_site)
+		return 0;
 	while (leaks->sites[i %= SITES_MAX].blocks && leaks->sites[i].site != site)
 		i++;
 	if (!leaks->sites[i].blocks) {

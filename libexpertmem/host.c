@@ -267,6 +267,8 @@ static void sum_counts(struct em_shared *shared, struct expertmem_heap_stats *st
 
 	for (i = 0; i < n && i < EM_THREADS; i++)
 		blocks += em_read_once(&shared->counts[i].blocks);
+	blocks -= em_read_once(&shared->own_blocks);
+	bytes -= em_read_once(&shared->own_bytes);
 	stats->live_blocks = blocks > 0 ? blocks : 0;
 	stats->live_bytes = bytes > 0 ? bytes : 0;
 	stats->peak_blocks = em_read_once(&shared->peak_blocks);

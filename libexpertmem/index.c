@@ -36,7 +36,7 @@ static DWORD grow(HEXPERTKEY key, struct em_index *index)
 
 	if (!larger.size)
 		return NMERR_OUT_OF_MEMORY;
-	larger.entries = ExpertAllocMemory(key, larger.size * sizeof(*larger.entries), &error);
+	larger.entries = em_own_alloc(key, larger.size * sizeof(*larger.entries), &error);
 	if (!larger.entries)
 		return error;
 	memset(larger.entries, 0, larger.size * sizeof(*larger.entries));
@@ -44,7 +44,7 @@ static DWORD grow(HEXPERTKEY key, struct em_index *index)
 		if (index->entries[i].value)
 			*find(&larger, index->entries[i].key) = index->entries[i];
 	larger.used = index->used;
-	ExpertFreeMemory(key, index->entries);
+	em_own_free(key, index->entries);
 	*index = larger;
 	return NMERR_SUCCESS;
 }

@@ -230,7 +230,8 @@ void em_heap_trim(struct em_expert *expert);
 int em_heap_walk(struct em_expert *expert,
 		 int (*visit)(void *block, size_t size, void *arg), void *arg);
 
-/* findings.c */
+/* findings.c; em_own_site: the call site of em_own_alloc() */
+extern const void *const em_own_site;
 void em_report_finding(const struct expertmem_finding *finding);
 void em_debug_leaks(HEXPERTKEY key, bool is_exit);
 void em_debug_exit(void);

@@ -117,7 +117,7 @@ static DWORD prepare(struct em_client *client)
 		return NMERR_NOT_SUPPORTED;
 	if (client->tables)
 		return NMERR_SUCCESS;
-	client->tables = ExpertAllocMemory(client->key, sizeof(*client->tables), &error);
+	client->tables = em_own_alloc(client->key, sizeof(*client->tables), &error);
 	if (!client->tables)
 		return error;
 	memset(client->tables, 0, sizeof(*client->tables));
@@ -163,7 +163,7 @@ static void empty_arena(struct em_client *client, struct arena *arena)
 		struct text *text = arena->texts;
 
 		arena->texts = text->next;
-		ExpertFreeMemory(client->key, text);
+		em_own_free(client->key, text);
 	}
 	unlink_arena(tables, arena);
 	tables->bytes -= arena->size;
@@ -188,10 +188,10 @@ static struct arena *new_arena(struct em_client *client, size_t size, DWORD *err
 			arena = oldest;
 			break;
 		}
-		ExpertFreeMemory(client->key, oldest);
+		em_own_free(client->key, oldest);
 	}
 	if (!arena)
-		arena = ExpertAllocMemory(client->key, bytes, error);
+		arena = em_own_alloc(client->key, bytes, error);
 	if (!arena)
 		return NULL;
 	arena->size = bytes;
@@ -271,8 +271,8 @@ char *em_text_alloc(struct em_client *client, const PROPERTYINST *instance, size
 	struct text *text;
 
 	if (!arena)
-		return ExpertAllocMemory(client->key, size, error);
-	text = ExpertAllocMemory(client->key, sizeof(*text) + size, error);
+		return em_own_alloc(client->key, size, error);
+	text = em_own_alloc(client->key, sizeof(*text) + size, error);
 	if (!text)
 		return NULL;
 	text->next = arena->texts;

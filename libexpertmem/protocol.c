@@ -126,7 +126,7 @@ static DWORD prepare(struct em_client *client)
 		return NMERR_NOT_SUPPORTED;
 	if (client->names)
 		return NMERR_SUCCESS;
-	client->names = ExpertAllocMemory(client->key, sizeof(*client->names), &error);
+	client->names = em_own_alloc(client->key, sizeof(*client->names), &error);
 	if (!client->names)
 		return error;
 	memset(client->names, 0, sizeof(*client->names));
@@ -231,7 +231,7 @@ static DWORD add_protocol(struct em_client *client, const struct engine_reply *r
 	*added = em_index_get(&client->names->protocols, name.id);
 	if (*added)
 		return NMERR_SUCCESS;
-	protocol = ExpertAllocMemory(client->key, sizeof(*protocol) + name.lengths[1], &error);
+	protocol = em_own_alloc(client->key, sizeof(*protocol) + name.lengths[1], &error);
 	if (!protocol)
 		return error;
 	memset(protocol, 0, sizeof(*protocol));
@@ -243,7 +243,7 @@ static DWORD add_protocol(struct em_client *client, const struct engine_reply *r
 	protocol->filter_name = put_text(&to, texts[1]);
 	error = em_index_put(client->key, &client->names->protocols, name.id, protocol);
 	if (error) {
-		ExpertFreeMemory(client->key, protocol);
+		em_own_free(client->key, protocol);
 		return error;
 	}
 	*added = protocol;
@@ -407,7 +407,7 @@ static DWORD make_field(struct em_client *client, const char *results, uint32_t 
 	if (*made)
 		return NMERR_SUCCESS;
 	/* the copies of the texts need no more than the @size bytes of the results */
-	field = ExpertAllocMemory(client->key, sizeof(*field) + from.labels * LABEL_SIZE + size,
+	field = em_own_alloc(client->key, sizeof(*field) + from.labels * LABEL_SIZE + size,
 				  &error);
 	if (!field)
 		return error;
@@ -432,7 +432,7 @@ static DWORD make_field(struct em_client *client, const char *results, uint32_t 
 	if (!error)
 		error = em_index_put(client->key, &client->names->fields, from.id, field);
 	if (error) {
-		ExpertFreeMemory(client->key, field);
+		em_own_free(client->key, field);
 		return error;
 	}
 	*made = field;
@@ -526,7 +526,7 @@ static void remember_name(struct em_client *client, uint32_t protocol, const cha
 
 	if (names->nr_names == NAMES_MAX)
 		return;
-	name = ExpertAllocMemory(client->key, sizeof(*name) + size, &error);
+	name = em_own_alloc(client->key, sizeof(*name) + size, &error);
 	if (!name)
 		return;
 	*name = (struct name){ .protocol = protocol, .id = id };
@@ -535,7 +535,7 @@ static void remember_name(struct em_client *client, uint32_t protocol, const cha
 		name->next = first->next;
 		first->next = name;
 	} else if (em_index_put(client->key, &names->names, hash, name)) {
-		ExpertFreeMemory(client->key, name);
+		em_own_free(client->key, name);
 		return;
 	}
 	names->nr_names++;
@@ -683,14 +683,14 @@ static void add_database(struct em_client *client, struct em_protocol *protocol)
 	    ask_numbers(client, protocol->info.ProtocolID, 0, &count, &numbers) ||
 	    count > DATABASE_MAX)
 		return;
-	database = ExpertAllocMemory(client->key, sizeof(*database) +
+	database = em_own_alloc(client->key, sizeof(*database) +
 				     count * sizeof(void *), &error);
 	if (!database)
 		return;
 	database->nProperties = count;
 	for (uint32_t i = 0; i < count; i++) {
 		if (em_field_of(client, number_at(numbers, i), &field)) {
-			ExpertFreeMemory(client->key, database);
+			em_own_free(client->key, database);
 			return;
 		}
 		database->PropertyInfo[i] = &field->info;
@@ -728,7 +728,7 @@ static DWORD make_enabled(struct em_client *client)
 		return error;
 	if (count > 0xffff)
 		return NMERR_INVALID_DATA;
-	table = ExpertAllocMemory(client->key, sizeof(*table) +
+	table = em_own_alloc(client->key, sizeof(*table) +
 				  count * sizeof(void *), &error);
 	if (!table)
 		return error;

@@ -154,6 +154,7 @@ struct em_shared {
 	uint64_t sequence;		/* seqlock of @progress: odd while it is written */
 	struct expertmem_progress progress;
 	EXPERTSTARTUPINFO startup;
+	int64_t own_blocks, own_bytes;	/* of em_own_alloc(), included in @counts; atomic */
 	uint32_t nr_counts;		/* entries of @counts in use; only grows */
 	struct em_count counts[EM_THREADS];	/* by number of the tcache */
 };
