@@ -308,8 +308,8 @@ __extension__ typedef struct EXPERTCONFIG {
  * @hCapture: handle of the capture; NULL: the host has given the expert no capture
  * @szCaptureFile: path of the capture
  * @dwFrameNumber: number of the selected frame, or INVALID_FRAME_NUMBER
- * @hProtocol: NULL
- * @lpPropertyInst: NULL
+ * @hProtocol: protocol of the selected property; NULL: the user has selected none
+ * @lpPropertyInst: its first instance in the selected frame, or NULL
  * @sBitfield: number of the selected bit, and whether it is set
  */
 typedef struct EXPERTSTARTUPINFO {

@@ -170,6 +170,7 @@ static void interpret_stop(struct outcome *outcome, const struct stop *stop, con
 		     stop->output_lost ? EXIT_FAILED : EXIT_SIGNAL + stop->signal;
 	char end[sizeof(outcome->message)];
 
+	outcome->stopped = true;
 	memcpy(end, outcome->message, sizeof(end));
 	if (stop->killed && outcome->signal == SIGKILL && stop->at_once)
 		set_outcome(outcome, result, status, "%s, interrupted again and killed",
@@ -190,7 +191,11 @@ static void loading_failed(const struct job *job, int error, struct outcome *out
 {
 	const char *reason = *job->status.error ? job->status.error : expertmem_strerror(error);
 
-	if (error == EXPERTMEM_E_CAPTURE)
+	if (error == EXPERTMEM_E_CAPTURE && job->capture_options.filter)
+		set_outcome(outcome, "no-capture", EXIT_FAILED,
+			    "cannot read the capture '%s' with the filter '%.200s': %s",
+			    job->startup.szCaptureFile, job->capture_options.filter, reason);
+	else if (error == EXPERTMEM_E_CAPTURE)
 		set_outcome(outcome, "no-capture", EXIT_FAILED, "cannot read the capture '%s': %s",
 			    job->startup.szCaptureFile, reason);
 	else
@@ -214,6 +219,7 @@ static bool loading_stopped(const struct job *job, const sigset_t *signals, doub
 			    "timed out while the capture was loaded");
 	else
 		return false;
+	outcome->stopped = true;
 	return true;
 }
 
@@ -248,23 +254,26 @@ static bool load(struct job *job, const sigset_t *signals, double started, struc
 
 /* --- all of it */
 
-/* Wait until the events are written. SIGINT or SIGTERM ends the wait, and the host. */
-static void finish_outputs(struct job *job, const sigset_t *signals, struct outcome *outcome)
+/* Wait until the events are written. SIGINT, SIGTERM or the timeout ends the wait, and the host. */
+static void finish_outputs(struct job *job, const sigset_t *signals, double started,
+			   struct outcome *outcome)
 {
 	static const struct timespec none = {};
 	struct outputs *outputs = job->outputs;
+	bool was_over = is_over(job, started), over;
 	int signal;
 
 	outputs_end(outputs, outcome);
 	while (!outputs_wait(outputs)) {
 		signal = sigtimedwait(signals, NULL, &none);
-		if (signal != SIGINT && signal != SIGTERM)
+		over = !was_over && is_over(job, started);
+		if (signal != SIGINT && signal != SIGTERM && !over)
 			continue;
 		/* the thread may wait for a reader for ever, and hold the lock of stdout */
 		outputs_abandon();
-		fprintf(stderr, "%s: %s; interrupted while the events were written\n", job->name,
-			outcome->message);
-		_exit(EXIT_SIGNAL + signal);
+		fprintf(stderr, "%s: %s; %s while the events were written\n", job->name,
+			outcome->message, over ? "timed out" : "interrupted");
+		_exit(over ? job->ops->timed_out : EXIT_SIGNAL + signal);
 	}
 	if (*outputs->message && outcome->status == EXIT_OK)
 		set_outcome(outcome, "output-lost", EXIT_FAILED, "%s", outputs->message);
@@ -344,7 +353,7 @@ int job_run(struct job *job, struct outcome *outcome)
 	if (!error && job->capture)
 		expertmem_capture_status(job->capture, &job->status);
 	if (!error && job->outputs)
-		finish_outputs(job, &signals, outcome);
+		finish_outputs(job, &signals, started, outcome);
 out:
 	munmap(state, sizeof(*state));
 	errno = error;

@@ -111,6 +111,7 @@ struct child_state {
  * @seconds: run time
  * @process: pid of the child
  * @ran: the program was started; always false for a plug-in
+ * @stopped: a signal, the timeout or a lost output has ended the job
  * @message: a sentence, for people
  */
 struct outcome {
@@ -120,6 +121,7 @@ struct outcome {
 	double seconds;
 	pid_t process;
 	bool ran;
+	bool stopped;
 	char message[1536];
 };
 
@@ -161,6 +163,9 @@ int pass_descriptor(const char *variable, int fd);
  * option needs one, print a warning and leave @job->capture NULL. Return 0, or -1 after a message.
  */
 int job_open_capture(struct job *job);
+
+/* In the expert's process: if the capture has no frame of the selected number, end the process. */
+void check_frame(const struct job *job, struct child_state *state);
 
 /*
  * In the expert's process, find the protocol and the property that the user has selected, and put

@@ -284,13 +284,16 @@ static void write_report(struct outputs *outputs)
 		complain(outputs, "cannot write the report '%s': %s", outputs->report, strerror(error));
 }
 
+/* A copy takes as long as the capture is large: none is written after an interruption or a timeout. */
 static void write_annotations(struct outputs *outputs)
 {
 	char why[256];
 
-	if (outputs->annotate &&
-	    annotate(&outputs->events, outputs->job->capture_path, outputs->annotate,
-		     why))
+	if (!outputs->annotate)
+		return;
+	if (outputs->outcome->stopped)
+		complain(outputs, "'%s' is not written, because the run was stopped", outputs->annotate);
+	else if (annotate(&outputs->events, outputs->job->capture_path, outputs->annotate, why))
 		complain(outputs, "cannot write '%s': %s", outputs->annotate, why);
 }
 

@@ -159,6 +159,7 @@ static void library_run(struct job *job, struct child_state *state)
 	/* expertmem_use_capture() has set hCapture in the library's copy */
 	if (!ExpertGetStartupInfo(job->key, &startup))
 		job->startup.hCapture = startup.hCapture;
+	check_frame(job, state);
 	if (job->property)
 		select_property(job, state);
 	state->stage = RUNNING;

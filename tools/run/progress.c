@@ -37,12 +37,12 @@ static void print_line(const char *line)
 	fprintf(stderr, "\r\033[K%.*s\r", width, line);
 }
 
-/* Return whether @percent has passed another multiple of ten since the last line; note it. */
-static bool passes_ten(struct progress *progress, int percent)
+/* Return whether @percent has passed another multiple of ten since @shown; note it there. */
+static bool passes_ten(int *shown, int percent)
 {
-	if (percent / 10 <= progress->shown / 10)
+	if (percent / 10 <= *shown / 10)
 		return false;
-	progress->shown = percent;
+	*shown = percent;
 	return true;
 }
 
@@ -85,7 +85,7 @@ void progress_load(struct progress *progress)
 			 status->frames, rate);
 	if (progress->terminal)
 		print_line(line);
-	else if (status->frames && passes_ten(progress, percent))
+	else if (status->frames && passes_ten(&progress->shown, percent))
 		fprintf(stderr, "%s\n", line);
 }
 
@@ -109,6 +109,14 @@ static void memory_text(char text[static MEMORY_TEXT], const struct expertmem_he
 		snprintf(text, MEMORY_TEXT, "%s resident, %s committed", resident, committed);
 }
 
+/* Percent of the frames that the dissectors' first pass has dissected. */
+static int dissected_percent(const struct progress *progress)
+{
+	const struct expertmem_capture_status *status = &progress->job->status;
+
+	return (int)(status->dissected * 100 / status->frames);
+}
+
 /* Write the rate of the expert, and the progress and the rate of the dissectors' first pass. */
 static void frames_text(char text[static MEMORY_TEXT], struct progress *progress, int percent,
 			const char *gap)
@@ -126,7 +134,7 @@ static void frames_text(char text[static MEMORY_TEXT], struct progress *progress
 	rate_text(rate, &progress->dissecting, status->dissected, " at ");
 	if (status->dissected && status->dissected < status->frames)
 		snprintf(text + length, MEMORY_TEXT - length, "%sdissected %d %%%s", gap,
-			 (int)(status->dissected * 100 / status->frames), rate);
+			 dissected_percent(progress), rate);
 }
 
 void progress_run(struct progress *progress, bool ended)
@@ -149,7 +157,9 @@ void progress_run(struct progress *progress, bool ended)
 			 (int)said.percent / 5, "####################", (int)said.percent, memory,
 			 frames, said.text);
 		print_line(line);
-	} else if (said.calls && passes_ten(progress, said.percent)) {
+	} else if ((said.calls && passes_ten(&progress->shown, said.percent)) ||
+		   (*frames && (int)said.percent <= progress->shown &&
+		    passes_ten(&progress->shown_dissected, dissected_percent(progress)))) {
 		fprintf(stderr, "%s: %d %%, %s%s%s%s\n", name, (int)said.percent, memory, frames,
 			*memory ? ", " : "", said.text);
 	}

@@ -2,7 +2,7 @@
 /*
  * Show how far a job is, on standard error: on a terminal in one line that is rewritten, with the
  * cursor at its start, so that output of the expert overwrites it; otherwise in a new line for every
- * ten per cent of a phase.
+ * ten per cent of a phase, or, while the expert says nothing, of the frames that the engine dissects.
  */
 #ifndef PROGRESS_H
 #define PROGRESS_H
@@ -26,6 +26,7 @@ struct rate {
  * @job: the job
  * @terminal: standard error is a terminal
  * @shown: percent of the last line, without a terminal
+ * @shown_dissected: percent of dissected frames in a line, without a terminal
  * @loading: rate of the loading of the capture
  * @dissecting: rate of the engine's first pass
  * @running: rate of the expert, if it goes through the capture once
@@ -34,6 +35,7 @@ struct progress {
 	struct job *job;
 	bool terminal;
 	int shown;
+	int shown_dissected;
 	struct rate loading, dissecting, running;
 };
 

@@ -18,6 +18,23 @@ static void __attribute__((noreturn)) cannot_select(struct child_state *state, c
 	exit(EXIT_FAILED);
 }
 
+void check_frame(const struct job *job, struct child_state *state)
+{
+	const EXPERTSTARTUPINFO *startup = &job->startup;
+	DWORD count;
+
+	if (!startup->hCapture || startup->dwFrameNumber == INVALID_FRAME_NUMBER)
+		return;
+	count = GetCaptureTotalFrames(startup->hCapture);
+	if (startup->dwFrameNumber < count)
+		return;
+	state->stage = UNLOADABLE;
+	snprintf(state->text, sizeof(state->text),
+		 "--frame: the capture has no frame %u; it has %u, which count from 0",
+		 startup->dwFrameNumber, count);
+	exit(EXIT_FAILED);
+}
+
 /* Split "TCP/Source Port" or "tcp.port". Copy the protocol; return the name of the property. */
 static const char *split(const char *text, char protocol[static 256])
 {
