@@ -13,8 +13,10 @@
 #include <linux/sched.h>
 #include <sched.h>
 #include <stdarg.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -193,10 +195,27 @@ pid_t _Fork(void)
 	return call_outside_heap(do_cloning, &cloning);
 }
 
+/* Copy the arguments of clone3(). Return false if the kernel cannot read them: it then answers EFAULT. */
+static bool read_args(struct clone_args *copy, long args)
+{
+	const struct iovec to = { copy, CLONE_ARGS_SIZE_VER0 };
+	const struct iovec from = { (void *)args, CLONE_ARGS_SIZE_VER0 };
+
+	/* A filter of system calls may refuse this call. */
+	if (!em_filtered) {
+		long got = em_raw6(SYS_process_vm_readv, em_process(), (long)&to, 1, (long)&from, 1, 0);
+
+		if (got >= 0 || got == -EFAULT)
+			return got == CLONE_ARGS_SIZE_VER0;
+	}
+	memcpy(copy, from.iov_base, CLONE_ARGS_SIZE_VER0);
+	return true;
+}
+
 /* Does the call make a child with an mm of its own, which goes on with the caller's stack? */
 static bool is_like_fork(struct cloning *cloning)
 {
-	const struct clone_args *args = (const struct clone_args *)cloning->args[0];
+	struct clone_args args;
 	unsigned long flags, stack;
 
 	switch (cloning->number) {
@@ -209,10 +228,10 @@ static bool is_like_fork(struct cloning *cloning)
 		stack = cloning->args[1];
 		break;
 	case SYS_clone3:
-		if (!args || cloning->args[1] < (long)CLONE_ARGS_SIZE_VER0)
+		if (cloning->args[1] < (long)CLONE_ARGS_SIZE_VER0 || !read_args(&args, cloning->args[0]))
 			return false;
-		flags = args->flags;
-		stack = args->stack;
+		flags = args.flags;
+		stack = args.stack;
 		break;
 	default:
 		return false;

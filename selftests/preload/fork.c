@@ -413,6 +413,14 @@ TEST_F(process, children_that_need_no_heap_leave_it_alone)
 }
 
 /* fork() then resets the locks of all streams, which are blocks of the heap. */
+TEST_F(process, arguments_that_cannot_be_read_are_refused)
+{
+	EXPECT_EQ(-1, syscall(SYS_clone3, 8L, 64L));
+	EXPECT_EQ(EFAULT, errno);
+	EXPECT_EQ(-1, syscall(SYS_clone3, 0L, 64L));
+	EXPECT_EQ(EFAULT, errno);
+}
+
 TEST_F(process, a_child_of_a_program_with_threads_has_its_streams)
 {
 	static struct heap other;
