@@ -159,14 +159,19 @@ ON_ITS_OWN handle(void)
 ON_ITS_OWN look(void)
 {
 	static const int numbers[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT };
+	static sighandler_t (*const setters[])(int number, sighandler_t handler) = {
+		sysv_signal, ssignal, signal,
+	};
 	struct sigaction before;
 
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
 		sigaction(numbers[i], NULL, &before);
 		if (before.sa_handler != SIG_DFL || before.sa_flags)
 			printf("sigaction(%d) is not the default\n", numbers[i]);
-		if (signal(numbers[i], leave) != SIG_DFL || signal(numbers[i], SIG_DFL) != leave)
-			printf("signal(%d) is not the default\n", numbers[i]);
+		for (size_t j = 0; j < sizeof(setters) / sizeof(setters[0]); j++)
+			if (setters[j](numbers[i], leave) != SIG_DFL ||
+			    setters[j](numbers[i], SIG_DFL) != leave)
+				printf("setter %zu of signal %d does not return the default\n", j, numbers[i]);
 	}
 }
 
