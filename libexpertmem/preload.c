@@ -642,19 +642,24 @@ void malloc_stats(void)
 		(unsigned long long)stats.live_blocks, (unsigned long long)stats.committed);
 }
 
-/* In the form that the C library has, with one heap. */
+/* In the form that the C library has, with one heap. "rest" is memory that is free. */
 int malloc_info(int options, FILE *out)
 {
 	struct expertmem_heap_stats stats = program_stats();
+	unsigned long long idle = stats.committed > stats.live_bytes ?
+				  stats.committed - stats.live_bytes : 0;
 
 	if (options)
 		return EINVAL;
-	fprintf(out, "<malloc version=\"1\">\n<heap nr=\"0\">\n"
-		"<total type=\"rest\" count=\"%llu\" size=\"%llu\"/>\n"
-		"<system type=\"current\" size=\"%llu\"/>\n<system type=\"max\" size=\"%llu\"/>\n"
-		"</heap>\n</malloc>\n",
-		(unsigned long long)stats.live_blocks, (unsigned long long)stats.live_bytes,
-		(unsigned long long)stats.committed, (unsigned long long)stats.peak);
+	fputs("<malloc version=\"1\">\n<heap nr=\"0\">\n<sizes>\n</sizes>\n", out);
+	for (int i = 0; i < 2; i++)
+		fprintf(out, "%s<total type=\"fast\" count=\"0\" size=\"0\"/>\n"
+			"<total type=\"rest\" count=\"%d\" size=\"%llu\"/>\n%s"
+			"<system type=\"current\" size=\"%llu\"/>\n<system type=\"max\" size=\"%llu\"/>\n",
+			i ? "</heap>\n" : "", idle > 0, idle,
+			i ? "<total type=\"mmap\" count=\"0\" size=\"0\"/>\n" : "",
+			(unsigned long long)stats.committed, (unsigned long long)stats.peak);
+	fputs("</malloc>\n", out);
 	return ferror(out) ? -1 : 0;
 }
 

@@ -6,6 +6,7 @@
  *
  * needs: module native preload
  */
+#include <limits.h>
 #include <sys/uio.h>
 
 #include "malloc_test.h"
@@ -514,8 +515,20 @@ TEST(mallinfo_tells_of_blocks_that_are_there)
 	EXPECT_GE(now.uordblks, mallinfo2().uordblks + COUNT_OF(block) * 10000);
 }
 
+static unsigned long rest_of(const char *text)
+{
+	unsigned long size = ULONG_MAX;
+	int count;
+
+	text = text ? strstr(text, "<total type=\"rest\"") : NULL;
+	if (text)
+		sscanf(text, "<total type=\"rest\" count=\"%d\" size=\"%lu\"", &count, &size);
+	return size;
+}
+
 TEST(malloc_info_is_a_document_and_takes_no_options)
 {
+	void *live = allocate(1000000000);
 	char *text = NULL;
 	size_t size = 0;
 	FILE *out = open_memstream(&text, &size);
@@ -527,8 +540,12 @@ TEST(malloc_info_is_a_document_and_takes_no_options)
 	ASSERT_EQ(0, fclose(out));
 	EXPECT_EQ(text, strstr(text, "<malloc version="));
 	EXPECT_NE(NULL, strstr(text, "<system type=\"current\" size="));
+	/* "rest" is free memory, in the heap and in all */
+	EXPECT_LT(rest_of(strstr(text, "<heap")), 1000000000);
+	EXPECT_LT(rest_of(strstr(text, "</heap>")), 1000000000);
 	EXPECT_NE(NULL, strstr(text, "</malloc>"));
 	free(text);
+	release(live);
 }
 
 TEST(mallopt_takes_what_the_c_library_takes)
