@@ -173,11 +173,31 @@ static bool choose_engine(enum expertmem_engine *engine)
 	return *engine >= EXPERTMEM_ENGINE_AUTO && *engine <= EXPERTMEM_ENGINE_WIRESHARK;
 }
 
+/*
+ * The descriptor of this process that a path names, which the engine gets as standard input; -1: it
+ * names a file. A shell passes "<(command)" as /dev/fd/63.
+ */
+static int descriptor_of(const char *path)
+{
+	static const char *const folders[] = { "/dev/fd/", "/proc/self/fd/" };
+
+	if (!strcmp(path, "-") || !strcmp(path, "/dev/stdin"))
+		return STDIN_FILENO;
+	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
+		size_t length = strlen(folders[i]);
+		uint64_t fd;
+
+		if (!strncmp(path, folders[i], length) && em_parse_size(path + length, &fd) &&
+		    fd <= INT32_MAX)
+			return (int)fd;
+	}
+	return -1;
+}
+
 static int start(const char *path, const struct expertmem_capture_options *options,
 		 struct expertmem_capture *capture, int control)
 {
-	/* The engine gets this process's descriptor 0 only for these paths. */
-	bool standard_input = !strcmp(path, "-") || !strcmp(path, "/dev/stdin");
+	int input = descriptor_of(path);
 	char own[PATH_SIZE], program[PATH_SIZE], preload[PATH_SIZE], limit[24];
 	const char *arguments[12];
 	int n = 0, error = EXPERTMEM_E_NO_ENGINE;
@@ -193,7 +213,7 @@ static int start(const char *path, const struct expertmem_capture_options *optio
 		 options->limit ? options->limit : EXPERTMEM_ENGINE_LIMIT);
 	arguments[n++] = program;
 	arguments[n++] = "--capture";
-	arguments[n++] = standard_input ? "-" : path;
+	arguments[n++] = input >= 0 ? "-" : path;
 	if (options->filter) {
 		arguments[n++] = "--filter";
 		arguments[n++] = options->filter;
@@ -207,7 +227,7 @@ static int start(const char *path, const struct expertmem_capture_options *optio
 		arguments[n++] = preload;
 	}
 	arguments[n] = NULL;
-	return em_spawn(program, (char *const *)arguments, standard_input, control);
+	return em_spawn(program, (char *const *)arguments, input, control);
 }
 
 static bool options_are_valid(const struct expertmem_capture_options *options)

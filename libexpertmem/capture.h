@@ -159,11 +159,11 @@ struct em_client {
 
 /*
  * Start the program of an engine, which is no child of this process. @arguments: as of execv().
- * @input: the engine may read the standard input of this process. @control: a socket, which becomes
+ * @input: a descriptor that becomes the engine's standard input; -1: none. @control: a socket, which becomes
  * the engine's descriptor ENGINE_CONTROL_FD; the caller closes its own. Returns enum
  * expertmem_error: E_NO_ENGINE (the program cannot be executed), E_NOMEM.
  */
-int em_spawn(const char *program, char *const arguments[], bool input, int control);
+int em_spawn(const char *program, char *const arguments[], int input, int control);
 
 /* client.c */
 

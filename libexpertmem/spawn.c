@@ -26,7 +26,7 @@
 struct start {
 	const char *program;
 	char *const *arguments;
-	bool input;
+	int input;
 	int control;
 	char *stack;		/* end of the stack of the engine's process */
 	int error;		/* errno of a failure */
@@ -56,20 +56,21 @@ static void reset_signals(void)
 
 /*
  * Give the engine its descriptors, and close those of the host. Standard output and error become
- * /dev/null, because an engine reports errors in its state. Standard input becomes /dev/null, too,
- * unless the engine reads it. If there is no /dev/null, they become a descriptor that can be
- * neither read nor written.
+ * /dev/null, because an engine reports errors in its state. Standard input becomes @input, or
+ * /dev/null, too. If there is no /dev/null, they become a descriptor that can be neither read nor
+ * written.
  */
 static bool set_descriptors(const struct start *start)
 {
-	/* The socket may have one of the numbers that are assigned here. */
+	/* The socket or the input may have one of the numbers that are assigned here. */
 	int control = fcntl(start->control, F_DUPFD_CLOEXEC, FIRST_FREE_FD);
+	int input = start->input < 0 ? -1 : fcntl(start->input, F_DUPFD_CLOEXEC, FIRST_FREE_FD);
 	int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	if (nothing < 0)
 		nothing = open("/", O_PATH | O_CLOEXEC);
 	if (control < 0 || nothing < 0 ||
-	    (!start->input && dup2(nothing, STDIN_FILENO) < 0) ||
+	    dup2(input < 0 ? nothing : input, STDIN_FILENO) < 0 ||
 	    dup2(nothing, STDOUT_FILENO) < 0 || dup2(nothing, STDERR_FILENO) < 0 ||
 	    dup2(control, ENGINE_CONTROL_FD) < 0)
 		return false;
@@ -100,7 +101,7 @@ static int process_between(void *arg)
 	_exit(0);
 }
 
-int em_spawn(const char *program, char *const arguments[], bool input, int control)
+int em_spawn(const char *program, char *const arguments[], int input, int control)
 {
 	int saved = errno, error, status = 0;
 	struct start *start;
