@@ -121,6 +121,7 @@ static void read_symbol(const char *name, bool defined, struct image *image)
 		{ "__tsan_init", "ThreadSanitizer" },
 		{ "__msan_init", "MemorySanitizer" },
 		{ "__asan_init", "AddressSanitizer" },
+		{ "__lsan_init", "LeakSanitizer" },
 		{ "__hwasan_init", "HWAddressSanitizer" },
 	};
 
