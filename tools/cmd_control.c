@@ -78,7 +78,7 @@ static const struct help limit_help = {
 	.about =
 "Set the limit of an expert: the most bytes that it may have committed and pinned. SIZE is\n"
 "such as 64M or 1.5GiB, 'default' is the module's default_limit (see 'expertmem stats'), and\n"
-"'none' removes the limit. If the expert has more than the new limit, it keeps its memory, and\n"
+"'none' or 0 removes the limit. If the expert has more than the new limit, it keeps its memory, and\n"
 "its allocations fail until it has less.\n"
 "\n"
 "You may lower the limit of the experts that you opened. Root (CAP_NET_ADMIN) may set the\n"
@@ -381,8 +381,7 @@ static int read_limit(struct action *action)
 	const char *size = action->options.operand[1];
 
 	action->is_default = !strcmp(size, "default");
-	if (!action->is_default && strcmp(size, "none") &&
-	    (parse_size(size, &action->limit) || !action->limit))
+	if (!action->is_default && strcmp(size, "none") && parse_size(size, &action->limit))
 		return wrong_usage("limit", "'%s' is not a size; write a size as 64M, 1.5GiB or 65536, "
 				   "or default, or none", size);
 	return GO_ON;

@@ -78,7 +78,7 @@ static const struct option_row rows[] = {
 		"the most memory that the expert may have committed and pinned; beyond it, "
 		"allocations of an expert fail with NMERR_OUT_OF_MEMORY, those of a program "
 		"with ENOMEM (default: default). Only root (CAP_NET_ADMIN) may exceed the "
-		"module's default_limit. SIZE is such as 64M or 1.5GiB, or one of default, none" },
+		"module's default_limit. SIZE is such as 64M or 1.5GiB, or one of default, none; 0 is none" },
 	[TIMEOUT] = { .name = "timeout", .value = "SECONDS", .help =
 		"ask the expert or program to stop after this time (default: never)" },
 	[GRACE] = { .name = "grace", .value = "SECONDS", .help =
@@ -443,7 +443,7 @@ static int set_limit(struct command_line *line, const char *text)
 {
 	struct job *job = &line->job;
 
-	if (parse_limit(text, &job->limit) || (!job->limit && strcmp(text, "none")))
+	if (parse_limit(text, &job->limit))
 		return wrong("'%s' is not a size for %s; write a size as 64M, 1.5GiB or 65536, "
 			     "or default, or none", text, line->source[LIMIT]);
 	job->has_limit = true;
