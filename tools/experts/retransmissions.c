@@ -123,6 +123,7 @@ struct survey {
 	HEXPERTKEY key;
 	struct table conversations;
 	unsigned long long frames, segments, fragments, cut, left_out;
+	unsigned long long unknown;	/* frames in which the library finds no address at all */
 	unsigned long long findings[FINDINGS];
 	bool full;		/* there is no memory for more conversations */
 };
@@ -143,7 +144,7 @@ static bool before(uint32_t a, uint32_t b)
 	return (int32_t)(a - b) < 0;
 }
 
-enum parse { PARSE_TCP, PARSE_OTHER, PARSE_CUT, PARSE_FRAGMENT };
+enum parse { PARSE_TCP, PARSE_OTHER, PARSE_UNKNOWN, PARSE_CUT, PARSE_FRAGMENT };
 
 /*
  * Step over the extension headers of IPv6. *@at: offset of the first header, then of TCP. *@next: its
@@ -206,7 +207,9 @@ static enum parse parse_frame(const EXPERTFRAMEDESCRIPTOR *descriptor, struct se
 	enum parse parse;
 	const BYTE *tcp;
 
-	if (offset == (DWORD)-1 || (!is_ipv4 && size != IP6_ADDRESS_SIZE))
+	if (offset == (DWORD)-1)
+		return PARSE_UNKNOWN;
+	if (!is_ipv4 && size != IP6_ADDRESS_SIZE)
 		return PARSE_OTHER;
 	at = offset - (is_ipv4 ? 12 : 8);
 	if (offset + 2 * size > frame->nBytesAvail)
@@ -401,6 +404,9 @@ static DWORD survey_frame(struct survey *survey, const EXPERTFRAMEDESCRIPTOR *fr
 	switch (parse_frame(frame, &segment)) {
 	case PARSE_OTHER:
 		return NMERR_SUCCESS;
+	case PARSE_UNKNOWN:
+		survey->unknown++;
+		return NMERR_SUCCESS;
 	case PARSE_CUT:
 		survey->cut++;
 		return NMERR_SUCCESS;
@@ -468,6 +474,14 @@ static bool survey_print(struct survey *survey)
 	const char *wish = getenv("RETRANSMISSIONS_COUNT");
 	uint32_t rows = wish ? strtoul(wish, NULL, 10) : 10;
 
+	/* an empty table would look like a result */
+	if (survey->frames && survey->unknown == survey->frames) {
+		fprintf(stderr,
+			"retransmissions: libexpertmem finds no addresses in these %llu frames; for all link types:\n"
+			"retransmissions: expertmem run -- tshark -r CAPTURE -q -z conv,tcp\n", survey->frames);
+		return false;
+	}
+
 	table_sort(&survey->conversations, compare_conversations);
 	printf("%8s %8s %6s %8s %8s %8s %8s  %s\n", "Frames", "Retrans.", "Share", "Order", "Dup.ACK",
 	       "ZeroWin", "KeepAl.", "Conversation");
@@ -488,6 +502,8 @@ static bool survey_print(struct survey *survey)
 	printf("%u conversations, %llu frames, %llu of them TCP; not analysed: %llu fragments, "
 	       "%llu cut short, %llu for want of memory\n", survey->conversations.count,
 	       survey->frames, survey->segments, survey->fragments, survey->cut, survey->left_out);
+	if (survey->unknown)
+		printf("In %llu frames, the library finds no addresses.\n", survey->unknown);
 	if (!fflush(stdout) && !ferror(stdout))
 		return true;
 	fprintf(stderr, "retransmissions: cannot write the table: %s\n", strerror(errno));
