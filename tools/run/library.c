@@ -38,8 +38,9 @@ int find_library(const char *command, const char *expert, char path[static PATH_
 	snprintf(installed, sizeof(installed), "%s/%s.so", dir, expert);
 	if (!realpath(installed, path))
 		return wrong_usage(command, "no expert '%s' in %s (%s); give the path of its .so file, "
-			     "or set EXPERTMEM_PATH to the directory of the experts",
-			     expert, dir, strerror(errno));
+			     "or set EXPERTMEM_PATH to the directory of the experts%s",
+			     expert, dir, strerror(errno), strcmp(command, "run") ? "" :
+			     "; to run a program, put -- before it: expertmem run -- PROGRAM");
 	return 0;
 }
 

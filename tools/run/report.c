@@ -23,10 +23,12 @@ static void report_capture(const struct job *job)
 	const struct expertmem_capture_status *status = &job->status;
 	char frames[SIZE_TEXT], events[SIZE_TEXT];
 
+	/* before it has started, the engine does not say what software it is */
 	if (job->capture)
-		fprintf(stderr, "  capture    %s, read by %s (engine %s)\n",
+		fprintf(stderr, "  capture    %s, read by %s%sengine %s%s\n",
 			count_text(frames, status->frames, "frame"), status->software,
-			engine_name(status->engine));
+			*status->software ? " (" : "", engine_name(status->engine),
+			*status->software ? ")" : "");
 	if (!job->outputs)
 		return;
 	fprintf(stderr, "  events     %s", count_text(events, job->outputs->events.count, "event"));
