@@ -78,7 +78,7 @@ static const struct option_row rows[] = {
 		"the most memory that the expert may have committed and pinned; beyond it, "
 		"allocations of an expert fail with NMERR_OUT_OF_MEMORY, those of a program "
 		"with ENOMEM (default: default). Only root (CAP_NET_ADMIN) may exceed the "
-		"module's default_limit. SIZE is such as 64M or 1.5GiB, or one of default, none; 0 is none" },
+		"module's default_limit. SIZE is such as 64M or 1.5GiB, or 0 for none, or one of default, none" },
 	[TIMEOUT] = { .name = "timeout", .value = "SECONDS", .help =
 		"ask the expert or program to stop after this time (default: never)" },
 	[GRACE] = { .name = "grace", .value = "SECONDS", .help =
