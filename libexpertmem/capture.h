@@ -125,8 +125,7 @@ struct em_search {
  *
  * The structure is memory of the library (em_map()). All that the files above allocate for the
  * expert is from em_own_alloc() or, if the expert has to free it, ExpertAllocMemory(), so it is
- * charged to the expert. When the expert is closed,
- * all members but @lock are reset.
+ * charged to the expert. When the expert is closed, all members but @lock are reset.
  */
 struct em_client {
 	HEXPERTKEY key;
@@ -159,8 +158,8 @@ struct em_client {
 
 /*
  * Start the program of an engine, which is no child of this process. @arguments: as of execv().
- * @input: a descriptor that becomes the engine's standard input; -1: none. @control: a socket, which becomes
- * the engine's descriptor ENGINE_CONTROL_FD; the caller closes its own. Returns enum
+ * @input: a descriptor that becomes the engine's standard input; -1: none. @control: a socket, which
+ * becomes the engine's descriptor ENGINE_CONTROL_FD; the caller closes its own. Returns enum
  * expertmem_error: E_NO_ENGINE (the program cannot be executed), E_NOMEM.
  */
 int em_spawn(const char *program, char *const arguments[], int input, int control);

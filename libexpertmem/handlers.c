@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * sigaction(), signal() and its siblings, of a preloaded program. They hide the handler of crash.c, and report the
- * default action instead, because programs act on what they find: a Java VM would chain to that
- * handler instead of writing its own report.
+ * sigaction(), signal() and its siblings, of a preloaded program. They hide the handler of crash.c, and
+ * report the default action instead, because programs act on what they find: a Java VM would chain to
+ * that handler instead of writing its own report.
  */
 #include <dlfcn.h>
 #include <errno.h>

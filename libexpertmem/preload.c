@@ -605,6 +605,11 @@ static struct expertmem_heap_stats program_stats(void)
 	return stats;
 }
 
+static size_t free_bytes(const struct expertmem_heap_stats *stats)
+{
+	return stats->committed > stats->live_bytes ? stats->committed - stats->live_bytes : 0;
+}
+
 struct mallinfo2 mallinfo2(void)
 {
 	struct expertmem_heap_stats stats = program_stats();
@@ -612,8 +617,7 @@ struct mallinfo2 mallinfo2(void)
 	return (struct mallinfo2){
 		.arena		= stats.committed,
 		.uordblks	= stats.live_bytes,
-		.fordblks	= stats.committed > stats.live_bytes ?
-				  stats.committed - stats.live_bytes : 0,
+		.fordblks	= free_bytes(&stats),
 	};
 }
 
@@ -642,23 +646,29 @@ void malloc_stats(void)
 		(unsigned long long)stats.live_blocks, (unsigned long long)stats.committed);
 }
 
+/* @mapped: what the C library prints of blocks that it maps, or "" */
+static void print_totals(FILE *out, const struct expertmem_heap_stats *stats, const char *mapped)
+{
+	size_t idle = free_bytes(stats);
+
+	fprintf(out, "<total type=\"fast\" count=\"0\" size=\"0\"/>\n"
+		"<total type=\"rest\" count=\"%d\" size=\"%zu\"/>\n%s"
+		"<system type=\"current\" size=\"%llu\"/>\n<system type=\"max\" size=\"%llu\"/>\n",
+		idle > 0, idle, mapped, (unsigned long long)stats->committed,
+		(unsigned long long)stats->peak);
+}
+
 /* In the form that the C library has, with one heap. "rest" is memory that is free. */
 int malloc_info(int options, FILE *out)
 {
 	struct expertmem_heap_stats stats = program_stats();
-	unsigned long long idle = stats.committed > stats.live_bytes ?
-				  stats.committed - stats.live_bytes : 0;
 
 	if (options)
 		return EINVAL;
 	fputs("<malloc version=\"1\">\n<heap nr=\"0\">\n<sizes>\n</sizes>\n", out);
-	for (int i = 0; i < 2; i++)
-		fprintf(out, "%s<total type=\"fast\" count=\"0\" size=\"0\"/>\n"
-			"<total type=\"rest\" count=\"%d\" size=\"%llu\"/>\n%s"
-			"<system type=\"current\" size=\"%llu\"/>\n<system type=\"max\" size=\"%llu\"/>\n",
-			i ? "</heap>\n" : "", idle > 0, idle,
-			i ? "<total type=\"mmap\" count=\"0\" size=\"0\"/>\n" : "",
-			(unsigned long long)stats.committed, (unsigned long long)stats.peak);
+	print_totals(out, &stats, "");
+	fputs("</heap>\n", out);
+	print_totals(out, &stats, "<total type=\"mmap\" count=\"0\" size=\"0\"/>\n");
 	fputs("</malloc>\n", out);
 	return ferror(out) ? -1 : 0;
 }

@@ -67,10 +67,10 @@ static void copy_pages(char *to, const char *from, size_t size)
 }
 
 /*
- * Copy the windows' regions, and give back their pages meanwhile, so that there are not twice as many.
+ * Copy the regions. With @moves, give back their pages meanwhile, so that there are not twice as many.
  * False: somebody else holds a page, as for direct I/O, and may write to it. Then no page is given back.
  */
-static bool move_regions(struct em_copy *copy)
+static bool copy_regions(struct em_copy *copy, bool moves)
 {
 	char *start = (char *)copy + header_size(copy->count), *to = start;
 	size_t i, step, left;
@@ -81,26 +81,19 @@ static bool move_regions(struct em_copy *copy)
 		for (left = copy->parts[i].size; left; left -= step, from += step, to += step) {
 			step = left < EM_HUGE ? left : EM_HUGE;
 			copy_pages(to, from, step);
-			if (madvise(from, step, MADV_REMOVE))
+			if (moves && madvise(from, step, MADV_REMOVE))
 				goto undo;
 		}
 	}
 	return true;
 undo:
-	for (i = 0; i < copy->count && start < to; i++, start += step) {
+	for (i = 0; start < to; i++, start += step) {
 		step = copy->parts[i].size;
-		copy_pages(copy->parts[i].region, start, (size_t)(to - start) < step ?
-			   (size_t)(to - start) : step);
+		if (step > (size_t)(to - start))
+			step = (size_t)(to - start);
+		copy_pages(copy->parts[i].region, start, step);
 	}
 	return false;
-}
-
-static void copy_regions(struct em_copy *copy)
-{
-	char *to = (char *)copy + header_size(copy->count);
-
-	for (size_t i = 0; i < copy->count; to += copy->parts[i++].size)
-		copy_pages(to, copy->parts[i].region, copy->parts[i].size);
 }
 
 /**
@@ -127,13 +120,10 @@ struct em_copy *em_copy_make(struct em_expert *expert, bool moves)
 	copy->size = need.size;
 	/* The heap's metadata is in regions, too: list all regions before one is given back. */
 	em_heap_regions(expert, add, copy);
-	if (!moves) {
-		copy_regions(copy);
-	} else if (!move_regions(copy)) {
-		em_copy_drop(copy);
-		return NULL;
-	}
-	return copy;
+	if (copy_regions(copy, moves))
+		return copy;
+	em_copy_drop(copy);
+	return NULL;
 }
 
 void em_copy_drop(struct em_copy *copy)

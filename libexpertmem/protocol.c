@@ -407,8 +407,7 @@ static DWORD make_field(struct em_client *client, const char *results, uint32_t 
 	if (*made)
 		return NMERR_SUCCESS;
 	/* the copies of the texts need no more than the @size bytes of the results */
-	field = em_own_alloc(client->key, sizeof(*field) + from.labels * LABEL_SIZE + size,
-				  &error);
+	field = em_own_alloc(client->key, sizeof(*field) + from.labels * LABEL_SIZE + size, &error);
 	if (!field)
 		return error;
 	memset(field, 0, sizeof(*field));
@@ -683,8 +682,7 @@ static void add_database(struct em_client *client, struct em_protocol *protocol)
 	    ask_numbers(client, protocol->info.ProtocolID, 0, &count, &numbers) ||
 	    count > DATABASE_MAX)
 		return;
-	database = em_own_alloc(client->key, sizeof(*database) +
-				     count * sizeof(void *), &error);
+	database = em_own_alloc(client->key, sizeof(*database) + count * sizeof(void *), &error);
 	if (!database)
 		return;
 	database->nProperties = count;
@@ -728,8 +726,7 @@ static DWORD make_enabled(struct em_client *client)
 		return error;
 	if (count > 0xffff)
 		return NMERR_INVALID_DATA;
-	table = em_own_alloc(client->key, sizeof(*table) +
-				  count * sizeof(void *), &error);
+	table = em_own_alloc(client->key, sizeof(*table) + count * sizeof(void *), &error);
 	if (!table)
 		return error;
 	table->nProtocols = count;
