@@ -191,7 +191,7 @@ int configure_main(int argc, char **argv)
 	}
 	if (options.show && options.reset)
 		return wrong_usage("configure", "--show and --reset exclude each other; give one");
-	if (find_library("configure", options.operand[0], library))
+	if (find_library("configure", "", options.operand[0], library))
 		return EXIT_USAGE;
 	if (config_path(library, path)) {
 		fputs("expertmem configure: there is no directory for the configuration; set HOME or "

@@ -805,7 +805,7 @@ static int choose_expert(struct command_line *line, int count, char **operands,
 	if (count != 2)
 		return wrong("it takes an expert and a capture file, not %d argument%s" HINT, count,
 			     count == 1 ? "" : "s");
-	if (find_library("run", operands[0], path))
+	if (find_library("run", HINT, operands[0], path))
 		return failure(EXIT_USAGE);
 	error = check_capture(operands[1], job->startup.szCaptureFile);
 	job->ops = &library_ops;

@@ -474,11 +474,8 @@ static bool survey_print(struct survey *survey)
 	const char *wish = getenv("RETRANSMISSIONS_COUNT");
 	uint32_t rows = wish ? strtoul(wish, NULL, 10) : 10;
 
-	/* an empty table would look like a result */
 	if (survey->frames && survey->unknown == survey->frames) {
-		fprintf(stderr,
-			"retransmissions: libexpertmem finds no addresses in these %llu frames; for all link types:\n"
-			"retransmissions: expertmem run -- tshark -r CAPTURE -q -z conv,tcp\n", survey->frames);
+		print_no_addresses("retransmissions", survey->frames, "conv,tcp");
 		return false;
 	}
 

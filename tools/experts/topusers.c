@@ -131,12 +131,8 @@ static bool survey_print(struct survey *survey)
 	const char *wish = getenv("TOPUSERS_COUNT");
 	uint32_t rows = wish ? strtoul(wish, NULL, 10) : 10;
 
-	/* an empty table would look like a result */
 	if (survey->frames && survey->unknown == survey->frames) {
-		fprintf(stderr,
-			"topusers: libexpertmem finds no addresses in these %llu frames; for all link types:\n"
-			"topusers: expertmem run -- tshark -r CAPTURE -q -z endpoints,ip\n",
-			survey->frames);
+		print_no_addresses("topusers", survey->frames, "endpoints,ip");
 		return false;
 	}
 

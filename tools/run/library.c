@@ -18,7 +18,7 @@ static bool is_library_file(const char *file)
 	return length > 3 && !strcmp(file + length - 3, ".so");
 }
 
-int find_library(const char *command, const char *expert, char path[static PATH_MAX])
+int find_library(const char *command, const char *hint, const char *expert, char path[static PATH_MAX])
 {
 	const char *dir = getenv("EXPERTMEM_PATH");
 	char installed[PATH_MAX];
@@ -39,8 +39,7 @@ int find_library(const char *command, const char *expert, char path[static PATH_
 	if (!realpath(installed, path))
 		return wrong_usage(command, "no expert '%s' in %s (%s); give the path of its .so file, "
 			     "or set EXPERTMEM_PATH to the directory of the experts%s",
-			     expert, dir, strerror(errno), strcmp(command, "run") ? "" :
-			     "; to run a program, put -- before it: expertmem run -- PROGRAM");
+			     expert, dir, strerror(errno), hint);
 	return 0;
 }
 

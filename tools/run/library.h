@@ -14,9 +14,9 @@
 
 /*
  * Find the library of an expert by its name, such as "topusers", or by its path. Return 0, or
- * EXIT_USAGE after a message.
+ * EXIT_USAGE after a message, which ends with @hint if no expert has the name.
  */
-int find_library(const char *command, const char *expert, char path[static PATH_MAX]);
+int find_library(const char *command, const char *hint, const char *expert, char path[static PATH_MAX]);
 
 /* Write the name of the file without .so, cut to the length of a name. */
 void default_name(const char *expert, char name[static NAME_SIZE]);

@@ -126,3 +126,9 @@ const char *error_text(DWORD error)
 		return "stopped";
 	}
 }
+
+void print_no_addresses(const char *expert, unsigned long long frames, const char *statistics)
+{
+	fprintf(stderr, "%s: libexpertmem finds no addresses in these %llu frames; for all link types:\n"
+		"%s: expertmem run -- tshark -r CAPTURE -q -z %s\n", expert, frames, expert, statistics);
+}

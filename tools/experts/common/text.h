@@ -31,4 +31,10 @@ char *visible_text(const char *from, char *text, size_t size);
 /* What an error code of ExpertGetFrame() or of a memory call means for the user. */
 const char *error_text(DWORD error);
 
+/*
+ * Print that the library finds no address in any of the frames of the capture, and how tshark counts
+ * them: an empty table would look like a result. @expert: its name. @statistics: of tshark -z
+ */
+void print_no_addresses(const char *expert, unsigned long long frames, const char *statistics);
+
 #endif /* TEXT_H */
