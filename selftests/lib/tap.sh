@@ -58,6 +58,18 @@ saw()
 	done
 }
 
+# is EXPECTED FOUND
+is()
+{
+	[ "$1" = "$2" ] || { echo "expected $1, found $2"; return 1; }
+}
+
+# has out|err TEXT: the stream has the text
+has()
+{
+	grep -qF -- "$2" "$work/$1"
+}
+
 # Print the plan, and return whether all tests have passed.
 tap_end()
 {
