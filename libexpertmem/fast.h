@@ -36,7 +36,7 @@ fast_inline enum em_fast em_fast_alloc_medium(HEXPERTKEY key, size_t size, void 
 
 	if (size > EM_SMALL_MAX || !em_begin(self, key))
 		return EM_FAST_NOTHING;
-	slab = self->tcache->bins[em_class_of_size(size)].current;
+	slab = self->tcache->bins[self->classes[(size + 15) / 16]].current;
 	if (unlikely(slab->tail == slab->head)) {
 		em_end_of(self, key);
 		return EM_FAST_NOTHING;
@@ -66,7 +66,7 @@ fast_inline enum em_fast em_fast_alloc(HEXPERTKEY key, size_t size, void **block
 		return em_fast_alloc_medium(key, size, block);
 	if (unlikely(!em_begin(self, key)))
 		return EM_FAST_NOTHING;
-	class = em_class[(size + 15) / 16];
+	class = self->classes[(size + 15) / 16];
 	bin = &self->tcache->bins[class];
 	/* Keeps GCC from computing the address of the bin twice. */
 	__asm__("" : "+r"(bin));

@@ -4,21 +4,17 @@
 
 #include "internal.h"
 
-static bool is_small(size_t room, size_t alignment)
-{
-	return room <= EM_SMALL_MAX && alignment <= EM_PAGE;
-}
-
 static void *try_alloc(struct em_expert *expert, struct em_tcache *tcache, size_t size,
 		       size_t alignment, bool zeroed)
 {
 	size_t room = em_debug_padded_size(expert, size);
+	unsigned int class = em_class_of(expert, room, alignment);
 	void *p;
 
 	if (em_debug_is_guarded(expert, size, alignment))
 		p = em_large_alloc_guarded(expert, size);
-	else if (is_small(room, alignment))
-		return em_slab_alloc(expert, tcache, size, em_class_of(room, alignment));
+	else if (class != EM_NO_CLASS)
+		return em_slab_alloc(expert, tcache, size, class);
 	else
 		p = em_large_alloc(expert, size, room, alignment, zeroed);
 	if (p)
@@ -100,11 +96,12 @@ void *em_heap_alloc(struct em_expert *expert, size_t size, size_t alignment, boo
 		    const void *site)
 {
 	struct em_tcache *tcache = em_tcache_get(expert);
-	size_t room = em_debug_padded_size(expert, size);
+	unsigned int class;
 	void *p;
 
 	if (!tcache || size > expert->window)
 		return NULL;
+	class = em_class_of(expert, em_debug_padded_size(expert, size), alignment);
 	p = try_alloc(expert, tcache, size, alignment, zeroed);
 	if (!p && em_large_drop_kept(expert))
 		p = try_alloc(expert, tcache, size, alignment, zeroed);
@@ -112,8 +109,8 @@ void *em_heap_alloc(struct em_expert *expert, size_t size, size_t alignment, boo
 		make_room(expert, tcache);
 		p = try_alloc(expert, tcache, size, alignment, zeroed);
 	}
-	if (!p && is_small(room, alignment))
-		p = em_slab_use_quarantine(expert, tcache, size, em_class_of(room, alignment));
+	if (!p && class != EM_NO_CLASS)
+		p = em_slab_use_quarantine(expert, tcache, size, class);
 	if (p && expert->debug & EM_DEBUG_BLOCKS)
 		note_alloc(expert, p, size, site);
 	return p;
@@ -231,7 +228,8 @@ static bool resize(struct em_expert *expert, struct em_tcache *tcache, struct bl
 		return false;
 	if (block->slab)
 		return resize_small(expert, tcache, block, size, stay);
-	return (stay || size > EM_SMALL_MAX) && resize_large(expert, tcache, block, size);
+	return (stay || em_class_of(expert, size, 1) == EM_NO_CLASS) &&
+	       resize_large(expert, tcache, block, size);
 }
 
 /*

@@ -74,6 +74,7 @@ static int open_slot(const struct expertmem_options *options,
 	expert->backend = backend;
 	expert->flags = options->flags | (without_huge() ? EXPERTMEM_NO_HUGE : 0);
 	expert->inherit_on_fork = em_preloaded;
+	expert->classes = em_classes_of_api;
 	expert->debug = debug;
 	expert->has_listener = debug & EM_DEBUG_LISTENS;
 	expert->shared = shared;

@@ -95,6 +95,7 @@ HEXPERTKEY em_key_of(const struct em_expert *expert);
 int em_slot_get(struct em_expert **slot);
 void em_slot_put(struct em_expert *expert);
 extern pthread_mutex_t em_place_lock;
+bool em_memory_is_limited(void);
 bool em_place(struct em_expert *expert, size_t most);
 void em_set_owner(const struct em_expert *expert, bool owner);
 
@@ -158,9 +159,12 @@ bool em_array_clear(struct em_expert *expert, struct em_array *array);
 bool em_heap_prepare(struct em_expert *expert);
 
 /* classes.c */
-extern const uint8_t em_class[EM_FAST_MAX / 16 + 1];
 extern const uint16_t em_class_size[EM_CLASSES];
-unsigned int em_class_of(size_t size, size_t alignment);
+extern const uint8_t em_classes_of_api[EM_SMALL_MAX / 16 + 1];
+extern const uint8_t em_classes_of_device[EM_SMALL_MAX / 16 + 1];
+extern const uint8_t em_classes_of_anon[EM_SMALL_MAX / 16 + 1];
+extern const uint8_t em_classes_if_limited[EM_SMALL_MAX / 16 + 1];
+unsigned int em_class_of(const struct em_expert *expert, size_t size, size_t alignment);
 
 /* count.c */
 int64_t em_live_bytes(const struct em_shared *shared, unsigned int *threads);
@@ -453,16 +457,6 @@ static inline void em_count(struct em_expert *expert, struct em_tcache *tcache, 
 	em_add(&tcache->count->blocks, blocks);
 	if (em_add(&tcache->count->credit, -bytes) < 0)
 		em_note_peak(expert, tcache);
-}
-
-/* The class of blocks of @size, which is at most EM_SMALL_MAX. */
-static inline unsigned int em_class_of_size(size_t size)
-{
-	if (size <= EM_FAST_MAX)
-		return em_class[(size + 15) / 16];
-	if (size <= 20480)
-		return 26 + (size + EM_PAGE - 1) / EM_PAGE;
-	return EM_CLASSES - 1;
 }
 
 static inline bool em_is_live(uint16_t state)

@@ -285,6 +285,7 @@ static noinline bool begin(HEXPERTKEY key)
 	self->span = expert->span;
 	self->slabs = (uintptr_t)expert->slabs -
 		      ((uintptr_t)expert->base >> EM_SLAB_SHIFT) * sizeof(struct em_slab);
+	self->classes = expert->classes;
 	em_write_once(&self->expert, expert);
 	em_write_once(&self->status, expert->status);
 	return true;
@@ -321,12 +322,14 @@ static void end(HEXPERTKEY key)
 
 static void *alloc_in_section(HEXPERTKEY key, size_t size, size_t alignment)
 {
-	void *block;
+	unsigned int class;
+	void *block = NULL;
 
-	if (size > EM_SMALL_MAX || alignment > EM_PAGE || !begin_any(key))
+	if (size > EM_SMALL_MAX || !begin_any(key))
 		return NULL;
-	block = em_tcache_alloc(em_self->expert, em_self->tcache, size,
-			       em_class_of(size, alignment));
+	class = em_class_of(em_self->expert, size, alignment);
+	if (class != EM_NO_CLASS)
+		block = em_tcache_alloc(em_self->expert, em_self->tcache, size, class);
 	end(key);
 	return block;
 }
@@ -390,14 +393,15 @@ static noinline void *realloc_small(HEXPERTKEY key, void *p, size_t size, const 
 	uint32_t offset = (uintptr_t)p % EM_SLAB_SIZE;
 	void *new = NULL;
 	bool done = false;
+	unsigned int class = em_class_of(expert, size, 1);
 	size_t old;
 
 	if (em_slab_resize(expert, tcache, slab, offset, size, false) == EM_DONE) {
 		new = p;
 		done = true;
-	} else if (size <= EM_SMALL_MAX && em_slab_is_mine(slab, tcache) &&
+	} else if (class != EM_NO_CLASS && em_slab_is_mine(slab, tcache) &&
 		   em_slab_size(slab, offset, &old)) {
-		new = em_tcache_alloc(expert, tcache, size, em_class_of(size, 1));
+		new = em_tcache_alloc(expert, tcache, size, class);
 		if (new) {
 			memcpy(new, p, old < size ? old : size);
 			done = em_slab_free(expert, tcache, slab, offset) == EM_DONE;

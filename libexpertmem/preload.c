@@ -128,9 +128,16 @@ static void get_name(char name[static 32])
 /* Attach the expert to this process. False: another process is attached. */
 static bool is_ours(HEXPERTKEY key)
 {
+	struct em_expert *expert = em_slot_of(key);
 	DWORD error;
-	void *block = ExpertAllocMemory(key, 0, &error);
+	void *block;
 
+	expert->classes = em_classes_of_device;
+	if (expert->backend->id == EXPERTMEM_BACKEND_ANON) {
+		expert->limited = !(expert->debug & EM_DEBUG_BLOCKS) && em_memory_is_limited();
+		expert->classes = expert->limited ? em_classes_if_limited : em_classes_of_anon;
+	}
+	block = ExpertAllocMemory(key, 0, &error);
 	if (!block && error == NMERR_OUT_OF_MEMORY)
 		die("", expertmem_strerror(EXPERTMEM_E_NOMEM));
 	ExpertFreeMemory(key, block);

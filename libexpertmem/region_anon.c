@@ -459,11 +459,20 @@ static bool may_grow(const struct em_gaps *gaps, enum em_window window, size_t s
 }
 
 /*
- * Place a region of @size bytes, with @span bytes reserved for it. A range with a foreign mapping stays
+ * Free bytes on either side of a region, which keep an overrun from the next region. Large blocks have
+ * none where memory is limited. Regions with @room are the arrays of the heap: they have guard pages.
+ */
+static size_t guard_of(const struct em_expert *expert, enum em_window window, size_t room)
+{
+	return expert->limited && window == EM_SMALL_WINDOW && !room ? 0 : em_granule(window);
+}
+
+/*
+ * Place a region of @size bytes, with @span bytes reserved for it, and @guard bytes on either side. A range with a foreign mapping stays
  * in the tree as a region that nobody uses.
  */
 static void *place(struct em_expert *expert, enum em_window window, size_t size, size_t span,
-		   bool roomy)
+		   size_t guard, bool roomy)
 {
 	enum mapped mapped = FOREIGN;
 	char *region = NULL;
@@ -472,7 +481,7 @@ static void *place(struct em_expert *expert, enum em_window window, size_t size,
 	while (mapped == FOREIGN) {
 		if (!gaps_grow(expert, window))
 			return NULL;
-		start = em_gaps_insert(expert->gaps[window], span, em_granule(window), roomy);
+		start = em_gaps_insert(expert->gaps[window], span, guard, roomy);
 		if (!start)
 			return NULL;
 		region = em_window_base(expert, window) + start;
@@ -492,10 +501,14 @@ static void *anon_alloc(struct em_expert *expert, enum em_window window, size_t 
 
 	size = rounded(window, size);
 	span = em_max(size, rounded(window, room));
+	/* The guard page behind it must stay free, also if the next region asks for none. */
+	if (room && expert->limited)
+		span += em_granule(window);
 	if (!room && may_grow(expert->gaps[window], window, size))
-		region = place(expert, window, size, span, true);
+		region = place(expert, window, size, span, em_granule(window), true);
 	/* Where RLIMIT_AS refuses more pages for gaps->units, those of low addresses exist. */
-	return region ? region : place(expert, window, size, span, false);
+	return region ? region : place(expert, window, size, span, guard_of(expert, window, room),
+				       false);
 }
 
 /* Advise huge pages for the inside of a region that has grown large in the small window. */
@@ -516,13 +529,13 @@ static bool anon_resize(struct em_expert *expert, void *region, size_t old, size
 
 	old = rounded(window, old);
 	size = rounded(window, size);
-	if (!em_gaps_resize(gaps, start, old, size, em_granule(window)))
+	if (!em_gaps_resize(gaps, start, old, size, guard_of(expert, window, 0)))
 		return false;
 	if (size < old) {
 		give_back(expert, (char *)region + size, old - size);
 		unmap_range(expert, window, start + size, old - size, least_hole(gaps));
 	} else if (take(expert, (char *)region + old, size - old) != MAPPED) {
-		return em_gaps_resize(gaps, start, size, old, em_granule(window)), false;
+		return em_gaps_resize(gaps, start, size, old, 0), false;
 	}
 	if (size / EM_HUGE > old / EM_HUGE) {
 		advise(expert, region, size, MADV_HUGEPAGE);

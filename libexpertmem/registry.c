@@ -124,6 +124,13 @@ static size_t limit_of(int resource)
 	return getrlimit(resource, &limit) || limit.rlim_cur >= AWAY ? SIZE_MAX : limit.rlim_cur;
 }
 
+/* Does the kernel count memory, or addresses, that no page is in yet? */
+bool em_memory_is_limited(void)
+{
+	return limit_of(RLIMIT_AS) < SIZE_MAX || limit_of(RLIMIT_DATA) < SIZE_MAX ||
+	       (!em_filtered && em_is_strict());
+}
+
 /*
  * The length of a window: the expert can have all of its memory in blocks of any one size. Its
  * memory is its limit or, where it has none, that of the machine. Blocks of 32 KiB to some MiB

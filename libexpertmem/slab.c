@@ -82,7 +82,7 @@ enum em_outcome em_slab_resize(struct em_expert *expert, struct em_tcache *tcach
 	uint16_t state = em_slab_read_state(slab, offset, &owner, &i);
 
 	if (!em_is_live(state) ||
-	    (stay ? size > slab->block : size > EM_SMALL_MAX || em_class_of_size(size) != slab->class))
+	    (stay ? size > slab->block : em_class_of(expert, size, 1) != slab->class))
 		return EM_NOT_A_BLOCK;
 	if (!(owner & EM_SHARED)) {
 		if (em_tcache_of_owner(owner) != tcache || owner & EM_SHARING)

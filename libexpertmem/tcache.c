@@ -166,7 +166,7 @@ static struct em_tcache *tcache_new(struct em_expert *expert, uint32_t thread)
 		return NULL;
 	tcache = (struct em_tcache *)(heap->tcaches.base + heap->tcaches.used);
 	heap->tcaches.used += sizeof(*tcache);
-	for (class = 0; class < EM_CLASSES; class++)
+	for (class = 0; class <= EM_NO_CLASS; class++)
 		tcache->bins[class].current = &em_no_slab;
 	tcache->count = &expert->shared->counts[heap->nr_tcaches];
 	tcache->thread = thread;

@@ -68,9 +68,10 @@ enum em_window { EM_SMALL_WINDOW, EM_HUGE_WINDOW };
 #define EM_CHUNK_SLABS	32U
 #define EM_CHUNK_SIZE	(EM_CHUNK_SLABS * EM_SLAB_SIZE)
 #define EM_SMALL_MAX	32768UL
-#define EM_CLASSES	33
+#define EM_CLASSES	74
+#define EM_NO_CLASS	EM_CLASSES	/* of a large block */
 
-/* Up to here, the class of a size comes from a table. */
+/* Blocks up to here have a quarantine. */
 #define EM_FAST_MAX	4096UL
 
 /*
@@ -175,6 +176,7 @@ struct em_tcache;
  * @base: expert->base
  * @span: expert->span
  * @slabs: address that &expert->slabs[0] would have if the windows began at address 0
+ * @classes: expert->classes
  * @expert: that expert's slot
  * @index: index of the record in em_threads
  * @tid: gettid() of the thread; 0: the record is free. Written by compare-and-swap
@@ -185,7 +187,7 @@ struct em_tcache;
  * record in all experts. Only the record's thread writes it, but for @tid, and for @status, which
  * em_close_gate() sets to &em_closed.
  *
- * All fields from @tcache to @slabs are valid while the expert with @key is open: no other expert ever
+ * All fields from @tcache to @classes are valid while the expert with @key is open: no other expert ever
  * gets that key. The copies shorten the chain of dependent loads of the fast paths.
  */
 struct em_thread {
@@ -198,6 +200,7 @@ struct em_thread {
 	size_t span;
 	uintptr_t slabs;
 
+	const uint8_t *classes;
 	struct em_expert *expert;
 	uint32_t index;
 	pid_t tid;
@@ -301,7 +304,7 @@ struct em_bin {
 
 /**
  * struct em_tcache - the slabs that one thread has of one expert
- * @bins: by class
+ * @bins: by class; the bin of EM_NO_CLASS never has a slab
  * @count: the thread's counts of live blocks and bytes, in em_shared.counts
  * @spare: list of slabs without a live block, which the next locked call pools
  * @thread: index of the thread's record in em_threads; 0: tcache 0, used with the lock held
@@ -317,7 +320,7 @@ struct em_bin {
  * uses all tcaches.
  */
 struct em_tcache {
-	struct em_bin bins[EM_CLASSES];
+	struct em_bin bins[EM_CLASSES + 1];
 	struct em_count *count;
 	struct em_slab *spare;
 	uint32_t thread;
@@ -567,6 +570,9 @@ struct em_expert {
 	struct em_shared *shared;
 	struct em_table counts;		/* the memory of @shared */
 	size_t window;			/* bytes of one window */
+	bool limited;			/* ANON: save memory that is mapped, also if that costs time */
+	/* A table of classes.c: the class by (size + 15) / 16. Set before the expert is attached. */
+	const uint8_t *classes;
 	bool unmapped;			/* no mapping reserves the windows' addresses without a region */
 	struct em_gaps *gaps[2];	/* ANON: gaps between regions, by enum em_window */
 	size_t idle;			/* ANON: idle_bytes() when unmap_idle() ran last, or less */

@@ -57,6 +57,31 @@ TEST(blocks_are_aligned_and_can_be_written_to_their_usable_end)
 	}
 }
 
+TEST(larger_blocks_of_any_size_live_side_by_side)
+{
+	unsigned char *blocks[3];
+	size_t size, i;
+
+	for (size = 4097; size < 40000; size += 16) {
+		for (i = 0; i < COUNT_OF(blocks); i++) {
+			blocks[i] = allocate(size);
+			ASSERT_TRUE(is_aligned(blocks[i], 16)) {
+				TH_LOG("%zu bytes at %p", size, blocks[i]);
+			}
+			memset(blocks[i], i + 1, size);
+		}
+		for (i = 0; i < COUNT_OF(blocks); i++)
+			ASSERT_TRUE(all_bytes(blocks[i], size, i + 1));
+		/* the last size of a class, and the first one of the next */
+		blocks[0] = resize(blocks[0], size - 1);
+		blocks[1] = resize(blocks[1], size + 1);
+		ASSERT_TRUE(all_bytes(blocks[0], size - 1, 1));
+		ASSERT_TRUE(all_bytes(blocks[1], size, 2));
+		for (i = 0; i < COUNT_OF(blocks); i++)
+			release(blocks[i]);
+	}
+}
+
 TEST(blocks_of_no_byte_are_distinct)
 {
 	void *one = allocate(0), *two = allocate(0), *three = allocate_array(0, 7);
