@@ -27,6 +27,9 @@
 /* number of freed regions that are remembered, to tell a use after free */
 #define FREED		256
 
+/* an address within so many bytes of a large block is before or behind it */
+#define NEAR		(1UL << 20)
+
 /* an address within so many bytes of the stack pointer counts as the stack */
 #define STACK_NEAR	(64UL << 10)
 
@@ -82,31 +85,44 @@ static bool was_freed(uintptr_t address)
 	return false;
 }
 
-/* Is the address in a large block, or in the granule before or behind one? */
+/* What @large is to an address: @distance receives the bytes from its start or its end. */
+static enum em_memory is_at(const struct em_large *large, uintptr_t address, size_t *distance)
+{
+	uintptr_t start = large->address, end = start + large->size;
+
+	if (address >= end) {
+		*distance = address - end;
+		return EM_MEMORY_BEHIND;
+	}
+	*distance = address < start ? start - address : address - start;
+	return address < start ? EM_MEMORY_BEFORE : EM_MEMORY_LIVE;
+}
+
+/*
+ * Is the address in a large block, or less than NEAR from one? The nearest block counts. Pages behind a
+ * region may be mapped, so that an overrun faults only some pages later.
+ */
 static enum em_memory in_large(const struct em_expert *expert, uintptr_t address,
 			       struct em_crash *crash)
 {
-	size_t gap = em_granule(em_window_of(expert, (void *)address));
 	const struct em_large_table *table = expert->heap.large;
+	enum em_memory nearest = EM_MEMORY_UNUSED;
+	size_t least = NEAR, distance;
 
 	for (size_t i = 0; table && i <= table->mask; i++) {
 		const struct em_large *large = &table->places[i];
-		uintptr_t start = large->address, end = start + large->size;
+		enum em_memory at = is_at(large, address, &distance);
 
-		if (!start)
+		if (!large->address || (at != EM_MEMORY_LIVE && distance >= least))
 			continue;
 		crash->size = large->size;
-		crash->distance = address - start;
-		if (crash->distance < crash->size)
-			return EM_MEMORY_LIVE;
-		crash->distance = address - end;
-		if (address >= end && address < em_round_up(end, gap) + gap)
-			return EM_MEMORY_BEHIND;
-		crash->distance = start - address;
-		if (address < start && address + gap >= (uintptr_t)large->region)
-			return EM_MEMORY_BEFORE;
+		crash->distance = distance;
+		if (at == EM_MEMORY_LIVE)
+			return at;
+		nearest = at;
+		least = distance;
 	}
-	return was_freed(address) ? EM_MEMORY_FREED : EM_MEMORY_UNUSED;
+	return was_freed(address) ? EM_MEMORY_FREED : nearest;
 }
 
 static enum em_memory look_at(uintptr_t address, uintptr_t stack, struct em_crash *crash)

@@ -67,6 +67,15 @@ ON_ITS_OWN touch_behind_large(void)
 	call(large + LARGE + 5);
 }
 
+/* The pages behind the block may be mapped: the fault can come later. */
+ON_ITS_OWN overrun_large(void)
+{
+	volatile char *block = malloc(50000);
+
+	for (size_t i = 50000; ; i++)
+		block[i] = 1;
+}
+
 ON_ITS_OWN touch_before_large(void)
 {
 	call(large - 5);
@@ -199,6 +208,7 @@ int main(int argc, char **argv)
 		{ "null", touch_null }, { "live", touch_live }, { "behind", touch_behind },
 		{ "freed", touch_freed }, { "large", touch_large },
 		{ "behind-large", touch_behind_large }, { "before-large", touch_before_large },
+		{ "overrun-large", overrun_large },
 		{ "freed-large", touch_freed_large }, { "foreign", touch_foreign },
 		{ "nowhere", touch_nowhere }, { "divide", divide }, { "illegal", execute_nothing },
 		{ "abort", fail }, { "killed", killed }, { "thread", thread },
