@@ -356,10 +356,26 @@ static const char *device_problem(int error)
 	return expertmem_strerror(error);
 }
 
+/* The name and the limit were checked before, so only variables of the environment can be invalid. */
+static void print_invalid(void)
+{
+	char *backend = getenv("EXPERTMEM_BACKEND"), *debug = getenv("EXPERTMEM_DEBUG");
+
+	fputs("expertmem run: an invalid word in the environment:", stderr);
+	if (backend)
+		fprintf(stderr, " EXPERTMEM_BACKEND=%s (auto, device or anon)", plain_text(backend));
+	if (debug)
+		fprintf(stderr, " EXPERTMEM_DEBUG=%s (words with commas between them: see libexpertmem(7))",
+			plain_text(debug));
+	fputc('\n', stderr);
+}
+
 static int open_failed(int error, uint64_t limit)
 {
 	if (error == EXPERTMEM_E_LIMIT)
 		print_limit_refused(limit);
+	else if (error == EXPERTMEM_E_INVALID)
+		print_invalid();
 	else
 		fprintf(stderr, "expertmem run: %s\n", device_problem(error));
 	switch (error) {
