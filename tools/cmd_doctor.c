@@ -28,7 +28,7 @@
 #include "view.h"
 
 #define GROUP	"expertmem"
-#define THP	"/sys/kernel/mm/transparent_hugepage/shmem_enabled"
+#define THP	"/sys/kernel/mm/transparent_hugepage/"
 #define PARAMETERS "/sys/module/expertmem/parameters/"
 /* the first version of the interface that has limits of a user */
 #define FIRST_ABI_WITH_USERS 2
@@ -800,31 +800,45 @@ static void check_cgroup(struct checkup *checkup)
 		     group, limit);
 }
 
+/* Read which value of a setting of huge pages is chosen: the one in brackets. False: there is none. */
+static bool read_choice(const char *path, char *choice, size_t size)
+{
+	char line[256] = "", *start, *end;
+
+	if (!read_line(path, line, sizeof(line)))
+		return false;
+	start = strchr(line, '[');
+	end = start ? strchr(start, ']') : NULL;
+	if (!end)
+		return false;
+	*end = '\0';
+	snprintf(choice, size, "%s", start + 1);
+	return true;
+}
+
 static void check_huge_pages(struct checkup *checkup)
 {
-	char line[256] = "", *chosen, *end;
+	char choice[32], anon[32];
 
-	if (!read_line(THP, line, sizeof(line))) {
+	if (!read_choice(THP "shmem_enabled", choice, sizeof(choice))) {
 		tell(checkup, NOTE, "huge-pages", "run a kernel with transparent huge pages",
 		     "this kernel has no transparent huge pages: large blocks are slower");
 		return;
 	}
-	chosen = strchr(line, '[');
-	end = chosen ? strchr(chosen, ']') : NULL;
-	if (!end)
-		return;
-	*end = '\0';
-	chosen++;
-	if (!strcmp(chosen, "deny"))
-		tell(checkup, NOTE, "huge-pages", "echo never > " THP,
+	if (!strcmp(choice, "deny"))
+		tell(checkup, NOTE, "huge-pages", "echo never > " THP "shmem_enabled",
 		     "shmem_enabled is deny: large blocks are slower without huge pages");
-	else if (!strcmp(chosen, "force"))
-		tell(checkup, PROBLEM, "huge-pages", "echo never > " THP,
+	else if (!strcmp(choice, "force"))
+		tell(checkup, PROBLEM, "huge-pages", "echo never > " THP "shmem_enabled",
 		     "shmem_enabled is force, a value for testing the kernel: experts may use "
 		     "more memory than their limit");
 	else
 		tell(checkup, OK, "huge-pages", NULL, "shmem_enabled is %s, which leaves the decision to the module",
-		     chosen);
+		     choice);
+	if (read_choice(THP "enabled", anon, sizeof(anon)) &&
+	    !strcmp(anon, "never"))
+		tell(checkup, NOTE, "huge-pages", "echo madvise > " THP "enabled",
+		     "enabled is never: large heaps of the anon backend are slower without huge pages");
 }
 
 static void check_secure_boot(struct checkup *checkup)
