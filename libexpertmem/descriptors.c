@@ -6,9 +6,11 @@
  * A child of vfork() has a copy of the descriptor, and shares the heap. It may close its copy.
  */
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/close_range.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "internal.h"
@@ -22,14 +24,15 @@ __attribute__((constructor)) static void find_real(void)
 	*(void **)&real_close = dlsym(RTLD_NEXT, "close");
 }
 
-static bool is_ours(int fd)
+/* Is @fd the descriptor of the program's heap? */
+bool em_is_program_fd(int fd)
 {
 	return fd >= 0 && fd == em_program_fd() && em_program_is_here();
 }
 
 int close(int fd)
 {
-	if (is_ours(fd))
+	if (em_is_program_fd(fd))
 		return (int)em_answer(-EBADF);
 	return real_close ? real_close(fd) : (int)em_answer(em_raw(SYS_close, fd, 0, 0));
 }
@@ -58,9 +61,9 @@ void closefrom(int first)
 
 int dup3(int from, int to, int flags)
 {
-	if (is_ours(from))
+	if (em_is_program_fd(from))
 		return (int)em_answer(-EBADF);
-	if (is_ours(to) && !em_program_fd_moves())
+	if (em_is_program_fd(to) && !em_program_fd_moves())
 		return (int)em_answer(-EMFILE);
 	return (int)em_answer(em_raw(SYS_dup3, from, to, flags));
 }
@@ -69,7 +72,28 @@ int dup2(int from, int to)
 {
 	if (from != to)
 		return dup3(from, to, 0);
-	if (is_ours(from))
+	if (em_is_program_fd(from))
 		return (int)em_answer(-EBADF);
 	return fcntl(from, F_GETFD) < 0 ? -1 : to;
+}
+
+int dup(int from)
+{
+	if (em_is_program_fd(from))
+		return (int)em_answer(-EBADF);
+	return (int)em_answer(em_raw(SYS_dup, from, 0, 0));
+}
+
+/* A stream's close() is inside of the C library. */
+FILE *fdopen(int fd, const char *mode)
+{
+	static FILE *(*real_fdopen)(int fd, const char *mode);
+
+	if (em_is_program_fd(fd)) {
+		errno = EBADF;
+		return NULL;
+	}
+	if (!real_fdopen)
+		*(void **)&real_fdopen = dlsym(RTLD_NEXT, "fdopen");
+	return real_fdopen(fd, mode);
 }

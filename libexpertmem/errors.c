@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <unistd.h>
 
 #include "internal.h"
+#include "raw.h"
 
 /* Write a line of three parts to standard error. Not by stdio, which allocates memory. */
 void em_say(const char *who, const char *what, const char *which)
@@ -21,7 +23,8 @@ void em_say(const char *who, const char *what, const char *which)
 		memcpy(text + size, words[i], length);
 		size += length;
 	}
-	(void)!write(STDERR_FILENO, text, size);
+	/* write() may be of another preloaded library, which allocates. */
+	em_raw(SYS_write, STDERR_FILENO, (long)text, (long)size);
 }
 
 /* EXPERTMEM_DEBUG=check: an invariant does not hold. @where: address of the object. */

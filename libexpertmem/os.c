@@ -161,7 +161,7 @@ int em_high_fd(int fd)
 	if (!getrlimit(RLIMIT_NOFILE, &limit) && limit.rlim_cur < HIGH_FD + 24)
 		lowest = (long)limit.rlim_cur - 24;
 	for (; high < 0 && lowest > fd; lowest /= 2)
-		high = fcntl(fd, F_DUPFD_CLOEXEC, (int)lowest);
+		high = (int)em_raw(SYS_fcntl, fd, F_DUPFD_CLOEXEC, lowest);
 	if (high < 0)
 		return fd;
 	em_raw(SYS_close, fd, 0, 0);

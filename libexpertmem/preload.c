@@ -312,9 +312,10 @@ bool em_program_fd_moves(void)
 
 	if (!expert)
 		return false;
-	fd = fcntl(expert->fd, F_DUPFD_CLOEXEC, expert->fd + 1);
+	/* fcntl() may be of another preloaded library, which allocates. */
+	fd = (int)em_raw(SYS_fcntl, expert->fd, F_DUPFD_CLOEXEC, expert->fd + 1);
 	if (fd < 0)
-		fd = fcntl(expert->fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+		fd = (int)em_raw(SYS_fcntl, expert->fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 	if (fd >= 0)
 		em_write_once(&expert->fd, fd);
 	em_unlock(expert);

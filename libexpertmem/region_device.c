@@ -276,7 +276,7 @@ static int use_copy(struct em_expert *expert, bool shares_files)
 }
 
 /*
- * The descriptor keeps its number, unless parent and child share the table of descriptors. The
+ * The descriptor keeps its number if it can, unless parent and child share the table of descriptors. The
  * module maps a window when the child touches it first, and a limit of the program could prevent
  * that later. Therefore STAT is told here to write to the start of each window: the module maps the
  * window, and the call itself fails, because no region is there.
@@ -290,11 +290,12 @@ static int device_fork_child(struct em_expert *expert, bool shares_files)
 	if (shares_files) {
 		expert->fd = em_high_fd(expert->heir);
 	} else {
-		int err = (int)em_raw(SYS_dup3, expert->heir, expert->fd, O_CLOEXEC);
+		long fd = em_raw(SYS_dup3, expert->heir, expert->fd, O_CLOEXEC);
 
-		if (err < 0)
-			return error_of(-err);
-		em_raw(SYS_close, expert->heir, 0, 0);
+		/* The program may have lowered RLIMIT_NOFILE: then the number is not allowed any more. */
+		em_raw(SYS_close, fd < 0 ? expert->fd : expert->heir, 0, 0);
+		if (fd < 0)
+			em_write_once(&expert->fd, em_high_fd(expert->heir));
 	}
 	ioctl(expert->fd, EXPERTMEM_IOC_STAT, em_window_base(expert, EM_SMALL_WINDOW));
 	ioctl(expert->fd, EXPERTMEM_IOC_STAT, em_window_base(expert, EM_HUGE_WINDOW));

@@ -125,7 +125,41 @@ TEST_F(program, it_cannot_be_duplicated)
 	EXPECT_EQ(EBADF, errno);
 	EXPECT_EQ(-1, dup2(self->fd, self->fd));
 	EXPECT_EQ(EBADF, errno);
+	EXPECT_EQ(-1, dup(self->fd));
+	EXPECT_EQ(EBADF, errno);
+	EXPECT_EQ(NULL, fdopen(self->fd, "r"));
+	EXPECT_EQ(EBADF, errno);
 	EXPECT_EQ(-1, fcntl(50, F_GETFD));
+}
+
+TEST_F(program, calls_by_number_leave_it_alone)
+{
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	NEED_EXPERT();
+	EXPECT_EQ(-1, syscall(SYS_close, self->fd));
+	EXPECT_EQ(EBADF, errno);
+	EXPECT_EQ(-1, syscall(SYS_dup3, self->fd, 50, 0));
+	EXPECT_EQ(EBADF, errno);
+	EXPECT_EQ(0, syscall(SYS_close_range, 3, ~0U, 0));
+	EXPECT_EQ(-1, fcntl(null, F_GETFD));
+	EXPECT_EQ(self->fd, expert_of_program());
+}
+
+TEST_F(program, a_child_has_a_heap_though_the_limit_is_below_the_number)
+{
+	struct rlimit before, few = { 64, 64 };
+	pid_t child;
+
+	ASSERT_EQ(0, getrlimit(RLIMIT_NOFILE, &before));
+	few.rlim_max = before.rlim_max;
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &few));
+	child = fork();
+	if (!child)
+		_exit(!heap_is_intact(&self->heap) || !heap_churn(&self->heap, 500) ||
+		      child_status(fork() ?: (_exit(!heap_is_intact(&self->heap)), 0)));
+	EXPECT_EQ(0, child_status(child));
+	EXPECT_EQ(0, setrlimit(RLIMIT_NOFILE, &before));
 }
 
 TEST_F(program, others_are_closed_and_duplicated_as_ever)
@@ -143,6 +177,10 @@ TEST_F(program, others_are_closed_and_duplicated_as_ever)
 	EXPECT_EQ(0, close(60));
 	EXPECT_EQ(-1, close(60));
 	EXPECT_EQ(EBADF, errno);
+	EXPECT_EQ(-1, dup(60));
+	EXPECT_EQ(EBADF, errno);
+	EXPECT_EQ(0, syscall(SYS_close, dup(61)));
+	EXPECT_EQ(0, fclose(fdopen(dup(61), "r")));
 	EXPECT_EQ(-1, dup2(60, 62));
 	EXPECT_EQ(-1, dup2(60, 60));
 	EXPECT_EQ(EBADF, errno);

@@ -3,11 +3,12 @@
  * How much does malloc() give? Prints the KiB of blocks of one size that there are before it
  * fails, or before there are so many KiB.
  *
- *	fill SIZE KIB [lock|abort|limit]
+ *	fill SIZE KIB [lock|abort|limit|lose]
  *
  * lock: call mlockall() first, and print the KiB of the process that are resident at the end.
  * abort: end with a core file, in which each block has a mark at its start.
  * limit: allocate half of KIB, set RLIMIT_AS, map memory and start a thread, and allocate the rest there.
+ * lose: close the descriptor of the heap first, by an instruction of the program's own.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -15,6 +16,10 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "../../../libexpertmem/raw.h"
 
 #define MARK "mark-of-a-live-block"
 
@@ -72,6 +77,21 @@ static int fill_under_limit(void)
 	return pthread_create(&thread, NULL, fill_all, NULL) || pthread_join(thread, NULL);
 }
 
+static void lose_descriptor(void)
+{
+	char path[64], name[64];
+
+	for (int fd = 3; fd < 2000; fd++) {
+		ssize_t length;
+
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		length = readlink(path, name, sizeof(name) - 1);
+		name[length < 0 ? 0 : length] = '\0';
+		if (!strcmp(name, "/dev/expertmem"))
+			em_raw(SYS_close, fd, 0, 0);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	if (argc < 3)
@@ -82,6 +102,8 @@ int main(int argc, char **argv)
 		perror("mlockall");
 		return 2;
 	}
+	if (argc > 3 && !strcmp(argv[3], "lose"))
+		lose_descriptor();
 	if (argc > 3 && !strcmp(argv[3], "limit") && fill_under_limit())
 		return 2;
 	fill();
