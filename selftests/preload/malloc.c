@@ -573,6 +573,23 @@ TEST(malloc_info_is_a_document_and_takes_no_options)
 	release(live);
 }
 
+TEST(one_library_has_the_whole_family)
+{
+	static const char *const names[] = {
+		"mallinfo", "mallinfo2", "malloc_info", "malloc_stats", "mallopt", "malloc_trim",
+		"malloc_usable_size", "reallocarray", "pvalloc",
+	};
+	Dl_info family, one;
+
+	ASSERT_NE(0, dladdr(dlsym(RTLD_DEFAULT, "malloc"), &family));
+	for (size_t i = 0; i < COUNT_OF(names); i++) {
+		ASSERT_NE(0, dladdr(dlsym(RTLD_DEFAULT, names[i]), &one));
+		EXPECT_EQ(0, strcmp(one.dli_fname, family.dli_fname)) {
+			TH_LOG("%s is of %s", names[i], one.dli_fname);
+		}
+	}
+}
+
 TEST(mallopt_takes_what_the_c_library_takes)
 {
 	EXPECT_EQ(1, mallopt(M_MMAP_THRESHOLD, 1 << 20));
