@@ -12,7 +12,7 @@ bool em_array_grow(struct em_expert *expert, struct em_array *array, size_t more
 	em_assert_locked(expert);
 	if (size <= array->size)
 		return true;
-	if (!expert->backend->resize(expert, array->base, array->size, size))
+	if (size > array->room || !expert->backend->resize(expert, array->base, array->size, size))
 		return false;
 	em_debug_on_metadata(expert, array->base + array->size, size - array->size);
 	array->size = size;
@@ -51,6 +51,7 @@ static bool array_init(struct em_expert *expert, struct em_array *array, size_t 
 		return false;
 	em_debug_on_metadata(expert, array->base, size);
 	array->size = size;
+	array->room = room;
 	return true;
 }
 

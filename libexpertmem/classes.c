@@ -12,6 +12,9 @@
  */
 #include "internal.h"
 
+/* The sizes between pages are multiples of 64 bytes, and few are multiples of more than this. */
+#define PAGES_FROM	256
+
 /* X(previous, size): the class of @size bytes is for blocks of more than @previous bytes. */
 #define FEW_CLASSES(X) \
 	X(0, 16) X(16, 32) X(32, 48) X(48, 64) X(64, 80) X(80, 96) X(96, 112) X(112, 128) \
@@ -76,16 +79,18 @@ const uint8_t em_classes_if_limited[] = {
 };
 
 /*
- * The smallest class of the expert for @size whose block size is a multiple of @alignment, a power of two.
- * Its blocks are aligned, as slabs start at pages. EM_NO_CLASS: the block shall be large.
+ * The smallest class of a table for @size whose block size is a multiple of @alignment, a power of two. Its
+ * blocks are aligned, as slabs start at pages. Large alignments use the table with whole pages.
+ * EM_NO_CLASS: the block shall be large.
  */
 unsigned int em_class_of(const struct em_expert *expert, size_t size, size_t alignment)
 {
+	const uint8_t *classes = alignment > PAGES_FROM ? em_classes_of_api : expert->classes;
 	unsigned int class;
 
 	if (size > EM_SMALL_MAX || alignment > EM_PAGE)
 		return EM_NO_CLASS;
-	class = expert->classes[(size + 15) / 16];
+	class = classes[(size + 15) / 16];
 	/* EM_SMALL_MAX, the size of the last class, is a multiple of @alignment. */
 	while (class < EM_CLASSES - 1 && em_class_size[class] & (alignment - 1))
 		class++;

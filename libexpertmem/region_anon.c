@@ -459,12 +459,13 @@ static bool may_grow(const struct em_gaps *gaps, enum em_window window, size_t s
 }
 
 /*
- * Free bytes on either side of a region, which keep an overrun from the next region. Large blocks have
- * none where memory is limited. Regions with @room are the arrays of the heap: they have guard pages.
+ * Free bytes on either side of a region, which keep an overrun from the next region. Where memory is
+ * limited, large blocks have none. The first gap in the window is a page, before the first array: a
+ * region of one page must not get there.
  */
-static size_t guard_of(const struct em_expert *expert, enum em_window window, size_t room)
+static size_t guard_of(const struct em_expert *expert, enum em_window window, size_t size)
 {
-	return expert->limited && window == EM_SMALL_WINDOW && !room ? 0 : em_granule(window);
+	return expert->limited && window == EM_SMALL_WINDOW && size > EM_PAGE ? 0 : em_granule(window);
 }
 
 /*
@@ -501,14 +502,16 @@ static void *anon_alloc(struct em_expert *expert, enum em_window window, size_t 
 
 	size = rounded(window, size);
 	span = em_max(size, rounded(window, room));
-	/* The guard page behind it must stay free, also if the next region asks for none. */
-	if (room && expert->limited)
-		span += em_granule(window);
+	/* The guard page behind an array must stay free, also if the next region asks for none. */
+	if (room && expert->limited && window == EM_SMALL_WINDOW)
+		span += EM_PAGE;
 	if (!room && may_grow(expert->gaps[window], window, size))
 		region = place(expert, window, size, span, em_granule(window), true);
 	/* Where RLIMIT_AS refuses more pages for gaps->units, those of low addresses exist. */
-	return region ? region : place(expert, window, size, span, guard_of(expert, window, room),
-				       false);
+	if (!region)
+		region = place(expert, window, size, span,
+			       room ? em_granule(window) : guard_of(expert, window, size), false);
+	return region;
 }
 
 /* Advise huge pages for the inside of a region that has grown large in the small window. */
@@ -529,7 +532,7 @@ static bool anon_resize(struct em_expert *expert, void *region, size_t old, size
 
 	old = rounded(window, old);
 	size = rounded(window, size);
-	if (!em_gaps_resize(gaps, start, old, size, guard_of(expert, window, 0)))
+	if (!em_gaps_resize(gaps, start, old, size, guard_of(expert, window, size)))
 		return false;
 	if (size < old) {
 		give_back(expert, (char *)region + size, old - size);

@@ -133,7 +133,7 @@ bool em_memory_is_limited(void)
 
 /*
  * The length of a window: the expert can have all of its memory in blocks of any one size. Its
- * memory is its limit or, where it has none, that of the machine. Blocks of 32 KiB to some MiB
+ * memory is its limit or, where it has none, that of the machine. Blocks of 16 KiB to some MiB
  * take the most addresses: they are regions of the small window, 31/64 of which are for them
  * (em_heap_prepare()), and gaps that are too short for another block may be half of that. So
  * memory can be 15/64 of a window, which is more than 1/WINDOW_LEAST.

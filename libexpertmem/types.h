@@ -4,8 +4,8 @@
  *
  *   block	what ExpertAllocMemory() returns. The block's *state* says whether the block is
  *		live, and its size.
- *   slab	64 KiB, cut into blocks of one size class. A block of more than 32 KiB is *large*:
- *		it has a region of its own, which a hash table finds by the block's address.
+ *   slab	64 KiB, cut into blocks of one size class. A block that has no class is *large*: it
+ *		has a region of its own, which a hash table finds by the block's address.
  *   chunk	32 slabs. A huge chunk is a region of the huge window. The heap's first slabs are in
  *		small chunks, which are one growing region of the small window.
  *   tcache	the slabs that one thread has of one expert. For each class there is a *current*
@@ -367,12 +367,12 @@ struct em_large_table {
 };
 
 /*
- * A region that grows in place. @used bytes from @base on are in use, @size bytes are allocated.
- * Written with the expert's lock held.
+ * A region that grows in place. @used bytes from @base on are in use, @size bytes are allocated, and
+ * @room bytes are reserved: behind them is a guard page. Written with the expert's lock held.
  */
 struct em_array {
 	char *base;
-	size_t used, size;
+	size_t used, size, room;
 };
 
 /**
