@@ -246,7 +246,7 @@ static const struct help help = {
 "path). A static program, or one with its own malloc(), runs without the heap after a warning.\n"
 "The command refuses a program with addresses of 32 bits, for another C library, with\n"
 "set-user-ID or file capabilities, or built with AddressSanitizer, HWAddressSanitizer,\n"
-"MemorySanitizer or ThreadSanitizer.\n",
+"LeakSanitizer, MemorySanitizer or ThreadSanitizer.\n",
 	.options = rows,
 	.notes =
 "The FILE of --job has lines KEY=VALUE. The keys are EXPERT and CAPTURE, or PROGRAM with its\n"
