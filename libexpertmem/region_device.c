@@ -235,7 +235,9 @@ static bool is_refused(int err)
 static int device_fork_prepare(struct em_expert *expert)
 {
 	/* vm.overcommit_memory=2: the child must not run out of memory at a touch */
-	struct expertmem_fork arg = { .flags = em_is_strict() ? EXPERTMEM_FORK_POPULATE : 0 };
+	struct expertmem_fork arg = {
+		.flags = !em_filtered && em_is_strict() ? EXPERTMEM_FORK_POPULATE : 0,
+	};
 
 	expert->heir = -1;
 	if (expert->fd < 0)
@@ -269,7 +271,8 @@ static int use_copy(struct em_expert *expert, bool shares_files)
 	bool used = em_copy_use(expert, expert->copy);
 
 	expert->copy = NULL;
-	if (!shares_files)
+	/* After the program has set a filter, close() could end the process. */
+	if (!shares_files && !em_filtered)
 		em_raw(SYS_close, expert->fd, 0, 0);
 	expert->fd = -1;
 	return used ? EXPERTMEM_OK : EXPERTMEM_E_NOMEM;

@@ -116,12 +116,15 @@ void em_slot_put(struct em_expert *expert)
 /* Two experts must not choose the same addresses. Taken while an expert's lock is held. */
 pthread_mutex_t em_place_lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* The limit RLIMIT_AS or RLIMIT_DATA, in bytes; SIZE_MAX: it is unlimited, or at least AWAY. */
+/*
+ * The limit RLIMIT_AS or RLIMIT_DATA, in bytes; SIZE_MAX: it is unlimited, at least AWAY, or not known, as
+ * the program's filter of system calls may refuse to tell.
+ */
 static size_t limit_of(int resource)
 {
 	struct rlimit limit;
 
-	return getrlimit(resource, &limit) || limit.rlim_cur >= AWAY ? SIZE_MAX : limit.rlim_cur;
+	return em_filtered || getrlimit(resource, &limit) || limit.rlim_cur >= AWAY ? SIZE_MAX : limit.rlim_cur;
 }
 
 /* Does the kernel count memory, or addresses, that no page is in yet? */
@@ -153,6 +156,8 @@ static size_t window_for(struct em_expert *expert, bool strict)
 	if (expert->debug & EM_DEBUG_BLOCKS)
 		return window;
 	expert->backend->stats(expert, &stats);
+	if (em_filtered && !stats.limit)
+		return window;
 	memory = stats.limit ? stats.limit : sysconf(_SC_PHYS_PAGES) * EM_PAGE;
 	if (limit < memory || strict)
 		return em_round_up((limit < memory ? limit : memory) * WINDOW_LEAST, EM_WINDOW_MIN);

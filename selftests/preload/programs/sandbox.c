@@ -2,9 +2,10 @@
 /*
  * A program that allows itself only what malloc() of the C library calls, and then uses the heap.
  *
- *	sandbox kill|refuse prctl|seccomp [threads|fork]
+ *	sandbox kill|refuse|ioctl prctl|seccomp [threads|fork]
  *
- * kill: other system calls end the program; refuse: they fail with EPERM.
+ * kill: other system calls end the program; refuse: they fail with EPERM; ioctl: ioctl() fails so, and all
+ * others end the program.
  * fork: a child, and its child, use blocks of the parent, too.
  */
 #include <linux/filter.h>
@@ -28,11 +29,16 @@
 	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_##name, 0, 1), \
 	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
 
+/* the instruction that says what comes of ioctl() */
+#define OF_IOCTL 2
+
 /* what fork() needs beyond */
 #define FORK_CALLS 5
 
 static struct sock_filter filter[] = {
 	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_ioctl, 0, 1),
+	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | 1),	/* OF_IOCTL */
 	ALLOW(brk), ALLOW(mmap), ALLOW(munmap), ALLOW(mremap), ALLOW(mprotect), ALLOW(madvise),
 	ALLOW(futex), ALLOW(write), ALLOW(exit_group), ALLOW(exit),
 	/* FORK_CALLS */
@@ -136,6 +142,8 @@ static int set_filter(const char *action, const char *way, bool forks)
 	prog.len = last + 1;
 	if (!strcmp(action, "refuse"))
 		filter[last].k = SECCOMP_RET_ERRNO | 1;
+	else if (!strcmp(action, "kill"))
+		filter[OF_IOCTL].k = filter[last].k;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		return -1;
 	if (!strcmp(way, "prctl"))
