@@ -436,7 +436,7 @@ TEST_F(swap, swapoff_brings_every_page_back)
 
 TEST_F(swap, no_byte_changes_when_swapoff_comes_under_load)
 {
-	unsigned long i, n = rounds(50);
+	unsigned long i, n = rounds(20);
 	struct worker workers[WORKERS];
 
 	ASSERT_EQ(join_group(), 0);
