@@ -10,6 +10,8 @@ import sys
 
 LIBRARIES = "/usr/lib/*-linux-gnu/"
 OURS = "expertmem"
+# ours behind malloc(), as the other allocators are
+PRELOADED = "expertmem malloc"
 STARTS = 3
 # of a whole process, and those that a client has to itself; APR's pools, which free no
 # block, can only be measured at their end
@@ -121,6 +123,8 @@ class Bench:
         self.make_build = build.removeprefix(f"{root}/")
         self.measures, self.goals = [], []
         self.peers = all_peers()
+        self.peers[PRELOADED] = Peer("malloc", None, f"{build}/lib/libexpertmem-malloc.so.1",
+                                     {"EXPERTMEM_BACKEND": "anon"})
         with open(f"{build}/bench/make.log", "w", encoding="utf-8"):
             pass
         if only:
@@ -128,15 +132,17 @@ class Bench:
             if unknown:
                 raise Failed(f"no peer is called {', '.join(unknown)}; "
                              f"there are: {', '.join(self.peers)}")
-            self.peers = {name: self.peers[name] for name in dict.fromkeys([OURS, "glibc", *only])}
+            self.peers = {name: self.peers[name] for name in dict.fromkeys([OURS, PRELOADED, "glibc", *only])}
         for name, peer in self.peers.items():
             self.look_for(name, peer)
 
     def look_for(self, name, peer):
+        if name == PRELOADED:
+            self.make("lib/libexpertmem-malloc.so")
         if peer.preload:
             found = glob.glob(peer.preload)
             peer.preload = found[0] if found else None
-            peer.missing = None if found else f"{peer.package} is not installed"
+            peer.missing = None if found else f"{peer.package or peer.preload} is not there"
         if not peer.missing and not self.make(f"bench/measure-{peer.program}"):
             if name == OURS:
                 raise Failed(f"the library cannot be built: see {self.build}/bench/make.log")
@@ -199,8 +205,17 @@ class Bench:
         self.measures.append(measure)
         return measure
 
+    def add_preloaded(self, group, name, unit, said, value):
+        """The same measure, of what is preloaded; or None."""
+        if PRELOADED not in said:
+            return None
+        said = {OURS if peer == PRELOADED else peer: lines for peer, lines in said.items() if peer != OURS}
+        return self.add(group, f"{name}, preloaded", unit, said, value)
+
     def goal(self, measure, against, must, aim, ratio=None):
         """A line of the table of goals, unless it could not be measured."""
+        if not measure:
+            return
         values = measure["values"]
         if ratio is None:
             ratio = measure["ratios"].get(against) if against else values.get(OURS)
