@@ -45,13 +45,13 @@ static bool array_init(struct em_expert *expert, struct em_array *array, size_t 
 		room = em_round_up(room, EM_PAGE);
 		expert->backend->guard(expert, array->base - EM_PAGE, true);
 		expert->backend->guard(expert, array->base + room, true);
+		array->room = room;
 		break;
 	}
 	if (!array->base)
 		return false;
 	em_debug_on_metadata(expert, array->base, size);
 	array->size = size;
-	array->room = room;
 	return true;
 }
 

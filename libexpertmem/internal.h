@@ -283,7 +283,7 @@ DWORD em_become(HEXPERTKEY key);
 
 /* preload.c */
 int em_program_fd(void);
-bool em_is_program_fd(int fd);
+bool em_descriptor_call(long number, const long args[static 3], long *answer);
 bool em_program_is_here(void);
 bool em_program_fd_moves(void);
 void em_program_unreserve(size_t limit);

@@ -243,7 +243,7 @@ static bool is_like_fork(struct cloning *cloning)
 long syscall(long number, ...)
 {
 	struct cloning cloning = { .number = number };
-	long *args = cloning.args;
+	long *args = cloning.args, answer;
 	va_list list;
 
 	va_start(list, number);
@@ -253,22 +253,8 @@ long syscall(long number, ...)
 
 	if (number == SYS_seccomp || (number == SYS_prctl && args[0] == PR_SET_SECCOMP))
 		em_filter_begin();
-	switch (number) {
-	case SYS_close:
-		if (em_is_program_fd((int)args[0]))
-			return em_answer(-EBADF);
-		break;
-	case SYS_close_range:
-		return close_range((unsigned int)args[0], (unsigned int)args[1], (int)args[2]);
-#ifdef SYS_dup2
-	case SYS_dup2:
-		return dup2((int)args[0], (int)args[1]);
-#endif
-	case SYS_dup3:
-		return dup3((int)args[0], (int)args[1], (int)args[2]);
-	default:
-		break;
-	}
+	if (em_descriptor_call(number, args, &answer))
+		return em_answer(answer);
 	if (is_like_fork(&cloning))
 		return call_outside_heap(do_cloning, &cloning);
 	return em_answer(em_raw6(number, args[0], args[1], args[2], args[3], args[4], args[5]));

@@ -234,10 +234,12 @@ static bool is_refused(int err)
  */
 static int device_fork_prepare(struct em_expert *expert)
 {
-	/* vm.overcommit_memory=2: the child must not run out of memory at a touch */
-	struct expertmem_fork arg = {
-		.flags = !em_filtered && em_is_strict() ? EXPERTMEM_FORK_POPULATE : 0,
-	};
+	/*
+	 * vm.overcommit_memory=2: the child must not run out of memory at a touch. A filter may refuse to
+	 * tell. Then it is as when the expert was attached.
+	 */
+	bool strict = em_filtered ? expert->flags & EXPERTMEM_POPULATE : em_is_strict();
+	struct expertmem_fork arg = { .flags = strict ? EXPERTMEM_FORK_POPULATE : 0 };
 
 	expert->heir = -1;
 	if (expert->fd < 0)

@@ -145,10 +145,14 @@ bool em_memory_is_limited(void)
  */
 static size_t window_for(struct em_expert *expert, bool strict)
 {
+	static uint64_t physical;
 	struct expertmem_heap_stats stats = { 0 };
 	size_t window = WINDOW_USUAL, limit = limit_of(RLIMIT_AS);
 	uint64_t memory;
 
+	/* After the program has set a filter, sysconf() could end the process. */
+	if (!em_filtered)
+		physical = sysconf(_SC_PHYS_PAGES) * EM_PAGE;
 	if (limit > limit_of(RLIMIT_DATA))
 		limit = limit_of(RLIMIT_DATA);
 
@@ -156,9 +160,7 @@ static size_t window_for(struct em_expert *expert, bool strict)
 	if (expert->debug & EM_DEBUG_BLOCKS)
 		return window;
 	expert->backend->stats(expert, &stats);
-	if (em_filtered && !stats.limit)
-		return window;
-	memory = stats.limit ? stats.limit : sysconf(_SC_PHYS_PAGES) * EM_PAGE;
+	memory = stats.limit ? stats.limit : physical;
 	if (limit < memory || strict)
 		return em_round_up((limit < memory ? limit : memory) * WINDOW_LEAST, EM_WINDOW_MIN);
 	while (window < WINDOW_MAX && window / WINDOW_TIMES < memory)

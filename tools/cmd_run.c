@@ -362,9 +362,9 @@ static void print_invalid(void)
 	char *backend = getenv("EXPERTMEM_BACKEND"), *debug = getenv("EXPERTMEM_DEBUG");
 
 	fputs("expertmem run: an invalid word in the environment:", stderr);
-	if (backend)
+	if (backend && *backend && strcmp(backend, "auto") && strcmp(backend, "device") && strcmp(backend, "anon"))
 		fprintf(stderr, " EXPERTMEM_BACKEND=%s (auto, device or anon)", plain_text(backend));
-	if (debug)
+	else if (debug)
 		fprintf(stderr, " EXPERTMEM_DEBUG=%s (words with commas between them: see libexpertmem(7))",
 			plain_text(debug));
 	fputc('\n', stderr);

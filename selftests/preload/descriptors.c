@@ -139,6 +139,8 @@ TEST_F(program, calls_by_number_leave_it_alone)
 	NEED_EXPERT();
 	EXPECT_EQ(-1, syscall(SYS_close, self->fd));
 	EXPECT_EQ(EBADF, errno);
+	EXPECT_EQ(-1, syscall(SYS_dup, self->fd));
+	EXPECT_EQ(EBADF, errno);
 	EXPECT_EQ(-1, syscall(SYS_dup3, self->fd, 50, 0));
 	EXPECT_EQ(EBADF, errno);
 	EXPECT_EQ(0, syscall(SYS_close_range, 3, ~0U, 0));
