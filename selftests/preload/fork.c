@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <spawn.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
 
@@ -166,8 +167,8 @@ static void __attribute__((noreturn)) fork_as_nobody(struct heap *heap)
 	_exit(heap_is_intact(heap) && child > 0 ? child_status(child) : 12);
 }
 
-/* The same where the module has no memory for the child: fork() says so, and goes on later. */
-static void __attribute__((noreturn)) fail_as_nobody(struct heap *heap)
+/* The same where the child cannot have the heap: fork() fails by @error, and the heap stays as it was. */
+static void __attribute__((noreturn)) fail_as_nobody(struct heap *heap, int error)
 {
 	pid_t child;
 
@@ -176,9 +177,9 @@ static void __attribute__((noreturn)) fail_as_nobody(struct heap *heap)
 	child = fork();
 	if (!child)
 		_exit(11);
-	if (child > 0 || errno != ENOMEM)
+	if (child > 0 || errno != error)
 		_exit(12);
-	_exit(heap_is_intact(heap) && heap_churn(heap, 100) ? 0 : 13);
+	_exit(heap_is_intact(heap) ? 0 : 13);
 }
 
 #define NEED_MODULE_AND_ROOT()							\
@@ -205,16 +206,57 @@ TEST_F(process, a_child_has_its_parents_limit_and_needs_no_rights)
 
 TEST_F(process, fork_fails_where_a_child_cannot_have_the_heap)
 {
+	static const struct {
+		const char *parameter, *value;
+		int error;
+	} refusals[] = {
+		{ "uid_limit", "64K", ENOMEM }, { "total_limit", "64K", ENOMEM },
+		{ "max_experts", "1", EAGAIN },
+	};
 	struct parameter parameter;
 	pid_t child;
 
 	NEED_MODULE_AND_ROOT();
-	ASSERT_EQ(0, parameter_set(&parameter, "uid_limit", "64K"));
+	for (size_t i = 0; i < COUNT_OF(refusals); i++) {
+		snprintf(parameter.path, sizeof(parameter.path), PARAMETERS "%s", refusals[i].parameter);
+		ASSERT_EQ(0, file_read(parameter.path, parameter.old, sizeof(parameter.old)));
+		child = fork();
+		if (!child) {
+			if (file_write(parameter.path, refusals[i].value))
+				_exit(14);
+			fail_as_nobody(&self->heap, refusals[i].error);
+		}
+		EXPECT_EQ(0, child_status(child)) TH_LOG("%s", refusals[i].parameter);
+		EXPECT_EQ(0, parameter_restore(&parameter));
+	}
+}
+
+TEST_F(process, fork_fails_where_no_descriptor_is_left)
+{
+	struct rlimit before, few = { 64, 64 };
+	int null, fds[64], count = 0;
+	pid_t child;
+
+	if (expert_of_program() < 0)
+		SKIP(return, "needs the kernel module");
+	ASSERT_EQ(0, getrlimit(RLIMIT_NOFILE, &before));
+	few.rlim_max = before.rlim_max;
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &few));
+	while ((null = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0)
+		fds[count++] = null;
 	child = fork();
 	if (!child)
-		fail_as_nobody(&self->heap);
+		_exit(1);
+	EXPECT_EQ(-1, child);
+	EXPECT_EQ(EAGAIN, errno);
+	EXPECT_LT(0, count);
+	while (count)
+		EXPECT_EQ(0, close(fds[--count]));
+	child = fork();
+	if (!child)
+		child_checks(&self->heap, 1);
 	EXPECT_EQ(0, child_status(child));
-	EXPECT_EQ(0, parameter_restore(&parameter));
+	EXPECT_EQ(0, setrlimit(RLIMIT_NOFILE, &before));
 }
 
 /* -------------------------------------------------- children that are made otherwise */
