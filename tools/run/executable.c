@@ -65,17 +65,33 @@ static bool find_program(const char *name, char path[static PATH_MAX])
 	}
 }
 
-/* Read the interpreter from a script's first line; without one, execvp() uses the shell. */
+/* Copy the word at @text, behind blanks. Return the text behind it. */
+static const char *copy_word(const char *text, char word[static PATH_MAX])
+{
+	text += strspn(text, " \t");
+	snprintf(word, PATH_MAX, "%.*s", (int)strcspn(text, " \t\n"), text);
+	return text + strlen(word);
+}
+
+/*
+ * Read the interpreter from a script's first line; without one, execvp() uses the shell. The interpreter
+ * env executes the program that its next word names.
+ */
 static void find_interpreter(const char *text, char path[static PATH_MAX])
 {
-	const char *word;
+	char word[PATH_MAX];
 
 	if (strncmp(text, "#!", 2)) {
 		strcpy(path, "/bin/sh");
 		return;
 	}
-	word = text + 2 + strspn(text + 2, " \t");
-	snprintf(path, PATH_MAX, "%.*s", (int)strcspn(word, " \t\n"), word);
+	text = copy_word(text + 2, path);
+	if (strlen(path) < 4 || strcmp(path + strlen(path) - 4, "/env"))
+		return;
+	text = copy_word(text, word);
+	if (!strcmp(word, "-S"))
+		copy_word(text, word);
+	find_program(word, path);
 }
 
 /* Open the ELF file @path, or if it is a script, its interpreter. Return a descriptor, or -1. */
