@@ -12,7 +12,10 @@
  */
 #include "internal.h"
 
-/* The sizes between pages are multiples of 64 bytes, and few are multiples of more than this. */
+/*
+ * Blocks that are aligned to more than this get whole pages above EM_PAGE: most sizes of MEDIUM_CLASSES are
+ * multiples of 64 bytes only.
+ */
 #define PAGES_FROM	256
 
 /* X(previous, size): the class of @size bytes is for blocks of more than @previous bytes. */

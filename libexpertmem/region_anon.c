@@ -469,8 +469,8 @@ static size_t guard_of(const struct em_expert *expert, enum em_window window, si
 }
 
 /*
- * Place a region of @size bytes, with @span bytes reserved for it, and @guard bytes on either side. A range with a foreign mapping stays
- * in the tree as a region that nobody uses.
+ * Place a region of @size bytes, with @span bytes reserved for it, and @guard bytes on either side. A
+ * range with a foreign mapping stays in the tree as a region that nobody uses.
  */
 static void *place(struct em_expert *expert, enum em_window window, size_t size, size_t span,
 		   size_t guard, bool roomy)
