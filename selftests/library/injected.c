@@ -483,8 +483,7 @@ FIXTURE_VARIANT_ADD(injected, device_all) {
 
 FIXTURE_SETUP(injected)
 {
-	if (variant->backend == EXPERTMEM_BACKEND_DEVICE)
-		NEED_DEVICE();
+	NEED_BACKEND(variant->backend);
 	verdict = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, (void *)verdict);
 	scene.backend = variant->backend;
