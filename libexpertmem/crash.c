@@ -85,7 +85,10 @@ static bool was_freed(uintptr_t address)
 	return false;
 }
 
-/* What @large is to an address: @distance receives the bytes from its start or its end. */
+/*
+ * Return where an address is: in the block, before or behind it. @distance receives the bytes from the
+ * block's start, or from its end if the address is behind it.
+ */
 static enum em_memory is_at(const struct em_large *large, uintptr_t address, size_t *distance)
 {
 	uintptr_t start = large->address, end = start + large->size;

@@ -32,6 +32,12 @@ static bool is_ours(int fd)
 	return fd >= 0 && fd == em_program_fd() && em_program_is_here();
 }
 
+/* close() or dup() */
+static long do_one(long number, int fd)
+{
+	return is_ours(fd) ? -EBADF : em_raw(number, fd, 0, 0);
+}
+
 static long do_close_range(unsigned int first, unsigned int last, unsigned int flags)
 {
 	int ours = em_program_fd();
@@ -74,7 +80,7 @@ bool em_descriptor_call(long number, const long args[static 3], long *answer)
 	switch (number) {
 	case SYS_close:
 	case SYS_dup:
-		*answer = is_ours((int)args[0]) ? -EBADF : em_raw(number, args[0], 0, 0);
+		*answer = do_one(number, (int)args[0]);
 		return true;
 	case SYS_close_range:
 		*answer = do_close_range((unsigned int)args[0], (unsigned int)args[1], (unsigned int)args[2]);
@@ -94,9 +100,7 @@ bool em_descriptor_call(long number, const long args[static 3], long *answer)
 
 int close(int fd)
 {
-	if (is_ours(fd))
-		return (int)em_answer(-EBADF);
-	return real_close ? real_close(fd) : (int)em_answer(em_raw(SYS_close, fd, 0, 0));
+	return real_close && !is_ours(fd) ? real_close(fd) : (int)em_answer(do_one(SYS_close, fd));
 }
 
 int close_range(unsigned int first, unsigned int last, int flags)
@@ -111,7 +115,7 @@ void closefrom(int first)
 
 int dup(int from)
 {
-	return (int)em_answer(is_ours(from) ? -EBADF : em_raw(SYS_dup, from, 0, 0));
+	return (int)em_answer(do_one(SYS_dup, from));
 }
 
 int dup2(int from, int to)
