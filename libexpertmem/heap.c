@@ -176,15 +176,16 @@ bool em_heap_size(const struct em_expert *expert, const void *p, size_t *size)
 	return size_of(&block, size);
 }
 
-/* Resize a small block in place. @stay: also if @size belongs to a smaller class. */
+/* Resize a small block in place. @class: of @size. @stay: also if that is a smaller class. */
 static bool resize_small(struct em_expert *expert, struct em_tcache *tcache,
-			 const struct block *block, size_t size, bool stay)
+			 const struct block *block, size_t size, unsigned int class, bool stay)
 {
 	struct em_slab *slab = block->slab;
 	uint32_t offset = block->offset;
 
 	while (slab) {
-		switch (em_slab_resize(expert, tcache, slab, offset, size, stay)) {
+		switch (em_slab_resize(expert, tcache, slab, offset, size,
+				       stay ? slab->class : class)) {
 		case EM_DONE:
 			return true;
 		case EM_NOT_A_BLOCK:
@@ -221,15 +222,16 @@ static bool resize_large(struct em_expert *expert, struct em_tcache *tcache, str
 static bool resize(struct em_expert *expert, struct em_tcache *tcache, struct block *block,
 		   size_t size, bool stay)
 {
+	unsigned int class = em_class_of(expert, size, 1);
+
 	/*
 	 * With debugging each realloc moves the block, so that a use of the old pointer is found.
 	 */
 	if (expert->debug & EM_DEBUG_BLOCKS && !stay)
 		return false;
 	if (block->slab)
-		return resize_small(expert, tcache, block, size, stay);
-	return (stay || em_class_of(expert, size, 1) == EM_NO_CLASS) &&
-	       resize_large(expert, tcache, block, size);
+		return resize_small(expert, tcache, block, size, class, stay);
+	return (stay || class == EM_NO_CLASS) && resize_large(expert, tcache, block, size);
 }
 
 /*

@@ -95,7 +95,6 @@ HEXPERTKEY em_key_of(const struct em_expert *expert);
 int em_slot_get(struct em_expert **slot);
 void em_slot_put(struct em_expert *expert);
 extern pthread_mutex_t em_place_lock;
-bool em_memory_is_limited(void);
 bool em_place(struct em_expert *expert, size_t most);
 void em_set_owner(const struct em_expert *expert, bool owner);
 
@@ -213,7 +212,7 @@ void em_collect(struct em_expert *expert, struct em_tcache *heir);
 enum em_outcome em_slab_free(struct em_expert *expert, struct em_tcache *tcache,
 			     struct em_slab *slab, uint32_t offset);
 enum em_outcome em_slab_resize(struct em_expert *expert, struct em_tcache *tcache,
-			       struct em_slab *slab, uint32_t offset, size_t size, bool stay);
+			       struct em_slab *slab, uint32_t offset, size_t size, unsigned int class);
 bool em_slab_is_mine(const struct em_slab *slab, const struct em_tcache *tcache);
 void em_slab_share(struct em_expert *expert, struct em_slab *slab);
 int em_slabs_walk(struct em_expert *expert,
@@ -458,6 +457,12 @@ static inline void em_count(struct em_expert *expert, struct em_tcache *tcache, 
 	em_add(&tcache->count->blocks, blocks);
 	if (em_add(&tcache->count->credit, -bytes) < 0)
 		em_note_peak(expert, tcache);
+}
+
+/* Shall the heap save memory that is mapped, also if that costs time? */
+static inline bool em_is_limited(const struct em_expert *expert)
+{
+	return expert->classes == em_classes_if_limited;
 }
 
 static inline bool em_is_live(uint16_t state)

@@ -396,7 +396,7 @@ static noinline void *realloc_small(HEXPERTKEY key, void *p, size_t size, const 
 	unsigned int class = em_class_of(expert, size, 1);
 	size_t old;
 
-	if (em_slab_resize(expert, tcache, slab, offset, size, false) == EM_DONE) {
+	if (em_slab_resize(expert, tcache, slab, offset, size, class) == EM_DONE) {
 		new = p;
 		done = true;
 	} else if (class != EM_NO_CLASS && em_slab_is_mine(slab, tcache) &&

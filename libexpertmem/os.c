@@ -110,12 +110,18 @@ static void read_start(const char *path, char *text, size_t size)
 	text[length > 0 ? length : 0] = '\0';
 }
 
-/* Is vm.overcommit_memory 2? Then the kernel promises no more memory than it has. */
+/*
+ * Is vm.overcommit_memory 2? Then the kernel promises no more memory than it has. False where the program's
+ * filter of system calls may refuse to tell.
+ */
 bool em_is_strict(void)
 {
-	char text[2];
+	char text[2] = "";
 
-	read_start("/proc/sys/vm/overcommit_memory", text, sizeof(text));
+	if (em_unfiltered_begin()) {
+		read_start("/proc/sys/vm/overcommit_memory", text, sizeof(text));
+		em_unfiltered_end();
+	}
 	return *text == '2';
 }
 

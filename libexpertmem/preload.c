@@ -132,11 +132,8 @@ static bool is_ours(HEXPERTKEY key)
 	DWORD error;
 	void *block;
 
-	expert->classes = em_classes_of_device;
-	if (expert->backend->id == EXPERTMEM_BACKEND_ANON) {
-		expert->limited = !(expert->debug & EM_DEBUG_BLOCKS) && em_memory_is_limited();
-		expert->classes = expert->limited ? em_classes_if_limited : em_classes_of_anon;
-	}
+	expert->classes = expert->backend->id == EXPERTMEM_BACKEND_ANON ? em_classes_of_anon :
+									  em_classes_of_device;
 	block = ExpertAllocMemory(key, 0, &error);
 	if (!block && error == NMERR_OUT_OF_MEMORY)
 		die("", expertmem_strerror(EXPERTMEM_E_NOMEM));

@@ -465,7 +465,7 @@ static bool may_grow(const struct em_gaps *gaps, enum em_window window, size_t s
  */
 static size_t guard_of(const struct em_expert *expert, enum em_window window, size_t size)
 {
-	return expert->limited && window == EM_SMALL_WINDOW && size > EM_PAGE ? 0 : em_granule(window);
+	return em_is_limited(expert) && window == EM_SMALL_WINDOW && size > EM_PAGE ? 0 : em_granule(window);
 }
 
 /*
@@ -503,7 +503,7 @@ static void *anon_alloc(struct em_expert *expert, enum em_window window, size_t 
 	size = rounded(window, size);
 	span = em_max(size, rounded(window, room));
 	/* The guard page behind an array must stay free, also if the next region asks for none. */
-	if (room && expert->limited && window == EM_SMALL_WINDOW)
+	if (room && em_is_limited(expert) && window == EM_SMALL_WINDOW)
 		span += EM_PAGE;
 	if (!room && may_grow(expert->gaps[window], window, size))
 		region = place(expert, window, size, span, em_granule(window), true);

@@ -122,16 +122,13 @@ pthread_mutex_t em_place_lock = PTHREAD_MUTEX_INITIALIZER;
  */
 static size_t limit_of(int resource)
 {
-	struct rlimit limit;
+	struct rlimit limit = { .rlim_cur = RLIM_INFINITY };
 
-	return em_filtered || getrlimit(resource, &limit) || limit.rlim_cur >= AWAY ? SIZE_MAX : limit.rlim_cur;
-}
-
-/* Does the kernel count memory, or addresses, that no page is in yet? */
-bool em_memory_is_limited(void)
-{
-	return limit_of(RLIMIT_AS) < SIZE_MAX || limit_of(RLIMIT_DATA) < SIZE_MAX ||
-	       (!em_filtered && em_is_strict());
+	if (em_unfiltered_begin()) {
+		getrlimit(resource, &limit);
+		em_unfiltered_end();
+	}
+	return limit.rlim_cur >= AWAY ? SIZE_MAX : limit.rlim_cur;
 }
 
 /*
@@ -150,9 +147,11 @@ static size_t window_for(struct em_expert *expert, bool strict)
 	size_t window = WINDOW_USUAL, limit = limit_of(RLIMIT_AS);
 	uint64_t memory;
 
-	/* After the program has set a filter, sysconf() could end the process. */
-	if (!em_filtered)
+	/* A filter may refuse the system calls of sysconf(). */
+	if (!physical && em_unfiltered_begin()) {
 		physical = sysconf(_SC_PHYS_PAGES) * EM_PAGE;
+		em_unfiltered_end();
+	}
 	if (limit > limit_of(RLIMIT_DATA))
 		limit = limit_of(RLIMIT_DATA);
 
@@ -241,12 +240,16 @@ bool em_place(struct em_expert *expert, size_t most)
 {
 	size_t window = WINDOW_SHARE / nr_experts();
 	size_t limit = limit_of(RLIMIT_AS);
-	bool strict = expert->backend->maps_parts && !em_filtered && em_is_strict();
+	bool strict = expert->backend->maps_parts && em_is_strict();
 	bool chosen = expert->backend->maps_parts && (limit < SIZE_MAX || strict);
 
 	/* Keep the table out of core files. */
 	madvise((void *)em_round_up((uintptr_t)em_owners, EM_PAGE), sizeof(em_owners) - EM_PAGE,
 		MADV_DONTDUMP);
+	/* In a preloaded program */
+	if (expert->classes == em_classes_of_anon && !(expert->debug & EM_DEBUG_BLOCKS) &&
+	    (chosen || limit_of(RLIMIT_DATA) < SIZE_MAX))
+		expert->classes = em_classes_if_limited;
 	if (!most)
 		most = window_for(expert, strict);
 	/* Windows that are mapped at once take at most 3/4 of RLIMIT_AS. */

@@ -71,18 +71,18 @@ enum em_outcome em_slab_free(struct em_expert *expert, struct em_tcache *tcache,
 }
 
 /*
- * Resize a block in place. EM_NOT_A_BLOCK: no live block starts there, or @size is of another class.
- * @stay: resize whatever the class of @size, if the block has room for it.
+ * Resize a block in place. EM_NOT_A_BLOCK: no live block starts there, its class is not @class, or it has no
+ * room for @size. @class: of @size; or of the slab, for a block that shall stay whatever the class of @size.
  */
 enum em_outcome em_slab_resize(struct em_expert *expert, struct em_tcache *tcache,
-			     struct em_slab *slab, uint32_t offset, size_t size, bool stay)
+			     struct em_slab *slab, uint32_t offset, size_t size,
+			     unsigned int class)
 {
 	uintptr_t owner;
 	uint32_t i;
 	uint16_t state = em_slab_read_state(slab, offset, &owner, &i);
 
-	if (!em_is_live(state) ||
-	    (stay ? size > slab->block : em_class_of(expert, size, 1) != slab->class))
+	if (!em_is_live(state) || class != slab->class || size > slab->block)
 		return EM_NOT_A_BLOCK;
 	if (!(owner & EM_SHARED)) {
 		if (em_tcache_of_owner(owner) != tcache || owner & EM_SHARING)

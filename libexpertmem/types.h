@@ -570,8 +570,7 @@ struct em_expert {
 	struct em_shared *shared;
 	struct em_table counts;		/* the memory of @shared */
 	size_t window;			/* bytes of one window */
-	bool limited;			/* ANON: save memory that is mapped, also if that costs time */
-	/* A table of classes.c: the class by (size + 15) / 16. Set before the expert is attached. */
+	/* A table of classes.c: the class by (size + 15) / 16. Set before the first block. */
 	const uint8_t *classes;
 	bool unmapped;			/* no mapping reserves the windows' addresses without a region */
 	struct em_gaps *gaps[2];	/* ANON: gaps between regions, by enum em_window */
