@@ -30,10 +30,10 @@ class Peer:
         self.program, self.package, self.preload = program, package, preload
         self.env, self.missing = env or {}, None
 
-    def environment(self, preload=None):
+    def environment(self):
         env = {**os.environ, **self.env}
-        if preload or self.preload:
-            env["LD_PRELOAD"] = preload or self.preload
+        if self.preload:
+            env["LD_PRELOAD"] = self.preload
         return env
 
     def version(self):
@@ -138,11 +138,11 @@ class Bench:
 
     def look_for(self, name, peer):
         if name == PRELOADED:
-            self.make("lib/libexpertmem-malloc.so")
-        if peer.preload:
+            peer.missing = None if self.make("lib/libexpertmem-malloc.so") else "it cannot be built"
+        elif peer.preload:
             found = glob.glob(peer.preload)
             peer.preload = found[0] if found else None
-            peer.missing = None if found else f"{peer.package or peer.preload} is not there"
+            peer.missing = None if found else f"{peer.package} is not installed"
         if not peer.missing and not self.make(f"bench/measure-{peer.program}"):
             if name == OURS:
                 raise Failed(f"the library cannot be built: see {self.build}/bench/make.log")
