@@ -167,8 +167,8 @@ static void __attribute__((noreturn)) fork_as_nobody(struct heap *heap)
 	_exit(heap_is_intact(heap) && child > 0 ? child_status(child) : 12);
 }
 
-/* The same where the child cannot have the heap: fork() fails by @error, and the heap stays as it was. */
-static void __attribute__((noreturn)) fail_as_nobody(struct heap *heap, int error)
+/* fork() fails by @error, and the heap stays as it was. @grows: the heap can still allocate. */
+static void __attribute__((noreturn)) fail_as_nobody(struct heap *heap, int error, bool grows)
 {
 	pid_t child;
 
@@ -179,7 +179,7 @@ static void __attribute__((noreturn)) fail_as_nobody(struct heap *heap, int erro
 		_exit(11);
 	if (child > 0 || errno != error)
 		_exit(12);
-	_exit(heap_is_intact(heap) ? 0 : 13);
+	_exit(heap_is_intact(heap) && (!grows || heap_churn(heap, 100)) ? 0 : 13);
 }
 
 #define NEED_MODULE_AND_ROOT()							\
@@ -209,9 +209,10 @@ TEST_F(process, fork_fails_where_a_child_cannot_have_the_heap)
 	static const struct {
 		const char *parameter, *value;
 		int error;
+		bool grows;
 	} refusals[] = {
-		{ "uid_limit", "64K", ENOMEM }, { "total_limit", "64K", ENOMEM },
-		{ "max_experts", "1", EAGAIN },
+		{ "uid_limit", "64K", ENOMEM, true }, { "total_limit", "64K", ENOMEM, false },
+		{ "max_experts", "1", EAGAIN, true },
 	};
 	struct parameter parameter;
 	pid_t child;
@@ -224,7 +225,7 @@ TEST_F(process, fork_fails_where_a_child_cannot_have_the_heap)
 		if (!child) {
 			if (file_write(parameter.path, refusals[i].value))
 				_exit(14);
-			fail_as_nobody(&self->heap, refusals[i].error);
+			fail_as_nobody(&self->heap, refusals[i].error, refusals[i].grows);
 		}
 		EXPECT_EQ(0, child_status(child)) TH_LOG("%s", refusals[i].parameter);
 		EXPECT_EQ(0, parameter_restore(&parameter));

@@ -72,7 +72,7 @@ int ioctl(int fd, unsigned long request, ...)
 	return (int)syscall(SYS_ioctl, fd, request, arg);
 }
 
-/* What the heap interposes as well. */
+/* The heap interposes these two as well. */
 int dup3(int from, int to, int flags)
 {
 	allocate();
@@ -85,6 +85,7 @@ int close_range(unsigned int first, unsigned int last, int flags)
 	return (int)syscall(SYS_close_range, first, last, flags);
 }
 
+/* The heap prints messages with its lock held, so it must not call this. */
 ssize_t write(int fd, const void *bytes, size_t size)
 {
 	allocate();
