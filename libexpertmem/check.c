@@ -71,6 +71,15 @@ static void check_slab(const struct em_expert *expert, const struct em_slab *sla
 
 	expect(slab->base == expert->base + i * EM_SLAB_SIZE, "a slab has the wrong address", slab);
 	expect(slab->where <= EM_SPARE, "a slab is nowhere", slab);
+	if (slab->before) {
+		const struct em_slab *first = slab - slab->before;
+
+		expect(first->inverse && !first->before &&
+		       slab->before < em_class_slabs(first->class), "a slab is in no span", slab);
+		expect(!slab->inverse && !slab->owner, "a later slab of a span is in use", slab);
+		totals->slabs++;
+		return;
+	}
 	totals->where[slab->where]++;
 	if (!slab->inverse) {
 		expect(slab->where == EM_POOL && !slab->owner, "a slab without a class is in use", slab);
@@ -79,7 +88,8 @@ static void check_slab(const struct em_expert *expert, const struct em_slab *sla
 	}
 	totals->slabs++;
 	expect(slab->class < EM_CLASSES && slab->block == em_class_size[slab->class] &&
-	       slab->blocks == EM_SLAB_SIZE / slab->block && slab->fresh <= slab->blocks,
+	       slab->blocks == em_class_slabs(slab->class) * EM_SLAB_SIZE / slab->block &&
+	       slab->fresh <= slab->blocks,
 	       "a slab does not fit its class", slab);
 	expect(slab->where != EM_POOL && (size_t)((char *)tcache - expert->heap.tcaches.base) <
 	       expert->heap.tcaches.used, "a slab has no owner", slab);

@@ -8,7 +8,8 @@
  * the same memory, whatever the size of the blocks.
  *
  * Above EM_FAST_MAX, the sizes are the largest ones, in multiples of 64 bytes, of which 15, 14, ... 2 fit
- * into a slab. Or they are whole pages (PAGE_CLASSES), as the API promises page aligned blocks.
+ * into a slab. Or they are whole pages (PAGE_CLASSES), as the API promises page aligned blocks. If memory
+ * is limited, there are also sizes between those and above, of which 38 to 13 fit into a span.
  */
 #include "internal.h"
 
@@ -40,6 +41,18 @@
 	X(6528, 7232) X(7232, 8192) X(8192, 9344) X(9344, 10880) X(10880, 13056) X(13056, 16384)
 #define LARGEST_CLASSES(X) \
 	X(16384, 21824) X(21824, 32768)
+/*
+ * MEDIUM_CLASSES and LARGEST_CLASSES with classes of spans between them and above. em_block_at() is
+ * right in a span for all of these sizes. It is not for every multiple of 64 bytes above 16 KiB.
+ */
+#define CLOSE_CLASSES(X) \
+	X(4096, 4352) X(4352, 4672) X(4672, 4992) X(4992, 5440) X(5440, 5952) X(5952, 6528) \
+	X(6528, 6848) X(6848, 7232) X(7232, 7680) X(7680, 8192) X(8192, 8704) X(8704, 9344) \
+	X(9344, 10048) X(10048, 10880) X(10880, 11904) X(11904, 13056) X(13056, 13760) \
+	X(13760, 14528) X(14528, 15360) X(15360, 16384) X(16384, 17408) X(17408, 18688) \
+	X(18688, 20096) X(20096, 21824) X(21824, 23616) X(23616, 24832) X(24832, 25984) \
+	X(25984, 27456) X(27456, 29056) X(29056, 30400) X(30400, 32768) X(32768, 34816) \
+	X(34816, 37184) X(37184, 39872)
 #define PAGE_CLASSES(X) \
 	X(4096, 8192) X(8192, 12288) X(12288, 16384) X(16384, 20480) X(20480, 32768)
 
@@ -48,6 +61,10 @@ const uint16_t em_class_size[EM_CLASSES] = {
 	MANY_CLASSES(SIZE)
 	4352, 4672, 4992, 5440, 5952, 6528, 7232, 8192, 9344, 10880, 12288, 13056, 16384, 20480, 21824,
 	32768,
+	/* of spans */
+	6848, 7680, 8704, 10048, 11904, 13760, 14528, 15360, 17408, 18688, 20096,
+	/* of long spans */
+	23616, 24832, 25984, 27456, 29056, 30400, 34816, 37184, 39872,
 };
 
 /* The index of each class in em_class_size. */
@@ -57,34 +74,38 @@ enum {
 	CLASS_4352, CLASS_4672, CLASS_4992, CLASS_5440, CLASS_5952, CLASS_6528, CLASS_7232,
 	CLASS_8192, CLASS_9344, CLASS_10880, CLASS_12288, CLASS_13056, CLASS_16384, CLASS_20480,
 	CLASS_21824, CLASS_32768,
+	CLASS_6848, CLASS_7680, CLASS_8704, CLASS_10048, CLASS_11904, CLASS_13760, CLASS_14528,
+	CLASS_15360, CLASS_17408, CLASS_18688, CLASS_20096,
+	CLASS_23616, CLASS_24832, CLASS_25984, CLASS_27456, CLASS_29056, CLASS_30400, CLASS_34816,
+	CLASS_37184, CLASS_39872,
 };
-_Static_assert(CLASS_32768 == EM_CLASSES - 1, "the enumeration has all classes");
+_Static_assert(CLASS_6848 == EM_SPAN_CLASS && CLASS_23616 == EM_LONG_SPAN_CLASS,
+	       "the classes of spans are the last ones");
+_Static_assert(CLASS_39872 == EM_CLASSES - 1, "the enumeration has all classes");
 
 #define RANGE(previous, size) [(previous) / 16 + 1 ... (size) / 16] = CLASS_##size,
-#define NONE(previous, size) [(previous) / 16 + 1 ... (size) / 16] = EM_NO_CLASS,
 
-const uint8_t em_classes_of_api[] = { FEW_CLASSES(RANGE) PAGE_CLASSES(RANGE) };
+#define LARGE		[32768 / 16 + 1 ... EM_SMALL_MAX / 16] = EM_NO_CLASS,
+
+const uint8_t em_classes_of_api[] = { FEW_CLASSES(RANGE) PAGE_CLASSES(RANGE) LARGE };
 
 /* for malloc(), with memory of the module */
 const uint8_t em_classes_of_device[] = {
-	FEW_CLASSES(RANGE) MEDIUM_CLASSES(RANGE) LARGEST_CLASSES(RANGE)
+	FEW_CLASSES(RANGE) MEDIUM_CLASSES(RANGE) LARGEST_CLASSES(RANGE) LARGE
 };
 
 /* for malloc(), with private memory */
 const uint8_t em_classes_of_anon[] = {
-	MANY_CLASSES(RANGE) MEDIUM_CLASSES(RANGE) LARGEST_CLASSES(RANGE)
+	MANY_CLASSES(RANGE) MEDIUM_CLASSES(RANGE) LARGEST_CLASSES(RANGE) LARGE
 };
 
-/* If that is limited, a block is large where whole pages are less than the size of its class. */
-const uint8_t em_classes_if_limited[] = {
-	MANY_CLASSES(RANGE) MEDIUM_CLASSES(RANGE)
-	NONE(16384, 20480) RANGE(20480, 21824) NONE(21824, 28672) RANGE(28672, 32768)
-};
+/* if that is limited */
+const uint8_t em_classes_if_limited[] = { MANY_CLASSES(RANGE) CLOSE_CLASSES(RANGE) };
 
 /*
  * The smallest class of a table for @size whose block size is a multiple of @alignment, a power of two. Its
- * blocks are aligned, as slabs start at pages. Large alignments use the table with whole pages.
- * EM_NO_CLASS: the block shall be large.
+ * blocks are aligned, as slabs start at pages. Large alignments, and those that a class of spans does not
+ * have, use the table with whole pages. EM_NO_CLASS: the block shall be large.
  */
 unsigned int em_class_of(const struct em_expert *expert, size_t size, size_t alignment)
 {
@@ -94,8 +115,10 @@ unsigned int em_class_of(const struct em_expert *expert, size_t size, size_t ali
 	if (size > EM_SMALL_MAX || alignment > EM_PAGE)
 		return EM_NO_CLASS;
 	class = classes[(size + 15) / 16];
-	/* EM_SMALL_MAX, the size of the last class, is a multiple of @alignment. */
-	while (class < EM_CLASSES - 1 && em_class_size[class] & (alignment - 1))
+	/* The last class before those of spans has 32 KiB, a multiple of @alignment. */
+	while (class < EM_SPAN_CLASS && em_class_size[class] & (alignment - 1))
 		class++;
+	if (class < EM_CLASSES && em_class_size[class] & (alignment - 1))
+		return em_classes_of_api[(size + 15) / 16];
 	return class;
 }

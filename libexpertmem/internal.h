@@ -149,7 +149,7 @@ void em_debug_on_shrink(struct em_expert *expert, void *p, size_t old, size_t si
 void em_debug_on_free(struct em_expert *expert, void *p, size_t size, size_t room,
 		      struct expertmem_finding *found);
 void em_debug_on_metadata(struct em_expert *expert, void *start, size_t size);
-void em_debug_slab(struct em_expert *expert, void *start);
+void em_debug_slab(struct em_expert *expert, void *start, size_t size);
 void em_debug_region(struct em_expert *expert, char *start, size_t size);
 
 /* array.c */
@@ -164,6 +164,10 @@ extern const uint8_t em_classes_of_device[EM_SMALL_MAX / 16 + 1];
 extern const uint8_t em_classes_of_anon[EM_SMALL_MAX / 16 + 1];
 extern const uint8_t em_classes_if_limited[EM_SMALL_MAX / 16 + 1];
 unsigned int em_class_of(const struct em_expert *expert, size_t size, size_t alignment);
+static inline unsigned int em_class_slabs(unsigned int class)
+{
+	return class < EM_SPAN_CLASS ? 1 : class < EM_LONG_SPAN_CLASS ? 4 : 8;
+}
 
 /* count.c */
 int64_t em_live_bytes(const struct em_shared *shared, unsigned int *threads);
@@ -285,6 +289,7 @@ int em_program_fd(void);
 bool em_descriptor_call(long number, const long args[static 3], long *answer);
 bool em_program_is_here(void);
 bool em_program_fd_moves(void);
+void em_program_save(void);
 void em_program_unreserve(size_t limit);
 
 /* The slot of a key. The slot may hold an expert with another key, or none. */
@@ -343,7 +348,21 @@ static inline uint32_t em_status(const struct em_expert *expert)
 }
 
 /*
- * The slab that @p points into, or NULL: @p is outside of the windows or in a part without slabs.
+ * If @slab is a later slab of a span: the span's first slab, and @offset from there. A thread that
+ * looks up a bad pointer in a section may get the first slab of a span that was pooled meanwhile;
+ * em_slab_read_state() finds no block there.
+ */
+static inline struct em_slab *em_slab_first(struct em_slab *slab, uint32_t *offset)
+{
+	unsigned int before = em_read_once(&slab->before);
+
+	*offset += before * EM_SLAB_SIZE;
+	return slab - before;
+}
+
+/*
+ * The slab, or first slab of the span, that @p points into; or NULL: @p is outside of the windows or
+ * in a part without slabs.
  */
 static inline struct em_slab *em_slab_at(const struct em_expert *expert, const void *p,
 					 uint32_t *offset)
@@ -355,7 +374,7 @@ static inline struct em_slab *em_slab_at(const struct em_expert *expert, const v
 		return NULL;
 	slab = &expert->slabs[at / EM_SLAB_SIZE];
 	*offset = at % EM_SLAB_SIZE;
-	return em_load_acquire(&slab->base) ? slab : NULL;
+	return em_load_acquire(&slab->base) ? em_slab_first(slab, offset) : NULL;
 }
 
 static inline void *em_set_error(DWORD *error, DWORD code)
@@ -470,6 +489,12 @@ static inline bool em_is_live(uint16_t state)
 	return state - 1U <= EM_SMALL_MAX;
 }
 
+/* Does @slab have a block @i, which begins at @offset? It may be no span any more. */
+static inline bool em_is_inside(const struct em_slab *slab, uint32_t offset, uint32_t i)
+{
+	return offset < EM_SLAB_SIZE || i < em_read_once(&slab->blocks);
+}
+
 /* The state of the block at @offset; 0 if no block starts there. @owner receives slab->owner. */
 static inline uint16_t em_slab_read_state(const struct em_slab *slab, uint32_t offset,
 					  uintptr_t *owner, uint32_t *i)
@@ -485,7 +510,8 @@ static inline uint16_t em_slab_read_state(const struct em_slab *slab, uint32_t o
 	do {
 		*owner = em_load_acquire(&slab->owner);
 		states = em_load_acquire(&slab->states);
-		state = em_block_at(slab, offset, i) ? em_get_state(states, *i) : 0;
+		state = em_block_at(slab, offset, i) && likely(em_is_inside(slab, offset, *i)) ?
+			em_get_state(states, *i) : 0;
 		em_acquire_fence();
 	} while (unlikely(*owner != em_read_once(&slab->owner) ||
 			  states != em_read_once(&slab->states)));
@@ -588,7 +614,8 @@ static inline bool em_begin(struct em_thread *self, HEXPERTKEY key)
 
 /*
  * In a section: the entry of the table of slabs for the address @p, and the offset of @p in that
- * slab. There may be no slab: then slab->base is NULL. False: @p is not in the windows.
+ * slab. There may be no slab: then slab->base is NULL. The slab may be a later one of a span: see
+ * em_slab_first(). False: @p is not in the windows.
  */
 static inline bool em_slab_of(const struct em_thread *self, const void *p, struct em_slab **slab,
 			      uint32_t *offset)

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * setrlimit() and prlimit() of a preloaded program. RLIMIT_AS counts addresses that are reserved for
- * a heap as if they were used. Before the program lowers this limit, the heap gives such addresses up:
- * otherwise the program could map nothing any more, as a stack for a thread, or a library.
+ * setrlimit(), prlimit() and mlockall() of a preloaded program. RLIMIT_AS counts addresses that are
+ * reserved for a heap as if they were used. Before the program lowers this limit, the heap gives such
+ * addresses up: otherwise the program could map nothing any more, as a stack for a thread, or a library.
+ * When memory is limited or locked, the heap saves it from then on.
  */
 #include <errno.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 
 #include "internal.h"
@@ -29,9 +31,12 @@ static bool is_readable(const struct rlimit *new)
 
 static int set(pid_t pid, int resource, const struct rlimit *new, struct rlimit *old)
 {
-	if (resource == RLIMIT_AS && new && is_this_process(pid) && is_readable(new) &&
-	    new->rlim_cur <= new->rlim_max && new->rlim_cur != RLIM_INFINITY)
-		em_program_unreserve(new->rlim_cur);
+	if ((resource == RLIMIT_AS || resource == RLIMIT_DATA) && new && is_this_process(pid) &&
+	    is_readable(new) && new->rlim_cur <= new->rlim_max && new->rlim_cur != RLIM_INFINITY) {
+		em_program_save();
+		if (resource == RLIMIT_AS)
+			em_program_unreserve(new->rlim_cur);
+	}
 	return (int)em_answer(em_raw6(SYS_prlimit64, pid, resource, (long)new, (long)old, 0, 0));
 }
 
@@ -43,6 +48,12 @@ int setrlimit(RESOURCE resource, const struct rlimit *limit)
 int prlimit(pid_t pid, RESOURCE resource, const struct rlimit *new, struct rlimit *old)
 {
 	return set(pid, resource, new, old);
+}
+
+int mlockall(int flags)
+{
+	em_program_save();
+	return (int)em_answer(em_raw(SYS_mlockall, flags, 0, 0));
 }
 
 /* In a program of 64 bits, these are other names. musl defines them as macros. */

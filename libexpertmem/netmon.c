@@ -390,7 +390,7 @@ static noinline void *realloc_small(HEXPERTKEY key, void *p, size_t size, const 
 {
 	struct em_expert *expert = em_self->expert;
 	struct em_tcache *tcache = em_self->tcache;
-	uint32_t offset = (uintptr_t)p % EM_SLAB_SIZE;
+	uint32_t offset = (char *)p - slab->base;
 	void *new = NULL;
 	bool done = false;
 	unsigned int class = em_class_of(expert, size, 1);
@@ -421,6 +421,19 @@ static noinline void *realloc_small(HEXPERTKEY key, void *p, size_t size, const 
 	return realloc_locked(key, p, size, site, error);
 }
 
+/* Ends a section: @p is no block of @slab, but may be one of the span that @slab is in. */
+static noinline void *realloc_span(HEXPERTKEY key, void *p, size_t size, const void *site,
+				   LPDWORD error, struct em_slab *slab)
+{
+	uint32_t offset = (uintptr_t)p % EM_SLAB_SIZE;
+	size_t old;
+
+	slab = em_slab_first(slab, &offset);
+	if (offset < EM_SLAB_SIZE || !em_slab_size(slab, offset, &old))
+		return realloc_bad(key, p, error);
+	return realloc_small(key, p, size, site, error, slab);
+}
+
 static inline void *realloc_in_section(HEXPERTKEY key, void *p, size_t size, const void *site,
 				       LPDWORD error)
 {
@@ -432,9 +445,9 @@ static inline void *realloc_in_section(HEXPERTKEY key, void *p, size_t size, con
 		return realloc_elsewhere(key, p, error);
 	if (unlikely(!em_load_acquire(&slab->base)))
 		return realloc_large(key, p, size, site, error);
-	if (unlikely(!em_slab_size(slab, offset, &old)))
-		return realloc_bad(key, p, error);
-	return realloc_small(key, p, size, site, error, slab);
+	if (likely(em_slab_size(slab, offset, &old)))
+		return realloc_small(key, p, size, site, error, slab);
+	return realloc_span(key, p, size, site, error, slab);
 }
 
 static noinline void *realloc_slow(HEXPERTKEY key, void *p, size_t size, const void *site,
@@ -472,9 +485,11 @@ static noinline SIZE_T free_elsewhere(HEXPERTKEY key, const void *p)
 /* Ends a section: the slab of @p is shared, or another thread owns it. */
 static inline SIZE_T free_foreign(HEXPERTKEY key, void *p, struct em_slab *slab)
 {
-	enum em_outcome freed = em_slab_free(em_self->expert, em_self->tcache, slab,
-					     (uintptr_t)p % EM_SLAB_SIZE);
+	uint32_t offset = (uintptr_t)p % EM_SLAB_SIZE;
+	enum em_outcome freed;
 
+	slab = em_slab_first(slab, &offset);
+	freed = em_slab_free(em_self->expert, em_self->tcache, slab, offset);
 	if (freed == EM_NOT_A_BLOCK)
 		return free_bad(key, p);
 	end(key);
@@ -535,6 +550,19 @@ static noinline SIZE_T size_large(HEXPERTKEY key, void *p)
 	return live > 0 ? size : size_locked(key, p);
 }
 
+/* Ends a section: @p is no block of @slab, but may be one of the span that @slab is in. */
+static noinline SIZE_T size_span(HEXPERTKEY key, void *p, struct em_slab *slab)
+{
+	uint32_t offset = (uintptr_t)p % EM_SLAB_SIZE;
+	size_t size;
+
+	slab = em_slab_first(slab, &offset);
+	if (offset < EM_SLAB_SIZE || !em_slab_size(slab, offset, &size))
+		return size_bad(key, p);
+	em_end(em_self);
+	return size;
+}
+
 static inline SIZE_T size_in_section(HEXPERTKEY key, void *p)
 {
 	struct em_slab *slab;
@@ -546,7 +574,7 @@ static inline SIZE_T size_in_section(HEXPERTKEY key, void *p)
 	if (unlikely(!em_load_acquire(&slab->base)))
 		return size_large(key, p);
 	if (unlikely(!em_slab_size(slab, offset, &size)))
-		return size_bad(key, p);
+		return size_span(key, p, slab);
 	em_end(em_self);
 	return size;
 }

@@ -31,6 +31,9 @@
 /* With so many chunks, no more get small pages: they could each be a mapping (vm.max_map_count). */
 #define CHUNKS_MANY	8192
 
+/* So many chunks are searched for pooled slabs in a row. */
+#define SEARCH_MOST	64
+
 /* When so many slabs are in limbo, one em_wait_all() is done for all of them. */
 #define LIMBO_MAX	32
 
@@ -281,20 +284,43 @@ static bool has_many(const struct em_heap *heap, enum em_pages pages)
 }
 
 /*
- * Find the pool for a slab that shall have @pages; @from receives it. In this order: the pool of these
+ * The slabs of the mask @pool at which @count slabs begin that are all in @pool. @count is 1, 4 or 8, and
+ * the places are multiples of it.
+ */
+static uint32_t starts(uint32_t pool, unsigned int count)
+{
+	for (unsigned int n = 1; n < count; n *= 2)
+		pool &= pool >> n;
+	return pool & UINT32_MAX / ((1U << count) - 1);
+}
+
+/* A chunk with @pages that has @count slabs in a row in the pool; NULL: none was found. */
+static struct em_slab *find(const struct em_heap *heap, enum em_pages pages, unsigned int count)
+{
+	struct em_slab *chunk = heap->pools[pages].chunks;
+
+	for (unsigned int n = 0; chunk && n < SEARCH_MOST; n++, chunk = chunk->chunk.next)
+		if (starts(chunk->chunk.pool, count))
+			return chunk;
+	return empty_chunk(heap, pages);
+}
+
+/*
+ * Find the pool for @count slabs that shall have @pages; @from receives it. In this order: the pool of these
  * pages; that of the small window; that of the other pages, if it has an empty chunk, or many
  * slabs. False: the heap should grow.
  */
-static bool choose(const struct em_heap *heap, enum em_pages pages, enum em_pages *from)
+static bool choose(const struct em_heap *heap, enum em_pages pages, unsigned int count,
+		   enum em_pages *from)
 {
 	*from = pages;
-	if (heap->pools[pages].chunks)
+	if (find(heap, pages, count))
 		return true;
 	*from = EM_ANY_PAGES;
-	if (heap->pools[EM_ANY_PAGES].chunks)
+	if (find(heap, EM_ANY_PAGES, count))
 		return true;
 	*from = !pages;
-	return empty_chunk(heap, !pages) || has_many(heap, !pages);
+	return empty_chunk(heap, !pages) || (has_many(heap, !pages) && find(heap, !pages, count));
 }
 
 /* Move an empty chunk to the pool of @pages. */
@@ -308,35 +334,36 @@ static void convert(struct em_heap *heap, struct em_slab *chunk, enum em_pages p
 	count_chunk(heap, chunk, 1);
 }
 
-/* Take a slab out of the pool of @pages. NULL: it is empty. */
-static struct em_slab *take(struct em_expert *expert, enum em_pages pages)
+/* Take @count slabs in a row out of the pool of @pages. Returns the first; NULL: there are none. */
+static struct em_slab *take(struct em_expert *expert, enum em_pages pages, unsigned int count)
 {
-	struct em_slab *chunk = expert->heap.pools[pages].chunks, *slab;
+	struct em_slab *chunk = find(&expert->heap, pages, count), *slab;
 
 	if (!chunk)
 		return NULL;
 	if (is_empty(chunk) && is_region(chunk))
 		expert->heap.nr_empty--;
-	slab = chunk + __builtin_ctz(chunk->chunk.pool);
-	unpool(&expert->heap, slab);
+	slab = chunk + __builtin_ctz(starts(chunk->chunk.pool, count));
+	for (unsigned int i = 0; i < count; i++)
+		unpool(&expert->heap, &slab[i]);
 	return slab;
 }
 
-/* Get a slab for @pages from the pool. NULL: the heap should grow. */
-static struct em_slab *pool_get(struct em_expert *expert, enum em_pages pages)
+/* Get @count slabs for @pages from the pool. NULL: the heap should grow. */
+static struct em_slab *pool_get(struct em_expert *expert, enum em_pages pages, unsigned int count)
 {
 	struct em_heap *heap = &expert->heap;
 	struct em_slab *empty = NULL;
 	enum em_pages from;
 
-	if (!choose(heap, pages, &from))
+	if (!choose(heap, pages, count, &from))
 		return NULL;
 	if (from == (enum em_pages)!pages)
 		empty = empty_chunk(heap, from);
 	if (!empty)
-		return take(expert, from);
+		return take(expert, from, count);
 	convert(heap, empty, pages);
-	return take(expert, pages);
+	return take(expert, pages, count);
 }
 
 static bool grow_small(struct em_expert *expert)
@@ -459,9 +486,12 @@ static bool states_get(struct em_expert *expert, struct em_slab *slab)
 	return true;
 }
 
-static void states_put(struct em_heap *heap, const struct em_slab *slab)
+static void states_put(struct em_heap *heap, struct em_slab *slab)
 {
 	struct em_free_states *free = (struct em_free_states *)slab->states;
+
+	if (!free)	/* a later slab of a span */
+		return;
 
 	free->next = heap->free_states[slab->class];
 	free->queue = slab->queue;
@@ -490,28 +520,39 @@ bool em_pool_recycle(struct em_expert *expert)
 	return true;
 }
 
-/* Pool a slab without a live block: it has no class any more. */
-void em_slab_put(struct em_expert *expert, struct em_slab *slab)
+static void put_one(struct em_expert *expert, struct em_slab *slab, bool shared)
 {
 	struct em_heap *heap = &expert->heap;
-	bool shared = slab->owner & EM_SHARED;
 
-	em_assert_locked(expert);
-	em_write_once(&slab->owner, 0);
-	em_write_once(&slab->inverse, 0);
+	em_write_once(&slab->before, 0);
 	slab->clean = false;
 	heap->nr_slabs--;
-	em_fetch_add_relaxed(&heap->nr_put, 1);
 	if (!shared) {
 		states_put(heap, slab);
 		pool_put(expert, slab);
-		purge(expert);
 		return;
 	}
 	slab->where = EM_POOL;
 	slab->next = heap->limbo;
 	heap->limbo = slab;
-	if (++heap->nr_limbo >= LIMBO_MAX)
+	heap->nr_limbo++;
+}
+
+/* Pool a slab, or the slabs of a span, without a live block: they have no class any more. */
+void em_slab_put(struct em_expert *expert, struct em_slab *slab)
+{
+	unsigned int count = em_class_slabs(slab->class);
+	bool shared = slab->owner & EM_SHARED;
+
+	em_assert_locked(expert);
+	em_write_once(&slab->owner, 0);
+	em_write_once(&slab->inverse, 0);
+	em_fetch_add_relaxed(&expert->heap.nr_put, 1);
+	for (unsigned int i = 0; i < count; i++)
+		put_one(expert, &slab[i], shared);
+	if (!shared)
+		purge(expert);
+	else if (expert->heap.nr_limbo >= LIMBO_MAX)
 		em_pool_recycle(expert);
 }
 
@@ -530,25 +571,35 @@ bool em_pool_serves(const struct em_expert *expert, unsigned int class)
 {
 	enum em_pages from;
 
-	return choose(&expert->heap, pages_of(expert, class), &from);
+	return choose(&expert->heap, pages_of(expert, class), em_class_slabs(class), &from);
 }
 
-/* Get a slab of @class from the pool. It has no owner yet. NULL: no memory. */
+/* Get @count slabs in a row, from the pool, or from memory of the backend. NULL: no memory. */
+static struct em_slab *get(struct em_expert *expert, enum em_pages pages, unsigned int count)
+{
+	struct em_slab *slab = pool_get(expert, pages, count);
+	/* A small chunk grows slab by slab. The first place may be up to @count - 1 slabs further. */
+	unsigned int steps = 2 * count - 1;
+
+	while (!slab && steps-- && grow(expert, pages))
+		slab = pool_get(expert, pages, count);
+	return slab ? slab : take(expert, !pages, count);
+}
+
+/* Get a slab or span of @class. It has no owner yet. NULL: no memory. */
 struct em_slab *em_slab_get(struct em_expert *expert, unsigned int class)
 {
-	enum em_pages pages = pages_of(expert, class);
+	unsigned int count = em_class_slabs(class), i;
 	struct em_heap *heap = &expert->heap;
 	struct em_slab *slab;
 
 	em_assert_locked(expert);
-	slab = pool_get(expert, pages);
-	if (!slab)
-		slab = grow(expert, pages) ? pool_get(expert, pages) : take(expert, !pages);
+	slab = get(expert, pages_of(expert, class), count);
 	if (!slab)
 		return NULL;
 	slab->class = class;
 	slab->block = em_class_size[class];
-	slab->blocks = EM_SLAB_SIZE / slab->block;
+	slab->blocks = count * EM_SLAB_SIZE / slab->block;
 	slab->fresh = 0;
 	slab->quarantine = slab->block <= EM_FAST_MAX ? slab->blocks / 16 : EM_NO_QUARANTINE;
 	slab->mask = 1;
@@ -558,12 +609,17 @@ struct em_slab *em_slab_get(struct em_expert *expert, unsigned int class)
 	slab->tail = 0;
 	slab->limit = 0;
 	if (!states_get(expert, slab)) {
-		pool_put(expert, slab);
+		for (i = 0; i < count; i++)
+			pool_put(expert, &slab[i]);
 		return NULL;
 	}
-	heap->nr_slabs++;
+	for (i = 1; i < count; i++) {
+		em_write_once(&slab[i].states, NULL);
+		em_write_once(&slab[i].before, i);
+	}
+	heap->nr_slabs += count;
 	em_write_once(&slab->inverse, UINT32_MAX / slab->block + 1);
-	em_debug_slab(expert, slab->base);
+	em_debug_slab(expert, slab->base, count * EM_SLAB_SIZE);
 	return slab;
 }
 

@@ -319,6 +319,23 @@ bool em_program_fd_moves(void)
 	return fd >= 0;
 }
 
+/* The program's memory is about to be limited or locked: save private memory from now on. */
+void em_program_save(void)
+{
+	HEXPERTKEY key = get_program();
+	struct em_expert *expert = key && em_program_is_here() ? em_lock(key) : NULL;
+
+	if (!expert)
+		return;
+	if (expert->classes == em_classes_of_anon && !(expert->debug & EM_DEBUG_BLOCKS)) {
+		/* Threads have copies of @classes, which they renew after a pause. */
+		em_pause(expert);
+		expert->classes = em_classes_if_limited;
+		em_unpause(expert);
+	}
+	em_unlock(expert);
+}
+
 /* The process is about to set RLIMIT_AS to @limit bytes. Nothing to do in a child of vfork(). */
 void em_program_unreserve(size_t limit)
 {

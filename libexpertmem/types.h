@@ -6,6 +6,9 @@
  *		live, and its size.
  *   slab	64 KiB, cut into blocks of one size class. A block that has no class is *large*: it
  *		has a region of its own, which a hash table finds by the block's address.
+ *   span	4 or 8 slabs that are cut into blocks together. Where memory is limited, some sizes of
+ *		blocks have spans, because less is left at the end. The first slab has all that
+ *		belongs to the span; the others have no owner and no class.
  *   chunk	32 slabs. A huge chunk is a region of the huge window. The heap's first slabs are in
  *		small chunks, which are one growing region of the small window.
  *   tcache	the slabs that one thread has of one expert. For each class there is a *current*
@@ -67,8 +70,10 @@ enum em_window { EM_SMALL_WINDOW, EM_HUGE_WINDOW };
 #define EM_SLAB_SIZE	(1UL << EM_SLAB_SHIFT)
 #define EM_CHUNK_SLABS	32U
 #define EM_CHUNK_SIZE	(EM_CHUNK_SLABS * EM_SLAB_SIZE)
-#define EM_SMALL_MAX	32768UL
-#define EM_CLASSES	74
+#define EM_SMALL_MAX	39872UL
+#define EM_CLASSES	94
+#define EM_SPAN_CLASS	74		/* from here on, the classes are of spans of 4 slabs */
+#define EM_LONG_SPAN_CLASS 85		/* from here on, of 8 */
 #define EM_NO_CLASS	EM_CLASSES	/* of a large block */
 
 /* Blocks up to here have a quarantine. */
@@ -236,6 +241,8 @@ extern const char em_words[3] __attribute__((visibility("hidden")));
  * @block: bytes of a block
  * @class: index of the class in em_class_size
  * @where: enum em_where
+ * @before: number of slabs of the same span before this one. Every thread reads it. It is written with the
+ *	lock held, while no block of the span is live
  * @clean: the slab is in the pool and has no pages
  * @writable: only in the first slab of each EM_STEP of the table of slabs: this part of the table
  *	can be written
@@ -276,6 +283,7 @@ struct em_slab {
 	struct em_slab *next, *prev;
 	uint8_t class;
 	uint8_t where;
+	uint8_t before;
 	bool clean;
 	bool writable;
 	struct {
@@ -570,7 +578,7 @@ struct em_expert {
 	struct em_shared *shared;
 	struct em_table counts;		/* the memory of @shared */
 	size_t window;			/* bytes of one window */
-	/* A table of classes.c: the class by (size + 15) / 16. Set before the first block. */
+	/* A table of classes.c: the class by (size + 15) / 16. Written while the expert is paused. */
 	const uint8_t *classes;
 	bool unmapped;			/* no mapping reserves the windows' addresses without a region */
 	struct em_gaps *gaps[2];	/* ANON: gaps between regions, by enum em_window */

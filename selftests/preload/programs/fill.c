@@ -3,14 +3,16 @@
  * How much does malloc() give? Prints the KiB of blocks of one size that there are before it
  * fails, or before there are so many KiB.
  *
- *	fill SIZE KIB [lock|abort|limit|lose]
+ *	fill SIZE KIB [lock|abort|data|limit|lose]
  *
  * lock: call mlockall() first, and print the KiB of the process that are resident at the end.
  * abort: end with a core file, in which each block has a mark at its start.
+ * data: set RLIMIT_DATA to KIB first, and allocate until malloc() fails.
  * limit: allocate half of KIB, set RLIMIT_AS, map memory and start a thread, and allocate the rest there.
  * lose: close the descriptor of the heap first, by an instruction of the program's own.
  */
 #include <pthread.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,23 +94,44 @@ static void lose_descriptor(void)
 	}
 }
 
+/* Returns 0 if the limit is set. */
+static int limit_data(void)
+{
+	struct rlimit limit = { .rlim_cur = most, .rlim_max = RLIM_INFINITY };
+
+	/* the first block before the limit: the heap exists */
+	free(malloc(size));
+	most = SIZE_MAX;
+	return setrlimit(RLIMIT_DATA, &limit);
+}
+
+/* Returns 0 if what precedes the first block is done. */
+static int prepare(const char *mode)
+{
+	if (!strcmp(mode, "lock") && mlockall(MCL_CURRENT | MCL_FUTURE)) {
+		perror("mlockall");
+		return 2;
+	}
+	if (!strcmp(mode, "lose"))
+		lose_descriptor();
+	if (!strcmp(mode, "data"))
+		return limit_data();
+	return strcmp(mode, "limit") ? 0 : fill_under_limit();
+}
+
 int main(int argc, char **argv)
 {
+	const char *mode = argc > 3 ? argv[3] : "";
+
 	if (argc < 3)
 		return 2;
 	size = strtoul(argv[1], NULL, 0);
 	most = strtoul(argv[2], NULL, 0) << 10;
-	if (argc > 3 && !strcmp(argv[3], "lock") && mlockall(MCL_CURRENT | MCL_FUTURE)) {
-		perror("mlockall");
-		return 2;
-	}
-	if (argc > 3 && !strcmp(argv[3], "lose"))
-		lose_descriptor();
-	if (argc > 3 && !strcmp(argv[3], "limit") && fill_under_limit())
+	if (prepare(mode))
 		return 2;
 	fill();
-	if (argc > 3 && !strcmp(argv[3], "abort"))
+	if (!strcmp(mode, "abort"))
 		abort();
-	printf("%zu\n", argc > 3 && !strcmp(argv[3], "lock") ? resident() : total >> 10);
+	printf("%zu\n", strcmp(mode, "lock") ? total >> 10 : resident());
 	return 0;
 }
