@@ -75,7 +75,7 @@ static void check_slab(const struct em_expert *expert, const struct em_slab *sla
 		const struct em_slab *first = slab - slab->before;
 
 		expect(first->inverse && !first->before &&
-		       slab->before < em_class_slabs(first->class), "a slab is in no span", slab);
+		       slab->before < first->slabs, "a slab is in no span", slab);
 		expect(!slab->inverse && !slab->owner, "a later slab of a span is in use", slab);
 		totals->slabs++;
 		return;
@@ -88,7 +88,8 @@ static void check_slab(const struct em_expert *expert, const struct em_slab *sla
 	}
 	totals->slabs++;
 	expect(slab->class < EM_CLASSES && slab->block == em_class_size[slab->class] &&
-	       slab->blocks == em_class_slabs(slab->class) * EM_SLAB_SIZE / slab->block &&
+	       (slab->slabs == 1 || slab->slabs == em_class_slabs(slab->class)) &&
+	       slab->blocks == slab->slabs * EM_SLAB_SIZE / slab->block &&
 	       slab->fresh <= slab->blocks,
 	       "a slab does not fit its class", slab);
 	expect(slab->where != EM_POOL && (size_t)((char *)tcache - expert->heap.tcaches.base) <

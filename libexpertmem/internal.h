@@ -40,11 +40,12 @@
  * Three mechanisms keep calls apart:
  *
  *   section	Most calls take no lock. A call checks that em_self->word is its key, sets the word
- *		to EM_BUSY, checks the status word, works on slabs of the calling thread, and sets
+ *		to em_busy(), checks the status word, works on slabs of the calling thread, and sets
  *		the word back. A section takes no lock, makes no system call and never waits.
- *   pause	A call that needs the whole expert (close, trim, walk, fork) takes the expert's
- *		lock, closes the gate, and waits until each thread has been outside of a
- *		section: em_pause(). A call that finds the gate closed takes the lock.
+ *   pause	A call that needs the whole expert (close, trim, walk, fork, a change of its table
+ *		of classes) takes the expert's lock, closes the gate, and waits until each thread
+ *		has been outside of a section: em_pause(). A call that finds the gate closed takes
+ *		the lock.
  *   lock	The expert's mutex protects all that does not belong to one thread: the pool, the
  *		large blocks, and every call of an expert with EM_DEBUG_BLOCKS.
  *
@@ -164,6 +165,7 @@ extern const uint8_t em_classes_of_device[EM_SMALL_MAX / 16 + 1];
 extern const uint8_t em_classes_of_anon[EM_SMALL_MAX / 16 + 1];
 extern const uint8_t em_classes_if_limited[EM_SMALL_MAX / 16 + 1];
 unsigned int em_class_of(const struct em_expert *expert, size_t size, size_t alignment);
+/* Number of slabs of a span of @class. */
 static inline unsigned int em_class_slabs(unsigned int class)
 {
 	return class < EM_SPAN_CLASS ? 1 : class < EM_LONG_SPAN_CLASS ? 4 : 8;
@@ -174,10 +176,10 @@ int64_t em_live_bytes(const struct em_shared *shared, unsigned int *threads);
 void em_note_peak(struct em_expert *expert, struct em_tcache *tcache);
 
 /* pool.c */
-struct em_slab *em_slab_get(struct em_expert *expert, unsigned int class);
+struct em_slab *em_slab_get(struct em_expert *expert, unsigned int class, unsigned int count);
 void em_slab_put(struct em_expert *expert, struct em_slab *slab);
 bool em_pool_recycle(struct em_expert *expert);
-bool em_pool_serves(const struct em_expert *expert, unsigned int class);
+bool em_pool_serves(const struct em_expert *expert, unsigned int class, unsigned int count);
 void em_pool_trim(struct em_expert *expert);
 void em_pool_regions(struct em_expert *expert, em_region_visitor visit, void *arg);
 
@@ -489,7 +491,7 @@ static inline bool em_is_live(uint16_t state)
 	return state - 1U <= EM_SMALL_MAX;
 }
 
-/* Does @slab have a block @i, which begins at @offset? It may be no span any more. */
+/* Is block @i in @slab? With a stale @before, em_slab_first() gives offsets behind the end of a slab. */
 static inline bool em_is_inside(const struct em_slab *slab, uint32_t offset, uint32_t i)
 {
 	return offset < EM_SLAB_SIZE || i < em_read_once(&slab->blocks);
@@ -510,7 +512,8 @@ static inline uint16_t em_slab_read_state(const struct em_slab *slab, uint32_t o
 	do {
 		*owner = em_load_acquire(&slab->owner);
 		states = em_load_acquire(&slab->states);
-		state = em_block_at(slab, offset, i) && likely(em_is_inside(slab, offset, *i)) ?
+		/* @states is NULL in a slab without a class, and in a later slab of a span. */
+		state = em_block_at(slab, offset, i) && likely(states && em_is_inside(slab, offset, *i)) ?
 			em_get_state(states, *i) : 0;
 		em_acquire_fence();
 	} while (unlikely(*owner != em_read_once(&slab->owner) ||

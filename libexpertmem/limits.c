@@ -33,9 +33,11 @@ static int set(pid_t pid, int resource, const struct rlimit *new, struct rlimit 
 {
 	if ((resource == RLIMIT_AS || resource == RLIMIT_DATA) && new && is_this_process(pid) &&
 	    is_readable(new) && new->rlim_cur <= new->rlim_max && new->rlim_cur != RLIM_INFINITY) {
-		em_program_save();
 		if (resource == RLIMIT_AS)
 			em_program_unreserve(new->rlim_cur);
+		/* afterwards: the program may have another expert now */
+		if (new->rlim_cur < EM_LIMIT_FAR)
+			em_program_save();
 	}
 	return (int)em_answer(em_raw6(SYS_prlimit64, pid, resource, (long)new, (long)old, 0, 0));
 }

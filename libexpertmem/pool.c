@@ -32,7 +32,7 @@
 #define CHUNKS_MANY	8192
 
 /* So many chunks are searched for pooled slabs in a row. */
-#define SEARCH_MOST	64
+#define SEARCH_MOST	256
 
 /* When so many slabs are in limbo, one em_wait_all() is done for all of them. */
 #define LIMBO_MAX	32
@@ -341,8 +341,12 @@ static struct em_slab *take(struct em_expert *expert, enum em_pages pages, unsig
 
 	if (!chunk)
 		return NULL;
-	if (is_empty(chunk) && is_region(chunk))
+	if (is_empty(chunk) && is_region(chunk)) {
 		expert->heap.nr_empty--;
+		/* no empty chunk any more: those are the last ones */
+		chunk_del(&expert->heap, chunk);
+		chunk_add(&expert->heap, chunk, true);
+	}
 	slab = chunk + __builtin_ctz(starts(chunk->chunk.pool, count));
 	for (unsigned int i = 0; i < count; i++)
 		unpool(&expert->heap, &slab[i]);
@@ -430,6 +434,12 @@ static bool grow(struct em_expert *expert, enum em_pages pages)
 
 /* ------------------------------------------------------------------ slabs of a class */
 
+/* Number of blocks of @class in @count slabs. */
+static unsigned int blocks_of(unsigned int class, unsigned int count)
+{
+	return count * EM_SLAB_SIZE / em_class_size[class];
+}
+
 /* States and queue of a pooled slab, in a free list of its class for the next slab. */
 struct em_free_states {
 	struct em_free_states *next;
@@ -443,10 +453,13 @@ struct em_free_states {
  */
 #define QUEUE_OFFSET	64
 
-/* Bytes of the states: one for each block, and one that is always EM_STATE_FREE. */
+/*
+ * Bytes of the states: one for each block, and one that is always EM_STATE_FREE. The arrays of all slabs
+ * and spans of a class have one size, as em_heap.free_states passes them on.
+ */
 static size_t states_size(const struct em_slab *slab)
 {
-	return em_round_up((slab->blocks + 1) * sizeof(uint16_t), 64);
+	return em_round_up((blocks_of(slab->class, em_class_slabs(slab->class)) + 1) * sizeof(uint16_t), 64);
 }
 
 /* Bytes of the queue; rounded like the states, to keep their distance by QUEUE_OFFSET. */
@@ -490,8 +503,11 @@ static void states_put(struct em_heap *heap, struct em_slab *slab)
 {
 	struct em_free_states *free = (struct em_free_states *)slab->states;
 
-	if (!free)	/* a later slab of a span */
+	/* a later slab of a span */
+	if (!free)
 		return;
+	/* A look-up of a bad pointer must not read states that are of another slab, or given back. */
+	em_write_once(&slab->states, NULL);
 
 	free->next = heap->free_states[slab->class];
 	free->queue = slab->queue;
@@ -541,7 +557,7 @@ static void put_one(struct em_expert *expert, struct em_slab *slab, bool shared)
 /* Pool a slab, or the slabs of a span, without a live block: they have no class any more. */
 void em_slab_put(struct em_expert *expert, struct em_slab *slab)
 {
-	unsigned int count = em_class_slabs(slab->class);
+	unsigned int count = slab->slabs;
 	bool shared = slab->owner & EM_SHARED;
 
 	em_assert_locked(expert);
@@ -566,12 +582,12 @@ static enum em_pages pages_of(const struct em_expert *expert, unsigned int class
 	       expert->heap.nr_chunks < CHUNKS_MANY ? EM_SMALL_PAGES : EM_HUGE_PAGES;
 }
 
-/* Does the pool have a slab for @class, so that the heap need not grow? */
-bool em_pool_serves(const struct em_expert *expert, unsigned int class)
+/* Does the pool have @count slabs in a row for @class, so that the heap need not grow? */
+bool em_pool_serves(const struct em_expert *expert, unsigned int class, unsigned int count)
 {
 	enum em_pages from;
 
-	return choose(&expert->heap, pages_of(expert, class), em_class_slabs(class), &from);
+	return choose(&expert->heap, pages_of(expert, class), count, &from);
 }
 
 /* Get @count slabs in a row, from the pool, or from memory of the backend. NULL: no memory. */
@@ -586,10 +602,10 @@ static struct em_slab *get(struct em_expert *expert, enum em_pages pages, unsign
 	return slab ? slab : take(expert, !pages, count);
 }
 
-/* Get a slab or span of @class. It has no owner yet. NULL: no memory. */
-struct em_slab *em_slab_get(struct em_expert *expert, unsigned int class)
+/* Get a slab of @class, or a span of @count slabs. It has no owner yet. NULL: no memory. */
+struct em_slab *em_slab_get(struct em_expert *expert, unsigned int class, unsigned int count)
 {
-	unsigned int count = em_class_slabs(class), i;
+	unsigned int most = blocks_of(class, em_class_slabs(class)), i;
 	struct em_heap *heap = &expert->heap;
 	struct em_slab *slab;
 
@@ -599,11 +615,12 @@ struct em_slab *em_slab_get(struct em_expert *expert, unsigned int class)
 		return NULL;
 	slab->class = class;
 	slab->block = em_class_size[class];
-	slab->blocks = count * EM_SLAB_SIZE / slab->block;
+	em_write_once(&slab->blocks, blocks_of(class, count));
+	slab->slabs = count;
 	slab->fresh = 0;
 	slab->quarantine = slab->block <= EM_FAST_MAX ? slab->blocks / 16 : EM_NO_QUARANTINE;
 	slab->mask = 1;
-	while (slab->mask + 1 < slab->blocks)
+	while (slab->mask + 1 < most)
 		slab->mask = slab->mask * 2 + 1;
 	slab->head = 0;
 	slab->tail = 0;
@@ -613,10 +630,8 @@ struct em_slab *em_slab_get(struct em_expert *expert, unsigned int class)
 			pool_put(expert, &slab[i]);
 		return NULL;
 	}
-	for (i = 1; i < count; i++) {
-		em_write_once(&slab[i].states, NULL);
+	for (i = 1; i < count; i++)
 		em_write_once(&slab[i].before, i);
-	}
 	heap->nr_slabs += count;
 	em_write_once(&slab->inverse, UINT32_MAX / slab->block + 1);
 	em_debug_slab(expert, slab->base, count * EM_SLAB_SIZE);

@@ -117,8 +117,8 @@ void em_slot_put(struct em_expert *expert)
 pthread_mutex_t em_place_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /*
- * The limit RLIMIT_AS or RLIMIT_DATA, in bytes; SIZE_MAX: it is unlimited, at least AWAY, or not known, as
- * the program's filter of system calls may refuse to tell.
+ * The limit RLIMIT_AS or RLIMIT_DATA, in bytes; SIZE_MAX: it is unlimited, at least EM_LIMIT_FAR, or not
+ * known, as the program's filter of system calls may refuse to tell.
  */
 static size_t limit_of(int resource)
 {
@@ -128,12 +128,12 @@ static size_t limit_of(int resource)
 		getrlimit(resource, &limit);
 		em_unfiltered_end();
 	}
-	return limit.rlim_cur >= AWAY ? SIZE_MAX : limit.rlim_cur;
+	return limit.rlim_cur >= EM_LIMIT_FAR ? SIZE_MAX : limit.rlim_cur;
 }
 
 /*
  * The length of a window: the expert can have all of its memory in blocks of any one size. Its
- * memory is its limit or, where it has none, that of the machine. Blocks of 16 KiB to some MiB
+ * memory is its limit or, where it has none, that of the machine. Blocks of 32 KiB to some MiB
  * take the most addresses: they are regions of the small window, 31/64 of which are for them
  * (em_heap_prepare()), and gaps that are too short for another block may be half of that. So
  * memory can be 15/64 of a window, which is more than 1/WINDOW_LEAST.
@@ -246,7 +246,7 @@ bool em_place(struct em_expert *expert, size_t most)
 	/* Keep the table out of core files. */
 	madvise((void *)em_round_up((uintptr_t)em_owners, EM_PAGE), sizeof(em_owners) - EM_PAGE,
 		MADV_DONTDUMP);
-	/* In a preloaded program */
+	/* in a preloaded program */
 	if (expert->classes == em_classes_of_anon && !(expert->debug & EM_DEBUG_BLOCKS) &&
 	    (chosen || limit_of(RLIMIT_DATA) < SIZE_MAX))
 		expert->classes = em_classes_if_limited;

@@ -215,16 +215,36 @@ static void tidy(struct em_expert *expert)
 	em_unpause(expert);
 }
 
-/* A slab of @class from the pool, current in @tcache. */
+/*
+ * A slab of @class from the pool, or a span. A thread gets a span only when it has got as many single slabs
+ * so far: a span for a few blocks would waste addresses in every thread. NULL: no memory.
+ */
+static struct em_slab *slab_or_span(struct em_expert *expert, struct em_tcache *tcache,
+				    unsigned int class)
+{
+	unsigned int count = em_class_slabs(class);
+	uint8_t *singles = count > 1 ? &tcache->singles[class - EM_SPAN_CLASS] : NULL;
+	struct em_slab *slab;
+
+	if (singles && *singles < count)
+		count = 1;
+	if (!em_pool_serves(expert, class, count) &&
+	    (!em_pool_recycle(expert) || !em_pool_serves(expert, class, count)))
+		tidy(expert);
+	slab = em_slab_get(expert, class, count);
+	if (!slab && count > 1)
+		return em_slab_get(expert, class, 1);
+	if (slab && singles && count == 1)
+		++*singles;
+	return slab;
+}
+
+/* Make a slab or span of @class current in @tcache. */
 static bool get_slab(struct em_expert *expert, struct em_tcache *tcache, unsigned int class)
 {
+	struct em_slab *slab = slab_or_span(expert, tcache, class), *old;
 	uintptr_t owner = (uintptr_t)tcache;
-	struct em_slab *slab, *old;
 
-	if (!em_pool_serves(expert, class) &&
-	    (!em_pool_recycle(expert) || !em_pool_serves(expert, class)))
-		tidy(expert);
-	slab = em_slab_get(expert, class);
 	if (!slab)
 		return false;
 	/*

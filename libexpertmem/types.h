@@ -6,9 +6,10 @@
  *		live, and its size.
  *   slab	64 KiB, cut into blocks of one size class. A block that has no class is *large*: it
  *		has a region of its own, which a hash table finds by the block's address.
- *   span	4 or 8 slabs that are cut into blocks together. Where memory is limited, some sizes of
- *		blocks have spans, because less is left at the end. The first slab has all that
- *		belongs to the span; the others have no owner and no class.
+ *   span	4 or 8 slabs that are cut into blocks together. Where memory is limited, some classes
+ *		have spans, because less is left at the end. The first slab has all that belongs to
+ *		the span; the others have no owner and no class. A thread that has few blocks of
+ *		such a class has them in single slabs.
  *   chunk	32 slabs. A huge chunk is a region of the huge window. The heap's first slabs are in
  *		small chunks, which are one growing region of the small window.
  *   tcache	the slabs that one thread has of one expert. For each class there is a *current*
@@ -72,7 +73,7 @@ enum em_window { EM_SMALL_WINDOW, EM_HUGE_WINDOW };
 #define EM_CHUNK_SIZE	(EM_CHUNK_SLABS * EM_SLAB_SIZE)
 #define EM_SMALL_MAX	39872UL
 #define EM_CLASSES	94
-#define EM_SPAN_CLASS	74		/* from here on, the classes are of spans of 4 slabs */
+#define EM_SPAN_CLASS	74		/* from here on, the classes may have spans of 4 slabs */
 #define EM_LONG_SPAN_CLASS 85		/* from here on, of 8 */
 #define EM_NO_CLASS	EM_CLASSES	/* of a large block */
 
@@ -241,6 +242,7 @@ extern const char em_words[3] __attribute__((visibility("hidden")));
  * @block: bytes of a block
  * @class: index of the class in em_class_size
  * @where: enum em_where
+ * @slabs: number of slabs: 1, or those of a span
  * @before: number of slabs of the same span before this one. Every thread reads it. It is written with the
  *	lock held, while no block of the span is live
  * @clean: the slab is in the pool and has no pages
@@ -254,9 +256,9 @@ extern const char em_words[3] __attribute__((visibility("hidden")));
  * @pending: next slab of em_tcache.pending
  * @chunk: only in the first slab of a chunk
  *
- * Every thread in a section reads @class and the fields before @mask. Every thread writes @remote
- * and @pending by compare-and-swap; they have a cache line of their own against false sharing with
- * the fields that the fast paths use. The owner's thread writes @head, @tail, @queue, @fresh, @limit,
+ * Every thread in a section reads @class, @blocks, @before and the fields before @mask. Every thread
+ * writes @remote and @pending by compare-and-swap; they have a cache line of their own against false
+ * sharing with the fields that the fast paths use. The owner's thread writes @head, @tail, @queue, @fresh, @limit,
  * @wake, @where and the lists, without a lock. The expert's lock is held where em_slab_share() changes
  * @owner and em_slab_use_quarantine() changes @quarantine. All other fields are written with the
  * lock held, while the slab has no owner.
@@ -283,6 +285,7 @@ struct em_slab {
 	struct em_slab *next, *prev;
 	uint8_t class;
 	uint8_t where;
+	uint8_t slabs;
 	uint8_t before;
 	bool clean;
 	bool writable;
@@ -320,6 +323,7 @@ struct em_bin {
  * @passed: this thread has remotely freed a block. As the owner may make no more calls, the end of
  *	the section starts the thread of trim.c
  * @revoked: by class, number of slabs that became shared so far; saturates at REVOKED_MAX
+ * @singles: for each class of spans, number of single slabs that the thread has got so far; saturates
  * @pending: list of slabs with remotely freed blocks; other threads push by compare-and-swap, the
  *	owner takes the whole list by an exchange
  *
@@ -335,6 +339,7 @@ struct em_tcache {
 	uint32_t user;
 	bool passed;
 	uint8_t revoked[EM_CLASSES];
+	uint8_t singles[EM_CLASSES - EM_SPAN_CLASS];
 	struct em_slab *pending __attribute__((aligned(64)));
 } __attribute__((aligned(64)));
 
@@ -406,7 +411,7 @@ struct em_heap {
 	unsigned int puts_since_purge;	/* slabs that were pooled since purge() of pool.c looked */
 	size_t tidy_at;			/* nr_chunks at which tidy() looks into the tcaches */
 	/*
-	 * @nr_put: number of slabs that were pooled, or got their first remotely freed block, so
+	 * @nr_put: number of slabs and spans that were pooled, or got their first remotely freed block, so
 	 * far; every thread adds to it, atomically. @nr_seen: @nr_put when trim.c looked last.
 	 * @nr_trimmed: @nr_put at the last trim.
 	 */
@@ -434,6 +439,9 @@ struct em_heap {
  * em_slab_share() with the lock held, then try again.
  */
 enum em_outcome { EM_DONE, EM_NOT_A_BLOCK, EM_NEEDS_SHARING };
+
+/* RLIMIT_AS or RLIMIT_DATA of so many bytes limits nothing. */
+#define EM_LIMIT_FAR		(1UL << 38)
 
 /* Bytes of addresses that a process needs besides the heap, for stacks and libraries: see unreserve() */
 #define EM_ADDRESSES_LEAST	(256UL << 20)

@@ -164,6 +164,41 @@ TEST_F(limited, pointers_into_what_was_a_span_are_ignored)
 	}
 }
 
+/* --------------------------------------------------------------- little memory left */
+
+/* Every second slab of a full heap is free: there is no room for a span. */
+TEST_F(limited, where_no_span_fits_blocks_come_in_single_slabs)
+{
+	struct rlimit limit = { .rlim_cur = 200 * MIB, .rlim_max = RLIM_INFINITY };
+	static unsigned char *small[250000], *blocks[20000];
+	size_t count, freed = 0, got = 0, i;
+
+	ASSERT_EQ(0, setrlimit(RLIMIT_DATA, &limit));
+	for (count = 0; count < COUNT_OF(small) && (small[count] = allocate(1000)); count++)
+		memset(small[count], count, 1000);
+	ASSERT_GT(COUNT_OF(small), count);
+	for (i = 0; i < count; i++) {
+		if ((uintptr_t)small[i] / SLAB % 2)
+			continue;
+		release(small[i]);
+		small[i] = NULL;
+		freed += 1000;
+	}
+	for (i = 0; i < COUNT_OF(blocks) && (blocks[i] = allocate(13700)); i++) {
+		memset(blocks[i], i, 13700);
+		got += 13700;
+	}
+	EXPECT_LE(freed / 10 * 7, got) {
+		TH_LOG("%zu KiB of %zu", got / 1024, freed / 1024);
+	}
+	while (i--) {
+		EXPECT_TRUE(all_bytes(blocks[i], 13700, i));
+		release(blocks[i]);
+	}
+	for (i = 0; i < count; i++)
+		EXPECT_TRUE(!small[i] || all_bytes(small[i], 1000, i));
+}
+
 /* ------------------------------------------------------------------------- threads */
 
 #define PLACES	600
