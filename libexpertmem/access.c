@@ -24,7 +24,7 @@
 const char em_words[3] = "";
 
 /* The record of threads without a record. No key equals its word: see new_generation() in host.c. */
-static struct em_thread nobody = { .word = EM_BUSY, .key = EM_IDLE, .status = &em_closed };
+static struct em_thread nobody = { .word = EM_NOBODY, .key = EM_IDLE, .status = &em_closed };
 
 __thread struct em_thread *em_self = &nobody;
 
@@ -202,7 +202,7 @@ static bool wait_for(const struct em_thread *thread)
 
 		if (word == EM_PARKED)
 			return em_self->word == EM_PARKED;
-		if (word != EM_BUSY)
+		if (word != em_busy(thread))
 			return true;
 		if (++spins % 128)
 			continue;
@@ -241,6 +241,17 @@ bool em_wait_all(void)
 		if (!wait_for(&em_threads[i]))
 			return false;
 	return true;
+}
+
+/*
+ * Is @key the address of a record, or of one of em_words? A thread would look as if it was in a section of an
+ * expert with such a key. In a static program, em_words are at low addresses, as keys are.
+ */
+bool em_is_word(uintptr_t key)
+{
+	pthread_once(&once, init);
+	return key - (uintptr_t)em_words < sizeof(em_words) ||
+	       key - (uintptr_t)em_threads < EM_THREADS * sizeof(*em_threads);
 }
 
 /* May sections begin? Not without membarrier(), by which a pause waits for them. */
@@ -294,7 +305,7 @@ void em_lock_slot(struct em_expert *expert)
 		pthread_sigmask(SIG_BLOCK, &all, &before);
 	}
 	/* This is a signal's handler that has interrupted a section. em_unlock() sets the word back. */
-	if (self->index && self->word == EM_BUSY)
+	if (self->index && self->word == em_busy(self))
 		em_store_release(&self->word, EM_PARKED);
 	pthread_mutex_lock(&expert->lock);
 	expert->holder = &em_self;
@@ -316,7 +327,7 @@ void em_unlock(struct em_expert *expert)
 	 * record.
 	 */
 	if (self->index)
-		em_store_release(&self->word, self->word == EM_PARKED ? EM_BUSY : self->word);
+		em_store_release(&self->word, self->word == EM_PARKED ? em_busy(self) : self->word);
 	if (masked) {
 		pthread_sigmask(SIG_SETMASK, &before, NULL);
 		em_unfiltered_end();

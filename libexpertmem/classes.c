@@ -83,24 +83,30 @@ _Static_assert(CLASS_6848 == EM_SPAN_CLASS && CLASS_23616 == EM_LONG_SPAN_CLASS,
 	       "the classes of spans are the last ones");
 _Static_assert(CLASS_39872 == EM_CLASSES - 1, "the enumeration has all classes");
 
-#define RANGE(previous, size) [(previous) / 16 + 1 ... (size) / 16] = CLASS_##size,
+#define BIN(class)	((class) * sizeof(struct em_bin))
+#define RANGE(previous, size) [(previous) / 16 + 1 ... (size) / 16] = BIN(CLASS_##size),
 
-#define LARGE		[32768 / 16 + 1 ... EM_SMALL_MAX / 16] = EM_NO_CLASS,
+#define LARGE		[32768 / 16 + 1 ... EM_SMALL_MAX / 16] = BIN(EM_NO_CLASS),
 
-const uint8_t em_classes_of_api[] = { FEW_CLASSES(RANGE) PAGE_CLASSES(RANGE) LARGE };
+const uint16_t em_classes_of_api[] = { FEW_CLASSES(RANGE) PAGE_CLASSES(RANGE) LARGE };
 
 /* for malloc(), with memory of the module */
-const uint8_t em_classes_of_device[] = {
+const uint16_t em_classes_of_device[] = {
 	FEW_CLASSES(RANGE) MEDIUM_CLASSES(RANGE) LARGEST_CLASSES(RANGE) LARGE
 };
 
 /* for malloc(), with private memory */
-const uint8_t em_classes_of_anon[] = {
+const uint16_t em_classes_of_anon[] = {
 	MANY_CLASSES(RANGE) MEDIUM_CLASSES(RANGE) LARGEST_CLASSES(RANGE) LARGE
 };
 
 /* if that is limited */
-const uint8_t em_classes_if_limited[] = { MANY_CLASSES(RANGE) CLOSE_CLASSES(RANGE) };
+const uint16_t em_classes_if_limited[] = { MANY_CLASSES(RANGE) CLOSE_CLASSES(RANGE) };
+
+static unsigned int class_in(const uint16_t *classes, size_t size)
+{
+	return classes[(size + 15) / 16] / sizeof(struct em_bin);
+}
 
 /*
  * The smallest class of a table for @size whose block size is a multiple of @alignment, a power of two. Its
@@ -109,16 +115,16 @@ const uint8_t em_classes_if_limited[] = { MANY_CLASSES(RANGE) CLOSE_CLASSES(RANG
  */
 unsigned int em_class_of(const struct em_expert *expert, size_t size, size_t alignment)
 {
-	const uint8_t *classes = alignment > PAGES_FROM ? em_classes_of_api : expert->classes;
+	const uint16_t *classes = alignment > PAGES_FROM ? em_classes_of_api : expert->classes;
 	unsigned int class;
 
 	if (size > EM_SMALL_MAX || alignment > EM_PAGE)
 		return EM_NO_CLASS;
-	class = classes[(size + 15) / 16];
+	class = class_in(classes, size);
 	/* The last class before those of spans has 32 KiB, a multiple of @alignment. */
 	while (class < EM_SPAN_CLASS && em_class_size[class] & (alignment - 1))
 		class++;
 	if (class < EM_CLASSES && em_class_size[class] & (alignment - 1))
-		return em_classes_of_api[(size + 15) / 16];
+		return class_in(em_classes_of_api, size);
 	return class;
 }

@@ -11,6 +11,16 @@
 #define fast_inline	static inline __attribute__((always_inline))
 
 /*
+ * At the end of a fast path: a hint that the arguments of the call stay in their registers, which emits
+ * no instruction. Otherwise GCC moves them to others first, as it prefers these for temporary values.
+ */
+#ifdef __x86_64__
+#define EM_STAY(...)	__asm__ volatile("" : : __VA_ARGS__)
+#else
+#define EM_STAY(...)	((void)0)
+#endif
+
+/*
  * The results of a fast path. After EM_FAST_DONE and EM_FAST_NOTHING no section is open. All others
  * leave the section open for the function that goes on.
  */
@@ -24,6 +34,12 @@ enum em_fast {
 	EM_FAST_BAD,		/* the pointer is no live block */
 };
 
+/* The bin for blocks of @size bytes in the tcache of the calling thread. */
+fast_inline struct em_bin *em_bin_of(const struct em_thread *self, size_t size)
+{
+	return (struct em_bin *)((char *)self->tcache->bins + self->classes[(size + 15) / 16]);
+}
+
 /*
  * Allocate a block of more than EM_FAST_MAX bytes. Its slab has no quarantine, so what em_bin_peek() has
  * computed is not valid.
@@ -36,7 +52,7 @@ fast_inline enum em_fast em_fast_alloc_medium(HEXPERTKEY key, size_t size, void 
 
 	if (size > EM_SMALL_MAX || !em_begin(self, key))
 		return EM_FAST_NOTHING;
-	slab = self->tcache->bins[self->classes[(size + 15) / 16]].current;
+	slab = em_bin_of(self, size)->current;
 	if (unlikely(slab->tail == slab->head)) {
 		em_end_of(self, key);
 		return EM_FAST_NOTHING;
@@ -60,14 +76,12 @@ fast_inline enum em_fast em_fast_alloc(HEXPERTKEY key, size_t size, void **block
 	struct em_count *count;
 	struct em_slab *slab;
 	struct em_bin *bin;
-	size_t class;
 
 	if (unlikely(size > EM_FAST_MAX))
 		return em_fast_alloc_medium(key, size, block);
 	if (unlikely(!em_begin(self, key)))
 		return EM_FAST_NOTHING;
-	class = self->classes[(size + 15) / 16];
-	bin = &self->tcache->bins[class];
+	bin = em_bin_of(self, size);
 	/* Keeps GCC from computing the address of the bin twice. */
 	__asm__("" : "+r"(bin));
 	slab = bin->current;
@@ -95,14 +109,16 @@ fast_inline enum em_fast em_fast_free(HEXPERTKEY key, void *p, struct em_slab **
 {
 	struct em_thread *self = em_self;
 	struct em_count *count;
-	uint32_t offset, i, size, wake;
+	uint32_t offset, i, size;
 
 	if (unlikely(!em_begin(self, key))) {
 		*slab = NULL;
 		return EM_FAST_NOTHING;
 	}
-	if (unlikely(!em_slab_of(self, p, slab, &offset)))
+	if (unlikely(!em_slab_of(self, p, slab, &offset))) {
+		*slab = NULL;
 		return EM_FAST_ELSEWHERE;
+	}
 	if (unlikely(em_read_once(&(*slab)->owner) != (uintptr_t)self->tcache))
 		return EM_FAST_OTHER;
 	if (unlikely(!em_block_at(*slab, offset, &i)))
@@ -114,8 +130,7 @@ fast_inline enum em_fast em_fast_free(HEXPERTKEY key, void *p, struct em_slab **
 	count = self->count;
 	em_add(&count->blocks, -1);
 	em_add(&count->credit, size);
-	wake = (*slab)->wake;
-	if (unlikely(em_slab_push(*slab, i) == wake))
+	if (unlikely(em_slab_push(*slab, i) == (*slab)->wake))
 		return EM_FAST_WAKE;
 	em_end_of(self, key);
 	return EM_FAST_DONE;
@@ -129,7 +144,7 @@ fast_inline enum em_fast em_fast_free_shared(HEXPERTKEY key, void *p, struct em_
 {
 	struct em_thread *self = em_self;
 	uint16_t state;
-	uint32_t i, wake;
+	uint32_t i;
 
 	if (em_load_acquire(&slab->owner) != ((uintptr_t)self->tcache | EM_SHARED))
 		return EM_FAST_OTHER;
@@ -142,8 +157,7 @@ fast_inline enum em_fast em_fast_free_shared(HEXPERTKEY key, void *p, struct em_
 	while (unlikely(!em_try_cmpxchg(&slab->states[i], &state, EM_STATE_FREE)));
 	em_add(&self->count->blocks, -1);
 	em_add(&self->count->credit, state - 1);
-	wake = slab->wake;
-	if (unlikely(em_slab_push(slab, i) == wake))
+	if (unlikely(em_slab_push(slab, i) == slab->wake))
 		return EM_FAST_WAKE;
 	em_end_of(self, key);
 	return EM_FAST_DONE;

@@ -16,18 +16,12 @@
 
 #define NAME_SIZE sizeof(((struct expertmem_config *)0)->name)
 
-/*
- * Count another expert of this slot. Its key must differ from the words of em_words, which are at low
- * addresses in a program that is static.
- */
+/* Count another expert of this slot. */
 static void new_generation(struct em_expert *expert)
 {
-	uintptr_t key;
-
-	do {
+	do
 		em_store_release(&expert->generation, expert->generation + 1);
-		key = (uintptr_t)em_key_of(expert);
-	} while (key - (uintptr_t)em_words < sizeof(em_words));
+	while (em_is_word((uintptr_t)em_key_of(expert)));
 }
 
 /* Does EXPERTMEM_NO_HUGE forbid huge pages? Empty and "0" are as if it was not set. */

@@ -120,6 +120,7 @@ extern __thread unsigned int em_pauses __attribute__((tls_model("initial-exec"))
 extern __thread unsigned int em_relocks __attribute__((tls_model("initial-exec")));
 extern struct em_thread *em_threads;
 struct em_thread *em_register(void);
+bool em_is_word(uintptr_t key);
 bool em_is_dead(const struct em_thread *thread);
 bool em_wait_for(const struct em_thread *thread);
 bool em_wait_all(void);
@@ -160,10 +161,10 @@ bool em_heap_prepare(struct em_expert *expert);
 
 /* classes.c */
 extern const uint16_t em_class_size[EM_CLASSES];
-extern const uint8_t em_classes_of_api[EM_SMALL_MAX / 16 + 1];
-extern const uint8_t em_classes_of_device[EM_SMALL_MAX / 16 + 1];
-extern const uint8_t em_classes_of_anon[EM_SMALL_MAX / 16 + 1];
-extern const uint8_t em_classes_if_limited[EM_SMALL_MAX / 16 + 1];
+extern const uint16_t em_classes_of_api[EM_SMALL_MAX / 16 + 1];
+extern const uint16_t em_classes_of_device[EM_SMALL_MAX / 16 + 1];
+extern const uint16_t em_classes_of_anon[EM_SMALL_MAX / 16 + 1];
+extern const uint16_t em_classes_if_limited[EM_SMALL_MAX / 16 + 1];
 unsigned int em_class_of(const struct em_expert *expert, size_t size, size_t alignment);
 /* Number of slabs of a span of @class. */
 static inline unsigned int em_class_slabs(unsigned int class)
@@ -393,11 +394,12 @@ static inline void *em_set_error(DWORD *error, DWORD code)
  */
 static inline bool em_block_at(const struct em_slab *slab, uint32_t offset, uint32_t *i)
 {
-	uint32_t inverse = em_read_once(&slab->inverse);
-	uint64_t quotient = (uint64_t)offset * inverse;
+	uint64_t inverse = em_read_once(&slab->inverse), quotient = offset * inverse;
 
+	/* Keeps GCC from copying @inverse to another register. */
+	__asm__("" : "+r"(quotient), "+r"(inverse));
 	*i = quotient >> 32;
-	return (uint32_t)quotient < inverse;
+	return (uint32_t)quotient < (uint32_t)inverse;
 }
 
 static inline uint16_t em_get_state(const uint16_t *states, unsigned int i)
@@ -448,9 +450,11 @@ static inline void *em_bin_pop(struct em_bin *bin, struct em_slab *slab, size_t 
 static inline uint32_t em_slab_push(struct em_slab *slab, unsigned int i)
 {
 	uint32_t tail = slab->tail;
-	uint32_t place = tail & slab->mask;
+	size_t place = tail & slab->mask;
 	uint16_t *states = slab->states, *queue = slab->queue;
 
+	/* Keeps GCC from extending @place to 64 bits once more. */
+	__asm__("" : "+r"(place));
 	/*
 	 * Compiler barrier: the loads above come before the stores, whose addresses depend on them.
 	 */
@@ -578,9 +582,25 @@ static inline bool em_is_idle(const struct em_thread *self)
 	return self->word == self->key;
 }
 
+/*
+ * Is *@word, which others write, not 0? In assembly, because GCC does not combine an atomic load with a
+ * comparison: that would be one instruction more.
+ */
+static inline __attribute__((always_inline)) bool em_is_set(const uint32_t *word)
+{
+#ifdef __x86_64__
+	__asm__ goto("cmpl $0, %0\n\tjne %l1" : : "m"(*(const volatile uint32_t *)word) : "cc" : set);
+	return false;
+set:
+	return true;
+#else
+	return em_read_once(word);
+#endif
+}
+
 static inline void em_enter(struct em_thread *self)
 {
-	em_write_once(&self->word, EM_BUSY);
+	em_write_once(&self->word, em_busy(self));
 	em_barrier();	/* pairs with membarrier() in barrier() of access.c */
 }
 
@@ -609,7 +629,7 @@ static inline bool em_begin(struct em_thread *self, HEXPERTKEY key)
 	if (unlikely(self->word != (uintptr_t)key))
 		return false;
 	em_enter(self);
-	if (likely(!em_read_once(em_read_once(&self->status))))
+	if (likely(!em_is_set(em_read_once(&self->status))))
 		return true;
 	em_end_of(self, key);
 	return false;
@@ -623,11 +643,13 @@ static inline bool em_begin(struct em_thread *self, HEXPERTKEY key)
 static inline bool em_slab_of(const struct em_thread *self, const void *p, struct em_slab **slab,
 			      uint32_t *offset)
 {
-	uintptr_t address = (uintptr_t)p;
+	size_t i = ((uintptr_t)p - (uintptr_t)self->base) >> EM_SLAB_SHIFT;
 
-	*slab = (struct em_slab *)(self->slabs + (address >> EM_SLAB_SHIFT) * sizeof(**slab));
-	*offset = address % EM_SLAB_SIZE;
-	return address - (uintptr_t)self->base < self->span;
+	if (unlikely(i >= self->nr_slabs))
+		return false;
+	*slab = &self->slabs[i];
+	*offset = (uintptr_t)p % EM_SLAB_SIZE;
+	return true;
 }
 
 #pragma GCC visibility pop

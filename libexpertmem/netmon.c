@@ -282,9 +282,8 @@ static noinline bool begin(HEXPERTKEY key)
 	self->tcache = tcache;
 	self->count = tcache->count;
 	self->base = expert->base;
-	self->span = expert->span;
-	self->slabs = (uintptr_t)expert->slabs -
-		      ((uintptr_t)expert->base >> EM_SLAB_SHIFT) * sizeof(struct em_slab);
+	self->nr_slabs = expert->span / EM_SLAB_SIZE;
+	self->slabs = expert->slabs;
 	self->classes = expert->classes;
 	em_write_once(&self->expert, expert);
 	em_write_once(&self->status, expert->status);
@@ -600,6 +599,7 @@ LPVOID WINAPI ExpertAllocMemory(HEXPERTKEY hExpertKey, SIZE_T nBytes, LPDWORD pE
 
 	switch (em_fast_alloc(hExpertKey, nBytes, &block)) {
 	case EM_FAST_DONE:
+		EM_STAY("D"(hExpertKey), "S"(nBytes), "d"(pError));
 		if (pError)
 			*pError = NMERR_SUCCESS;
 		return block;
@@ -646,6 +646,10 @@ SIZE_T WINAPI ExpertFreeMemory(HEXPERTKEY hExpertKey, LPVOID pMemory)
 	struct em_slab *slab;
 	enum em_fast done = em_fast_free(hExpertKey, pMemory, &slab);
 
+	if (likely(done == EM_FAST_DONE)) {
+		EM_STAY("D"(hExpertKey), "S"(pMemory));
+		return NMERR_SUCCESS;
+	}
 	if (done == EM_FAST_OTHER)
 		return free_other(hExpertKey, pMemory, slab);
 	return end_free(hExpertKey, pMemory, done, slab);

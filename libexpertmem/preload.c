@@ -425,7 +425,7 @@ void *calloc(size_t count, size_t size)
 }
 
 /* Slow path of free(): @done is what em_fast_free() has done with @key. */
-static noinline void free_slowly(HEXPERTKEY key, void *p, enum em_fast done, struct em_slab *slab)
+static noinline void free_slowly(void *p, HEXPERTKEY key, enum em_fast done, struct em_slab *slab)
 {
 	int saved;
 
@@ -450,15 +450,15 @@ static noinline void free_slowly(HEXPERTKEY key, void *p, enum em_fast done, str
 /* EM_FAST_WAKE has a path of its own: it needs no pointer, so that free() saves no register. */
 static noinline void free_woken(HEXPERTKEY key, struct em_slab *slab)
 {
-	free_slowly(key, NULL, EM_FAST_WAKE, slab);
+	free_slowly(NULL, key, EM_FAST_WAKE, slab);
 }
 
-static noinline void free_other(HEXPERTKEY key, void *p, struct em_slab *slab)
+static noinline void free_other(void *p, HEXPERTKEY key, struct em_slab *slab)
 {
 	enum em_fast done = em_fast_free_shared(key, p, slab);
 
 	if (unlikely(done != EM_FAST_DONE))
-		free_slowly(key, p, done, slab);
+		free_slowly(p, key, done, slab);
 }
 
 /* A pointer that is no block is ignored. EXPERTMEM_DEBUG=report prints it. */
@@ -471,9 +471,11 @@ void free(void *p)
 	if (done == EM_FAST_WAKE)
 		free_woken(key, slab);
 	else if (done == EM_FAST_OTHER)
-		free_other(key, p, slab);
+		free_other(p, key, slab);
 	else if (done != EM_FAST_DONE)
-		free_slowly(key, p, done, slab);
+		free_slowly(p, key, done, slab);
+	else
+		EM_STAY("D"(p));
 }
 
 /* Resize a block by a copy in the program's current expert. */

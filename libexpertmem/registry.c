@@ -142,14 +142,14 @@ static size_t limit_of(int resource)
  */
 static size_t window_for(struct em_expert *expert, bool strict)
 {
-	static uint64_t physical;
+	static uint64_t physical;	/* bytes of memory; atomic, 0: not known yet */
 	struct expertmem_heap_stats stats = { 0 };
 	size_t window = WINDOW_USUAL, limit = limit_of(RLIMIT_AS);
 	uint64_t memory;
 
 	/* A filter may refuse the system calls of sysconf(). */
-	if (!physical && em_unfiltered_begin()) {
-		physical = sysconf(_SC_PHYS_PAGES) * EM_PAGE;
+	if (!em_read_once(&physical) && em_unfiltered_begin()) {
+		em_write_once(&physical, sysconf(_SC_PHYS_PAGES) * EM_PAGE);
 		em_unfiltered_end();
 	}
 	if (limit > limit_of(RLIMIT_DATA))
@@ -159,7 +159,7 @@ static size_t window_for(struct em_expert *expert, bool strict)
 	if (expert->debug & EM_DEBUG_BLOCKS)
 		return window;
 	expert->backend->stats(expert, &stats);
-	memory = stats.limit ? stats.limit : physical;
+	memory = stats.limit ? stats.limit : em_read_once(&physical);
 	if (limit < memory || strict)
 		return em_round_up((limit < memory ? limit : memory) * WINDOW_LEAST, EM_WINDOW_MIN);
 	while (window < WINDOW_MAX && window / WINDOW_TIMES < memory)

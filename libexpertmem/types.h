@@ -168,11 +168,12 @@ struct em_shared {
 
 struct em_expert;
 struct em_tcache;
+struct em_slab;
 
 /**
  * struct em_thread - the record of a thread that makes calls, and what it caches of one expert
- * @word: EM_BUSY in a section; EM_PARKED while a signal has interrupted the section and the
- *	signal's handler makes a locked call; else @key
+ * @word: the record's own address in a section; EM_PARKED while a signal has interrupted the section
+ *	and the signal's handler makes a locked call; else @key
  * @key: key of the expert that the thread used last, which may have been closed since; EM_IDLE:
  *	none yet
  * @status: that expert's status word; or &em_closed, so that the next section begins by begin() of
@@ -180,8 +181,8 @@ struct em_tcache;
  * @tcache: the thread's tcache of that expert
  * @count: tcache->count
  * @base: expert->base
- * @span: expert->span
- * @slabs: address that &expert->slabs[0] would have if the windows began at address 0
+ * @nr_slabs: number of entries of @slabs
+ * @slabs: expert->slabs
  * @classes: expert->classes
  * @expert: that expert's slot
  * @index: index of the record in em_threads
@@ -203,10 +204,10 @@ struct em_thread {
 	struct em_tcache *tcache;
 	struct em_count *count;
 	char *base;
-	size_t span;
-	uintptr_t slabs;
+	size_t nr_slabs;
+	struct em_slab *slabs;
 
-	const uint8_t *classes;
+	const uint16_t *classes;
 	struct em_expert *expert;
 	uint32_t index;
 	pid_t tid;
@@ -215,14 +216,19 @@ struct em_thread {
 } __attribute__((aligned(128)));
 
 /*
- * Values of em_thread.word and @key that are no key: new_generation() in host.c leaves these keys out.
- * They are addresses, so that no caller passes one for a key by accident: that would begin a section
- * inside of a section.
+ * Values of em_thread.word and @key that are no keys of experts. They are addresses, as em_busy() is, so that
+ * no caller passes one for a key by accident: that would begin a section inside of a section.
  */
 extern const char em_words[3] __attribute__((visibility("hidden")));
 #define EM_IDLE		((uintptr_t)&em_words[0])
-#define EM_BUSY		((uintptr_t)&em_words[1])
+#define EM_NOBODY	((uintptr_t)&em_words[1])	/* of threads without a record */
 #define EM_PARKED	((uintptr_t)&em_words[2])
+
+/* em_thread.word in a section: the fast paths have this address in a register. */
+static inline uintptr_t em_busy(const struct em_thread *thread)
+{
+	return (uintptr_t)thread;
+}
 
 /**
  * struct em_slab - 64 KiB of blocks of one class
@@ -586,8 +592,11 @@ struct em_expert {
 	struct em_shared *shared;
 	struct em_table counts;		/* the memory of @shared */
 	size_t window;			/* bytes of one window */
-	/* A table of classes.c: the class by (size + 15) / 16. Written while the expert is paused. */
-	const uint8_t *classes;
+	/*
+	 * A table of classes.c: the offset of the class in em_tcache.bins by (size + 15) / 16. Written
+	 * while the expert is paused.
+	 */
+	const uint16_t *classes;
 	bool unmapped;			/* no mapping reserves the windows' addresses without a region */
 	struct em_gaps *gaps[2];	/* ANON: gaps between regions, by enum em_window */
 	size_t idle;			/* ANON: idle_bytes() when unmap_idle() ran last, or less */
