@@ -502,8 +502,8 @@ static void *anon_alloc(struct em_expert *expert, enum em_window window, size_t 
 
 	size = rounded(window, size);
 	span = em_max(size, rounded(window, room));
-	/* The guard page behind an array must stay free, also if a later region asks for none. */
-	if (room && window == EM_SMALL_WINDOW)
+	/* The guard page behind an array must stay free, also if a later region of a program asks for none. */
+	if (room && window == EM_SMALL_WINDOW && expert->classes != em_classes_of_api)
 		span += EM_PAGE;
 	if (!room && may_grow(expert->gaps[window], window, size))
 		region = place(expert, window, size, span, em_granule(window), true);
