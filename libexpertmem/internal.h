@@ -292,7 +292,7 @@ int em_program_fd(void);
 bool em_descriptor_call(long number, const long args[static 3], long *answer);
 bool em_program_is_here(void);
 bool em_program_fd_moves(void);
-void em_program_save(void);
+void em_program_save(bool locks);
 void em_program_unreserve(size_t limit);
 
 /* The slot of a key. The slot may hold an expert with another key, or none. */

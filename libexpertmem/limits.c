@@ -37,7 +37,7 @@ static int set(pid_t pid, int resource, const struct rlimit *new, struct rlimit 
 			em_program_unreserve(new->rlim_cur);
 		/* afterwards: the program may have another expert now */
 		if (new->rlim_cur < EM_LIMIT_FAR)
-			em_program_save();
+			em_program_save(false);
 	}
 	return (int)em_answer(em_raw6(SYS_prlimit64, pid, resource, (long)new, (long)old, 0, 0));
 }
@@ -54,7 +54,7 @@ int prlimit(pid_t pid, RESOURCE resource, const struct rlimit *new, struct rlimi
 
 int mlockall(int flags)
 {
-	em_program_save();
+	em_program_save(true);
 	return (int)em_answer(em_raw(SYS_mlockall, flags, 0, 0));
 }
 

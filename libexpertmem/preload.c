@@ -319,15 +319,19 @@ bool em_program_fd_moves(void)
 	return fd >= 0;
 }
 
-/* The program's memory is about to be limited or locked: save private memory from now on. */
-void em_program_save(void)
+/*
+ * The program's memory is about to be limited or locked: save it from now on. No limit of the process counts
+ * the module's memory, but mlockall() makes all of its pages resident.
+ */
+void em_program_save(bool locks)
 {
 	HEXPERTKEY key = get_program();
 	struct em_expert *expert = key && em_program_is_here() ? em_lock(key) : NULL;
 
 	if (!expert)
 		return;
-	if (expert->classes == em_classes_of_anon && !(expert->debug & EM_DEBUG_BLOCKS)) {
+	if (!(expert->debug & EM_DEBUG_BLOCKS) &&
+	    (expert->classes == em_classes_of_anon || (locks && expert->classes == em_classes_of_device))) {
 		/* Threads have copies of @classes, which they renew after a pause. */
 		em_pause(expert);
 		expert->classes = em_classes_if_limited;
