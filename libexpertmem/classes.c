@@ -8,8 +8,8 @@
  * the same memory, whatever the size of the blocks.
  *
  * Above EM_FAST_MAX, the sizes are the largest ones, in multiples of 64 bytes, of which 15, 14, ... 2 fit
- * into a slab. Or they are whole pages (PAGE_CLASSES), as the API promises page aligned blocks. If memory
- * is limited, there are also sizes between those and above, of which 38 to 13 fit into a span.
+ * into a slab. Or they are whole pages (PAGE_CLASSES), as the API promises page aligned blocks. In private
+ * memory, there are also sizes between those and above, of which 38 to 13 fit into a span.
  */
 #include "internal.h"
 
@@ -95,13 +95,8 @@ const uint16_t em_classes_of_device[] = {
 	FEW_CLASSES(RANGE) MEDIUM_CLASSES(RANGE) LARGEST_CLASSES(RANGE) LARGE
 };
 
-/* for malloc(), with private memory */
-const uint16_t em_classes_of_anon[] = {
-	MANY_CLASSES(RANGE) MEDIUM_CLASSES(RANGE) LARGEST_CLASSES(RANGE) LARGE
-};
-
-/* if that is limited */
-const uint16_t em_classes_if_limited[] = { MANY_CLASSES(RANGE) CLOSE_CLASSES(RANGE) };
+/* for malloc(), with private memory, or with locked memory of the module */
+const uint16_t em_classes_of_anon[] = { MANY_CLASSES(RANGE) CLOSE_CLASSES(RANGE) };
 
 static unsigned int class_in(const uint16_t *classes, size_t size)
 {

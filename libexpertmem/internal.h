@@ -164,7 +164,6 @@ extern const uint16_t em_class_size[EM_CLASSES];
 extern const uint16_t em_classes_of_api[EM_SMALL_MAX / 16 + 1];
 extern const uint16_t em_classes_of_device[EM_SMALL_MAX / 16 + 1];
 extern const uint16_t em_classes_of_anon[EM_SMALL_MAX / 16 + 1];
-extern const uint16_t em_classes_if_limited[EM_SMALL_MAX / 16 + 1];
 unsigned int em_class_of(const struct em_expert *expert, size_t size, size_t alignment);
 /* Number of slabs of a span of @class. */
 static inline unsigned int em_class_slabs(unsigned int class)
@@ -482,12 +481,6 @@ static inline void em_count(struct em_expert *expert, struct em_tcache *tcache, 
 	em_add(&tcache->count->blocks, blocks);
 	if (em_add(&tcache->count->credit, -bytes) < 0)
 		em_note_peak(expert, tcache);
-}
-
-/* Shall the heap save memory that is mapped, also if that costs time? */
-static inline bool em_is_limited(const struct em_expert *expert)
-{
-	return expert->classes == em_classes_if_limited;
 }
 
 static inline bool em_is_live(uint16_t state)

@@ -223,7 +223,7 @@ static struct em_kept get_kept(struct em_expert *expert, size_t size)
 	if (window == EM_HUGE_WINDOW && !suits_huge(size))
 		return none;
 	to = em_round_up(size, em_granule(window));
-	if (kept.size >= to && kept.size <= size + size / FIT_PART + (em_is_limited(expert) ? 0 : FIT_BYTES))
+	if (kept.size >= to && kept.size <= size + size / FIT_PART + (expert->saves ? 0 : FIT_BYTES))
 		return unkeep(heap, chosen);
 	if (!expert->backend->resize(expert, kept.region, kept.size, to))
 		return none;

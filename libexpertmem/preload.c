@@ -132,8 +132,9 @@ static bool is_ours(HEXPERTKEY key)
 	DWORD error;
 	void *block;
 
-	expert->classes = expert->backend->id == EXPERTMEM_BACKEND_ANON ? em_classes_of_anon :
-									  em_classes_of_device;
+	/* The checks of blocks know no spans. */
+	expert->classes = expert->backend->id == EXPERTMEM_BACKEND_ANON &&
+			  !(expert->debug & EM_DEBUG_BLOCKS) ? em_classes_of_anon : em_classes_of_device;
 	block = ExpertAllocMemory(key, 0, &error);
 	if (!block && error == NMERR_OUT_OF_MEMORY)
 		die("", expertmem_strerror(EXPERTMEM_E_NOMEM));
@@ -331,10 +332,11 @@ void em_program_save(bool locks)
 	if (!expert)
 		return;
 	if (!(expert->debug & EM_DEBUG_BLOCKS) &&
-	    (expert->classes == em_classes_of_anon || (locks && expert->classes == em_classes_of_device))) {
+	    (locks || expert->backend->id == EXPERTMEM_BACKEND_ANON)) {
 		/* Threads have copies of @classes, which they renew after a pause. */
 		em_pause(expert);
-		expert->classes = em_classes_if_limited;
+		expert->classes = em_classes_of_anon;
+		expert->saves = true;
 		em_unpause(expert);
 	}
 	em_unlock(expert);

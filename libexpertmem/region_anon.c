@@ -465,7 +465,7 @@ static bool may_grow(const struct em_gaps *gaps, enum em_window window, size_t s
  */
 static size_t guard_of(const struct em_expert *expert, enum em_window window, size_t size)
 {
-	return em_is_limited(expert) && window == EM_SMALL_WINDOW && size > EM_PAGE ? 0 : em_granule(window);
+	return expert->saves && window == EM_SMALL_WINDOW && size > EM_PAGE ? 0 : em_granule(window);
 }
 
 /*

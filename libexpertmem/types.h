@@ -6,8 +6,8 @@
  *		live, and its size.
  *   slab	64 KiB, cut into blocks of one size class. A block that has no class is *large*: it
  *		has a region of its own, which a hash table finds by the block's address.
- *   span	4 or 8 slabs that are cut into blocks together. Where memory is limited, some classes
- *		have spans, because less is left at the end. The first slab has all that belongs to
+ *   span	4 or 8 slabs that are cut into blocks together. With malloc() in private memory, some
+ *		classes have spans, because less is left at the end. The first slab has all that belongs to
  *		the span; the others have no owner and no class. A thread that has few blocks of
  *		such a class has them in single slabs.
  *   chunk	32 slabs. A huge chunk is a region of the huge window. The heap's first slabs are in
@@ -597,6 +597,7 @@ struct em_expert {
 	 * while the expert is paused.
 	 */
 	const uint16_t *classes;
+	bool saves;			/* save memory that is mapped, also if that costs time */
 	bool unmapped;			/* no mapping reserves the windows' addresses without a region */
 	struct em_gaps *gaps[2];	/* ANON: gaps between regions, by enum em_window */
 	size_t idle;			/* ANON: idle_bytes() when unmap_idle() ran last, or less */
