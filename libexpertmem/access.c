@@ -23,7 +23,7 @@
 
 const char em_words[3] = "";
 
-/* The record of threads without a record. No key equals its word: see new_generation() in host.c. */
+/* The record of threads without a record. No key equals its word: see em_is_word(). */
 static struct em_thread nobody = { .word = EM_NOBODY, .key = EM_IDLE, .status = &em_closed };
 
 __thread struct em_thread *em_self = &nobody;

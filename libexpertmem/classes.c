@@ -38,11 +38,10 @@
 	X(3072, 3264) X(3264, 3392) X(3392, 3584) X(3584, 3840) X(3840, 4096)
 #define MEDIUM_CLASSES(X) \
 	X(4096, 4352) X(4352, 4672) X(4672, 4992) X(4992, 5440) X(5440, 5952) X(5952, 6528) \
-	X(6528, 7232) X(7232, 8192) X(8192, 9344) X(9344, 10880) X(10880, 13056) X(13056, 16384)
-#define LARGEST_CLASSES(X) \
+	X(6528, 7232) X(7232, 8192) X(8192, 9344) X(9344, 10880) X(10880, 13056) X(13056, 16384) \
 	X(16384, 21824) X(21824, 32768)
 /*
- * MEDIUM_CLASSES and LARGEST_CLASSES with classes of spans between them and above. em_block_at() is
+ * MEDIUM_CLASSES with classes of spans between them and above. em_block_at() is
  * right in a span for all of these sizes. It is not for every multiple of 64 bytes above 16 KiB.
  */
 #define CLOSE_CLASSES(X) \
@@ -85,14 +84,13 @@ _Static_assert(CLASS_39872 == EM_CLASSES - 1, "the enumeration has all classes")
 
 #define BIN(class)	((class) * sizeof(struct em_bin))
 #define RANGE(previous, size) [(previous) / 16 + 1 ... (size) / 16] = BIN(CLASS_##size),
-
 #define LARGE		[32768 / 16 + 1 ... EM_SMALL_MAX / 16] = BIN(EM_NO_CLASS),
 
 const uint16_t em_classes_of_api[] = { FEW_CLASSES(RANGE) PAGE_CLASSES(RANGE) LARGE };
 
 /* for malloc(), with memory of the module */
 const uint16_t em_classes_of_device[] = {
-	FEW_CLASSES(RANGE) MEDIUM_CLASSES(RANGE) LARGEST_CLASSES(RANGE) LARGE
+	FEW_CLASSES(RANGE) MEDIUM_CLASSES(RANGE) LARGE
 };
 
 /* for malloc(), with private memory, or with locked memory of the module */

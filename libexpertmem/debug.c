@@ -288,13 +288,13 @@ void em_debug_on_metadata(struct em_expert *expert, void *start, size_t size)
 		(void)VALGRIND_MAKE_MEM_DEFINED(start, size);
 }
 
-/* Hook: a slab or span got a class. It has no block yet, so any touch is an error. */
-void em_debug_slab(struct em_expert *expert, void *start, size_t size)
+/* Hook: a slab got a class. It has no block yet, so any touch is an error. */
+void em_debug_slab(struct em_expert *expert, void *start)
 {
 	if (expert->debug & EM_DEBUG_VALGRIND)
-		(void)VALGRIND_MAKE_MEM_NOACCESS(start, size);
+		(void)VALGRIND_MAKE_MEM_NOACCESS(start, EM_SLAB_SIZE);
 	if (expert->debug & EM_DEBUG_ASAN)
-		__asan_poison_memory_region(start, size);
+		__asan_poison_memory_region(start, EM_SLAB_SIZE);
 }
 
 /*

@@ -111,14 +111,11 @@ fast_inline enum em_fast em_fast_free(HEXPERTKEY key, void *p, struct em_slab **
 	struct em_count *count;
 	uint32_t offset, i, size;
 
-	if (unlikely(!em_begin(self, key))) {
-		*slab = NULL;
+	*slab = NULL;
+	if (unlikely(!em_begin(self, key)))
 		return EM_FAST_NOTHING;
-	}
-	if (unlikely(!em_slab_of(self, p, slab, &offset))) {
-		*slab = NULL;
+	if (unlikely(!em_slab_of(self, p, slab, &offset)))
 		return EM_FAST_ELSEWHERE;
-	}
 	if (unlikely(em_read_once(&(*slab)->owner) != (uintptr_t)self->tcache))
 		return EM_FAST_OTHER;
 	if (unlikely(!em_block_at(*slab, offset, &i)))

@@ -151,7 +151,7 @@ void em_debug_on_shrink(struct em_expert *expert, void *p, size_t old, size_t si
 void em_debug_on_free(struct em_expert *expert, void *p, size_t size, size_t room,
 		      struct expertmem_finding *found);
 void em_debug_on_metadata(struct em_expert *expert, void *start, size_t size);
-void em_debug_slab(struct em_expert *expert, void *start, size_t size);
+void em_debug_slab(struct em_expert *expert, void *start);
 void em_debug_region(struct em_expert *expert, char *start, size_t size);
 
 /* array.c */
@@ -165,6 +165,7 @@ extern const uint16_t em_classes_of_api[EM_SMALL_MAX / 16 + 1];
 extern const uint16_t em_classes_of_device[EM_SMALL_MAX / 16 + 1];
 extern const uint16_t em_classes_of_anon[EM_SMALL_MAX / 16 + 1];
 unsigned int em_class_of(const struct em_expert *expert, size_t size, size_t alignment);
+
 /* Number of slabs of a span of @class. */
 static inline unsigned int em_class_slabs(unsigned int class)
 {

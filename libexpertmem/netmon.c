@@ -383,6 +383,18 @@ static noinline void *realloc_large(HEXPERTKEY key, void *p, size_t size, const 
 	return realloc_locked(key, p, size, site, error);
 }
 
+/*
+ * In a section: is @p a live block of a span, of which *@slab is a later slab? Then @size receives its bytes,
+ * and @slab the span's first slab.
+ */
+static bool span_size(const void *p, struct em_slab **slab, size_t *size)
+{
+	uint32_t offset = (uintptr_t)p % EM_SLAB_SIZE;
+
+	*slab = em_slab_first(*slab, &offset);
+	return offset >= EM_SLAB_SIZE && em_slab_size(*slab, offset, size);
+}
+
 /* Ends a section: @p was a live block of @slab. */
 static noinline void *realloc_small(HEXPERTKEY key, void *p, size_t size, const void *site,
 				    LPDWORD error, struct em_slab *slab)
@@ -424,13 +436,10 @@ static noinline void *realloc_small(HEXPERTKEY key, void *p, size_t size, const 
 static noinline void *realloc_span(HEXPERTKEY key, void *p, size_t size, const void *site,
 				   LPDWORD error, struct em_slab *slab)
 {
-	uint32_t offset = (uintptr_t)p % EM_SLAB_SIZE;
 	size_t old;
 
-	slab = em_slab_first(slab, &offset);
-	if (offset < EM_SLAB_SIZE || !em_slab_size(slab, offset, &old))
-		return realloc_bad(key, p, error);
-	return realloc_small(key, p, size, site, error, slab);
+	return span_size(p, &slab, &old) ? realloc_small(key, p, size, site, error, slab) :
+					   realloc_bad(key, p, error);
 }
 
 static inline void *realloc_in_section(HEXPERTKEY key, void *p, size_t size, const void *site,
@@ -552,11 +561,9 @@ static noinline SIZE_T size_large(HEXPERTKEY key, void *p)
 /* Ends a section: @p is no block of @slab, but may be one of the span that @slab is in. */
 static noinline SIZE_T size_span(HEXPERTKEY key, void *p, struct em_slab *slab)
 {
-	uint32_t offset = (uintptr_t)p % EM_SLAB_SIZE;
 	size_t size;
 
-	slab = em_slab_first(slab, &offset);
-	if (offset < EM_SLAB_SIZE || !em_slab_size(slab, offset, &size))
+	if (!span_size(p, &slab, &size))
 		return size_bad(key, p);
 	em_end(em_self);
 	return size;

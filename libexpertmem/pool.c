@@ -306,21 +306,21 @@ static struct em_slab *find(const struct em_heap *heap, enum em_pages pages, uns
 }
 
 /*
- * Find the pool for @count slabs that shall have @pages; @from receives it. In this order: the pool of these
- * pages; that of the small window; that of the other pages, if it has an empty chunk, or many
- * slabs. False: the heap should grow.
+ * Find the chunk for @count slabs that shall have @pages. In this order: one with these pages; one of the
+ * small window; one with the other pages, if it is empty, or if many slabs are pooled there. NULL: the
+ * heap should grow.
  */
-static bool choose(const struct em_heap *heap, enum em_pages pages, unsigned int count,
-		   enum em_pages *from)
+static struct em_slab *choose(const struct em_heap *heap, enum em_pages pages, unsigned int count)
 {
-	*from = pages;
-	if (find(heap, pages, count))
-		return true;
-	*from = EM_ANY_PAGES;
-	if (find(heap, EM_ANY_PAGES, count))
-		return true;
-	*from = !pages;
-	return empty_chunk(heap, !pages) || (has_many(heap, !pages) && find(heap, !pages, count));
+	struct em_slab *chunk = find(heap, pages, count);
+
+	if (!chunk)
+		chunk = find(heap, EM_ANY_PAGES, count);
+	if (!chunk)
+		chunk = empty_chunk(heap, !pages);
+	if (!chunk && has_many(heap, !pages))
+		chunk = find(heap, !pages, count);
+	return chunk;
 }
 
 /* Move an empty chunk to the pool of @pages. */
@@ -334,10 +334,10 @@ static void convert(struct em_heap *heap, struct em_slab *chunk, enum em_pages p
 	count_chunk(heap, chunk, 1);
 }
 
-/* Take @count slabs in a row out of the pool of @pages. Returns the first; NULL: there are none. */
-static struct em_slab *take(struct em_expert *expert, enum em_pages pages, unsigned int count)
+/* Take @count slabs in a row, which @chunk has, out of the pool. Returns the first. NULL: no chunk. */
+static struct em_slab *take(struct em_expert *expert, struct em_slab *chunk, unsigned int count)
 {
-	struct em_slab *chunk = find(&expert->heap, pages, count), *slab;
+	struct em_slab *slab;
 
 	if (!chunk)
 		return NULL;
@@ -356,18 +356,11 @@ static struct em_slab *take(struct em_expert *expert, enum em_pages pages, unsig
 /* Get @count slabs for @pages from the pool. NULL: the heap should grow. */
 static struct em_slab *pool_get(struct em_expert *expert, enum em_pages pages, unsigned int count)
 {
-	struct em_heap *heap = &expert->heap;
-	struct em_slab *empty = NULL;
-	enum em_pages from;
+	struct em_slab *chunk = choose(&expert->heap, pages, count);
 
-	if (!choose(heap, pages, count, &from))
-		return NULL;
-	if (from == (enum em_pages)!pages)
-		empty = empty_chunk(heap, from);
-	if (!empty)
-		return take(expert, from, count);
-	convert(heap, empty, pages);
-	return take(expert, pages, count);
+	if (chunk && chunk->chunk.pages == !pages && is_empty(chunk))
+		convert(&expert->heap, chunk, pages);
+	return take(expert, chunk, count);
 }
 
 static bool grow_small(struct em_expert *expert)
@@ -508,7 +501,6 @@ static void states_put(struct em_heap *heap, struct em_slab *slab)
 		return;
 	/* A look-up of a bad pointer must not read states that are of another slab, or given back. */
 	em_write_once(&slab->states, NULL);
-
 	free->next = heap->free_states[slab->class];
 	free->queue = slab->queue;
 	heap->free_states[slab->class] = free;
@@ -585,9 +577,7 @@ static enum em_pages pages_of(const struct em_expert *expert, unsigned int class
 /* Does the pool have @count slabs in a row for @class, so that the heap need not grow? */
 bool em_pool_serves(const struct em_expert *expert, unsigned int class, unsigned int count)
 {
-	enum em_pages from;
-
-	return choose(&expert->heap, pages_of(expert, class), count, &from);
+	return choose(&expert->heap, pages_of(expert, class), count);
 }
 
 /* Get @count slabs in a row, from the pool, or from memory of the backend. NULL: no memory. */
@@ -599,7 +589,7 @@ static struct em_slab *get(struct em_expert *expert, enum em_pages pages, unsign
 
 	while (!slab && steps-- && grow(expert, pages))
 		slab = pool_get(expert, pages, count);
-	return slab ? slab : take(expert, !pages, count);
+	return slab ? slab : take(expert, find(&expert->heap, !pages, count), count);
 }
 
 /* Get a slab of @class, or a span of @count slabs. It has no owner yet. NULL: no memory. */
@@ -634,7 +624,7 @@ struct em_slab *em_slab_get(struct em_expert *expert, unsigned int class, unsign
 		em_write_once(&slab[i].before, i);
 	heap->nr_slabs += count;
 	em_write_once(&slab->inverse, UINT32_MAX / slab->block + 1);
-	em_debug_slab(expert, slab->base, count * EM_SLAB_SIZE);
+	em_debug_slab(expert, slab->base);
 	return slab;
 }
 

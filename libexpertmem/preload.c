@@ -331,14 +331,13 @@ void em_program_save(bool locks)
 
 	if (!expert)
 		return;
-	if (!(expert->debug & EM_DEBUG_BLOCKS) &&
-	    (locks || expert->backend->id == EXPERTMEM_BACKEND_ANON)) {
+	if (locks && expert->classes == em_classes_of_device && !(expert->debug & EM_DEBUG_BLOCKS)) {
 		/* Threads have copies of @classes, which they renew after a pause. */
 		em_pause(expert);
 		expert->classes = em_classes_of_anon;
-		expert->saves = true;
 		em_unpause(expert);
 	}
+	expert->saves |= expert->classes == em_classes_of_anon;
 	em_unlock(expert);
 }
 

@@ -71,10 +71,10 @@ static inline void em_slab_list_del(struct em_slab **list, struct em_slab *slab)
  */
 static inline void em_slab_extend(struct em_slab *slab)
 {
-	unsigned int more = slab->block <= EM_PAGE / 8 ? EM_PAGE / slab->block :
-			    slab->block <= 1024 ? 8 :
-			    slab->block < EM_PAGE ? EM_PAGE / slab->block : 1;
+	unsigned int more = EM_PAGE / slab->block, least = slab->block <= 1024 ? 8 : 1;
 
+	if (more < least)
+		more = least;
 	if (!slab->fresh)
 		more += em_slab_quarantine(slab);
 	while (more-- && slab->fresh < slab->blocks) {

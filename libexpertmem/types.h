@@ -264,10 +264,10 @@ static inline uintptr_t em_busy(const struct em_thread *thread)
  *
  * Every thread in a section reads @class, @blocks, @before and the fields before @mask. Every thread
  * writes @remote and @pending by compare-and-swap; they have a cache line of their own against false
- * sharing with the fields that the fast paths use. The owner's thread writes @head, @tail, @queue, @fresh, @limit,
- * @wake, @where and the lists, without a lock. The expert's lock is held where em_slab_share() changes
- * @owner and em_slab_use_quarantine() changes @quarantine. All other fields are written with the
- * lock held, while the slab has no owner.
+ * sharing with the fields that the fast paths use. The owner's thread writes @head, @tail, @queue,
+ * @fresh, @limit, @wake, @where and the lists, without a lock. The expert's lock is held where
+ * em_slab_share() changes @owner and em_slab_use_quarantine() changes @quarantine. All other fields
+ * are written with the lock held, while the slab has no owner.
  */
 struct em_slab {
 	uintptr_t owner;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The malloc family in private memory, or with locked memory of the module: blocks of 6 to 39 KiB are in
- * spans of several slabs. They come and go in random order, in several threads, which free each other's blocks. Bad
- * pointers into spans are ignored.
+ * The malloc family in private memory, or with locked memory of the module: blocks of 6 to 39 KiB
+ * are in spans of several slabs. They come and go in random order, in several threads, which free
+ * each other's blocks. Bad pointers into spans are ignored.
  *
  * needs: module native preload
  * also: checked
