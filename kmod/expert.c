@@ -165,13 +165,28 @@ void expertmem_set_status(struct expertmem_expert *expert, u32 flags)
  * expertmem_window_resident() - count the resident pages of a window
  * @window: the window
  *
- * Context: expert->lock held.
+ * The mm removes pages from the page cache in batches, and adjusts nrpages once for each batch.
+ * Under xa_lock, nrpages is the number of pages that a lookup can find.
+ *
+ * Context: expert->lock held; interrupts on; takes xa_lock.
  * Return: number of pages in the page cache of the window's file; pages in swap do not count.
  */
 unsigned long expertmem_window_resident(const struct expertmem_window *window)
 {
+	struct address_space *mapping;
+	unsigned long pages;
+
 	lockdep_assert_held(&window->expert->lock);
-	return window->file ? READ_ONCE(window->file->f_mapping->nrpages) : 0;
+	if (!window->file)
+		return 0;
+	mapping = window->file->f_mapping;
+	pages = READ_ONCE(mapping->nrpages);
+	if (pages) {
+		xa_lock_irq(&mapping->i_pages);
+		pages = mapping->nrpages;
+		xa_unlock_irq(&mapping->i_pages);
+	}
+	return pages;
 }
 
 /**

@@ -139,7 +139,8 @@ static void add_freed(struct expertmem_expert *expert, const struct expertmem_re
  * @cause: the cause, if this call reclaims the last window
  * @result: receives what this call freed; flags and reserved are zero
  *
- * On return the pages are free, even if another call began to reclaim them.
+ * On return no page is left in the windows' files, even if another call began to reclaim them. That
+ * call may still be giving its last batch of pages (15 at most) back to the mm.
  *
  * Context: process context; may sleep; mmap_lock may be held; takes
  *	expert->reclaim_lock, expert->pins_lock and expert->lock.
