@@ -4,12 +4,12 @@
  *
  * Up to EM_FAST_MAX there are four classes to a doubling (FEW_CLASSES), because each class that a thread
  * uses takes a slab. In private memory, the untouched pages of a slab cost nothing. There the
- * sizes are closer (MANY_CLASSES): full slabs hold 91.5 % of what the C library's heap gets into
- * the same memory, whatever the size of the blocks.
+ * sizes are closer (MANY_CLASSES): full slabs hold at least 91 % of what the C library's heap gets
+ * into the same memory, whatever the size of the blocks.
  *
  * Above EM_FAST_MAX, the sizes are the largest ones, in multiples of 64 bytes, of which 15, 14, ... 2 fit
  * into a slab. Or they are whole pages (PAGE_CLASSES), as the API promises page aligned blocks. In private
- * memory, there are also sizes between those and above, of which 38 to 13 fit into a span.
+ * memory, there are also sizes between those and above, of which 50 to 13 fit into a span.
  */
 #include "internal.h"
 
@@ -45,9 +45,10 @@
  * right in a span for all of these sizes. It is not for every multiple of 64 bytes above 16 KiB.
  */
 #define CLOSE_CLASSES(X) \
-	X(4096, 4352) X(4352, 4672) X(4672, 4992) X(4992, 5440) X(5440, 5952) X(5952, 6528) \
-	X(6528, 6848) X(6848, 7232) X(7232, 7680) X(7680, 8192) X(8192, 8704) X(8704, 9344) \
-	X(9344, 10048) X(10048, 10880) X(10880, 11904) X(11904, 13056) X(13056, 13760) \
+	X(4096, 4352) X(4352, 4672) X(4672, 4992) X(4992, 5184) X(5184, 5440) X(5440, 5696) \
+	X(5696, 5952) X(5952, 6208) X(6208, 6528) X(6528, 6848) X(6848, 7232) X(7232, 7680) \
+	X(7680, 8192) X(8192, 8704) X(8704, 9344) X(9344, 10048) X(10048, 10880) \
+	X(10880, 11392) X(11392, 11904) X(11904, 12480) X(12480, 13056) X(13056, 13760) \
 	X(13760, 14528) X(14528, 15360) X(15360, 16384) X(16384, 17408) X(17408, 18688) \
 	X(18688, 20096) X(20096, 21824) X(21824, 23616) X(23616, 24832) X(24832, 25984) \
 	X(25984, 27456) X(27456, 29056) X(29056, 30400) X(30400, 32768) X(32768, 34816) \
@@ -61,7 +62,8 @@ const uint16_t em_class_size[EM_CLASSES] = {
 	4352, 4672, 4992, 5440, 5952, 6528, 7232, 8192, 9344, 10880, 12288, 13056, 16384, 20480, 21824,
 	32768,
 	/* of spans */
-	6848, 7680, 8704, 10048, 11904, 13760, 14528, 15360, 17408, 18688, 20096,
+	5184, 5696, 6208, 6848, 7680, 8704, 10048, 11392, 11904, 12480, 13760, 14528, 15360, 17408,
+	18688, 20096,
 	/* of long spans */
 	23616, 24832, 25984, 27456, 29056, 30400, 34816, 37184, 39872,
 };
@@ -73,12 +75,13 @@ enum {
 	CLASS_4352, CLASS_4672, CLASS_4992, CLASS_5440, CLASS_5952, CLASS_6528, CLASS_7232,
 	CLASS_8192, CLASS_9344, CLASS_10880, CLASS_12288, CLASS_13056, CLASS_16384, CLASS_20480,
 	CLASS_21824, CLASS_32768,
-	CLASS_6848, CLASS_7680, CLASS_8704, CLASS_10048, CLASS_11904, CLASS_13760, CLASS_14528,
-	CLASS_15360, CLASS_17408, CLASS_18688, CLASS_20096,
+	CLASS_5184, CLASS_5696, CLASS_6208, CLASS_6848, CLASS_7680, CLASS_8704, CLASS_10048,
+	CLASS_11392, CLASS_11904, CLASS_12480, CLASS_13760, CLASS_14528, CLASS_15360, CLASS_17408,
+	CLASS_18688, CLASS_20096,
 	CLASS_23616, CLASS_24832, CLASS_25984, CLASS_27456, CLASS_29056, CLASS_30400, CLASS_34816,
 	CLASS_37184, CLASS_39872,
 };
-_Static_assert(CLASS_6848 == EM_SPAN_CLASS && CLASS_23616 == EM_LONG_SPAN_CLASS,
+_Static_assert(CLASS_5184 == EM_SPAN_CLASS && CLASS_23616 == EM_LONG_SPAN_CLASS,
 	       "the classes of spans are the last ones");
 _Static_assert(CLASS_39872 == EM_CLASSES - 1, "the enumeration has all classes");
 

@@ -72,9 +72,9 @@ enum em_window { EM_SMALL_WINDOW, EM_HUGE_WINDOW };
 #define EM_CHUNK_SLABS	32U
 #define EM_CHUNK_SIZE	(EM_CHUNK_SLABS * EM_SLAB_SIZE)
 #define EM_SMALL_MAX	39872UL
-#define EM_CLASSES	94
+#define EM_CLASSES	99
 #define EM_SPAN_CLASS	74		/* from here on, the classes may have spans of 4 slabs */
-#define EM_LONG_SPAN_CLASS 85		/* from here on, of 8 */
+#define EM_LONG_SPAN_CLASS 90		/* from here on, of 8 */
 #define EM_NO_CLASS	EM_CLASSES	/* of a large block */
 
 /* Blocks up to here have a quarantine. */
