@@ -12,7 +12,8 @@ bool em_array_grow(struct em_expert *expert, struct em_array *array, size_t more
 	em_assert_locked(expert);
 	if (size <= array->size)
 		return true;
-	if (size > array->room || !expert->backend->resize(expert, array->base, array->size, size))
+	if (size > array->room ||
+	    !expert->backend->resize(expert, array->base, array->size, size, !array->sparse))
 		return false;
 	em_debug_on_metadata(expert, array->base + array->size, size - array->size);
 	array->size = size;
@@ -23,7 +24,7 @@ bool em_array_grow(struct em_expert *expert, struct em_array *array, size_t more
 bool em_array_clear(struct em_expert *expert, struct em_array *array)
 {
 	if (array->size > EM_PAGE &&
-	    !expert->backend->resize(expert, array->base, array->size, EM_PAGE))
+	    !expert->backend->resize(expert, array->base, array->size, EM_PAGE, false))
 		return false;
 	array->size = EM_PAGE;
 	array->used = 0;
@@ -64,6 +65,8 @@ bool em_heap_prepare(struct em_expert *expert)
 	struct em_heap *heap = &expert->heap;
 	size_t window = expert->window;
 
+	/* em_slab_extend() writes to no queue of a slab where no block has been freed. */
+	heap->queues.sparse = true;
 	/* Large blocks have the other 31/64 of the window: see window_for() in registry.c. */
 	return array_init(expert, &heap->small, EM_PAGE, window / 4) &&
 	       array_init(expert, &heap->states, EM_PAGE, window / 8) &&

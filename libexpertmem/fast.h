@@ -88,6 +88,7 @@ fast_inline enum em_fast em_fast_alloc(HEXPERTKEY key, size_t size, void **block
 	if (unlikely(slab->head == slab->limit)) {
 		uint32_t avail = slab->tail - slab->head;
 
+		/* em_slab_avail() looks at @extended, too */
 		if (__builtin_sub_overflow(avail, slab->quarantine, &avail) || !avail) {
 			em_end_of(self, key);
 			return EM_FAST_NOTHING;

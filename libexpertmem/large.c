@@ -225,7 +225,7 @@ static struct em_kept get_kept(struct em_expert *expert, size_t size)
 	to = em_round_up(size, em_granule(window));
 	if (kept.size >= to && kept.size <= size + size / FIT_PART + (expert->saves ? 0 : FIT_BYTES))
 		return unkeep(heap, chosen);
-	if (!expert->backend->resize(expert, kept.region, kept.size, to))
+	if (!expert->backend->resize(expert, kept.region, kept.size, to, true))
 		return none;
 	if (kept.size > to)
 		em_crash_freed(kept.region + to, kept.size - to);
@@ -314,7 +314,7 @@ static bool resize(struct em_expert *expert, struct em_large *large, size_t size
 	new.room = room;
 	from = em_large_taken(expert, large);
 	to = em_large_taken(expert, &new);
-	if (from != to && !expert->backend->resize(expert, large->region, from, to))
+	if (from != to && !expert->backend->resize(expert, large->region, from, to, true))
 		return false;
 	if (large->address % EM_PAGE)
 		expert->backend->guard(expert, large->region + from, false);

@@ -648,7 +648,7 @@ static void shrink_small(struct em_expert *expert)
 	/* em_debug_on_close() has to know the poisoned range. */
 	if (used == small->used || expert->debug & EM_DEBUG_ASAN)
 		return;
-	if (!expert->backend->resize(expert, small->base, small->size, used))
+	if (!expert->backend->resize(expert, small->base, small->size, used, false))
 		return;
 	while (small->used > used) {
 		small->used -= EM_SLAB_SIZE;

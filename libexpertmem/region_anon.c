@@ -524,7 +524,7 @@ static void advise(struct em_expert *expert, char *region, size_t size, int advi
 		madvise(start, (region + size - start) & ~(EM_HUGE - 1), advice);
 }
 
-static bool anon_resize(struct em_expert *expert, void *region, size_t old, size_t size)
+static bool anon_resize(struct em_expert *expert, void *region, size_t old, size_t size, bool huge)
 {
 	enum em_window window = em_window_of(expert, region);
 	struct em_gaps *gaps = expert->gaps[window];
@@ -540,7 +540,7 @@ static bool anon_resize(struct em_expert *expert, void *region, size_t old, size
 	} else if (take(expert, (char *)region + old, size - old) != MAPPED) {
 		return em_gaps_resize(gaps, start, size, old, 0), false;
 	}
-	if (size / EM_HUGE > old / EM_HUGE) {
+	if (huge && size / EM_HUGE > old / EM_HUGE) {
 		advise(expert, region, size, MADV_HUGEPAGE);
 		if (size >= SETTLED)
 			advise(expert, region, size, MADV_COLLAPSE);

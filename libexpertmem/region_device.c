@@ -397,7 +397,7 @@ static void *device_alloc(struct em_expert *expert, enum em_window window, size_
 	return em_window_base(expert, window) + (arg.offset - window_offset[window]);
 }
 
-static bool device_resize(struct em_expert *expert, void *region, size_t old, size_t size)
+static bool device_resize(struct em_expert *expert, void *region, size_t old, size_t size, bool huge)
 {
 	struct expertmem_realloc arg = {
 		.offset = to_offset(expert, region),
@@ -406,6 +406,7 @@ static bool device_resize(struct em_expert *expert, void *region, size_t old, si
 	};
 
 	(void)old;
+	(void)huge;
 	if (expert->fd < 0)
 		return false;
 	if (!ioctl(expert->fd, EXPERTMEM_IOC_REALLOC, &arg))

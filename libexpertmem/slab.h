@@ -14,10 +14,18 @@ static inline unsigned int em_slab_quarantine(const struct em_slab *slab)
 	return slab->quarantine == EM_NO_QUARANTINE ? 0 : slab->quarantine;
 }
 
-/* Number of free blocks in the queue that can be allocated; negative: fewer than the quarantine. */
-static inline int em_slab_avail(const struct em_slab *slab)
+/*
+ * Number of free blocks in the queue that can be allocated. Those are the blocks before the quarantine, and
+ * in a slab without fresh blocks, those before @extended. Of the latter, some were never used. The
+ * others were put behind a quarantine when they were freed.
+ */
+static inline unsigned int em_slab_avail(const struct em_slab *slab)
 {
-	return (int)(slab->tail - slab->head - em_slab_quarantine(slab));
+	unsigned int free = slab->tail - slab->head, quarantine = em_slab_quarantine(slab);
+	unsigned int avail = free > quarantine ? free - quarantine : 0;
+	unsigned int last = slab->extended - slab->head;	/* large if @head is behind @extended */
+
+	return slab->fresh == slab->blocks && last > avail && last <= free ? last : avail;
 }
 
 /* Is no block live? */
@@ -90,6 +98,7 @@ static inline void em_slab_extend(struct em_slab *slab)
 		slab->fresh++;
 		em_store_release(&slab->tail, slab->tail + 1);
 	}
+	slab->extended = slab->tail;
 }
 
 /* Move the remotely freed blocks into the queue. Only the owner calls this, or who has paused. */

@@ -102,15 +102,27 @@ static struct em_slab *refill(struct em_tcache *tcache, unsigned int class)
 void *em_tcache_alloc(struct em_expert *expert, struct em_tcache *tcache, size_t size,
 		     unsigned int class)
 {
+	struct em_bin *bin = &tcache->bins[class];
 	struct em_slab *slab = refill(tcache, class);
+	unsigned int left, avail;
+	void *p;
 
 	if (!slab)
 		return NULL;
 	em_count(expert, tcache, 1, size);
-	slab->limit = slab->quarantine == EM_NO_QUARANTINE ? slab->head + 1 :
-							     slab->tail - slab->quarantine;
-	em_bin_peek(&tcache->bins[class], slab, slab->head);
-	return em_bin_pop(&tcache->bins[class], slab, size);
+	em_bin_peek(bin, slab, slab->head);
+	p = em_bin_pop(bin, slab, size);
+	slab->limit = slab->head;
+	if (slab->quarantine == EM_NO_QUARANTINE)
+		return p;
+	left = slab->tail - slab->head;
+	avail = em_slab_avail(slab);
+	/* em_fast_alloc() leaves one block in the queue, for em_bin_peek() */
+	if (left)
+		slab->limit += avail < left ? avail : left - 1;
+	else
+		retire(tcache, slab);	/* filled up for the first time */
+	return p;
 }
 
 /* The tcache of @thread, or NULL. In a section of that thread, or with the lock held. */

@@ -29,7 +29,8 @@
  *
  * The free blocks of a slab are a FIFO queue: the next block to be allocated is the one that was
  * freed first. The last @quarantine blocks of the queue are not allocated until memory is short, so
- * that most double frees find the block still free, and are reported.
+ * that most double frees find the block still free, and are reported. Blocks that were never used need
+ * no quarantine: a slab that is filled for the first time is filled up.
  */
 #ifndef EM_TYPES_H
 #define EM_TYPES_H
@@ -105,7 +106,7 @@ typedef void (*em_region_visitor)(char *region, size_t size, void *arg);
  * em_slab.quarantine of a slab without a quarantine. As it is the largest number, em_fast_alloc()
  * never takes a block from such a slab.
  */
-#define EM_NO_QUARANTINE	UINT32_MAX
+#define EM_NO_QUARANTINE	UINT16_MAX
 
 /* Low bits of em_slab.owner; the other bits are the address of the owner's tcache. */
 #define EM_SHARED	1UL	/* each free claims its block by a compare-and-swap */
@@ -241,10 +242,11 @@ static inline uintptr_t em_busy(const struct em_thread *thread)
  *	of zeros has all blocks in order
  * @head: number of blocks that were taken from the ring so far, modulo 2^32
  * @tail: number of blocks that were put into the ring so far, modulo 2^32
- * @quarantine: number of free blocks that are not to be allocated; or EM_NO_QUARANTINE
+ * @extended: @tail after the last em_slab_extend()
  * @limit: number that @head can reach before em_fast_alloc() has to look at @tail; at most
- *	@tail - @quarantine. It means nothing in a slab without a quarantine
+ *	@tail - @quarantine or @extended, and less than @tail
  * @wake: when @tail reaches this number, em_tcache_place() has to look at the slab
+ * @quarantine: number of free blocks that are not to be allocated; or EM_NO_QUARANTINE
  * @block: bytes of a block
  * @class: index of the class in em_class_size
  * @where: enum em_where
@@ -265,7 +267,7 @@ static inline uintptr_t em_busy(const struct em_thread *thread)
  * Every thread in a section reads @class, @blocks, @before and the fields before @mask. Every thread
  * writes @remote and @pending by compare-and-swap; they have a cache line of their own against false
  * sharing with the fields that the fast paths use. The owner's thread writes @head, @tail, @queue,
- * @fresh, @limit, @wake, @where and the lists, without a lock. The expert's lock is held where
+ * @fresh, @extended, @limit, @wake, @where and the lists, without a lock. The expert's lock is held where
  * em_slab_share() changes @owner and em_slab_use_quarantine() changes @quarantine. All other fields
  * are written with the lock held, while the slab has no owner.
  */
@@ -278,9 +280,10 @@ struct em_slab {
 	uint16_t *queue;
 	uint32_t head;
 	uint32_t tail;
-	uint32_t quarantine;
+	uint32_t extended;
 	uint32_t limit;
 	uint32_t wake;
+	uint16_t quarantine;
 	uint16_t block;
 
 	/* Other threads write here: another cache line, against false sharing. */
@@ -387,11 +390,13 @@ struct em_large_table {
 
 /*
  * A region that grows in place. @used bytes from @base on are in use, @size bytes are allocated, and
- * @room bytes are reserved: behind them is a guard page. Written with the expert's lock held.
+ * @room bytes are reserved: behind them is a guard page. @sparse: many pages are read but never written,
+ * so huge pages would waste memory. Written with the expert's lock held.
  */
 struct em_array {
 	char *base;
 	size_t used, size, room;
+	bool sparse;
 };
 
 /**
@@ -472,8 +477,12 @@ struct em_backend {
 	/* Returns the region, or NULL. @room: bytes for growing, as of EXPERTMEM_IOC_ALLOC. */
 	void *(*alloc)(struct em_expert *expert, enum em_window window, size_t size,
 		       size_t room);
-	/* Resize a region in place. False: it has its old size. */
-	bool (*resize)(struct em_expert *expert, void *region, size_t old, size_t size);
+	/*
+	 * Resize a region in place. False: it has its old size. @huge: private memory may have huge
+	 * pages there.
+	 */
+	bool (*resize)(struct em_expert *expert, void *region, size_t old, size_t size,
+		       bool huge);
 	void (*free)(struct em_expert *expert, void *region, size_t size);
 	/*
 	 * Give back the pages of a part of a region. True: all pages are given back, and read as
