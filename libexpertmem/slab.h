@@ -14,10 +14,16 @@ static inline unsigned int em_slab_quarantine(const struct em_slab *slab)
 	return slab->quarantine == EM_NO_QUARANTINE ? 0 : slab->quarantine;
 }
 
+static inline struct em_tcache *em_tcache_of_owner(uintptr_t owner)
+{
+	return (struct em_tcache *)(owner & ~EM_OWNER_FLAGS);
+}
+
 /*
  * Number of free blocks in the queue that can be allocated. Those are the blocks before the quarantine, and
  * in a slab without fresh blocks, those before @extended. Of the latter, some were never used. The
- * others were put behind a quarantine when they were freed.
+ * others were put behind a quarantine when they were freed. Blocks that other threads free come into the queue
+ * late, behind blocks that were freed after them: where that happens, a slab is not filled up.
  */
 static inline unsigned int em_slab_avail(const struct em_slab *slab)
 {
@@ -25,7 +31,10 @@ static inline unsigned int em_slab_avail(const struct em_slab *slab)
 	unsigned int avail = free > quarantine ? free - quarantine : 0;
 	unsigned int last = slab->extended - slab->head;	/* large if @head is behind @extended */
 
-	return slab->fresh == slab->blocks && last > avail && last <= free ? last : avail;
+	if (slab->fresh < slab->blocks || last <= avail || last > free || slab->owner & EM_SHARED ||
+	    em_tcache_of_owner(slab->owner)->revoked[slab->class])
+		return avail;
+	return last;
 }
 
 /* Is no block live? */
@@ -38,11 +47,6 @@ static inline bool em_slab_is_free(const struct em_slab *slab)
 static inline void em_slab_wake_at(struct em_slab *slab, unsigned int blocks)
 {
 	slab->wake = slab->head + blocks;
-}
-
-static inline struct em_tcache *em_tcache_of_owner(uintptr_t owner)
-{
-	return (struct em_tcache *)(owner & ~EM_OWNER_FLAGS);
 }
 
 /* Lists of slabs: @prev of the first slab is the last slab, @next of the last slab is NULL. */
@@ -101,16 +105,23 @@ static inline void em_slab_extend(struct em_slab *slab)
 	slab->extended = slab->tail;
 }
 
-/* Move the remotely freed blocks into the queue. Only the owner calls this, or who has paused. */
+/*
+ * Move the remotely freed blocks into the queue, the one that was freed first to the front. Only the owner
+ * calls this, or who has paused.
+ */
 static inline void em_slab_collect(struct em_slab *slab)
 {
-	unsigned int i = em_xchg(&slab->remote, EM_NO_BLOCK);
+	unsigned int i = em_xchg(&slab->remote, EM_NO_BLOCK), first = EM_NO_BLOCK, next;
 
-	while (i != EM_NO_BLOCK) {
-		unsigned int next = em_get_state(slab->states, i) - EM_STATE_REMOTE;
-
-		em_slab_push(slab, i);
-		i = next;
+	/* the list has the last one first: reverse it */
+	for (; i != EM_NO_BLOCK; i = next) {
+		next = em_get_state(slab->states, i) - EM_STATE_REMOTE;
+		em_set_state(slab->states, i, EM_STATE_REMOTE + first);
+		first = i;
+	}
+	for (; first != EM_NO_BLOCK; first = next) {
+		next = em_get_state(slab->states, first) - EM_STATE_REMOTE;
+		em_slab_push(slab, first);
 	}
 }
 

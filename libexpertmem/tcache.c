@@ -146,6 +146,12 @@ void em_tcache_inherit(struct em_tcache *tcache, uint32_t user)
 
 		if (bin->current == &em_no_slab)
 			continue;
+		/* as in em_tcache_alloc(): em_bin_peek() needs a block */
+		if (bin->current->head == bin->current->tail &&
+		    bin->current->fresh == bin->current->blocks) {
+			retire(tcache, bin->current);
+			continue;
+		}
 		bin->current->limit = bin->current->head;
 		em_bin_peek(bin, bin->current, bin->current->head);
 	}

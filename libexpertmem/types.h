@@ -244,7 +244,8 @@ static inline uintptr_t em_busy(const struct em_thread *thread)
  * @tail: number of blocks that were put into the ring so far, modulo 2^32
  * @extended: @tail after the last em_slab_extend()
  * @limit: number that @head can reach before em_fast_alloc() has to look at @tail; at most
- *	@tail - @quarantine or @extended, and less than @tail
+ *	@tail - @quarantine or @extended, and less than @tail. If a slab has lost its quarantine, it is
+ *	@head. Classes above EM_FAST_MAX do not use it
  * @wake: when @tail reaches this number, em_tcache_place() has to look at the slab
  * @quarantine: number of free blocks that are not to be allocated; or EM_NO_QUARANTINE
  * @block: bytes of a block
@@ -313,7 +314,7 @@ struct em_slab {
  * @partial: list of slabs with free blocks
  *
  * @next_state and @next_block are precomputed by em_bin_peek() for the fast path. They are valid
- * if @current has a quarantine. Only the thread of the tcache uses a bin, or who has paused the expert.
+ * if @current has a quarantine, and a block in its queue: otherwise no fast path uses them. Only the thread of the tcache uses a bin, or who has paused the expert.
  */
 struct em_bin {
 	struct em_slab *current;
