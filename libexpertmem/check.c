@@ -136,11 +136,13 @@ static void check_list(const struct em_slab *slab, const struct em_tcache *tcach
 static void check_tcaches(const struct em_expert *expert, struct totals *totals)
 {
 	const struct em_tcache *tcache = (struct em_tcache *)expert->heap.tcaches.base;
+	size_t slabs = 0;
 
 	for (unsigned int i = 0; i < expert->heap.nr_tcaches; i++, tcache++) {
 		for (unsigned int class = 0; class < EM_CLASSES; class++) {
 			const struct em_slab *slab = tcache->bins[class].current;
 
+			slabs += tcache->nr_slabs[class];
 			check_list(tcache->bins[class].partial, tcache, class,
 				   &totals->where[EM_PARTIAL]);
 			if (slab == &em_no_slab)
@@ -154,6 +156,7 @@ static void check_tcaches(const struct em_expert *expert, struct totals *totals)
 			expect(slab->where == EM_SPARE && totals->where[EM_SPARE]--,
 			       "a list of spare slabs is broken", slab);
 	}
+	expect(slabs == totals->slabs, "the number of slabs of a tcache is wrong", expert);
 	expect(!totals->where[EM_CURRENT] && !totals->where[EM_PARTIAL] && !totals->where[EM_SPARE],
 	       "a slab is in no list", expert);
 }

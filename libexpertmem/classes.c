@@ -3,8 +3,8 @@
  * The size classes of small blocks. An expert uses some of them.
  *
  * Up to EM_FAST_MAX there are four classes to a doubling (FEW_CLASSES), because each class that a thread
- * uses takes a slab. In private memory, the untouched pages of a slab cost nothing. There the
- * sizes are closer (MANY_CLASSES): full slabs hold at least 91 % of what the C library's heap gets
+ * uses takes a slab. In private memory, a class of which a thread has many slabs is split into
+ * closer classes (MANY_CLASSES): full slabs hold at least 91 % of what the C library's heap gets
  * into the same memory, whatever the size of the blocks.
  *
  * Above EM_FAST_MAX, the sizes are the largest ones, in multiples of 64 bytes, of which 15, 14, ... 2 fit
@@ -91,13 +91,25 @@ _Static_assert(CLASS_39872 == EM_CLASSES - 1, "the enumeration has all classes")
 
 const uint16_t em_classes_of_api[] = { FEW_CLASSES(RANGE) PAGE_CLASSES(RANGE) LARGE };
 
-/* for malloc(), with memory of the module */
-const uint16_t em_classes_of_device[] = {
-	FEW_CLASSES(RANGE) MEDIUM_CLASSES(RANGE) LARGE
-};
+/* for malloc(); after em_classes_split(), the split classes are those of split_classes */
+uint16_t em_classes_of_malloc[] = { FEW_CLASSES(RANGE) MEDIUM_CLASSES(RANGE) LARGE };
 
-/* for malloc(), with private memory, or with locked memory of the module */
-const uint16_t em_classes_of_anon[] = { MANY_CLASSES(RANGE) CLOSE_CLASSES(RANGE) };
+/* All classes of em_classes_of_malloc are among these. */
+static const uint16_t split_classes[] = { MANY_CLASSES(RANGE) CLOSE_CLASSES(RANGE) };
+
+#define ENTRIES		(sizeof(split_classes) / sizeof(split_classes[0]))
+
+/*
+ * Split a class of malloc() into closer ones. EM_NO_CLASS: blocks that were large get classes of spans. Threads
+ * read the table meanwhile. The expert's lock is held.
+ */
+void em_classes_split(unsigned int class)
+{
+	size_t i = class == EM_NO_CLASS ? ENTRIES - 1 : em_class_size[class] / 16;
+
+	for (; i && em_classes_of_malloc[i] == BIN(class); i--)
+		em_write_once(&em_classes_of_malloc[i], split_classes[i]);
+}
 
 static unsigned int class_in(const uint16_t *classes, size_t size)
 {

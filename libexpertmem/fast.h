@@ -37,7 +37,7 @@ enum em_fast {
 /* The bin for blocks of @size bytes in the tcache of the calling thread. */
 fast_inline struct em_bin *em_bin_of(const struct em_thread *self, size_t size)
 {
-	return (struct em_bin *)((char *)self->tcache->bins + self->classes[(size + 15) / 16]);
+	return (struct em_bin *)((char *)self->tcache->bins + em_read_once(&self->classes[(size + 15) / 16]));
 }
 
 /*

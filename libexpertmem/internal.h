@@ -162,8 +162,8 @@ bool em_heap_prepare(struct em_expert *expert);
 /* classes.c */
 extern const uint16_t em_class_size[EM_CLASSES];
 extern const uint16_t em_classes_of_api[EM_SMALL_MAX / 16 + 1];
-extern const uint16_t em_classes_of_device[EM_SMALL_MAX / 16 + 1];
-extern const uint16_t em_classes_of_anon[EM_SMALL_MAX / 16 + 1];
+extern uint16_t em_classes_of_malloc[EM_SMALL_MAX / 16 + 1];
+void em_classes_split(unsigned int class);
 unsigned int em_class_of(const struct em_expert *expert, size_t size, size_t alignment);
 
 /* Number of slabs of a span of @class. */
@@ -177,10 +177,12 @@ int64_t em_live_bytes(const struct em_shared *shared, unsigned int *threads);
 void em_note_peak(struct em_expert *expert, struct em_tcache *tcache);
 
 /* pool.c */
-struct em_slab *em_slab_get(struct em_expert *expert, unsigned int class, unsigned int count);
+struct em_slab *em_slab_get(struct em_expert *expert, const struct em_tcache *tcache,
+			    unsigned int class, unsigned int count);
 void em_slab_put(struct em_expert *expert, struct em_slab *slab);
 bool em_pool_recycle(struct em_expert *expert);
-bool em_pool_serves(const struct em_expert *expert, unsigned int class, unsigned int count);
+bool em_pool_serves(const struct em_expert *expert, const struct em_tcache *tcache,
+		    unsigned int class, unsigned int count);
 void em_pool_trim(struct em_expert *expert);
 void em_pool_regions(struct em_expert *expert, em_region_visitor visit, void *arg);
 
@@ -237,6 +239,7 @@ void *em_heap_realloc(struct em_expert *expert, void *p, size_t size, const void
 bool em_heap_free(struct em_expert *expert, void *p, struct expertmem_finding *found);
 bool em_heap_size(const struct em_expert *expert, const void *p, size_t *size);
 void em_heap_trim(struct em_expert *expert);
+void em_heap_save(struct em_expert *expert);
 int em_heap_walk(struct em_expert *expert,
 		 int (*visit)(void *block, size_t size, void *arg), void *arg);
 

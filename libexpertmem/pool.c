@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include "internal.h"
+#include "slab.h"
 
 /* The heap takes huge chunks after so many bytes of small slabs. */
 #define SMALL_SEGMENT	(8UL << 20)
@@ -27,6 +28,9 @@
  */
 #define OTHERS_MANY	EM_CHUNK_SLABS
 #define OTHERS_PART	8
+
+/* The first slabs of a class of a tcache have small pages. */
+#define SLABS_FEW	2
 
 /* With so many chunks, no more get small pages: they could each be a mapping (vm.max_map_count). */
 #define CHUNKS_MANY	8192
@@ -553,6 +557,7 @@ void em_slab_put(struct em_expert *expert, struct em_slab *slab)
 	bool shared = slab->owner & EM_SHARED;
 
 	em_assert_locked(expert);
+	em_tcache_of_owner(slab->owner)->nr_slabs[slab->class] -= count;
 	em_write_once(&slab->owner, 0);
 	em_write_once(&slab->inverse, 0);
 	em_fetch_add_relaxed(&expert->heap.nr_put, 1);
@@ -565,19 +570,24 @@ void em_slab_put(struct em_expert *expert, struct em_slab *slab)
 }
 
 /*
- * The pages for blocks of @class. A program may write to few pages of a block of several pages. A
- * huge page would take memory for all of them. The module's huge window has huge pages only.
+ * The pages for a slab of @class of @tcache. A program may write to few pages of a block of several pages,
+ * and a thread may have few blocks of a class. A huge page would take memory for all pages. The module's
+ * huge window has huge pages only.
  */
-static enum em_pages pages_of(const struct em_expert *expert, unsigned int class)
+static enum em_pages pages_of(const struct em_expert *expert, const struct em_tcache *tcache,
+			      unsigned int class)
 {
-	return em_class_size[class] > EM_PAGE && gives_pages_back(expert) &&
-	       expert->heap.nr_chunks < CHUNKS_MANY ? EM_SMALL_PAGES : EM_HUGE_PAGES;
+	bool sparse = em_class_size[class] > EM_PAGE || tcache->nr_slabs[class] < SLABS_FEW;
+
+	return sparse && gives_pages_back(expert) && expert->heap.nr_chunks < CHUNKS_MANY ?
+	       EM_SMALL_PAGES : EM_HUGE_PAGES;
 }
 
-/* Does the pool have @count slabs in a row for @class, so that the heap need not grow? */
-bool em_pool_serves(const struct em_expert *expert, unsigned int class, unsigned int count)
+/* Does the pool have @count slabs in a row for em_slab_get(), so that the heap need not grow? */
+bool em_pool_serves(const struct em_expert *expert, const struct em_tcache *tcache,
+		    unsigned int class, unsigned int count)
 {
-	return choose(&expert->heap, pages_of(expert, class), count);
+	return choose(&expert->heap, pages_of(expert, tcache, class), count);
 }
 
 /* Get @count slabs in a row, from the pool, or from memory of the backend. NULL: no memory. */
@@ -592,15 +602,18 @@ static struct em_slab *get(struct em_expert *expert, enum em_pages pages, unsign
 	return slab ? slab : take(expert, find(&expert->heap, !pages, count), count);
 }
 
-/* Get a slab of @class, or a span of @count slabs. It has no owner yet. NULL: no memory. */
-struct em_slab *em_slab_get(struct em_expert *expert, unsigned int class, unsigned int count)
+/*
+ * Get a slab of @class, or a span of @count slabs, for @tcache. It has no owner yet. NULL: no memory.
+ */
+struct em_slab *em_slab_get(struct em_expert *expert, const struct em_tcache *tcache,
+			    unsigned int class, unsigned int count)
 {
 	unsigned int most = blocks_of(class, em_class_slabs(class)), i;
 	struct em_heap *heap = &expert->heap;
 	struct em_slab *slab;
 
 	em_assert_locked(expert);
-	slab = get(expert, pages_of(expert, class), count);
+	slab = get(expert, pages_of(expert, tcache, class), count);
 	if (!slab)
 		return NULL;
 	slab->class = class;

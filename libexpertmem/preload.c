@@ -132,9 +132,12 @@ static bool is_ours(HEXPERTKEY key)
 	DWORD error;
 	void *block;
 
+	expert->classes = em_classes_of_malloc;
 	/* The checks of blocks know no spans. */
-	expert->classes = expert->backend->id == EXPERTMEM_BACKEND_ANON &&
-			  !(expert->debug & EM_DEBUG_BLOCKS) ? em_classes_of_anon : em_classes_of_device;
+	expert->splits = expert->backend->id == EXPERTMEM_BACKEND_ANON &&
+			 !(expert->debug & EM_DEBUG_BLOCKS);
+	if (expert->splits)
+		em_classes_split(EM_NO_CLASS);
 	block = ExpertAllocMemory(key, 0, &error);
 	if (!block && error == NMERR_OUT_OF_MEMORY)
 		die("", expertmem_strerror(EXPERTMEM_E_NOMEM));
@@ -331,13 +334,9 @@ void em_program_save(bool locks)
 
 	if (!expert)
 		return;
-	if (locks && expert->classes == em_classes_of_device && !(expert->debug & EM_DEBUG_BLOCKS)) {
-		/* Threads have copies of @classes, which they renew after a pause. */
-		em_pause(expert);
-		expert->classes = em_classes_of_anon;
-		em_unpause(expert);
-	}
-	expert->saves |= expert->classes == em_classes_of_anon;
+	expert->splits |= locks && !(expert->debug & EM_DEBUG_BLOCKS);
+	if (expert->splits)
+		em_heap_save(expert);
 	em_unlock(expert);
 }
 

@@ -12,6 +12,9 @@
 #define TCACHES_MANY	16
 #define CALLS_FEW	64
 
+/* A class of which a tcache has so many slabs is split. Before, each part would take more memory. */
+#define SLABS_MANY	16
+
 /*
  * Placeholder for em_bin.current of a bin without a current slab: it has no free block. Never
  * written.
@@ -246,12 +249,12 @@ static struct em_slab *slab_or_span(struct em_expert *expert, struct em_tcache *
 
 	if (singles && *singles < count)
 		count = 1;
-	if (!em_pool_serves(expert, class, count) &&
-	    (!em_pool_recycle(expert) || !em_pool_serves(expert, class, count)))
+	if (!em_pool_serves(expert, tcache, class, count) &&
+	    (!em_pool_recycle(expert) || !em_pool_serves(expert, tcache, class, count)))
 		tidy(expert);
-	slab = em_slab_get(expert, class, count);
+	slab = em_slab_get(expert, tcache, class, count);
 	if (!slab && count > 1)
-		return em_slab_get(expert, class, 1);
+		return em_slab_get(expert, tcache, class, 1);
 	if (slab && singles && count == 1)
 		++*singles;
 	return slab;
@@ -273,6 +276,9 @@ static bool get_slab(struct em_expert *expert, struct em_tcache *tcache, unsigne
 	em_tcache_place(tcache, old);
 	em_slab_extend(slab);
 	set_current(tcache, class, slab);
+	tcache->nr_slabs[class] += slab->slabs;
+	if (expert->splits && tcache->nr_slabs[class] >= SLABS_MANY)
+		em_classes_split(class);
 	if (!tcache->thread || tcache->revoked[class] >= REVOKED_MAX)
 		owner |= EM_SHARED;
 	em_store_release(&slab->owner, owner);
@@ -356,6 +362,8 @@ static void empty_tcache(struct em_expert *expert, struct em_tcache *tcache,
 			} else if (heir) {
 				em_slab_list_del(&bin->partial, slab);
 				slab->owner = (uintptr_t)heir | (slab->owner & EM_OWNER_FLAGS);
+				tcache->nr_slabs[class] -= slab->slabs;
+				heir->nr_slabs[class] += slab->slabs;
 				em_slab_list_add(&heir->bins[class].partial, slab);
 			}
 		}

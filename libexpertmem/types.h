@@ -330,6 +330,7 @@ struct em_bin {
  * @spare: list of slabs without a live block, which the next locked call pools
  * @thread: index of the thread's record in em_threads; 0: tcache 0, used with the lock held
  * @user: em_thread.user of the thread that used the tcache last
+ * @nr_slabs: by class, number of slabs that the tcache owns
  * @passed: this thread has remotely freed a block. As the owner may make no more calls, the end of
  *	the section starts the thread of trim.c
  * @revoked: by class, number of slabs that became shared so far; saturates at REVOKED_MAX
@@ -338,7 +339,7 @@ struct em_bin {
  *	owner takes the whole list by an exchange
  *
  * Only the thread @thread uses a tcache, in a section or with the lock held, apart from @pending, and
- * from @revoked, which other threads write with the lock held. A thread that has paused the expert
+ * from @revoked and @nr_slabs, which other threads write with the lock held. A thread that has paused the expert
  * uses all tcaches.
  */
 struct em_tcache {
@@ -347,6 +348,7 @@ struct em_tcache {
 	struct em_slab *spare;
 	uint32_t thread;
 	uint32_t user;
+	uint32_t nr_slabs[EM_CLASSES];
 	bool passed;
 	uint8_t revoked[EM_CLASSES];
 	uint8_t singles[EM_CLASSES - EM_SPAN_CLASS];
@@ -602,11 +604,9 @@ struct em_expert {
 	struct em_shared *shared;
 	struct em_table counts;		/* the memory of @shared */
 	size_t window;			/* bytes of one window */
-	/*
-	 * A table of classes.c: the offset of the class in em_tcache.bins by (size + 15) / 16. Written
-	 * while the expert is paused.
-	 */
+	/* A table of classes.c: the offset of the class in em_tcache.bins by (size + 15) / 16. */
 	const uint16_t *classes;
+	bool splits;			/* classes are split when a thread has many slabs of them */
 	bool saves;			/* save memory that is mapped, also if that costs time */
 	bool unmapped;			/* no mapping reserves the windows' addresses without a region */
 	struct em_gaps *gaps[2];	/* ANON: gaps between regions, by enum em_window */
