@@ -13,7 +13,10 @@
 #define CALLS_FEW	64
 
 /* A class of which a tcache has so many slabs is split. Before, each part would take more memory. */
-#define SLABS_MANY	16
+#define SLABS_MANY	24
+
+/* em_tcache_release() empties the bins after so many slabs were pooled. */
+#define PUTS_MANY	64
 
 /*
  * Placeholder for em_bin.current of a bin without a current slab: it has no free block. Never
@@ -163,15 +166,60 @@ void em_tcache_inherit(struct em_tcache *tcache, uint32_t user)
 
 /* ------------------------------------------------------ with the expert's lock held */
 
-/* Give the spare slabs of a tcache to the pool. */
+/*
+ * Pool the slabs of a tcache without a live block. @heir, if not NULL, gets the other current and
+ * partial slabs; the expert is paused then.
+ */
+static void empty_bins(struct em_expert *expert, struct em_tcache *tcache, struct em_tcache *heir)
+{
+	struct em_slab *slab, *next;
+	unsigned int class;
+
+	for (class = 0; class < EM_CLASSES; class++) {
+		struct em_bin *bin = &tcache->bins[class];
+
+		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): nr_tcaches counts them */
+		slab = bin->current;
+		if (slab != &em_no_slab && (heir || em_slab_is_free(slab))) {
+			bin->current = &em_no_slab;
+			slab->where = EM_PARTIAL;
+			em_slab_wake_at(slab, slab->fresh);
+			em_slab_list_add(&bin->partial, slab);
+		}
+		for (slab = bin->partial; slab; slab = next) {
+			next = slab->next;
+			if (em_slab_is_free(slab)) {
+				em_slab_list_del(&bin->partial, slab);
+				em_slab_put(expert, slab);
+			} else if (heir) {
+				em_slab_list_del(&bin->partial, slab);
+				slab->owner = (uintptr_t)heir | (slab->owner & EM_OWNER_FLAGS);
+				tcache->nr_slabs[class] -= slab->slabs;
+				heir->nr_slabs[class] += slab->slabs;
+				em_slab_list_add(&heir->bins[class].partial, slab);
+			}
+		}
+	}
+}
+
+/*
+ * Give the spare slabs of a tcache to the pool. From time to time, also those without a live block that its
+ * bins have kept for the next one: a program that has freed most of its blocks may need none.
+ */
 void em_tcache_release(struct em_expert *expert, struct em_tcache *tcache)
 {
+	struct em_heap *heap = &expert->heap;
+	uint64_t put = em_read_once(&heap->nr_put);
 	struct em_slab *slab;
 
 	while ((slab = tcache->spare)) {
 		tcache->spare = slab->next;
 		em_slab_put(expert, slab);
 	}
+	if (put - heap->nr_released < PUTS_MANY)
+		return;
+	heap->nr_released = put;
+	empty_bins(expert, tcache, NULL);
 }
 
 static struct em_tcache *tcache_new(struct em_expert *expert, uint32_t thread)
@@ -332,42 +380,11 @@ void *em_slab_use_quarantine(struct em_expert *expert, struct em_tcache *tcache,
 
 /* ---------------------------------------------------------- with the expert stopped */
 
-/*
- * Pool the slabs of a tcache without a live block. @heir, if not NULL, gets the other current and
- * partial slabs.
- */
 static void empty_tcache(struct em_expert *expert, struct em_tcache *tcache,
 			 struct em_tcache *heir)
 {
-	struct em_slab *slab, *next;
-	unsigned int class;
-
 	collect_pending(tcache);
-	for (class = 0; class < EM_CLASSES; class++) {
-		struct em_bin *bin = &tcache->bins[class];
-
-		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): nr_tcaches counts them */
-		slab = bin->current;
-		if (slab != &em_no_slab && (heir || em_slab_is_free(slab))) {
-			bin->current = &em_no_slab;
-			slab->where = EM_PARTIAL;
-			em_slab_wake_at(slab, slab->fresh);
-			em_slab_list_add(&bin->partial, slab);
-		}
-		for (slab = bin->partial; slab; slab = next) {
-			next = slab->next;
-			if (em_slab_is_free(slab)) {
-				em_slab_list_del(&bin->partial, slab);
-				em_slab_put(expert, slab);
-			} else if (heir) {
-				em_slab_list_del(&bin->partial, slab);
-				slab->owner = (uintptr_t)heir | (slab->owner & EM_OWNER_FLAGS);
-				tcache->nr_slabs[class] -= slab->slabs;
-				heir->nr_slabs[class] += slab->slabs;
-				em_slab_list_add(&heir->bins[class].partial, slab);
-			}
-		}
-	}
+	empty_bins(expert, tcache, heir);
 	em_tcache_release(expert, tcache);
 }
 

@@ -427,9 +427,9 @@ struct em_heap {
 	/*
 	 * @nr_put: number of slabs and spans that were pooled, or got their first remotely freed block, so
 	 * far; every thread adds to it, atomically. @nr_seen: @nr_put when trim.c looked last.
-	 * @nr_trimmed: @nr_put at the last trim.
+	 * @nr_trimmed: @nr_put at the last trim. @nr_released: when em_tcache_release() emptied bins last.
 	 */
-	uint64_t nr_put, nr_seen, nr_trimmed;
+	uint64_t nr_put, nr_seen, nr_trimmed, nr_released;
 	struct em_array small;		/* the slabs of small chunks */
 	size_t huge_first, huge_end;	/* all slabs of huge chunks have indices from @huge_first to @huge_end - 1 */
 	struct em_array tcaches;	/* struct em_tcache, by number */
