@@ -82,7 +82,7 @@ enum shadow_state { UNMAPPED, MAPPED, GONE };
  * @prot: as mapped
  * @process: who mapped it
  * @forkable: a fork() will copy the mapping
- * @vague: clean pages may have been dropped
+ * @vague: clean pages may have been dropped, or not copied
  * @nr_regions: in use of @regions
  * @nr_pages: in use of @pages
  * @nr_granules: in use of @granules

@@ -343,7 +343,7 @@ void shadow_resident(const struct shadow_expert *expert, __u64 *low, __u64 *high
 	resident_in(&expert->windows[1], low, high);
 }
 
-/* All regions of one expert in another, or nothing. */
+/* All regions of one expert in another, or nothing. Pages of zeros are not copied. */
 void shadow_copy(struct shadow_expert *to, const struct shadow_expert *from)
 {
 	const struct shadow_window *source;
@@ -357,9 +357,11 @@ void shadow_copy(struct shadow_expert *to, const struct shadow_expert *from)
 			shadow_insert(to, copy, &source->regions[j]);
 		copy->nr_pages = source->nr_pages;
 		copy->nr_granules = source->nr_granules;
-		copy->vague = source->vague;
+		copy->vague = true;
 		memcpy(copy->pages, source->pages, sizeof(copy->pages));
 		memcpy(copy->granules, source->granules, sizeof(copy->granules));
+		for (j = 0; j < copy->nr_granules; j++)
+			copy->granules[j].full = false;
 	}
 }
 
