@@ -100,20 +100,30 @@ static const uint16_t split_classes[] = { MANY_CLASSES(RANGE) CLOSE_CLASSES(RANG
 #define ENTRIES		(sizeof(split_classes) / sizeof(split_classes[0]))
 
 /*
- * Split a class of malloc() into closer ones. EM_NO_CLASS: blocks that were large get classes of spans. Threads
- * read the table meanwhile. The expert's lock is held.
+ * Split a class of malloc() into closer ones. EM_NO_CLASS: blocks that were large get classes of spans. Other
+ * threads read the table meanwhile, or split the same class: they write the same values.
  */
 void em_classes_split(unsigned int class)
 {
 	size_t i = class == EM_NO_CLASS ? ENTRIES - 1 : em_class_size[class] / 16;
 
-	for (; i && em_classes_of_malloc[i] == BIN(class); i--)
+	for (; i && em_read_once(&em_classes_of_malloc[i]) == BIN(class); i--)
 		em_write_once(&em_classes_of_malloc[i], split_classes[i]);
 }
 
 static unsigned int class_in(const uint16_t *classes, size_t size)
 {
-	return classes[(size + 15) / 16] / sizeof(struct em_bin);
+	return em_read_once(&classes[(size + 15) / 16]) / sizeof(struct em_bin);
+}
+
+/* Save memory of @expert, the program's, from now on, also if that costs time. Its lock is held. */
+void em_classes_save(struct em_expert *expert)
+{
+	if (expert->saves)
+		return;
+	expert->saves = true;
+	for (unsigned int class = 0; class <= EM_NO_CLASS; class++)
+		em_classes_split(class);
 }
 
 /*

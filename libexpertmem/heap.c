@@ -279,16 +279,6 @@ void em_heap_trim(struct em_expert *expert)
 	make_room(expert, em_self->index ? em_tcache_of(expert, em_self) : NULL);
 }
 
-/* Save memory from now on, also if that costs time. */
-void em_heap_save(struct em_expert *expert)
-{
-	if (expert->saves)
-		return;
-	expert->saves = true;
-	for (unsigned int class = 0; class <= EM_NO_CLASS; class++)
-		em_classes_split(class);
-}
-
 /* Call @visit for each region of the heap. The expert is paused. */
 void em_heap_regions(struct em_expert *expert, em_region_visitor visit, void *arg)
 {

@@ -164,6 +164,7 @@ extern const uint16_t em_class_size[EM_CLASSES];
 extern const uint16_t em_classes_of_api[EM_SMALL_MAX / 16 + 1];
 extern uint16_t em_classes_of_malloc[EM_SMALL_MAX / 16 + 1];
 void em_classes_split(unsigned int class);
+void em_classes_save(struct em_expert *expert);
 unsigned int em_class_of(const struct em_expert *expert, size_t size, size_t alignment);
 
 /* Number of slabs of a span of @class. */
@@ -239,7 +240,6 @@ void *em_heap_realloc(struct em_expert *expert, void *p, size_t size, const void
 bool em_heap_free(struct em_expert *expert, void *p, struct expertmem_finding *found);
 bool em_heap_size(const struct em_expert *expert, const void *p, size_t *size);
 void em_heap_trim(struct em_expert *expert);
-void em_heap_save(struct em_expert *expert);
 int em_heap_walk(struct em_expert *expert,
 		 int (*visit)(void *block, size_t size, void *arg), void *arg);
 

@@ -561,6 +561,7 @@ void em_slab_put(struct em_expert *expert, struct em_slab *slab)
 	em_write_once(&slab->owner, 0);
 	em_write_once(&slab->inverse, 0);
 	em_fetch_add_relaxed(&expert->heap.nr_put, 1);
+	expert->heap.puts_since_emptied++;
 	for (unsigned int i = 0; i < count; i++)
 		put_one(expert, &slab[i], shared);
 	if (!shared)

@@ -134,9 +134,9 @@ static bool is_ours(HEXPERTKEY key)
 
 	expert->classes = em_classes_of_malloc;
 	/* The checks of blocks know no spans. */
-	expert->splits = expert->backend->id == EXPERTMEM_BACKEND_ANON &&
+	expert->packs = expert->backend->id == EXPERTMEM_BACKEND_ANON &&
 			 !(expert->debug & EM_DEBUG_BLOCKS);
-	if (expert->splits)
+	if (expert->packs)
 		em_classes_split(EM_NO_CLASS);
 	block = ExpertAllocMemory(key, 0, &error);
 	if (!block && error == NMERR_OUT_OF_MEMORY)
@@ -334,9 +334,9 @@ void em_program_save(bool locks)
 
 	if (!expert)
 		return;
-	expert->splits |= locks && !(expert->debug & EM_DEBUG_BLOCKS);
-	if (expert->splits)
-		em_heap_save(expert);
+	expert->packs |= locks && !(expert->debug & EM_DEBUG_BLOCKS);
+	if (expert->packs)
+		em_classes_save(expert);
 	em_unlock(expert);
 }
 

@@ -247,8 +247,8 @@ bool em_place(struct em_expert *expert, size_t most)
 	madvise((void *)em_round_up((uintptr_t)em_owners, EM_PAGE), sizeof(em_owners) - EM_PAGE,
 		MADV_DONTDUMP);
 	/* in a preloaded program */
-	if (expert->splits && (chosen || limit_of(RLIMIT_DATA) < SIZE_MAX))
-		em_heap_save(expert);
+	if (expert->packs && (chosen || limit_of(RLIMIT_DATA) < SIZE_MAX))
+		em_classes_save(expert);
 	if (!most)
 		most = window_for(expert, strict);
 	/* Windows that are mapped at once take at most 3/4 of RLIMIT_AS. */

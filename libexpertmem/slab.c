@@ -122,8 +122,10 @@ void em_slab_share(struct em_expert *expert, struct em_slab *slab)
 			return;
 		em_write_once(&slab->owner, owner | EM_SHARING);
 		if (em_wait_for(&em_threads[tcache->thread])) {
-			if (tcache->revoked[slab->class] < REVOKED_MAX)
-				tcache->revoked[slab->class]++;
+			uint8_t revoked = tcache->revoked[slab->class];
+
+			if (revoked < REVOKED_MAX)
+				em_write_once(&tcache->revoked[slab->class], revoked + 1);
 			em_store_release(&slab->owner, (owner & ~EM_SHARING) | EM_SHARED);
 			return;
 		}

@@ -20,21 +20,23 @@ static inline struct em_tcache *em_tcache_of_owner(uintptr_t owner)
 }
 
 /*
- * Number of free blocks in the queue that can be allocated. Those are the blocks before the quarantine, and
- * in a slab without fresh blocks, those before @extended. Of the latter, some were never used. The
- * others were put behind a quarantine when they were freed. Blocks that other threads free come into the queue
- * late, behind blocks that were freed after them: where that happens, a slab is not filled up.
+ * Number of free blocks in the queue that can be allocated. Those are the blocks before the quarantine.
+ * Where em_tcache.fills says so, and the slab has no fresh blocks, they are also those before @extended: of
+ * these, some were never used, and the others were put behind a quarantine when they were freed. Blocks
+ * that other threads free come into the queue late, behind blocks that were freed after them: where that
+ * happens, a slab is not filled up.
  */
 static inline unsigned int em_slab_avail(const struct em_slab *slab)
 {
 	unsigned int free = slab->tail - slab->head, quarantine = em_slab_quarantine(slab);
 	unsigned int avail = free > quarantine ? free - quarantine : 0;
 	unsigned int last = slab->extended - slab->head;	/* large if @head is behind @extended */
+	uintptr_t owner = em_read_once(&slab->owner);
+	const struct em_tcache *tcache = em_tcache_of_owner(owner);
 
-	if (slab->fresh < slab->blocks || last <= avail || last > free || slab->owner & EM_SHARED ||
-	    em_tcache_of_owner(slab->owner)->revoked[slab->class])
+	if (slab->fresh < slab->blocks || last <= avail || last > free || owner & EM_SHARED)
 		return avail;
-	return last;
+	return tcache->fills && !em_read_once(&tcache->revoked[slab->class]) ? last : avail;
 }
 
 /* Is no block live? */

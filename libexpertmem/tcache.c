@@ -15,7 +15,7 @@
 /* A class of which a tcache has so many slabs is split. Before, each part would take more memory. */
 #define SLABS_MANY	24
 
-/* em_tcache_release() empties the bins after so many slabs were pooled. */
+/* After so many slabs were pooled, the next thread that pools slabs empties its bins, too. */
 #define PUTS_MANY	64
 
 /*
@@ -203,23 +203,21 @@ static void empty_bins(struct em_expert *expert, struct em_tcache *tcache, struc
 }
 
 /*
- * Give the spare slabs of a tcache to the pool. From time to time, also those without a live block that its
- * bins have kept for the next one: a program that has freed most of its blocks may need none.
+ * Give the spare slabs of a tcache to the pool. After PUTS_MANY puts, also those without a live block that
+ * its bins have kept for the next one: a program that has freed most of its blocks may need none.
  */
 void em_tcache_release(struct em_expert *expert, struct em_tcache *tcache)
 {
-	struct em_heap *heap = &expert->heap;
-	uint64_t put = em_read_once(&heap->nr_put);
 	struct em_slab *slab;
 
 	while ((slab = tcache->spare)) {
 		tcache->spare = slab->next;
 		em_slab_put(expert, slab);
 	}
-	if (put - heap->nr_released < PUTS_MANY)
+	if (expert->heap.puts_since_emptied < PUTS_MANY)
 		return;
-	heap->nr_released = put;
 	empty_bins(expert, tcache, NULL);
+	expert->heap.puts_since_emptied = 0;
 }
 
 static struct em_tcache *tcache_new(struct em_expert *expert, uint32_t thread)
@@ -239,6 +237,7 @@ static struct em_tcache *tcache_new(struct em_expert *expert, uint32_t thread)
 		tcache->bins[class].current = &em_no_slab;
 	tcache->count = &expert->shared->counts[heap->nr_tcaches];
 	tcache->thread = thread;
+	tcache->fills = expert->packs;
 	em_write_once(&expert->shared->nr_counts, heap->nr_tcaches + 1);
 	if (thread)
 		em_store_release(&heap->tcache_of[thread], heap->nr_tcaches);
@@ -325,7 +324,7 @@ static bool get_slab(struct em_expert *expert, struct em_tcache *tcache, unsigne
 	em_slab_extend(slab);
 	set_current(tcache, class, slab);
 	tcache->nr_slabs[class] += slab->slabs;
-	if (expert->splits && tcache->nr_slabs[class] >= SLABS_MANY)
+	if (expert->packs && tcache->nr_slabs[class] >= SLABS_MANY)
 		em_classes_split(class);
 	if (!tcache->thread || tcache->revoked[class] >= REVOKED_MAX)
 		owner |= EM_SHARED;

@@ -29,8 +29,8 @@
  *
  * The free blocks of a slab are a FIFO queue: the next block to be allocated is the one that was
  * freed first. The last @quarantine blocks of the queue are not allocated until memory is short, so
- * that most double frees find the block still free, and are reported. Blocks that were never used need
- * no quarantine: a slab that is filled for the first time is filled up.
+ * that most double frees find the block still free, and are reported. malloc() in private memory
+ * fills up a slab that is filled for the first time: blocks that were never used need no quarantine.
  */
 #ifndef EM_TYPES_H
 #define EM_TYPES_H
@@ -314,7 +314,8 @@ struct em_slab {
  * @partial: list of slabs with free blocks
  *
  * @next_state and @next_block are precomputed by em_bin_peek() for the fast path. They are valid
- * if @current has a quarantine, and a block in its queue: otherwise no fast path uses them. Only the thread of the tcache uses a bin, or who has paused the expert.
+ * if @current has a quarantine, and a block in its queue: otherwise no fast path uses them. Only
+ * the thread of the tcache uses a bin, or who has paused the expert.
  */
 struct em_bin {
 	struct em_slab *current;
@@ -333,14 +334,16 @@ struct em_bin {
  * @nr_slabs: by class, number of slabs that the tcache owns
  * @passed: this thread has remotely freed a block. As the owner may make no more calls, the end of
  *	the section starts the thread of trim.c
+ * @fills: new slabs are filled up. A freed block then waits for as many frees as the quarantine has
+ *	blocks; otherwise, for as many allocations
  * @revoked: by class, number of slabs that became shared so far; saturates at REVOKED_MAX
  * @singles: for each class of spans, number of single slabs that the thread has got so far; saturates
  * @pending: list of slabs with remotely freed blocks; other threads push by compare-and-swap, the
  *	owner takes the whole list by an exchange
  *
  * Only the thread @thread uses a tcache, in a section or with the lock held, apart from @pending, and
- * from @revoked and @nr_slabs, which other threads write with the lock held. A thread that has paused the expert
- * uses all tcaches.
+ * from @revoked and @nr_slabs, which other threads write with the lock held; the thread reads @revoked
+ * in sections, too. A thread that has paused the expert uses all tcaches.
  */
 struct em_tcache {
 	struct em_bin bins[EM_CLASSES + 1];
@@ -350,6 +353,7 @@ struct em_tcache {
 	uint32_t user;
 	uint32_t nr_slabs[EM_CLASSES];
 	bool passed;
+	bool fills;
 	uint8_t revoked[EM_CLASSES];
 	uint8_t singles[EM_CLASSES - EM_SPAN_CLASS];
 	struct em_slab *pending __attribute__((aligned(64)));
@@ -422,14 +426,15 @@ struct em_heap {
 	unsigned int nr_chunks;		/* huge chunks: regions of the huge window */
 	unsigned int nr_empty;		/* huge chunks with all slabs in the pool */
 	unsigned int nr_slabs;		/* slabs that have a class */
+	unsigned int puts_since_emptied;	/* slabs that were pooled since a tcache's bins were emptied */
 	unsigned int puts_since_purge;	/* slabs that were pooled since purge() of pool.c looked */
 	size_t tidy_at;			/* nr_chunks at which tidy() looks into the tcaches */
 	/*
 	 * @nr_put: number of slabs and spans that were pooled, or got their first remotely freed block, so
 	 * far; every thread adds to it, atomically. @nr_seen: @nr_put when trim.c looked last.
-	 * @nr_trimmed: @nr_put at the last trim. @nr_released: when em_tcache_release() emptied bins last.
+	 * @nr_trimmed: @nr_put at the last trim.
 	 */
-	uint64_t nr_put, nr_seen, nr_trimmed, nr_released;
+	uint64_t nr_put, nr_seen, nr_trimmed;
 	struct em_array small;		/* the slabs of small chunks */
 	size_t huge_first, huge_end;	/* all slabs of huge chunks have indices from @huge_first to @huge_end - 1 */
 	struct em_array tcaches;	/* struct em_tcache, by number */
@@ -606,7 +611,7 @@ struct em_expert {
 	size_t window;			/* bytes of one window */
 	/* A table of classes.c: the offset of the class in em_tcache.bins by (size + 15) / 16. */
 	const uint16_t *classes;
-	bool splits;			/* classes are split when a thread has many slabs of them */
+	bool packs;			/* classes are split, and new slabs are filled up */
 	bool saves;			/* save memory that is mapped, also if that costs time */
 	bool unmapped;			/* no mapping reserves the windows' addresses without a region */
 	struct em_gaps *gaps[2];	/* ANON: gaps between regions, by enum em_window */

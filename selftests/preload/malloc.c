@@ -523,6 +523,29 @@ TEST_F(experts, usable_is_what_was_asked_for)
 
 /* ---------------------------------------------------------------- what the heap has */
 
+/* Private memory: no block of a slab is left over when nothing was freed. */
+TEST(blocks_fill_a_slab_up_before_they_take_the_next)
+{
+	static const size_t small[] = { 16, 64, 1024, 4096 };
+	size_t i, j, used, blocks;
+	uintptr_t slab, last;
+
+	if (!is_experts_malloc() || expert_of_program() >= 0)
+		SKIP(return, "needs libexpertmem-malloc.so and private memory");
+	for (i = 0; i < COUNT_OF(small); i++) {
+		blocks = 20 * 65536 / small[i];
+		for (j = used = last = 0; j < blocks; j++, last = slab) {
+			slab = (uintptr_t)allocate(small[i]) / 65536;
+			ASSERT_NE(0, slab);
+			used += slab != last;
+		}
+		/* some blocks may be in a slab that was there */
+		EXPECT_GE(21, used) {
+			TH_LOG("blocks of %zu", small[i]);
+		}
+	}
+}
+
 TEST(mallinfo_tells_of_blocks_that_are_there)
 {
 	struct mallinfo2 before = mallinfo2(), now;
