@@ -179,41 +179,6 @@ TEST_F(expert, at_the_limit_what_was_freed_can_be_had_again)
 	}
 }
 
-/* ------------------------------------------------------------------- the quarantine */
-
-/* Blocks of one size in 64 KiB, and those that wait before their addresses are used again. */
-static const struct { size_t size, blocks, wait; } slabs[] = {
-	{ 16, 4096, 256 }, { 64, 1024, 64 }, { 1024, 64, 4 },
-};
-
-/* Of two blocks one stays, so that slabs are filled up again and again. */
-TEST_F(expert, the_address_of_a_freed_block_waits_in_every_slab)
-{
-	static unsigned char *freed[256];
-
-	for (size_t i = 0; i < COUNT_OF(slabs); i++) {
-		size_t wait = slabs[i].wait / 2, n, j;	/* two allocations for each free */
-
-		memset(freed, 0, sizeof(freed));
-		for (n = 0; n < 5 * slabs[i].blocks; n++) {
-			unsigned char *p = get(self->key, slabs[i].size), *q;
-
-			q = get(self->key, slabs[i].size);
-			ASSERT_NE(NULL, p);
-			ASSERT_NE(NULL, q);
-			for (j = 0; j < wait; j++) {
-				ASSERT_NE(p, freed[j]);
-				ASSERT_NE(q, freed[j]);
-			}
-			ASSERT_EQ(NMERR_SUCCESS, ExpertFreeMemory(self->key, p));
-			freed[n % wait] = p;
-			for (j = 0; j < wait && freed[j]; j++)
-				ASSERT_EQ(NMERR_INVALID_PARAMETER,
-					  ExpertFreeMemory(self->key, freed[j]));
-		}
-	}
-}
-
 /* ------------------------------------------------------------------------ given back */
 
 static struct block many[200000];
