@@ -41,8 +41,8 @@
 	X(6528, 7232) X(7232, 8192) X(8192, 9344) X(9344, 10880) X(10880, 13056) X(13056, 16384) \
 	X(16384, 21824) X(21824, 32768)
 /*
- * MEDIUM_CLASSES with classes of spans between them and above. em_block_at() is
- * right in a span for all of these sizes. It is not for every multiple of 64 bytes above 16 KiB.
+ * MEDIUM_CLASSES with classes of spans between them and above. em_block_at() is right in a span for
+ * all of these sizes. It is not for every multiple of 64 bytes above 16 KiB.
  */
 #define CLOSE_CLASSES(X) \
 	X(4096, 4352) X(4352, 4672) X(4672, 4992) X(4992, 5184) X(5184, 5440) X(5440, 5696) \
@@ -107,8 +107,10 @@ void em_classes_split(unsigned int class)
 {
 	size_t i = class == EM_NO_CLASS ? ENTRIES - 1 : em_class_size[class] / 16;
 
+	/* A class may be split already: do not write to cache lines that all threads read. */
 	for (; i && em_read_once(&em_classes_of_malloc[i]) == BIN(class); i--)
-		em_write_once(&em_classes_of_malloc[i], split_classes[i]);
+		if (split_classes[i] != BIN(class))
+			em_write_once(&em_classes_of_malloc[i], split_classes[i]);
 }
 
 static unsigned int class_in(const uint16_t *classes, size_t size)

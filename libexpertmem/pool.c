@@ -603,9 +603,7 @@ static struct em_slab *get(struct em_expert *expert, enum em_pages pages, unsign
 	return slab ? slab : take(expert, find(&expert->heap, !pages, count), count);
 }
 
-/*
- * Get a slab of @class, or a span of @count slabs, for @tcache. It has no owner yet. NULL: no memory.
- */
+/* Get a slab of @class, or a span of @count slabs, for @tcache. It has no owner yet. NULL: no memory. */
 struct em_slab *em_slab_get(struct em_expert *expert, const struct em_tcache *tcache,
 			    unsigned int class, unsigned int count)
 {

@@ -135,7 +135,7 @@ static bool is_ours(HEXPERTKEY key)
 	expert->classes = em_classes_of_malloc;
 	/* The checks of blocks know no spans. */
 	expert->packs = expert->backend->id == EXPERTMEM_BACKEND_ANON &&
-			 !(expert->debug & EM_DEBUG_BLOCKS);
+			!(expert->debug & EM_DEBUG_BLOCKS);
 	if (expert->packs)
 		em_classes_split(EM_NO_CLASS);
 	block = ExpertAllocMemory(key, 0, &error);

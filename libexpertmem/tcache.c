@@ -149,17 +149,17 @@ void em_tcache_inherit(struct em_tcache *tcache, uint32_t user)
 
 	for (class = 0; class < EM_CLASSES; class++) {
 		struct em_bin *bin = &tcache->bins[class];
+		struct em_slab *slab = bin->current;
 
-		if (bin->current == &em_no_slab)
+		if (slab == &em_no_slab)
 			continue;
 		/* as in em_tcache_alloc(): em_bin_peek() needs a block */
-		if (bin->current->head == bin->current->tail &&
-		    bin->current->fresh == bin->current->blocks) {
-			retire(tcache, bin->current);
+		if (slab->head == slab->tail && slab->fresh == slab->blocks) {
+			retire(tcache, slab);
 			continue;
 		}
-		bin->current->limit = bin->current->head;
-		em_bin_peek(bin, bin->current, bin->current->head);
+		slab->limit = slab->head;
+		em_bin_peek(bin, slab, slab->head);
 	}
 	tcache->user = user;
 }
@@ -202,11 +202,7 @@ static void empty_bins(struct em_expert *expert, struct em_tcache *tcache, struc
 	}
 }
 
-/*
- * Give the spare slabs of a tcache to the pool. After PUTS_MANY puts, also those without a live block that
- * its bins have kept for the next one: a program that has freed most of its blocks may need none.
- */
-void em_tcache_release(struct em_expert *expert, struct em_tcache *tcache)
+static void pool_spare(struct em_expert *expert, struct em_tcache *tcache)
 {
 	struct em_slab *slab;
 
@@ -214,6 +210,15 @@ void em_tcache_release(struct em_expert *expert, struct em_tcache *tcache)
 		tcache->spare = slab->next;
 		em_slab_put(expert, slab);
 	}
+}
+
+/*
+ * Give the spare slabs of a tcache to the pool. After PUTS_MANY puts, also those without a live block that
+ * its bins have kept for the next one: a program that has freed most of its blocks may need none.
+ */
+void em_tcache_release(struct em_expert *expert, struct em_tcache *tcache)
+{
+	pool_spare(expert, tcache);
 	if (expert->heap.puts_since_emptied < PUTS_MANY)
 		return;
 	empty_bins(expert, tcache, NULL);
@@ -384,7 +389,7 @@ static void empty_tcache(struct em_expert *expert, struct em_tcache *tcache,
 {
 	collect_pending(tcache);
 	empty_bins(expert, tcache, heir);
-	em_tcache_release(expert, tcache);
+	pool_spare(expert, tcache);
 }
 
 /**
@@ -404,5 +409,6 @@ void em_collect(struct em_expert *expert, struct em_tcache *heir)
 
 		empty_tcache(expert, &tcaches[i], inherit ? heir : NULL);
 	}
+	heap->puts_since_emptied = 0;
 	em_pool_recycle(expert);
 }
